@@ -1,0 +1,75 @@
+"""Corrections of wrong labels: a small csv that a person can read, review and extend."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mmmask.datasets.layout import OLDEST
+from mmmask.errors import InputError
+from mmmask.labels import GENDERS, MASKS
+from mmmask.tables import CORRECTIONS, read_table
+
+#: Label errors of the competition's training data that public solutions agree on.
+KNOWN = Path(__file__).with_name("known_corrections.csv")
+
+SWAP = "swap incorrect and normal"
+_SWAPPED = {"incorrect": "normal", "normal": "incorrect"}
+
+
+def read_corrections(path: str | Path) -> pd.DataFrame:
+    """Read a corrections csv: person, photo or ``*``, field, value, reason."""
+    table = read_table(path, CORRECTIONS)
+    for row, (field, value) in enumerate(zip(table["field"], table["value"], strict=True)):
+        allowed: tuple[str, ...]
+        if field == "age":
+            allowed = (f"whole years from 0 to {OLDEST}",)
+            right = str(value).isdecimal() and int(value) <= OLDEST
+        else:
+            allowed = GENDERS if field == "gender" else (*MASKS, SWAP)
+            right = value in allowed
+        if not right:
+            raise InputError(
+                f"{path}, line {row + 2}: {field} must be {' or '.join(allowed)}; got {value!r}"
+            )
+    return table
+
+
+def correct(samples: pd.DataFrame, corrections: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return the samples with the corrections applied in order, changed rows marked `corrected`.
+
+    A correction names a person by the folder or by an id that only one person has.
+
+    Raises:
+        InputError: A correction fits no photo, or its id fits two people. ``where`` is named.
+    """
+    samples = samples.copy()
+    folders = pd.Series(samples["person"].unique(), dtype="str")
+    by_id = folders.groupby(folders.str.split("_").str[0]).agg(list).to_dict()
+    stems = samples["image"].str.rsplit("/", n=1).str[1].str.rsplit(".", n=1).str[0]
+    rows_of = dict(samples.groupby("person").groups)
+    for row, correction in enumerate(corrections.itertuples(index=False)):
+        line = f"{where}, line {row + 2}"
+        people = (
+            [correction.person] if correction.person in rows_of else by_id.get(correction.person)
+        )
+        if people is None:
+            raise InputError(
+                f"{line}: no person {correction.person!r} among the {len(folders)} in the data"
+            )
+        if len(people) > 1:
+            raise InputError(
+                f"{line}: id {correction.person} fits {' and '.join(people)}; name the folder"
+            )
+        rows = rows_of[people[0]]
+        if correction.photo != "*":
+            rows = rows[stems[rows] == correction.photo]
+            if not len(rows):
+                raise InputError(f"{line}: {people[0]} has no photo {correction.photo!r}")
+        if correction.value == SWAP:
+            samples.loc[rows, "mask"] = samples.loc[rows, "mask"].replace(_SWAPPED)
+        elif correction.field == "age":
+            samples.loc[rows, "age"] = int(correction.value)
+        else:
+            samples.loc[rows, correction.field] = correction.value
+        samples.loc[rows, "source"] = "corrected"
+    return samples

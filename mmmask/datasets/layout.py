@@ -1,0 +1,169 @@
+"""The competition's folders on disk -> samples tables.
+
+``ROOT/train/train.csv`` lists the people, ``ROOT/train/images/{path}/`` holds their photos and
+the file name tells the state of the mask; ``ROOT/eval/info.csv`` lists unlabelled photos in the
+order of the submission.
+"""
+
+import logging
+import os
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from mmmask.errors import InputError, MissingFileError
+from mmmask.labels import GENDERS, MASKS, OLD_FROM, age_group, encode
+from mmmask.tables import SAMPLES, checked, read_csv
+
+#: File stem -> state of the mask.
+MASK_OF_STEM = {f"mask{i}": "wear" for i in range(1, 6)} | {
+    "incorrect_mask": "incorrect",
+    "normal": "normal",
+}
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
+OLDEST = 120
+
+logger = logging.getLogger("mmmask")
+
+
+def read_train(root: str | Path) -> pd.DataFrame:
+    """Return one row for each photo of each person in train.csv, ordered by person and file.
+
+    Extensions may be mixed; hidden files such as ``._mask1.jpg`` are junk and left out; a photo
+    with an unknown name is left out and a person with fewer than 7 photos is kept, both with a
+    warning. ``label`` is not set: it depends on the age cut (see :func:`with_labels`).
+
+    Raises:
+        MissingFileError: train.csv or a person's folder is not there.
+        InputError: A row of train.csv is unusable; the message names it.
+    """
+    root = Path(root)
+    people = _read_people(root / "train" / "train.csv")
+    images = root / "train" / "images"
+    rows: list[tuple] = []
+    unnamed: list[str] = []
+    incomplete: list[str] = []
+    for person in people.itertuples(index=False):
+        photos, unknown = _photos_of(images / person.path)
+        unnamed += [f"{person.path}/{name}" for name in unknown]
+        if len(photos) != len(MASK_OF_STEM):
+            incomplete.append(f"{person.path} ({len(photos)})")
+        for name, mask in photos:
+            image = f"train/images/{person.path}/{name}"
+            rows.append((image, person.path, mask, person.gender, person.age))
+    if unnamed:
+        known = ", ".join(MASK_OF_STEM)
+        _warn_once(f"{images}: left out, no mask state by name ({known}): {_some(unnamed)}")
+    if incomplete:
+        _warn_once(f"{images}: people without exactly 7 photos: {_some(incomplete)}")
+    if not rows:
+        raise InputError(f"{images}: none of the {len(people)} people in train.csv has a photo")
+    samples = pd.DataFrame(rows, columns=["image", "person", "mask", "gender", "age"])
+    samples["source"] = "train"
+    samples["weight"] = 1.0
+    return checked(samples, SAMPLES, str(root))
+
+
+def read_eval(root: str | Path) -> pd.DataFrame:
+    """Return one row for each line of eval/info.csv, in its order, without labels."""
+    root = Path(root)
+    info = read_csv(root / "eval" / "info.csv", ("ImageID", "ans"))
+    names = info["ImageID"]
+    if names.isna().any():
+        raise InputError(
+            f"{root}/eval/info.csv, row {names.index[names.isna()][0]}: ImageID is empty"
+        )
+    if names.duplicated().any():
+        raise InputError(
+            f"{root}/eval/info.csv: ImageID {names[names.duplicated()].iloc[0]} is twice"
+        )
+    images = root / "eval" / "images"
+    present = set(os.listdir(images)) if images.is_dir() else set()
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise MissingFileError(
+            f"{images}: {len(missing)} of the {len(names)} photos in info.csv are missing, "
+            f"the first is {missing[0]}"
+        )
+    samples = pd.DataFrame({"image": "eval/images/" + names, "person": ""})
+    return checked(samples, SAMPLES, str(root))
+
+
+def with_labels(samples: pd.DataFrame, old_from: int = OLD_FROM) -> pd.DataFrame:
+    """Return the samples with ``label`` from mask, gender and age under the given age cut."""
+    if samples[["mask", "gender", "age"]].isna().any(axis=None):
+        row = samples.index[samples[["mask", "gender", "age"]].isna().any(axis=1)][0]
+        raise InputError(
+            f"{samples['image'][row]}: mask, gender or age is unknown, so it has no label"
+        )
+    label = encode(
+        pd.Categorical(samples["mask"], categories=MASKS).codes,
+        pd.Categorical(samples["gender"], categories=GENDERS).codes,
+        age_group(samples["age"].to_numpy(dtype="int64"), old_from),
+    )
+    return samples.assign(label=pd.array(label, dtype="Int8"))
+
+
+def _read_people(path: Path) -> pd.DataFrame:
+    """Return train.csv with one checked row a person: path, gender and age in years."""
+    people = read_csv(path, ("id", "gender", "race", "age", "path"))
+    for field in ("gender", "age", "path"):
+        empty = people.index[people[field].isna()]
+        if len(empty):
+            raise InputError(f"{path}, line {empty[0] + 2}: {field} is empty")
+        people[field] = people[field].str.strip()
+    wrong = ~people["gender"].isin(GENDERS)
+    if wrong.any():
+        raise InputError(
+            f"{path}, line {people.index[wrong][0] + 2}: gender must be one of "
+            f"{', '.join(GENDERS)}; got {people.loc[wrong, 'gender'].iloc[0]!r}"
+        )
+    ages = pd.to_numeric(people["age"], errors="coerce")
+    wrong = ~ages.between(0, OLDEST) | (ages % 1 != 0)
+    if wrong.any():
+        raise InputError(
+            f"{path}, line {people.index[wrong][0] + 2}: age must be whole years from 0 to "
+            f"{OLDEST}; got {people.loc[wrong, 'age'].iloc[0]!r}"
+        )
+    people["age"] = ages.astype("Int16")
+    # The folder is joined to the data root: keep a hostile or mistaken csv inside it.
+    wrong = people["path"].str.contains(r"[/\\]", regex=True) | people["path"].isin((".", ".."))
+    wrong |= people["path"].duplicated()
+    if wrong.any():
+        raise InputError(
+            f"{path}, line {people.index[wrong][0] + 2}: path must name one folder of "
+            f"train/images, each once; got {people.loc[wrong, 'path'].iloc[0]!r}"
+        )
+    return people
+
+
+def _photos_of(folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return (file name, mask state) of a person's photos by name, and photos of unknown state."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingFileError(
+            f"{folder}: train.csv names this folder, but it is not there"
+        ) from error
+    photos, unknown = [], []
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        if name.startswith(".") or suffix.lower() not in PHOTO_SUFFIXES:
+            continue
+        if stem in MASK_OF_STEM:
+            photos.append((name, MASK_OF_STEM[stem]))
+        else:
+            unknown.append(name)
+    return photos, unknown
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    """Return the first few names and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)  # training and validation read the same folders

@@ -1,0 +1,60 @@
+"""The order of photos in an epoch, and the seed of each photo's augmentation."""
+
+from collections.abc import Iterator, Sized
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from mmpretrain.registry import DATA_SAMPLERS
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+
+class Draw(NamedTuple):
+    """One photo to load: its row in the dataset and the seed of its augmentation."""
+
+    row: int
+    seed: int
+
+
+@DATA_SAMPLERS.register_module()
+class EpochSampler(Sampler):
+    """Shuffle once an epoch and give each position its own augmentation seed.
+
+    Order and seeds are functions of (seed, epoch, position) alone: the same for any number of
+    workers, in a resumed run, and, taken over all processes, for any number of processes.
+    Subclasses override :meth:`order` to draw photos with other frequencies.
+
+    Args:
+        dataset: Sized dataset.
+        seed: Seed shared by all processes; None draws one and shares it.
+        shuffle: Whether to shuffle; otherwise the dataset's order.
+    """
+
+    def __init__(self, dataset: Sized, *, seed: int | None = None, shuffle: bool = True) -> None:
+        self.dataset = dataset
+        self.seed = sync_random_seed() if seed is None else seed
+        self.shuffle = shuffle
+        self.epoch = 0
+        self.rank, self.world_size = get_dist_info()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Move to an epoch; MMEngine's DistSamplerSeedHook calls it."""
+        self.epoch = epoch
+
+    def order(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """Return the indices of this epoch over all processes."""
+        size = len(self.dataset)
+        return random.permutation(size) if self.shuffle else np.arange(size)
+
+    def __iter__(self) -> Iterator[Draw]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        order = self.order(random)
+        # Wrap around so that every process has the same number of steps.
+        order = np.resize(order, len(self) * self.world_size)
+        seeds = random.integers(2**32, size=len(order), dtype=np.uint32)
+        mine = slice(self.rank, None, self.world_size)
+        return map(Draw, order[mine].tolist(), seeds[mine].tolist())
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.world_size)

@@ -1,0 +1,47 @@
+"""Person-wise splits: all photos of a person fall on the same side."""
+
+import numpy as np
+import pandas as pd
+
+from mmmask.errors import InputError
+from mmmask.labels import AGE_GROUPS, age_group
+
+
+def assign_folds(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Series:
+    """Return the fold 0..folds-1 of each row, the same for all rows of a person.
+
+    People are stratified by gender and age group: each stratum is shuffled, the strata are laid
+    end to end and dealt out one by one. So the sizes of two folds differ by at most one person,
+    within each stratum too. The result depends on the people and the seed alone, neither on the
+    order of rows nor on how many photos a person has.
+
+    Args:
+        samples: Table with person, gender and age (years); gender and age as in the first row
+            of a person. The age cut is always the competition's, so that folds stay the same
+            when labels are made with another cut.
+        folds: How many; at least 2 and at most the number of people.
+        seed: Seed of the shuffle.
+
+    Raises:
+        InputError: ``folds`` is out of range.
+    """
+    people = samples[["person", "gender", "age"]].drop_duplicates("person").sort_values("person")
+    if not 2 <= folds <= len(people):
+        raise InputError(
+            f"folds must be from 2 to the number of people, {len(people)}; got {folds}"
+        )
+    stratum = people["gender"] + pd.Series(
+        np.take(AGE_GROUPS, age_group(people["age"].to_numpy(dtype="int64"))),
+        index=people.index,
+        dtype="str",
+    )
+    random = np.random.default_rng([seed, folds])
+    shuffled = people.iloc[random.permutation(len(people))]
+    dealt = shuffled["person"].iloc[np.argsort(stratum[shuffled.index].to_numpy(), kind="stable")]
+    fold_of = pd.Series(np.arange(len(dealt)) % folds, index=dealt.to_numpy())
+    return samples["person"].map(fold_of).astype("Int8")
+
+
+def shared_people(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
+    """Return the people who have photos in both tables; an honest split has none."""
+    return sorted(set(one["person"]) & set(other["person"]))

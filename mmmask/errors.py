@@ -1,0 +1,16 @@
+"""The errors that a user's input can cause.
+
+Command lines print the message of an :class:`InputError` on one line and exit with status 2;
+any other exception is a defect of ours and keeps its traceback.
+"""
+
+
+class InputError(ValueError):
+    """Input at fault: the message names the file or field, what is allowed, what was received."""
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """A file that the user named, or that the data layout asks for, does not exist."""
+
+    def __str__(self) -> str:
+        return ValueError.__str__(self)

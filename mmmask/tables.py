@@ -1,0 +1,192 @@
+"""The tables that flow between files, models and submissions: their only definition.
+
+``samples`` has one row a photo that a model learns from or predicts; ``predictions`` has one row
+a photo that a model has seen. Parquet keeps dtypes and provenance, csv can be edited by hand;
+the suffix of the path decides.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mmmask.errors import InputError, MissingFileError
+from mmmask.files import written_whole
+from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES
+
+#: Where a sample's label comes from.
+SOURCES = ("train", "corrected", "pseudo", "external")
+
+_PROVENANCE_KEY = b"mmmask"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        dtype: pandas dtype; capitalised integer types may hold missing values.
+        meaning: What a value says, with its unit.
+        allowed: The permitted values, where they are few.
+        required: Whether a table without the column is refused.
+    """
+
+    dtype: str
+    meaning: str
+    allowed: tuple[str, ...] | None = None
+    required: bool = True
+
+
+PROBABILITIES = tuple(f"p{label:02d}" for label in range(NUM_CLASSES))
+
+SAMPLES: Mapping[str, Column] = {
+    "image": Column("str", "path of the photo relative to the data root, separated by /"),
+    "person": Column("str", "directory of the person: ids are not unique"),
+    "mask": Column("str", "state of the mask", MASKS, required=False),
+    "gender": Column("str", "gender", GENDERS, required=False),
+    "age": Column("Int16", "age in years", required=False),
+    "label": Column("Int8", "class 0-17, missing where unknown", required=False),
+    "source": Column("str", "where the label comes from", SOURCES, required=False),
+    "weight": Column("float32", "weight of the photo in the loss", required=False),
+    "fold": Column("Int8", "fold that holds the person out", required=False),
+}
+
+PREDICTIONS: Mapping[str, Column] = {
+    "image": Column("str", "path of the photo relative to the data root, separated by /"),
+    **{
+        name: Column("float32", "probability of the class; a row sums to 1")
+        for name in PROBABILITIES
+    },
+    "label": Column("Int8", "true class 0-17", required=False),
+    "person": Column("str", "directory of the person", required=False),
+    "fold": Column("Int8", "fold whose model made the prediction", required=False),
+}
+
+CORRECTIONS: Mapping[str, Column] = {
+    "person": Column("str", "directory of the person, or an id that only one person has"),
+    "photo": Column("str", "file stem such as mask1, or * for all photos of the person"),
+    "field": Column("str", "what to correct", (*ATTRIBUTES,)),
+    "value": Column("str", "new value; for mask also 'swap incorrect and normal'"),
+    "reason": Column("str", "why, for the next reader", required=False),
+}
+
+
+def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> pd.DataFrame:
+    """Return ``table`` with the defined dtypes; refuse missing columns and unknown values.
+
+    Columns that the definition does not know are kept, behind the defined ones.
+
+    Raises:
+        InputError: Names ``where``, the column, what is allowed and what was received.
+    """
+    missing = [name for name, column in columns.items() if column.required and name not in table]
+    if missing:
+        raise InputError(
+            f"{where}: column {', '.join(missing)} is missing; "
+            f"columns received: {', '.join(map(str, table.columns)) or 'none'}"
+        )
+    table = table.copy()
+    for name, column in columns.items():
+        if name not in table:
+            continue
+        try:
+            table[name] = table[name].astype(column.dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{where}: column {name} must be {column.dtype}: {error}") from error
+        if column.allowed is not None:
+            unknown = table[name].notna() & ~table[name].isin(column.allowed)
+            if unknown.any():
+                raise InputError(
+                    f"{where}, row {table.index[unknown][0]}: {name} must be one of "
+                    f"{', '.join(column.allowed)}; got {table.loc[unknown, name].iloc[0]!r}"
+                )
+    known = [name for name in columns if name in table]
+    return table[known + [name for name in table if name not in columns]]
+
+
+def read_table(path: str | Path, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Read a csv or parquet file and check it against the definition of its columns.
+
+    The provenance of a parquet file stands in ``table.attrs['provenance']``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    if path.suffix == ".parquet":
+        try:
+            arrow = pq.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
+        table = arrow.to_pandas()
+        stored = (arrow.schema.metadata or {}).get(_PROVENANCE_KEY, b"{}")
+        table = checked(table, columns, str(path))
+        table.attrs["provenance"] = json.loads(stored)
+        return table
+    if path.suffix == ".csv":
+        return checked(read_csv(path, columns), columns, str(path))
+    raise InputError(f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}")
+
+
+def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) -> pd.DataFrame:
+    """Read a csv file as text, so that ids keep their zeros; refuse one without ``columns``."""
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    try:
+        table = pd.read_csv(path, dtype="str", encoding="utf-8-sig", skipinitialspace=True)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+        raise InputError(f"{path}: not a readable csv file: {first_line(error)}") from error
+    table.columns = table.columns.str.strip()
+    required = (
+        [name for name, column in columns.items() if column.required]
+        if isinstance(columns, Mapping)
+        else list(columns)
+    )
+    missing = [name for name in required if name not in table]
+    if missing:
+        raise InputError(
+            f"{path}: column {', '.join(missing)} is missing; "
+            f"columns received: {', '.join(table.columns) or 'none'}"
+        )
+    return table
+
+
+def write_table(
+    path: str | Path,
+    table: pd.DataFrame,
+    columns: Mapping[str, Column],
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Check a table and write it whole, as parquet with its provenance or as csv without."""
+    path = Path(path)
+    table = checked(table, columns, str(path))
+    if path.suffix not in {".parquet", ".csv"}:
+        raise InputError(
+            f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}"
+        )
+    with written_whole(path) as aside:
+        if path.suffix == ".csv":
+            table.to_csv(aside, index=False)
+            return
+        table.attrs = {}  # pandas would write them a second time
+        arrow = pa.Table.from_pandas(table, preserve_index=False)
+        metadata = {**(arrow.schema.metadata or {})}
+        metadata[_PROVENANCE_KEY] = json.dumps(dict(provenance or {}), sort_keys=True).encode()
+        pq.write_table(arrow.replace_schema_metadata(metadata), aside)
+
+
+def probabilities(predictions: pd.DataFrame) -> NDArray[np.float32]:
+    """Return the class probabilities of a predictions table, shape (N, 18)."""
+    return predictions[list(PROBABILITIES)].to_numpy(dtype=np.float32)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, which is enough for one sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,35 @@
+"""Install mmmask; ``pip install -e .`` in a checkout."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1]
+    for line in (HERE / "mmmask/__init__.py").read_text().splitlines()
+    if line.startswith("__version__")
+)
+# mmcv-lite provides the package `mmcv` without compiled operators, of which mmmask needs none.
+# The two must not be installed together, so an installed full mmcv stays.
+FULL_MMCV = find_spec("mmcv") is not None and find_spec("mmcv._ext") is not None
+
+setup(
+    name="mmmask",
+    version=VERSION,
+    description="Classify masked faces by mask, gender and age with MMPretrain",
+    long_description=(HERE / "README.md").read_text() if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["mmmask", "mmmask.*"]),
+    package_data={"mmmask.datasets": ["*.csv"]},
+    # Enough for tables, scores and drawn faces; training needs the extra `train`.
+    install_requires=[
+        "numpy>=1.26,<3",
+        "pandas>=2.2,<4",
+        "pyarrow>=16",
+        "scipy>=1.12,<2",
+    ],
+)

@@ -1,0 +1,49 @@
+"""Fixtures that several rooms share: small folders in the competition's layout, real photos."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FACES = ROOT.parent / "shared" / "faces"
+STEMS = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
+
+
+@pytest.fixture
+def faces() -> Path:
+    """The folder of real photos, where it is present."""
+    if not FACES.is_dir():
+        pytest.skip(f"no real photos at {FACES}")
+    return FACES
+
+
+@pytest.fixture
+def make_layout(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes people, as (id, gender, age), and eval photos to disk."""
+
+    def make(people: list[tuple[str, str, int]], *, eval_photos: int = 0) -> Path:
+        root = tmp_path / "data"
+        rows = ["id,gender,race,age,path"]
+        noise = np.random.default_rng(0)
+        for person, gender, age in people:
+            path = f"{person}_{gender}_Asian_{age}"
+            rows.append(f"{person},{gender},Asian,{age},{path}")
+            folder = root / "train" / "images" / path
+            folder.mkdir(parents=True)
+            for stem in STEMS:
+                photo = noise.integers(0, 256, (32, 24, 3), dtype=np.uint8)
+                cv2.imwrite(str(folder / f"{stem}.jpg"), photo)
+        (root / "train" / "train.csv").write_text("\n".join(rows) + "\n")
+        images = root / "eval" / "images"
+        images.mkdir(parents=True)
+        names = [f"{9 - photo:040x}.jpg" for photo in range(eval_photos)]
+        for name in names:
+            cv2.imwrite(str(images / name), noise.integers(0, 256, (32, 24, 3), dtype=np.uint8))
+        info = ["ImageID,ans", *(f"{name},0" for name in names)]
+        (root / "eval" / "info.csv").write_text("\n".join(info) + "\n")
+        return root
+
+    return make

@@ -1,0 +1,88 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmmask.datasets.splits import assign_folds, shared_people
+from mmmask.errors import InputError
+from mmmask.labels import age_group
+
+
+def table_of(people: list[tuple[str, int]], photos: int = 3) -> pd.DataFrame:
+    rows = [
+        (f"{number:05d}_{gender}_{age}", gender, age)
+        for number, (gender, age) in enumerate(people)
+        for _ in range(photos)
+    ]
+    return pd.DataFrame(rows, columns=["person", "gender", "age"])
+
+
+people = st.lists(
+    st.tuples(st.sampled_from(["male", "female"]), st.integers(18, 80)), min_size=6, max_size=60
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(people=people, folds=st.integers(2, 6), seed=st.integers(0, 2**31))
+def test_no_person_is_in_two_folds_and_everybody_is_in_one(people, folds, seed) -> None:
+    samples = table_of(people)
+    samples["fold"] = assign_folds(samples, folds=folds, seed=seed)
+    assert (samples.groupby("person")["fold"].nunique() == 1).all()
+    assert set(samples["fold"]) == set(range(folds))
+    for fold in range(folds):
+        held_out = samples[samples["fold"] == fold]
+        assert shared_people(samples[samples["fold"] != fold], held_out) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(people=people, folds=st.integers(2, 6), seed=st.integers(0, 2**31))
+def test_folds_and_strata_differ_by_at_most_one_person(people, folds, seed) -> None:
+    samples = table_of(people, photos=1)
+    samples["fold"] = assign_folds(samples, folds=folds, seed=seed)
+    samples["group"] = age_group(samples["age"])
+    sizes = samples["fold"].value_counts().reindex(range(folds), fill_value=0)
+    assert sizes.max() - sizes.min() <= 1
+    for _, stratum in samples.groupby(["gender", "group"]):
+        sizes = stratum["fold"].value_counts().reindex(range(folds), fill_value=0)
+        assert sizes.max() - sizes.min() <= 1
+
+
+def test_the_order_of_rows_does_not_matter_and_the_seed_does() -> None:
+    samples = table_of([("male", 20 + i) for i in range(40)])
+    folds = assign_folds(samples, seed=3)
+    shuffled = samples.sample(frac=1, random_state=0)
+    assert assign_folds(shuffled, seed=3).sort_index().tolist() == folds.tolist()
+    assert assign_folds(samples, seed=4).tolist() != folds.tolist()
+
+
+def test_another_process_makes_the_same_split() -> None:
+    code = (
+        "import pandas as pd; from mmmask.datasets.splits import assign_folds;"
+        "t = pd.DataFrame({'person': [f'{i:03d}' for i in range(50)], 'gender': 'male',"
+        " 'age': range(18, 68)}); print(assign_folds(t, seed=7).tolist())"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(runs) == 1
+    table = pd.DataFrame(
+        {"person": [f"{i:03d}" for i in range(50)], "gender": "male", "age": np.arange(18, 68)}
+    )
+    assert runs == {f"{assign_folds(table, seed=7).tolist()}\n"}
+
+
+@pytest.mark.parametrize("folds", [0, 1, 7])
+def test_an_impossible_number_of_folds_is_refused(folds: int) -> None:
+    with pytest.raises(InputError, match=f"number of people, 6; got {folds}"):
+        assign_folds(table_of([("male", 20)] * 6), folds=folds)

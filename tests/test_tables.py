@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmask.errors import InputError, MissingFileError
+from mmmask.tables import (
+    PREDICTIONS,
+    PROBABILITIES,
+    SAMPLES,
+    probabilities,
+    read_table,
+    write_table,
+)
+
+
+@pytest.fixture
+def predictions() -> pd.DataFrame:
+    values = np.random.default_rng(0).dirichlet(np.ones(18), size=4).astype(np.float32)
+    table = pd.DataFrame(values, columns=list(PROBABILITIES))
+    return table.assign(image=[f"eval/images/{row}.jpg" for row in range(4)], label=[0, 17, 3, 4])
+
+
+def test_parquet_keeps_values_dtypes_and_provenance(tmp_path: Path, predictions) -> None:
+    write_table(tmp_path / "p.parquet", predictions, PREDICTIONS, {"seed": 3, "tta": ["hflip"]})
+    back = read_table(tmp_path / "p.parquet", PREDICTIONS)
+    assert back.attrs["provenance"] == {"seed": 3, "tta": ["hflip"]}
+    assert back["p00"].dtype == np.float32
+    np.testing.assert_array_equal(probabilities(back), probabilities(predictions))
+    assert back["label"].tolist() == [0, 17, 3, 4]
+
+
+def test_csv_keeps_the_zeros_of_ids_and_empty_labels(tmp_path: Path) -> None:
+    table = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "person": ["007", "008"], "label": [3, None]})
+    write_table(tmp_path / "s.csv", table, SAMPLES)
+    back = read_table(tmp_path / "s.csv", SAMPLES)
+    assert back["person"].tolist() == ["007", "008"]
+    assert back["label"].isna().tolist() == [False, True]
+
+
+def test_a_missing_column_is_named(tmp_path: Path, predictions) -> None:
+    path = tmp_path / "p.csv"
+    predictions.drop(columns=["p07"]).to_csv(path, index=False)
+    with pytest.raises(InputError, match=r"p\.csv: column p07 is missing; columns received"):
+        read_table(path, PREDICTIONS)
+
+
+def test_an_unknown_value_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("image,person,gender\na.jpg,p,femal\n")
+    with pytest.raises(InputError, match=r"gender must be one of male, female; got 'femal'"):
+        read_table(path, SAMPLES)
+
+
+def test_a_word_in_a_number_column_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("image,person,age\na.jpg,p,old\n")
+    with pytest.raises(InputError, match="column age must be Int16"):
+        read_table(path, SAMPLES)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00bad", b'a,b\n"open'])
+def test_an_unreadable_csv_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "s.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"s\.csv"):
+        read_table(path, SAMPLES)
+
+
+def test_a_broken_parquet_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    path.write_bytes(b"PAR1 not really")
+    with pytest.raises(InputError, match=r"p\.parquet: not a readable parquet file"):
+        read_table(path, PREDICTIONS)
+
+
+def test_a_missing_file_is_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no such file"):
+        read_table(tmp_path / "none.csv", SAMPLES)
+
+
+def test_a_refused_table_leaves_no_file(tmp_path: Path, predictions) -> None:
+    with pytest.raises(InputError):
+        write_table(tmp_path / "p.parquet", predictions.drop(columns=["image"]), PREDICTIONS)
+    assert not list(tmp_path.iterdir())
