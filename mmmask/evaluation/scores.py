@@ -1,0 +1,88 @@
+"""The competition's score and its parts, in plain numpy."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+
+#: Smallest probability that takes part in a logarithm.
+TINY = 1e-38
+
+
+def confusion(
+    truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int = NUM_CLASSES
+) -> NDArray[np.int64]:
+    """Count photos by true class (row) and predicted class (column)."""
+    pairs = np.asarray(truth, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def f1_per_class(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the F1 of each class from a confusion matrix.
+
+    ``F1 = 2 TP / (2 TP + FP + FN)``; 0 for a class that occurs in neither truth nor prediction.
+    """
+    doubled_hits = 2 * np.diagonal(counts)
+    total = counts.sum(axis=0) + counts.sum(axis=1)  # 2 TP + FP + FN
+    return np.divide(doubled_hits, total, out=np.zeros(len(counts)), where=total > 0)
+
+
+def macro_f1(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> float:
+    """Return the unweighted mean of the 18 class F1s, the competition's score.
+
+    Equals ``sklearn.metrics.f1_score(..., labels=range(18), average="macro", zero_division=0)``.
+    """
+    return float(f1_per_class(confusion(truth, predicted)).mean())
+
+
+def scores(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, float]:
+    """Return the scores of predicted probabilities.
+
+    Shape:
+        ``truth``: (N,) labels; ``probabilities``: (N, 18).
+
+    Returns:
+        ``macro_f1``; ``accuracy`` over the 18 classes and ``mask_accuracy``,
+        ``gender_accuracy``, ``age_accuracy`` of the parts of the predicted class, each a share of
+        the N photos; ``nll``, the mean of -log p(true class) over the N photos, in nats;
+        ``f1_00`` to ``f1_17``.
+    """
+    predicted = probabilities.argmax(axis=1)
+    counts = confusion(truth, predicted)
+    per_class = f1_per_class(counts)
+    truth_parts, predicted_parts = decode(truth), decode(predicted)
+    return {
+        "macro_f1": float(per_class.mean()),
+        "accuracy": float(np.mean(truth == predicted)),
+        **{
+            f"{name}_accuracy": float(np.mean(truth_parts[name] == predicted_parts[name]))
+            for name in ATTRIBUTES
+        },
+        "nll": negative_log_likelihood(truth, np.log(np.maximum(probabilities, TINY))),
+        **{f"f1_{label:02d}": float(value) for label, value in enumerate(per_class)},
+    }
+
+
+def negative_log_likelihood(
+    truth: NDArray[np.integer], log_probabilities: NDArray[np.floating]
+) -> float:
+    """Return the mean of -log p(true class) over the photos, in nats."""
+    return float(-log_probabilities[np.arange(len(truth)), truth].mean(dtype=np.float64))
+
+
+def fit_temperature(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
+    """Return the temperature T that minimises the likelihood loss of ``softmax(log p / T)``.
+
+    Guo et al., On Calibration of Modern Neural Networks, 2017. T is searched from 1/20 to 20.
+    """
+    log_p = np.log(np.maximum(probabilities.astype(np.float64), TINY))
+
+    def loss(log_t: float) -> float:
+        scaled = log_p / np.exp(log_t)
+        scaled -= scaled.max(axis=1, keepdims=True)
+        scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+        return negative_log_likelihood(truth, scaled)
+
+    bound = np.log(20)
+    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))

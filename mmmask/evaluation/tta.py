@@ -1,0 +1,53 @@
+"""Test-time augmentation: all views of a batch pass the network at once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseTTAModel
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from mmmask.errors import InputError
+from mmmask.structures import SampleBatch
+
+#: View by name: (N, 3, H, W) -> (N, 3, H, W).
+VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda photos: photos,
+    "hflip": lambda photos: photos.flip(-1),
+}
+
+
+@MODELS.register_module()
+class MeanProbabilityTTA(BaseTTAModel):
+    """Average the probabilities over views of a photo; the label is the largest mean.
+
+    Views are made on the device from the preprocessed batch, so a photo is decoded once.
+
+    Args:
+        module: The classifier or its config.
+        views: Names from :data:`VIEWS`.
+    """
+
+    def __init__(self, module: dict | nn.Module, *, views: Sequence[str]) -> None:
+        super().__init__(module)
+        unknown = [name for name in views if name not in VIEWS]
+        if unknown or not views:
+            raise InputError(
+                f"tta.views must be some of {', '.join(VIEWS)}; got {', '.join(unknown) or 'none'}"
+            )
+        self.views = tuple(views)
+
+    def test_step(self, data: dict[str, Any]) -> list[SampleBatch]:
+        """Return the batch with ``pred_score``, (N, 18)."""
+        data = self.module.data_preprocessor(data, False)
+        photos = torch.cat([VIEWS[name](data["inputs"]) for name in self.views])  # (V * N, 3, H, W)
+        (merged,) = self.module(photos, [SampleBatch()], mode="predict")
+        (batch,) = data["data_samples"]
+        scores = merged.pred_score  # (V * N, 18)
+        batch.pred_score = scores.view(len(self.views), -1, scores.size(1)).mean(dim=0)
+        return [batch]
+
+    def merge_preds(self, data_samples_list: Any) -> Any:
+        """Not used: the views are merged in :meth:`test_step`."""
+        raise NotImplementedError

@@ -1,0 +1,135 @@
+"""What the heads share: pooled feature -> logits, temperature, loss, predictions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmmask.errors import InputError
+from mmmask.labels import NUM_CLASSES
+from mmmask.models.class_weights import checked_counts
+from mmmask.models.losses.base import ClassWeightedLoss
+from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
+from mmmask.structures import SampleBatch, stack_targets, stack_weights
+
+InitCfg = dict | list[dict] | None
+
+
+class MaskFaceHead(ClsHead):
+    """A head that reads a list of data samples or one ``SampleBatch``, and knows a temperature.
+
+    A subclass gives :meth:`forward`, the logits of test time, and :meth:`training_logits` where
+    those of training differ. Logits are at least float32, under autocast too. Test probabilities
+    are ``softmax(logits / temperature)`` (Guo et al. 2017, "On Calibration of Modern Neural
+    Networks"); the training loss ignores the temperature.
+
+    Args:
+        in_channels: Length D of the pooled feature.
+        num_classes: C.
+        loss: Config of a loss, or the module; None is the plain cross-entropy.
+        dropout: Probability in [0, 1) that an entry of the feature is dropped in training.
+        temperature: Above 0. Kept in checkpoints, so that a value fitted later travels along.
+        init_cfg: Initialisation in MMEngine's style.
+
+    Shape:
+        ``feats``: tuple whose last entry is (N, D); logits: (N, C).
+    """
+
+    temperature: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        num_classes: int = NUM_CLASSES,
+        loss: Mapping[str, Any] | nn.Module | None = None,
+        dropout: float = 0.0,
+        temperature: float = 1.0,
+        init_cfg: InitCfg = None,
+    ) -> None:
+        super().__init__(loss=build_loss(loss, num_classes=num_classes), init_cfg=init_cfg)
+        if not 0 <= dropout < 1:
+            raise InputError(f"dropout must be in [0, 1), got {dropout}")
+        self.in_channels = in_channels
+        self.num_classes = num_classes
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("temperature", torch.ones(()))
+        self.set_temperature(temperature)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Set what test logits are divided by; above 0."""
+        if not 0 < temperature < float("inf"):
+            raise InputError(f"temperature must be finite and above 0, got {temperature}")
+        self.temperature.fill_(temperature)
+
+    def set_class_counts(self, counts: Tensor) -> None:
+        """Tell the head how many training photos each class has; it tells its losses.
+
+        To be called once before training, after a checkpoint was loaded: what the config asks
+        for then replaces what the checkpoint held.
+
+        Shape:
+            ``counts``: (C,).
+        """
+        counts = checked_counts(counts, self.num_classes)
+        if hasattr(self.loss_module, "set_class_counts"):
+            self.loss_module.set_class_counts(counts)
+
+    def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Return the pooled feature, (N, D)."""
+        feature = feats[-1]
+        if feature.ndim != 2 or feature.shape[1] != self.in_channels:
+            raise InputError(
+                f"head.in_channels: the pooled feature must have shape (N, {self.in_channels}), "
+                f"got {tuple(feature.shape)}; set in_channels to the backbone's, and use a neck "
+                "that pools"
+            )
+        return feature
+
+    def training_logits(self, feats: tuple[Tensor, ...], target: Tensor) -> Tensor:
+        """Return the logits that the loss sees; here those of test time."""
+        return self(feats)
+
+    def loss(
+        self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
+    ) -> dict[str, Tensor]:
+        """Return ``loss``, for which the photos' weights count."""
+        target = stack_targets(data_samples)
+        logits = self.training_logits(feats, target)
+        return {"loss": self.loss_module(logits, target, weight=stack_weights(data_samples))}
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return test probabilities, (N, C) -> (N, C) float32."""
+        return functional.softmax(logits.float() / self.temperature, dim=1)
+
+    def _get_predictions(
+        self, cls_score: Tensor, data_samples: Sequence[DataSample | None] | None
+    ) -> list[DataSample]:
+        """Put probabilities into the given data samples, or into new ones."""
+        if data_samples and isinstance(data_samples[0], SampleBatch):
+            data_samples[0].pred_score = self.probabilities(cls_score)
+            return [data_samples[0]]
+        # The parent takes the softmax.
+        return super()._get_predictions(cls_score.float() / self.temperature, data_samples)
+
+
+def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) -> nn.Module:
+    """Build a loss; one of ours is told the number of classes.
+
+    Raises:
+        InputError: The config states another number of classes than the head.
+    """
+    if isinstance(loss, nn.Module):
+        return loss
+    config = dict(loss) if loss else {"type": WeightedCrossEntropyLoss}
+    kind = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
+    if isinstance(kind, type) and issubclass(kind, ClassWeightedLoss):
+        stated = config.setdefault("num_classes", num_classes)
+        if stated != num_classes:
+            raise InputError(f"loss.num_classes must be the head's {num_classes}, got {stated}")
+    return MODELS.build(config)

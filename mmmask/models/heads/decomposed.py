@@ -1,0 +1,140 @@
+"""Three small classifiers, mask, gender and age, whose log-probabilities add up to 18."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmmask.errors import InputError
+from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, marginals
+from mmmask.models.class_weights import checked_counts
+from mmmask.models.heads.base import InitCfg, MaskFaceHead, build_loss
+from mmmask.structures import stack_targets, stack_weights
+
+
+def joint_log_probabilities(logits: Mapping[str, Tensor]) -> Tensor:
+    """Return ``log p(mask) + log p(gender) + log p(age)`` for the 18 classes.
+
+    Shape:
+        ``logits``: mask (N, 3), gender (N, 2), age (N, 3) -> (N, 18).
+    """
+    mask, gender, age = (functional.log_softmax(logits[name], dim=1) for name in ATTRIBUTES)
+    joint = mask[:, :, None, None] + gender[:, None, :, None] + age[:, None, None, :]
+    return joint.flatten(start_dim=1)  # (N, 3, 2, 3) -> (N, 18)
+
+
+def attribute_targets(target: Tensor) -> dict[str, Tensor]:
+    """Return the target of each attribute: its index, or its marginal of a soft joint target.
+
+    Shape:
+        ``target``: (N,) integers -> three times (N,); (N, 18) -> mask (N, 3), gender (N, 2),
+        age (N, 3).
+    """
+    if target.ndim == 2:
+        return marginals(target)
+    return dict(zip(ATTRIBUTES, torch.unravel_index(target, JOINT_SHAPE), strict=True))
+
+
+@MODELS.register_module()
+class DecomposedHead(MaskFaceHead):
+    """Mask, gender and age classified apart on one feature, joined to 18 log-probabilities.
+
+    As mask, gender and age are taken as independent given the photo, data set, metric, TTA and
+    submission stay those of 18 classes. With plain cross-entropies of weight 1, the three losses
+    add up to the cross-entropy of the joint. Each attribute may have its own loss; class weights
+    by name follow the counts of the attribute's own values.
+
+    Args:
+        in_channels: As in :class:`MaskFaceHead`, like all that are not named here.
+        loss: One config for all three losses; None is the plain cross-entropy.
+        losses: Attribute -> config of its loss, in place of ``loss``; one that is not named has
+            the plain cross-entropy.
+        loss_weights: Attribute -> factor, at least 0, of its loss; 1 where not named.
+        dropout: Probability in [0, 1); one mask for all three classifiers.
+        temperature: Above 0; divides the logits of all three attributes alike.
+        init_cfg: None is MMPretrain's normal distribution with a standard deviation of 0.01.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        loss: Mapping[str, Any] | None = None,
+        losses: Mapping[str, Mapping[str, Any]] | None = None,
+        loss_weights: Mapping[str, float] | None = None,
+        dropout: float = 0.0,
+        temperature: float = 1.0,
+        init_cfg: InitCfg = None,
+    ) -> None:
+        if loss is not None and losses is not None:
+            raise InputError("loss and losses: only one of the two may be given, got both")
+        configs = dict.fromkeys(ATTRIBUTES, loss) | by_attribute(losses, field="losses")
+        factors = dict.fromkeys(ATTRIBUTES, 1.0) | by_attribute(loss_weights, field="loss_weights")
+        if min(factors.values()) < 0:
+            raise InputError(f"loss_weights must be at least 0, got {factors}")
+        modules = {
+            name: build_loss(configs[name], num_classes=len(values))
+            for name, values in ATTRIBUTES.items()
+        }
+        super().__init__(
+            in_channels,
+            loss=nn.ModuleDict(modules),
+            dropout=dropout,
+            temperature=temperature,
+            init_cfg=init_cfg or {"type": "Normal", "layer": "Linear", "std": 0.01},
+        )
+        self.loss_weights = factors
+        self.classifiers = nn.ModuleDict(
+            {name: nn.Linear(in_channels, len(values)) for name, values in ATTRIBUTES.items()}
+        )
+
+    def set_class_counts(self, counts: Tensor) -> None:
+        """Give each attribute's loss the counts of its own values; ``counts``: (18,)."""
+        joint = checked_counts(counts, self.num_classes)
+        for name, marginal in marginals(joint[None]).items():
+            if hasattr(self.loss_module[name], "set_class_counts"):
+                self.loss_module[name].set_class_counts(marginal[0])
+
+    def attribute_logits(self, feats: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return the logits of each attribute: mask (N, 3), gender (N, 2), age (N, 3)."""
+        feature = self.dropout(self.pre_logits(feats))
+        logits = {name: classify(feature) for name, classify in self.classifiers.items()}
+        return {
+            name: values.to(torch.promote_types(values.dtype, torch.float32))
+            for name, values in logits.items()
+        }
+
+    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Return the joint log-probabilities, (N, 18)."""
+        return joint_log_probabilities(self.attribute_logits(feats))
+
+    def loss(
+        self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
+    ) -> dict[str, Tensor]:
+        """Return ``loss_mask``, ``loss_gender`` and ``loss_age``, which MMEngine adds up."""
+        logits = self.attribute_logits(feats)
+        targets = attribute_targets(stack_targets(data_samples))
+        weight = stack_weights(data_samples)
+        return {
+            f"loss_{name}": self.loss_weights[name]
+            * self.loss_module[name](logits[name], targets[name], weight=weight)
+            for name in ATTRIBUTES
+        }
+
+
+def by_attribute(values: Mapping[str, Any] | None, *, field: str) -> dict[str, Any]:
+    """Return a plain dict of a config's ``attribute -> value``.
+
+    Raises:
+        InputError: A key is no attribute.
+    """
+    values = dict(values or {})
+    if unknown := sorted(set(values) - set(ATTRIBUTES)):
+        raise InputError(
+            f"{field}: keys must be among {', '.join(ATTRIBUTES)}; got {', '.join(unknown)}"
+        )
+    return values

@@ -1,0 +1,140 @@
+"""What the class-weighted losses share: options, weights that a checkpoint keeps, the mean."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from mmmask.errors import InputError
+from mmmask.labels import NUM_CLASSES
+from mmmask.models.class_weights import checked_counts, rule_by_name
+from mmmask.models.losses.reduction import as_distribution, mean_over_ranks
+
+Denominator = Literal["weights", "samples"]
+
+
+class ClassWeightedLoss(nn.Module):
+    """Weighted mean over the batch of a loss that knows class weights and label smoothing.
+
+    Called like MMPretrain's losses, but without ``reduction_override``: what the mean divides by
+    is part of the loss here. Photo-wise losses come from the bare functions.
+
+    The class weights stand in the buffer ``class_weight``, which checkpoints keep. Weights by
+    name are NaN until :meth:`set_class_counts` or a checkpoint has filled them.
+
+    Args:
+        num_classes: C.
+        class_weight: None (all 1), C numbers, or a name of ``mmmask.models.class_weights``, whose
+            weights come from the counts of the training split.
+        label_smoothing: In [0, 1), share of the target that is spread over all classes.
+        denominator: What the sum over the batch is divided by. ``'weights'``: the sum of photo
+            weight times class weight of the photo's unsmoothed target, which for hard labels is
+            PyTorch's mean. ``'samples'``: the sum of the photo weights, or N without any. Either
+            is summed over all processes of a distributed run.
+        loss_weight: Factor of the result.
+
+    Shape:
+        ``cls_score``: (N, C) logits; ``label``: (N,) integers or (N, C) soft; ``weight``: (N,)
+        photo weights; result: scalar.
+    """
+
+    class_weight: Tensor
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = NUM_CLASSES,
+        class_weight: Sequence[float] | str | None = None,
+        label_smoothing: float = 0.0,
+        denominator: Denominator = "weights",
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        if denominator not in get_args(Denominator):
+            raise InputError(
+                f"denominator must be one of {', '.join(get_args(Denominator))}; "
+                f"got {denominator!r}"
+            )
+        self.num_classes = num_classes
+        self.label_smoothing = label_smoothing
+        self.denominator = denominator
+        self.loss_weight = loss_weight
+        self.rule = rule_by_name(class_weight) if isinstance(class_weight, str) else None
+        self.register_buffer("class_weight", initial_weights(class_weight, num_classes))
+        self._configured = self.class_weight.clone()
+        self._known = self.rule is None
+
+    def set_class_counts(self, counts: Tensor) -> None:
+        """Set the class weights that the config asks for, also over those of a checkpoint.
+
+        Args:
+            counts: Numbers of photos of each class in the training split.
+
+        Shape:
+            ``counts``: (C,).
+        """
+        counts = checked_counts(counts, self.num_classes)
+        self.class_weight.copy_(self._configured if self.rule is None else self.rule(counts))
+        self._known = True
+
+    def forward(
+        self,
+        cls_score: Tensor,
+        label: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | Tensor | None = None,
+    ) -> Tensor:
+        """Return the mean loss; ``avg_factor``, where given, is the denominator instead.
+
+        Raises:
+            InputError: The class weights have a name, but were never given class counts.
+        """
+        self._require_class_weight()
+        # Half precision becomes float32; float64 stays.
+        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        target = as_distribution(label, num_classes=self.num_classes, dtype=logits.dtype)
+        losses = self.sample_losses(logits, target)  # (N,)
+        weight = torch.ones_like(losses) if weight is None else weight.to(losses)
+        total = self.loss_weight * (weight * losses).sum()
+        if avg_factor is not None:
+            return total / avg_factor
+        if self.denominator == "weights":
+            weight = weight * (target * self.class_weight).sum(dim=1)
+        return mean_over_ranks(total, weight.sum())
+
+    def sample_losses(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the class-weighted loss of each photo: two times (N, C) -> (N,)."""
+        raise NotImplementedError
+
+    def _require_class_weight(self) -> None:
+        if self._known:  # asked once, not every step: reading a buffer stalls a GPU
+            return
+        if self.class_weight.isnan().any():
+            raise InputError(
+                "class_weight by name needs the class counts of the training split: "
+                "set_class_counts of the head must be called before training, and was not"
+            )
+        self._known = True
+
+
+def initial_weights(class_weight: Sequence[float] | str | None, num_classes: int) -> Tensor:
+    """Return the weights (C,) that are known before training: NaN where they have a name.
+
+    Raises:
+        InputError: Not one finite number, at least 0, for each class; or all are 0.
+    """
+    if class_weight is None:
+        return torch.ones(num_classes)
+    if isinstance(class_weight, str):
+        return torch.full((num_classes,), torch.nan)
+    weights = torch.tensor(list(class_weight), dtype=torch.float32)
+    valid = weights.isfinite() & (weights >= 0)
+    if weights.shape != (num_classes,) or not valid.all() or not weights.any():
+        raise InputError(
+            f"class_weight must be {num_classes} numbers of at least 0 that are not all 0, "
+            f"got {list(class_weight)}"
+        )
+    return weights

@@ -1,0 +1,72 @@
+"""From losses of single classes to one number: targets, class weights and the mean over ranks."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import functional
+
+
+def as_distribution(target: Tensor, *, num_classes: int, dtype: torch.dtype) -> Tensor:
+    """Return targets as probabilities: labels become one-hot rows, soft labels keep their values.
+
+    Shape:
+        ``target``: (N,) integers or (N, C) soft -> (N, C).
+    """
+    if target.ndim == 1:
+        target = functional.one_hot(target.long(), num_classes)
+    return target.to(dtype)
+
+
+def weigh_classes(
+    class_losses: Tensor,
+    target: Tensor,
+    *,
+    class_weight: Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return ``sum_c w_c q_c l_c`` of every photo, q the smoothed target.
+
+    As in :func:`torch.nn.functional.cross_entropy`, smoothing moves ``label_smoothing`` of the
+    target evenly onto all C classes, and each class keeps its own weight there.
+
+    Args:
+        class_losses: Loss l_c that a photo would have if c were its class.
+        target: Labels, or probabilities of the classes.
+        class_weight: w_c; None means 1 for all.
+        label_smoothing: In [0, 1].
+
+    Shape:
+        ``class_losses``: (N, C); ``target``: (N,) or (N, C); ``class_weight``: (C,) -> (N,).
+    """
+    num_classes = class_losses.shape[1]
+    target = as_distribution(target, num_classes=num_classes, dtype=class_losses.dtype)
+    smoothed = (1 - label_smoothing) * target + label_smoothing / num_classes  # (N, C)
+    weighted = smoothed if class_weight is None else smoothed * class_weight
+    return (weighted * class_losses).sum(dim=1)
+
+
+def mean_over_ranks(total: Tensor, denominator: Tensor) -> Tensor:
+    """Return ``total / denominator``, both summed over all processes as far as gradients go.
+
+    DDP averages the gradients of its W processes. Each process therefore returns
+    ``W * its total / sum of all denominators``: the average of these is the quotient that a
+    single process would compute from the whole batch, however unequal the shares are. The
+    value on one process is its share times W, so a log of rank 0 alone is only near the mean.
+
+    Without gradients (a validation loss) the mean is local: there is nothing to average, and
+    processes that hold different numbers of batches would wait for each other forever.
+
+    Args:
+        total: Weighted sum of the losses in this process.
+        denominator: Sum of the weights in this process. If it is 0 everywhere the result is 0.
+
+    Shape:
+        Both and the result: scalars.
+    """
+    denominator = denominator.detach()
+    world_size = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    if world_size > 1 and total.requires_grad:
+        denominator = denominator.clone()
+        dist.all_reduce(denominator)
+        total = total * world_size
+    return total / denominator.clamp_min(torch.finfo(denominator.dtype).tiny)

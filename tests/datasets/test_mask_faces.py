@@ -1,0 +1,156 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader
+
+import mmmask.datasets.transforms  # noqa: F401 - registers
+from mmmask.datasets.batching import stack_photos
+from mmmask.datasets.mask_faces import MaskFaceDataset
+from mmmask.datasets.sampler import Draw, EpochSampler
+from mmmask.datasets.splits import shared_people
+from mmmask.errors import InputError
+
+PEOPLE = [
+    (f"{number:06d}", "male" if number % 2 else "female", 18 + 3 * number) for number in range(15)
+]
+PIPELINE = [
+    {"type": "LoadPhoto"},
+    {"type": "Preprocess", "size": (16, 12)},
+    {"type": "RandomFlip", "prob": 0.5},
+    {"type": "ColorJitter", "brightness": 0.5, "contrast": 0.5},
+    {"type": "PackPhoto"},
+]
+
+
+@pytest.fixture
+def build(make_layout):
+    init_default_scope("mmpretrain")
+    root = make_layout(PEOPLE, eval_photos=4)
+
+    def build(split: str = "train", **options) -> MaskFaceDataset:
+        return MaskFaceDataset(str(root), split=split, **{"pipeline": PIPELINE, **options})
+
+    build.root = root
+    return build
+
+
+def test_train_and_val_share_no_person_and_are_everybody(build) -> None:
+    train, val, everybody = build("train"), build("val"), build("all")
+    assert shared_people(train.samples, val.samples) == []
+    assert len(train) + len(val) == len(everybody) == 7 * len(PEOPLE)
+    assert sorted({*train.samples["image"], *val.samples["image"]}) == sorted(
+        everybody.samples["image"]
+    )
+
+
+def test_each_fold_holds_other_people_out(build) -> None:
+    held_out = [set(build("val", fold=fold).samples["person"]) for fold in range(5)]
+    assert sum(map(len, held_out)) == len(set.union(*held_out)) == len(PEOPLE)
+
+
+def test_an_item_is_the_photo_with_its_label_and_row(build) -> None:
+    val = build("val")
+    item = val[3]
+    assert item["inputs"].shape == (3, 16, 12)
+    assert item["inputs"].dtype == torch.uint8
+    assert item["data_samples"].gt_label.item() == val.samples["label"][3]
+    assert item["data_samples"].sample_idx == 3
+
+
+def test_eval_has_no_labels(build) -> None:
+    assert "gt_label" not in build("eval")[0]["data_samples"]
+
+
+def test_the_age_cut_and_dropped_ages_leave_the_split_as_it_is(build) -> None:
+    plain, cut = build("train"), build("train", old_from=51, drop_ages=(40, 50))
+    assert not cut.samples["age"].between(40, 50).any()
+    kept = plain.samples[~plain.samples["age"].between(40, 50)]
+    assert cut.samples["image"].tolist() == kept["image"].tolist()
+    assert (cut.samples["label"] % 3 == 2).sum() > (plain.samples["label"] % 3 == 2).sum()
+
+
+def test_corrections_change_labels_and_not_the_split(build, tmp_path) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text("person,photo,field,value\n000001,*,gender,female\n000014,*,age,20\n")
+    for split in ("train", "val"):
+        before, after = build(split), build(split, corrections=str(path))
+        assert before.samples["image"].tolist() == after.samples["image"].tolist()
+    changed = build("all", corrections=str(path)).samples
+    assert set(changed.loc[changed["person"].str.startswith("000001"), "gender"]) == {"female"}
+
+
+def test_further_samples_join_training_only_with_their_weight(build, tmp_path) -> None:
+    path = tmp_path / "pseudo.csv"
+    image = build("eval").samples["image"][0]
+    path.write_text(f"image,person,label,source,weight\n{image},pseudo-0,5,pseudo,0.25\n")
+    train = build("train", samples=[str(path)])
+    assert len(train) == len(build("train")) + 1
+    assert len(build("val", samples=[str(path)])) == len(build("val"))
+    sample = train[len(train) - 1]["data_samples"]
+    assert (sample.gt_label.item(), sample.weight.item()) == (5, 0.25)
+    assert train[0]["data_samples"].weight.item() == 1
+
+
+def test_further_samples_without_a_label_are_refused(build, tmp_path) -> None:
+    path = tmp_path / "pseudo.csv"
+    path.write_text("image,person,label\na.jpg,p,\n")
+    with pytest.raises(InputError, match=r"pseudo\.csv: every further training sample needs a lab"):
+        build("train", samples=[str(path)])
+
+
+def test_class_counts_count_the_photos_of_this_split(build) -> None:
+    train = build("train")
+    counts = train.class_counts()
+    assert counts.sum() == len(train)
+    assert counts.tolist() == [int((train.samples["label"] == k).sum()) for k in range(18)]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"split": "test"}, "split must be one of train, val, all, eval; got 'test'"),
+        ({"fold": 5}, "fold must be from 0 to folds - 1 = 4; got 5"),
+        ({"drop_ages": (0, 99)}, "no photo is in the train split"),
+    ],
+)
+def test_options_out_of_range_are_refused(build, options, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        build(**options)
+
+
+def test_a_broken_photo_names_itself_from_a_worker(build) -> None:
+    val = build("val")
+    victim = build.root / val.samples["image"][0]
+    victim.write_bytes(b"not a photo")
+    loader = DataLoader(val, batch_size=2, collate_fn=stack_photos, num_workers=1)
+    with pytest.raises(InputError, match=f"{victim.name}: not a photo that can be decoded"):
+        next(iter(loader))
+
+
+def test_a_draw_seeds_the_augmentation_and_leaves_the_generators_alone(build) -> None:
+    train = build("train")
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    first, again, other = (train[Draw(2, seed)]["inputs"] for seed in (11, 11, 12))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    now = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    assert now == states
+
+
+def epoch_of(dataset, *, workers: int, epoch: int) -> list[torch.Tensor]:
+    sampler = EpochSampler(dataset, seed=5)
+    sampler.set_epoch(epoch)
+    loader = DataLoader(
+        dataset, batch_size=8, sampler=sampler, collate_fn=stack_photos, num_workers=workers
+    )
+    return [batch["inputs"] for batch in loader]
+
+
+def test_an_epoch_is_the_same_with_any_number_of_workers_and_differs_from_the_next(build) -> None:
+    train = build("train")
+    alone, shared = epoch_of(train, workers=0, epoch=1), epoch_of(train, workers=2, epoch=1)
+    assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
+    assert not torch.equal(alone[0], epoch_of(train, workers=0, epoch=2)[0])

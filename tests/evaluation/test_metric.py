@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+from mmpretrain.structures import DataSample
+
+from mmmask.evaluation import metric as module
+from mmmask.evaluation.metric import MaskFaceMetric
+from mmmask.evaluation.scores import scores
+from mmmask.structures import SampleBatch
+
+
+@pytest.fixture
+def table() -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    return random.integers(0, 18, 10), random.dirichlet(np.ones(18), size=10).astype(np.float32)
+
+
+def batch_of(rows, truth, probabilities) -> SampleBatch:
+    batch = SampleBatch()
+    batch.sample_idx = torch.as_tensor(rows)
+    batch.pred_score = torch.as_tensor(probabilities[rows])
+    if truth is not None:
+        batch.gt_label = torch.as_tensor(truth[rows])
+    return batch
+
+
+def test_batches_are_scored_like_the_whole_table_and_kept_in_row_order(table) -> None:
+    truth, probabilities = table
+    metric = MaskFaceMetric()
+    evaluator = Evaluator([metric])
+    for rows in ([7, 2, 5, 1], [0, 9, 8, 3], [4, 6]):
+        evaluator.process([batch_of(rows, truth, probabilities)])
+    result = evaluator.evaluate(10)
+    expected = scores(truth, probabilities)
+    assert {key: result[key] for key in expected} == pytest.approx(expected)
+    assert metric.predictions[0].tolist() == list(range(10))
+    np.testing.assert_array_equal(metric.predictions[1], probabilities)
+
+
+def test_single_data_samples_are_scored_too(table) -> None:
+    truth, probabilities = table
+    evaluator = Evaluator([MaskFaceMetric()])
+    for row in range(10):
+        sample = DataSample().set_gt_label(int(truth[row]))
+        sample.set_pred_score(torch.as_tensor(probabilities[row]))
+        sample.sample_idx = row
+        evaluator.process([sample])
+    assert evaluator.evaluate(10)["macro_f1"] == pytest.approx(
+        scores(truth, probabilities)["macro_f1"]
+    )
+
+
+def test_without_labels_there_are_predictions_and_no_scores(table) -> None:
+    metric = MaskFaceMetric()
+    evaluator = Evaluator([metric])
+    evaluator.process([batch_of(list(range(10)), None, table[1])])
+    assert evaluator.evaluate(10) == {}
+    assert metric.predictions[1].shape == (10, 18)
+
+
+def test_photos_repeated_to_even_out_the_processes_count_once(table, monkeypatch) -> None:
+    truth, probabilities = table
+    metric = MaskFaceMetric()
+    metric.process(None, [batch_of([0, 2, 4, 6, 8], truth, probabilities).to_dict()])
+    other = MaskFaceMetric()
+    other.process(None, [batch_of([1, 3, 5, 7, 9, 0], truth, probabilities).to_dict()])
+    monkeypatch.setattr(module, "all_gather_object", lambda mine: [list(mine), other.results])
+    assert metric.evaluate(10)["accuracy"] == scores(truth, probabilities)["accuracy"]
+
+
+def test_a_missing_photo_is_an_error(table) -> None:
+    metric = MaskFaceMetric()
+    metric.process(None, [batch_of([0, 1, 2], *table).to_dict()])
+    with pytest.raises(RuntimeError, match="3 photos for a dataset of 10"):
+        metric.evaluate(10)

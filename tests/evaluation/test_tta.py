@@ -1,0 +1,73 @@
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+
+import mmmask.models.heads.linear
+import mmmask.models.preprocessor  # noqa: F401
+from mmmask.errors import InputError
+from mmmask.evaluation.tta import MeanProbabilityTTA
+from mmmask.structures import SampleBatch
+
+
+@pytest.fixture
+def classifier() -> torch.nn.Module:
+    init_default_scope("mmpretrain")
+    torch.manual_seed(0)
+    return MODELS.build(
+        {
+            "type": "ImageClassifier",
+            "data_preprocessor": {
+                "type": "FacePreprocessor",
+                "mean": (120, 120, 120),
+                "std": (60, 60, 60),
+            },
+            "backbone": {"type": "LeNet5"},  # sees where things are: a mirrored photo differs
+            "neck": {"type": "GlobalAveragePooling"},
+            "head": {"type": "MaskLinearHead", "in_channels": 120},
+        }
+    ).eval()
+
+
+def batch() -> dict:
+    samples = SampleBatch()
+    samples.gt_label = torch.arange(4)
+    photos = torch.randint(0, 256, (4, 1, 32, 32), generator=torch.Generator().manual_seed(1))
+    return {"inputs": photos.to(torch.uint8), "data_samples": [samples]}
+
+
+def probabilities(model: torch.nn.Module, data: dict) -> torch.Tensor:
+    with torch.no_grad():
+        return model.test_step(data)[0].pred_score
+
+
+def test_flip_views_give_the_mean_of_photo_and_mirror_image(classifier, monkeypatch) -> None:
+    monkeypatch.setattr(
+        classifier.data_preprocessor,
+        "forward",
+        lambda data, training: {**data, "inputs": data["inputs"].float() / 60},
+    )
+    mirrored = batch()
+    mirrored["inputs"] = mirrored["inputs"].flip(-1)
+    plain, flipped = probabilities(classifier, batch()), probabilities(classifier, mirrored)
+    assert not torch.allclose(plain, flipped)
+    averaged = MeanProbabilityTTA(classifier, views=["identity", "hflip"])
+    torch.testing.assert_close(probabilities(averaged, batch()), (plain + flipped) / 2)
+    same = MeanProbabilityTTA(classifier, views=["identity"])
+    torch.testing.assert_close(probabilities(same, batch()), plain)
+
+
+def test_the_batch_keeps_its_labels(classifier, monkeypatch) -> None:
+    monkeypatch.setattr(
+        classifier.data_preprocessor,
+        "forward",
+        lambda data, training: {**data, "inputs": data["inputs"].float()},
+    )
+    (result,) = MeanProbabilityTTA(classifier, views=["identity", "hflip"]).test_step(batch())
+    assert result.gt_label.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("views", [[], ["identity", "upside down"]])
+def test_unknown_or_no_views_are_refused(classifier, views) -> None:
+    with pytest.raises(InputError, match=r"tta\.views must be some of identity, hflip; got"):
+        MeanProbabilityTTA(classifier, views=views)

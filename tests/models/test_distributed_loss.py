@@ -1,0 +1,101 @@
+"""Two gloo processes with unequal shares of a batch have the gradients of one process."""
+
+from datetime import timedelta
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mmmask.models.heads.arcface import MaskArcFaceHead
+from mmmask.models.heads.decomposed import DecomposedHead
+from mmmask.models.heads.linear import MaskLinearHead
+from mmmask.models.losses.focal import SoftmaxFocalLoss
+from mmmask.structures import SampleBatch
+
+PHOTOS = 10
+SHARES = (slice(0, 3), slice(3, PHOTOS))  # one slice a process
+FOCAL = {"type": SoftmaxFocalLoss, "class_weight": "inverse", "label_smoothing": 0.1}
+CASES = {
+    "linear, focal over weights": (MaskLinearHead, {"loss": FOCAL}),
+    "linear, focal over samples": (MaskLinearHead, {"loss": {**FOCAL, "denominator": "samples"}}),
+    "arcface, cross-entropy": (MaskArcFaceHead, {"margin": "adaptive", "sub_centers": 2}),
+    "decomposed, focal": (DecomposedHead, {"loss": FOCAL}),
+}
+
+
+class TinyClassifier(nn.Module):
+    def __init__(self, case):
+        super().__init__()
+        torch.manual_seed(0)
+        kind, options = CASES[case]
+        self.backbone = nn.Linear(6, 8)
+        self.head = kind(8, **options)
+        self.head.set_class_counts(torch.arange(1.0, 19.0))
+
+    def forward(self, photos, samples):
+        return sum(self.head.loss((self.backbone(photos),), [samples]).values())
+
+
+def batch(share=slice(None)):
+    generator = torch.Generator().manual_seed(1)
+    photos = torch.randn(PHOTOS, 6, generator=generator)
+    samples = SampleBatch()
+    samples.gt_label = torch.randint(0, 18, (PHOTOS,), generator=generator)[share]
+    samples.weight = torch.rand(PHOTOS, generator=generator)[share]
+    return photos[share], samples
+
+
+def gradients(model):
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+def work(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/meeting",
+        rank=rank,
+        world_size=len(SHARES),
+        timeout=timedelta(seconds=60),
+    )
+    outcome = {}
+    for case in CASES:
+        model = DistributedDataParallel(TinyClassifier(case))
+        loss = model(*batch(SHARES[rank]))
+        loss.backward()
+        outcome[case] = (loss.detach(), gradients(model.module))
+        if rank == 0:  # a validation loss of one process alone must not wait for the other
+            with torch.no_grad():
+                outcome[case, "alone"] = model.module(*batch(SHARES[rank]))
+    torch.save(outcome, f"{folder}/{rank}.pth")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(work, args=(str(folder),), nprocs=len(SHARES))
+    return [torch.load(folder / f"{rank}.pth") for rank in range(len(SHARES))]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_have_the_gradients_of_one(case, outcomes):
+    model = TinyClassifier(case)
+    model(*batch()).backward()
+    for outcome in outcomes:
+        torch.testing.assert_close(outcome[case][1], gradients(model), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_losses_of_two_processes_average_to_that_of_one(case, outcomes):
+    expected = TinyClassifier(case)(*batch()).detach()
+    torch.testing.assert_close((outcomes[0][case][0] + outcomes[1][case][0]) / 2, expected)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_without_gradients_the_mean_is_the_processs_own(case, outcomes):
+    expected = TinyClassifier(case)(*batch(SHARES[0])).detach()
+    torch.testing.assert_close(outcomes[0][case, "alone"], expected)
