@@ -34,7 +34,9 @@ def test_one_photo_is_corrected_alone(make_layout) -> None:
 def test_incorrect_and_normal_are_swapped(make_layout) -> None:
     samples = corrected(make_layout(PEOPLE), "000003,*,mask,swap incorrect and normal,seen")
     mine = samples[samples["person"] == "000003_male_Asian_40"]
-    by_stem = {Path(image).stem: mask for image, mask in zip(mine["image"], mine["mask"], strict=True)}
+    by_stem = {
+        Path(image).stem: mask for image, mask in zip(mine["image"], mine["mask"], strict=True)
+    }
     assert by_stem == {f"mask{i}": "wear" for i in range(1, 6)} | {
         "incorrect_mask": "normal",
         "normal": "incorrect",
@@ -58,7 +60,7 @@ def test_a_wrong_correction_is_named(make_layout, line: str, sentence: str) -> N
 
 def test_an_id_of_two_people_asks_for_the_folder(make_layout) -> None:
     root = make_layout([("003397", "male", 25), ("003397", "female", 40)])
-    with pytest.raises(InputError, match="id 003397 fits .* and .*; name the folder"):
+    with pytest.raises(InputError, match=r"id 003397 fits .* and .*; name the folder"):
         corrected(root, "003397,*,gender,male,")
     assert len(corrected(root, "003397_female_Asian_40,*,gender,male,")) == 14
 

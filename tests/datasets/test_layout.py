@@ -73,7 +73,9 @@ def test_a_wrong_row_of_train_csv_is_named(make_layout, line: str, sentence: str
 def test_a_person_without_a_folder_is_named(make_layout) -> None:
     root = make_layout(PEOPLE)
     shutil.rmtree(root / "train/images/000001_male_Asian_25")
-    with pytest.raises(MissingFileError, match="000001_male_Asian_25: train.csv names this folder"):
+    with pytest.raises(
+        MissingFileError, match=r"000001_male_Asian_25: train\.csv names this folder"
+    ):
         read_train(root)
 
 
@@ -92,7 +94,7 @@ def test_eval_keeps_the_order_of_info_csv(make_layout) -> None:
 def test_missing_eval_photos_are_counted(make_layout) -> None:
     root = make_layout(PEOPLE, eval_photos=5)
     next((root / "eval/images").iterdir()).unlink()
-    with pytest.raises(MissingFileError, match="1 of the 5 photos in info.csv are missing"):
+    with pytest.raises(MissingFileError, match=r"1 of the 5 photos in info\.csv are missing"):
         read_eval(root)
 
 

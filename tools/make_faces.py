@@ -1,0 +1,45 @@
+"""Draw a small data set of faces in the competition's layout, to try everything without its data.
+
+Example:
+    python tools/make_faces.py --out data --people 150 --eval-people 40
+"""
+
+import argparse
+from pathlib import Path
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to make; new or empty")
+    parser.add_argument(
+        "--people", type=int, required=True, help="people in train, 7 photos each; at least 6"
+    )
+    parser.add_argument("--eval-people", type=int, default=0, help="people in eval; default 0")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same files; default 0")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(96, 128),
+        metavar=("W", "H"),
+        help="width and height in pixels, at least 32; default 96 128",
+    )
+    args = parser.parse_args()
+
+    from mmmask.datasets.drawn_faces import draw_dataset  # after --help: it loads OpenCV
+
+    draw_dataset(
+        args.out,
+        people=args.people,
+        eval_people=args.eval_people,
+        seed=args.seed,
+        size=tuple(args.size),
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
