@@ -25,11 +25,31 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["mmmask", "mmmask.*"]),
     package_data={"mmmask.datasets": ["*.csv"]},
-    # Enough for tables, scores and drawn faces; training needs the extra `train`.
+    # Enough for labels, tables, scores and drawn faces; training needs the extra `train`.
     install_requires=[
         "numpy>=1.26,<3",
-        "pandas>=2.2,<4",
+        "pandas>=2.3,<4",
         "pyarrow>=16",
         "scipy>=1.12,<2",
+        "opencv-python>=4.9,<6",
+        "rich>=13",
     ],
+    extras_require={
+        "train": [
+            "torch>=2.6,<3",
+            "torchvision>=0.21,<1",
+            "mmengine>=0.10.7,<0.11",
+            "mmpretrain>=1.2,<1.3",
+            "mmcv>=2.1,<2.4" if FULL_MMCV else "mmcv-lite>=2.1,<2.4",
+            "matplotlib>=3.8,<4",
+        ],
+        "test": [
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "hypothesis>=6.100",
+            "scikit-learn>=1.4,<2",
+            "pytorch-metric-learning>=2.5,<3",
+        ],
+        "lint": ["ruff", "mypy", "pre-commit"],
+    },
 )

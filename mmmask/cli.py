@@ -1,5 +1,6 @@
 """What every command line shares: exit statuses and one-line errors."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -12,6 +13,9 @@ def command(main: Callable[[], None]) -> int:
     The message of an :class:`InputError` goes to standard error on one line. Any other exception
     is a defect and passes through with its traceback (Python then exits with status 1).
     """
+    # Compute threads that spin while they wait take the cores from the data workers: on a busy
+    # machine a training step takes several times as long. Read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         main()
     except InputError as error:

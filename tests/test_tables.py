@@ -32,7 +32,9 @@ def test_parquet_keeps_values_dtypes_and_provenance(tmp_path: Path, predictions)
 
 
 def test_csv_keeps_the_zeros_of_ids_and_empty_labels(tmp_path: Path) -> None:
-    table = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "person": ["007", "008"], "label": [3, None]})
+    table = pd.DataFrame(
+        {"image": ["a.jpg", "b.jpg"], "person": ["007", "008"], "label": [3, None]}
+    )
     write_table(tmp_path / "s.csv", table, SAMPLES)
     back = read_table(tmp_path / "s.csv", SAMPLES)
     assert back["person"].tolist() == ["007", "008"]

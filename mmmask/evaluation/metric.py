@@ -43,7 +43,7 @@ class MaskFaceMetric(BaseMetric):
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather from all processes, drop the copies that even out the ranks, and score."""
         parts = all_gather_object(self.results)
-        self.results = []  # not cleared: alone, the gathered list is this very list
+        self.results: list = []  # not cleared: alone, the gathered list is this very list
         result: list[dict] = [{}]
         if is_main_process():
             columns = zip(*(batch for part in parts for batch in part), strict=True)

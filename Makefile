@@ -1,0 +1,42 @@
+# make demo    set up, draw faces, train, test, and show what came out
+# make test    set up, run the whole test suite
+# make lint    set up, run ruff and mypy
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO := work_dirs/demo
+RUN = $(BIN)/python
+
+.PHONY: demo test lint clean
+
+demo: $(READY)
+	rm -rf $(DEMO)
+	$(RUN) tools/make_faces.py --out $(DEMO)/data --people 150 --eval-people 60
+	$(RUN) tools/train.py configs/effnet_b3_arcface.py --data-root $(DEMO)/data \
+		--pretrained none --work-dir $(DEMO)/run --cfg-options \
+		'preprocessing.size=(64,48)' 'preprocessing.crop=(1.0,1.0)' \
+		train_cfg.max_epochs=28 train_cfg.val_interval=4 optim_wrapper.optimizer.lr=5e-3 \
+		default_hooks.margin_warmup.epochs=14
+	$(RUN) tools/test.py $(DEMO)/run/effnet_b3_arcface.py $(DEMO)/run/best_*.pth --tta \
+		--labels $(DEMO)/data/eval_labels.csv --out $(DEMO)/predictions.parquet \
+		--submission $(DEMO)/submission.csv --pictures $(DEMO)
+
+test: $(READY)
+	$(RUN) -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(READY): setup.py requirements/lock.txt
+	@$(PYTHON) -c "import sys; v = sys.version_info; \
+		sys.exit(0 if v >= (3, 11) else f'error: Python 3.11 or newer is needed, got {v[0]}.{v[1]}')"
+	$(PYTHON) -m venv .venv
+	$(RUN) -m pip install -q -c requirements/lock.txt setuptools wheel
+	$(RUN) -m pip install -c requirements/lock.txt --no-build-isolation -e '.[train,test,lint]'
+	touch $@
+
+clean:
+	rm -rf .venv $(DEMO)

@@ -1,0 +1,36 @@
+# The competition's data, split by person.
+
+# Often changed.
+data = dict(
+    data_root="data",  # holds train/ and eval/
+    folds=5,  # 1 / folds of the people are held out
+    fold=0,  # which fold is held out
+    corrections=None,  # csv of label corrections
+    # Training only; validation always scores with the competition's cut at 60.
+    old_from=60,  # first age, in years, labelled as old
+    drop_ages=None,  # (first, last) age left out, e.g. (55, 59)
+    samples=[],  # tables of further samples
+)
+augmentations = [dict(type="RandomFlip", prob=0.5, direction="horizontal")]
+batch_augments = None  # e.g. dict(augments=[dict(type='CutMix', alpha=1.0)])
+
+train_dataloader = dict(
+    batch_size=32,  # photos a process
+    num_workers=4,
+    sampler=dict(type="EpochSampler", shuffle=True),
+    collate_fn=dict(type="stack_photos"),
+)
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    collate_fn=dict(type="stack_photos"),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    collate_fn=dict(type="stack_photos"),
+)
+val_evaluator = dict(type="MaskFaceMetric")
+test_evaluator = dict(type="MaskFaceMetric")

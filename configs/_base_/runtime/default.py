@@ -1,0 +1,37 @@
+# What every run shares: reproducible, resumable, and telling what it does.
+
+default_scope = "mmpretrain"
+custom_imports = dict(imports=["mmmask.register"], allow_failed_imports=False)
+runner_type = "ConsoleRunner"
+
+randomness = dict(seed=0, deterministic=False)
+tta = dict(enabled=False, views=["identity", "hflip"])
+
+default_hooks = dict(
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=50),
+    progress=dict(type="ProgressHook"),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
+    epoch_seed=dict(type="EpochSeedHook"),
+    param_scheduler=dict(type="ParamSchedulerHook"),
+    channels_last=dict(type="ChannelsLastHook"),
+    person_split=dict(type="PersonSplitHook"),
+    class_counts=dict(type="ClassCountHook"),
+    margin_warmup=dict(type="MarginWarmupHook", epochs=2.0),
+    temperature=dict(type="TemperatureHook"),
+    preprocessing=dict(type="PreprocessingHook"),
+    checkpoint=dict(
+        type="ResumableCheckpointHook",
+        save_best="macro_f1",
+        rule="greater",
+        max_keep_ckpts=1,
+    ),
+)
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
+)
+log_level = "INFO"
+load_from = None
+resume = False

@@ -1,0 +1,15 @@
+"""Source A: ArcFace on EfficientNet-B3.
+
+python tools/train.py configs/effnet_b3_arcface.py
+"""
+
+_base_ = [
+    "_base_/data/mask_faces.py",
+    "_base_/backbones/effnet_b3.py",
+    "_base_/heads/arcface.py",
+    "_base_/schedules/adamw_cosine.py",
+    "_base_/runtime/default.py",
+]
+
+# Class weights worked together with the margin.
+head = dict(loss=dict(class_weight="one_minus_share"))

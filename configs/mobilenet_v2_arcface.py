@@ -1,0 +1,16 @@
+"""A small network that trains on a CPU, with the arcface head.
+
+python tools/train.py configs/mobilenet_v2_arcface.py --pretrained mobilenet_v2_imagenet.pth
+"""
+
+_base_ = [
+    "_base_/data/mask_faces.py",
+    "_base_/backbones/mobilenet_v2.py",
+    "_base_/heads/arcface.py",
+    "_base_/schedules/adamw_cosine.py",
+    "_base_/runtime/default.py",
+]
+
+train_dataloader = dict(batch_size=64)
+train_cfg = dict(max_epochs=6)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))

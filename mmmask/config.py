@@ -1,0 +1,183 @@
+"""Load a config: inherited blocks in, everything that MMEngine's Runner asks for out.
+
+MMEngine merges dicts of parent and leaf but not what a parent built from them, and lets only one
+parent define a top-level name. So each fact stands once, in a block of its own, and this module
+composes MMEngine's keys from the blocks:
+
+======================  ==============================================================
+block                   goes into
+======================  ==============================================================
+``data``                the dataset of every dataloader
+``preprocessing``       every pipeline, the data preprocessor, and the checkpoints
+``augmentations``       the training pipeline, between ``Preprocess`` and ``PackPhoto``
+``backbone`` ``neck``   ``model``
+``head``                ``model``, with the number of features of the backbone
+``features``            ``head.in_channels``
+``batch_augments``      the data preprocessor (Mixup, CutMix)
+``pretrained``          the weights that the backbone starts from; None: from scratch
+``tta``                 the test model, where ``tta.enabled``
+======================  ==============================================================
+
+The composed config is complete: it is what a run writes to its work directory, and composing it
+again changes nothing.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmmask.errors import InputError, MissingFileError
+from mmmask.tables import first_line
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+BLOCKS = (
+    "augmentations",
+    "backbone",
+    "batch_augments",
+    "data",
+    "features",
+    "head",
+    "neck",
+    "preprocessing",
+    "pretrained",
+    "tta",
+)
+#: What Runner.from_cfg reads, and what MMEngine itself puts at the top level.
+RUNNER_KEYS = (
+    *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader"),
+    *("train_cfg", "val_cfg", "test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler"),
+    *("val_evaluator", "test_evaluator", "default_hooks", "custom_hooks", "data_preprocessor"),
+    *("load_from", "resume", "launcher", "env_cfg", "log_processor", "log_level", "visualizer"),
+    *("default_scope", "randomness", "experiment_name", "custom_imports", "runner_type"),
+    *("model_wrapper_cfg", "vis_backends", "compile"),
+)
+#: Options of the dataset that belong to training alone.
+TRAIN_ONLY = ("old_from", "drop_ages", "samples")
+
+
+def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "Config":
+    """Read a config file, apply ``options`` (dotted name -> value) and compose it.
+
+    Raises:
+        MissingFileError: No such file.
+        InputError: The file is no config, or a top-level name is unknown (a typing error in an
+            option would otherwise change nothing, silently).
+    """
+    from mmengine.config import Config
+
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such config file")
+    if path.suffix != ".py":
+        raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
+    try:
+        cfg = Config.fromfile(path)
+    except (SyntaxError, NameError, KeyError, TypeError, OSError, AttributeError) as error:
+        raise InputError(f"{path}: not a readable config: {first_line(error)}") from error
+    if options:
+        try:
+            cfg.merge_from_dict(dict(options))
+        except (KeyError, TypeError, IndexError, AssertionError) as error:
+            raise InputError(f"--cfg-options: {first_line(error)}") from error
+    unknown = sorted(set(cfg) - {*BLOCKS, *RUNNER_KEYS})
+    if unknown:
+        raise InputError(
+            f"{path}: unknown top-level name {', '.join(unknown)}; known blocks are "
+            f"{', '.join(BLOCKS)}, and the keys of MMEngine's Runner"
+        )
+    missing = [name for name in BLOCKS if name not in cfg]
+    if missing:
+        raise InputError(f"{path}: block {', '.join(missing)} is missing; inherit it by _base_")
+    compose(cfg)
+    return cfg
+
+
+def parse_options(options: Sequence[str]) -> dict[str, Any]:
+    """Turn ``['a.b=1', 'c=(2,3)']`` of a command line into a dict, as MMEngine does."""
+    import argparse
+
+    from mmengine.config import DictAction
+
+    wrong = [option for option in options if "=" not in option]
+    if wrong:
+        raise InputError(f"--cfg-options must be name=value; got {wrong[0]!r}")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
+    return parser.parse_args(["--cfg-options", *options] if options else []).cfg_options
+
+
+def compose(cfg: "Config") -> None:
+    """Fill in MMEngine's keys from the blocks, in place; what they held before is replaced."""
+    cfg.model = _model(cfg)
+    for name in ("train", "val", "test"):
+        loader = cfg.get(f"{name}_dataloader")
+        if loader is None:
+            continue
+        loader["persistent_workers"] = loader.num_workers > 0
+        loader["dataset"] = _dataset(cfg, name, loader.get("dataset") or {})
+
+
+def pipeline(cfg: "Config", *, training: bool) -> list[dict]:
+    """Return the transforms: load, preprocess, augment (in training), pack."""
+    geometry = {key: cfg.preprocessing[key] for key in ("size", "crop")}
+    augmentations = copy.deepcopy(list(cfg.augmentations)) if training else []
+    return [
+        {"type": "LoadPhoto"},
+        {"type": "Preprocess", **geometry},
+        *augmentations,
+        {"type": "PackPhoto"},
+    ]
+
+
+def _dataset(cfg: "Config", name: str, former: dict) -> dict:
+    """Return the dataset of a dataloader; ``former`` may name the split."""
+    training = name == "train"
+    shared = {key: value for key, value in cfg.data.items() if training or key not in TRAIN_ONLY}
+    default = {"train": "train", "val": "val", "test": "eval"}[name]
+    return {
+        "type": "MaskFaceDataset",
+        "split": former.get("split", default),
+        **copy.deepcopy(shared),
+        "pipeline": pipeline(cfg, training=training),
+        "test_mode": not training,
+    }
+
+
+def _model(cfg: "Config") -> dict:
+    """Return MMPretrain's classifier of backbone, neck and head."""
+    backbone = copy.deepcopy(dict(cfg.backbone))
+    if cfg.pretrained is not None:
+        backbone["init_cfg"] = {
+            "type": "Pretrained",
+            "checkpoint": cfg.pretrained,
+            "prefix": "backbone",
+        }
+    return {
+        "type": "ImageClassifier",
+        "data_preprocessor": {
+            "type": "FacePreprocessor",
+            "mean": cfg.preprocessing.mean,
+            "std": cfg.preprocessing.std,
+            "batch_augments": copy.deepcopy(cfg.batch_augments),
+        },
+        "backbone": backbone,
+        "neck": copy.deepcopy(cfg.neck),
+        "head": {**copy.deepcopy(dict(cfg.head)), "in_channels": cfg.features},
+    }
+
+
+def tested_model(cfg: "Config") -> dict:
+    """Return the config of the model to test: averaged over views where ``tta.enabled``."""
+    if not cfg.tta.enabled:
+        return cfg.model
+    return {"type": "MeanProbabilityTTA", "module": cfg.model, "views": list(cfg.tta.views)}
+
+
+def plain(value: Any) -> Any:
+    """Return a config value as plain dicts and lists, fit for comparison and JSON."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+
+from mmmask.config import compose, load_config, parse_options, plain, tested_model
+from mmmask.errors import InputError, MissingFileError
+
+ROOT = Path(__file__).parents[1]
+LEAF = ROOT / "configs" / "mobilenet_v2_arcface.py"
+
+
+def geometry(cfg) -> set[tuple]:
+    loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+    return {
+        (tuple(step.size), tuple(step.crop))
+        for loader in loaders
+        for step in loader.dataset.pipeline
+        if step.type == "Preprocess"
+    }
+
+
+def test_one_preprocessing_reaches_training_validation_test_and_model() -> None:
+    options = parse_options(["preprocessing.size=(64,48)", "preprocessing.mean=(1.,2.,3.)"])
+    cfg = load_config(LEAF, options)
+    assert geometry(cfg) == {((64, 48), (1.0, 1.0))}
+    assert tuple(cfg.model.data_preprocessor.mean) == (1.0, 2.0, 3.0)
+
+
+def test_data_options_reach_every_dataset_and_training_options_only_training() -> None:
+    cfg = load_config(LEAF, parse_options(["data.fold=3", "data.old_from=58", "data.data_root=x"]))
+    train, val, test = (cfg[f"{name}_dataloader"].dataset for name in ("train", "val", "test"))
+    assert {(d.fold, d.data_root) for d in (train, val, test)} == {(3, "x")}
+    assert [d.get("old_from") for d in (train, val, test)] == [58, None, None]
+    assert [d.split for d in (train, val, test)] == ["train", "val", "eval"]
+
+
+def test_augmentations_stand_in_the_training_pipeline_only() -> None:
+    cfg = load_config(LEAF)
+    steps = [
+        [step.type for step in cfg[f"{name}_dataloader"].dataset.pipeline]
+        for name in ("train", "val", "test")
+    ]
+    assert steps[0] == ["LoadPhoto", "Preprocess", "RandomFlip", "PackPhoto"]
+    assert steps[1] == steps[2] == ["LoadPhoto", "Preprocess", "PackPhoto"]
+
+
+def test_composing_again_changes_nothing() -> None:
+    cfg = load_config(LEAF)
+    before = cfg.pretty_text
+    compose(cfg)
+    assert cfg.pretty_text == before
+
+
+def test_a_composed_config_written_to_disk_can_be_loaded_and_overridden(tmp_path) -> None:
+    path = tmp_path / "run.py"
+    load_config(LEAF).dump(path)
+    assert plain(load_config(path).model) == plain(load_config(LEAF).model)
+    assert geometry(load_config(path, {"preprocessing.size": (32, 32)})) == {((32, 32), (1.0, 1.0))}
+
+
+def test_weights_to_start_from_are_named_or_absent() -> None:
+    cfg = load_config(LEAF)
+    assert cfg.model.backbone.init_cfg.checkpoint.startswith("https://")
+    cfg.pretrained = None
+    compose(cfg)
+    assert "init_cfg" not in cfg.model.backbone
+
+
+def test_test_time_augmentation_is_off_unless_the_config_says_so() -> None:
+    assert tested_model(load_config(LEAF))["type"] == "ImageClassifier"
+    leaf = load_config(ROOT / "configs" / "effnet_b3_arcface_tta.py")
+    assert tested_model(leaf)["type"] == "MeanProbabilityTTA"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["preprocesing.size=(64,48)"], "unknown top-level name preprocesing; known blocks are"),
+        (["batch"], "--cfg-options must be name=value; got 'batch'"),
+    ],
+)
+def test_a_mistyped_option_is_refused(options, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        load_config(LEAF, parse_options(options))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("x = (", "not a readable config"),
+        ("_base_ = ['gone.py']", "not a readable config"),
+        ("model = dict()", "block augmentations, backbone, .* is missing"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused_by_name(tmp_path, content, sentence) -> None:
+    path = tmp_path / "leaf.py"
+    path.write_text(content)
+    with pytest.raises(InputError, match=rf"leaf\.py: {sentence}"):
+        load_config(path)
+
+
+def test_a_missing_config_is_a_missing_file(tmp_path) -> None:
+    with pytest.raises(MissingFileError, match="no such config file"):
+        load_config(tmp_path / "gone.py")
