@@ -1,0 +1,123 @@
+"""Train one config on one split."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmmask.config import compose, load_config, parse_options
+from mmmask.errors import InputError, MissingFileError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+
+def train(
+    config: str | Path,
+    *,
+    data_root: str | None = None,
+    pretrained: str | None = None,
+    work_dir: str | Path | None = None,
+    resume: str | None = None,
+    split: str = "holdout",
+    samples: Sequence[str] = (),
+    corrections: str | None = None,
+    amp: bool = False,
+    seed: int | None = None,
+    options: Sequence[str] = (),
+    launcher: str = "none",
+) -> Path:
+    """Train and return the work directory, which holds checkpoints, split, config and logs.
+
+    Args:
+        config: Path of a config file.
+        data_root: Folder with ``train/``; None keeps the config's.
+        pretrained: Weights the backbone starts from, a path or URL; ``none``: from scratch.
+        work_dir: Where the run is written; by default ``work_dirs/`` and the config's name.
+        resume: ``auto`` continues the last checkpoint of ``work_dir``, a path that checkpoint.
+        split: ``holdout`` validates on the held-out fold, ``all`` trains on everybody.
+        samples: Tables of further training samples.
+        corrections: csv of label corrections.
+        amp: Train under bfloat16 autocast.
+        seed: Seed of the run.
+        options: ``name=value`` overrides of the config.
+        launcher: ``none`` or ``pytorch`` (torchrun).
+    """
+    cfg = load_config(config, parse_options(options))
+    if data_root is not None:
+        cfg.data.data_root = data_root
+    if samples:
+        cfg.data.samples = list(samples)
+    if corrections is not None:
+        cfg.data.corrections = corrections
+    if pretrained is not None:
+        cfg.pretrained = None if pretrained == "none" else pretrained
+    if seed is not None:
+        cfg.randomness.seed = seed
+    if amp:
+        cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
+    if split == "all":
+        cfg.train_dataloader.dataset.split = "all"
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.work_dir = str(work_dir or Path("work_dirs") / Path(config).stem)
+    cfg.load_from = _checkpoint_to_resume(resume, Path(cfg.work_dir))
+    cfg.resume = cfg.load_from is not None
+    if cfg.resume:
+        cfg.pretrained = None  # the checkpoint holds every weight
+    compose(cfg)
+    runner = build_runner(cfg, launcher)
+    runner.train()
+    return Path(cfg.work_dir)
+
+
+def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
+    """Start the group of processes, if any, and build MMEngine's Runner of a composed config."""
+    from mmengine.registry import RUNNERS, init_default_scope
+
+    from mmmask.engine.distributed import start_distributed, wrap_for_device
+
+    cores = os.cpu_count() or 1
+    for name in ("train", "val", "test"):
+        loader = cfg.get(f"{name}_dataloader")
+        if loader is not None:  # more workers than cores only get in each other's way
+            loader.num_workers = min(loader.num_workers, cores)
+    cfg.launcher = launcher
+    start_distributed(launcher)
+    wrap_for_device(cfg)
+    init_default_scope(cfg.default_scope)
+    try:
+        return RUNNERS.build(cfg)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise InputError(f"{cfg.filename}: {error}") from error
+
+
+def _checkpoint_to_resume(resume: str | None, work_dir: Path) -> str | None:
+    """Return the checkpoint to continue from; refuse to run over another run."""
+    last = work_dir / "last_checkpoint"
+    if resume is None:
+        if last.exists():
+            raise InputError(
+                f"{work_dir}: holds a run already; continue it with --resume, "
+                "or keep both with another --work-dir"
+            )
+        return None
+    if resume != "auto":
+        if not Path(resume).is_file():
+            raise MissingFileError(f"--resume {resume}: no such checkpoint")
+        return resume
+    if not last.exists():
+        return None  # killed in its first epoch: it starts again
+    # The file holds the path at the time of writing; the folder may have been moved or copied.
+    checkpoint = work_dir / Path(last.read_text().strip()).name
+    if not checkpoint.is_file():
+        raise MissingFileError(f"{last}: names {checkpoint.name}, which is not in {work_dir}")
+    return str(checkpoint)
+
+
+def find_best(work_dir: Path) -> Path | None:
+    """Return the best checkpoint of a run, or None if it has none."""
+    found = sorted(work_dir.glob("best_*.pth"))
+    return found[-1] if found else None
