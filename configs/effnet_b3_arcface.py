@@ -12,4 +12,4 @@ _base_ = [
 ]
 
 # Class weights worked together with the margin.
-head = dict(loss=dict(class_weight="one_minus_share"))
+head = dict(loss=dict(class_weight="effective_number"))

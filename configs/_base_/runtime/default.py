@@ -17,7 +17,7 @@ default_hooks = dict(
     channels_last=dict(type="ChannelsLastHook"),
     person_split=dict(type="PersonSplitHook"),
     class_counts=dict(type="ClassCountHook"),
-    margin_warmup=dict(type="MarginWarmupHook", epochs=2.0),
+    margin_warmup=dict(type="MarginWarmupHook", begin=0.0, end=2.0),  # epochs
     temperature=dict(type="TemperatureHook"),
     preprocessing=dict(type="PreprocessingHook"),
     checkpoint=dict(

@@ -5,7 +5,7 @@ val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=3e-4, weight_decay=0.01),
+    optimizer=dict(type="AdamW", lr=3e-4, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=5.0),
 )
 # Each scheduler without `end` runs until the last epoch.

@@ -1,0 +1,115 @@
+"""Load checkpoints on torch >= 2.6 so that nothing in a file is executed.
+
+Importing this module replaces MMEngine's loaders of local files and of http(s) addresses, which
+every load goes through: resume, ``load_from``, test and ``Pretrained``.
+"""
+
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather_object
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmmask.engine.downloads import fetch
+from mmmask.engine.stored_objects import SAFE_GLOBALS, RefusedContentError, revive
+from mmmask.errors import InputError, MissingFileError
+
+# Prefixes of which MMEngine would load the file its own way, partly as an unchecked pickle.
+_OTHER_PREFIXES = (
+    r"(\S+\:)?s3://",
+    r"(\S+\:)?petrel://",
+    "pavi://",
+    "modelzoo://",
+    "torchvision://",
+    "open-mmlab://",
+    "openmmlab://",
+    "mmcls://",
+)
+
+
+def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:
+    """Return the content of a checkpoint: a training state of MMEngine or bare weights.
+
+    Config texts in it are left out, because MMEngine executes them as Python: ``Runner.resume``
+    that of ``meta['config']``, an inferencer without a config those under ``cfg``.
+
+    Args:
+        path: A file that ``torch.save`` wrote.
+        map_location: Device of the tensors, as ``torch.load`` takes it.
+
+    Raises:
+        MissingFileError: There is no such file.
+        InputError: The file is damaged, no checkpoint, or asks for more than data.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise MissingFileError(f"checkpoint {file} does not exist")
+    try:
+        with (
+            torch.serialization.safe_globals(SAFE_GLOBALS),
+            warnings.catch_warnings(action="ignore"),  # of archives that the error names anyway
+        ):
+            stored = torch.load(file, map_location=map_location, weights_only=True)
+        checkpoint = revive(stored)
+    except Exception as error:  # a damaged or hostile file can fail in any way
+        raise InputError(f"checkpoint {file} is not loaded: {_reason(error)}") from error
+    if not isinstance(checkpoint, dict):
+        raise InputError(
+            f"checkpoint {file} is not loaded: it must hold a dict, got {type(checkpoint).__name__}"
+        )
+    _drop_code(checkpoint)
+    return checkpoint
+
+
+def _drop_code(checkpoint: dict) -> None:
+    hub = checkpoint.get("message_hub")
+    info = hub.get("runtime_info") if isinstance(hub, dict) else None
+    for place in (checkpoint.get("meta"), info):
+        if isinstance(place, dict):
+            for key in ("config", "cfg"):
+                place.pop(key, None)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    unknown = re.search(r"GLOBAL (\S+)", text)
+    if unknown or isinstance(error, RefusedContentError):
+        return (
+            f"it holds {unknown[1] if unknown else text}, and only tensors, numbers and text are "
+            "accepted; nothing in it was executed"
+        )
+    if "TorchScript" in text or ".tar format" in text:
+        return "it is a TorchScript or tar archive; save its state_dict with torch.save instead"
+    return f"it is damaged or was not written by torch.save ({type(error).__name__})"
+
+
+# MMEngine's log names a loader by what follows "load_from_".
+@CheckpointLoader.register_scheme(prefixes="", force=True)
+def load_from_local(filename: str, map_location: Any = None) -> dict:
+    """Load a local file."""
+    return load_checkpoint_file(filename, map_location)
+
+
+@CheckpointLoader.register_scheme(prefixes=("http://", "https://"), force=True)
+def load_from_http(filename: str, map_location: Any = None) -> dict:
+    """Load the file of an address, downloaded by the first process of each machine."""
+    failure = None
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        try:
+            fetch(filename)
+        except InputError as error:
+            failure = error
+    for other in all_gather_object(failure):  # so that no process waits for one that failed
+        if other is not None:
+            raise other
+    return load_checkpoint_file(fetch(filename), map_location)
+
+
+@CheckpointLoader.register_scheme(prefixes=_OTHER_PREFIXES, force=True)
+def load_from_elsewhere(filename: str, map_location: Any = None) -> dict:
+    """Refuse the addresses that have no safe loader."""
+    raise InputError(f"checkpoint must be a file or an http(s) address, got {filename}")

@@ -1,0 +1,60 @@
+"""No person on both sides of a split: checked when a run starts, and written down."""
+
+from pathlib import Path
+
+import pandas as pd
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch.utils.data import Dataset
+
+from mmmask.engine.hooks import priorities
+from mmmask.engine.reach import inner_datasets
+from mmmask.errors import InputError
+from mmmask.files import written_whole
+
+
+def check_disjoint(train: pd.DataFrame, val: pd.DataFrame) -> None:
+    """Raise unless no person of ``train`` is in ``val``; both have a column ``person``."""
+    leaked = sorted(set(train["person"].dropna()) & set(val["person"].dropna()))
+    if leaked:
+        some = ", ".join(str(person) for person in leaked[:3])
+        raise InputError(
+            "train and val must not share a person, got "
+            f"{len(leaked)} in both: {some}{', ...' if len(leaked) > 3 else ''}"
+        )
+
+
+def split_table(train: pd.DataFrame, val: pd.DataFrame | None) -> pd.DataFrame:
+    """Return one row a person: person, part (train or val), gender, age (years), photos."""
+    parts = {"train": train} if val is None else {"train": train, "val": val}
+    samples = pd.concat([part.assign(part=name) for name, part in parts.items()], ignore_index=True)
+    people = samples.groupby(["person", "part"], as_index=False)
+    return people.agg(gender=("gender", "first"), age=("age", "first"), photos=("image", "size"))
+
+
+@HOOKS.register_module()
+class PersonSplitHook(Hook):
+    """Stop a run whose validation has people of the training; else write ``split.csv``.
+
+    The datasets must have a table ``samples`` with the columns image, person, gender and age.
+    """
+
+    priority = priorities.SPLIT_CHECK
+
+    def before_train(self, runner: Runner) -> None:
+        train = _samples(runner.train_dataloader.dataset)
+        val = None
+        if runner.val_loop is not None:
+            val = _samples(runner.val_loop.dataloader.dataset)
+            check_disjoint(train, val)
+        if is_main_process():
+            with written_whole(Path(runner.work_dir) / "split.csv") as aside:
+                split_table(train, val).to_csv(aside, index=False)
+
+
+def _samples(dataset: Dataset) -> pd.DataFrame:
+    return pd.concat(
+        [inner.samples for inner, _ in inner_datasets(dataset, "samples")], ignore_index=True
+    )

@@ -1,0 +1,30 @@
+"""Store with each checkpoint how its photos were prepared."""
+
+from typing import Any
+
+from mmengine.config import ConfigDict
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from mmmask.engine.hooks import priorities
+from mmmask.errors import InputError
+
+
+@HOOKS.register_module()
+class PreprocessingHook(Hook):
+    """Put the config's ``preprocessing`` into ``checkpoint['meta']['preprocessing']``."""
+
+    priority = priorities.STORED_SETTING
+
+    def before_train(self, runner: Runner) -> None:
+        if "preprocessing" not in runner.cfg:
+            raise InputError("config must have `preprocessing`, which checkpoints store, got none")
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint["meta"]["preprocessing"] = _plain(runner.cfg.preprocessing)
+
+
+def _plain(value: Any) -> Any:
+    """Return a config value made of plain dicts, so that any reader can unpickle it."""
+    return value.to_dict() if isinstance(value, ConfigDict) else value

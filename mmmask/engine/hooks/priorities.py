@@ -1,0 +1,19 @@
+"""In which order hooks act at one point of a run: ours between MMEngine's, the smallest first.
+
+What a checkpoint stores must be up to date when it is written, and what is shown must be final.
+"""
+
+EPOCH_SEED = 0  # before any hook can draw a random number
+# 10 RuntimeInfoHook
+MODEL_LAYOUT = 30  # before EMAHook copies the model
+SPLIT_CHECK = 30
+HEAD_SETTING = 40
+# 50 EMAHook (swaps the averaged weights in before, and out after a validation), IterTimerHook
+STORED_SETTING = 50
+BATCH_NORM = 50
+# 60 LoggerHook
+TEMPERATURE = 65
+# 70 ParamSchedulerHook
+EARLY_STOPPING = 80
+CHECKPOINT = 90
+PROGRESS = 100

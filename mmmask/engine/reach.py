@@ -1,0 +1,59 @@
+"""Reach what a hook works on through the wrappers that stand around models and datasets."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.dataset import RepeatDataset
+from mmengine.hooks import EMAHook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import ConcatDataset, Dataset
+
+from mmmask.errors import InputError
+
+
+def live_model(runner: Runner) -> nn.Module:
+    """Return the model that is trained, without its distributed wrapper."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def model_and_copies(runner: Runner) -> list[nn.Module]:
+    """Return the model that is trained and the averaged copies that EMA hooks keep of it."""
+    copies = [
+        hook.ema_model.module
+        for hook in runner.hooks
+        if isinstance(hook, EMAHook) and hasattr(hook, "ema_model")
+    ]
+    return [live_model(runner), *copies]
+
+
+def heads_with(runner: Runner, attribute: str) -> list[nn.Module]:
+    """Return the heads, of the model and of its averaged copies, that have an attribute."""
+    heads = (getattr(model, "head", None) for model in model_and_copies(runner))
+    return [head for head in heads if hasattr(head, attribute)]
+
+
+def inner_datasets(dataset: Dataset, attribute: str) -> Iterator[tuple[Any, int]]:
+    """Yield the datasets inside a wrapper and how often an epoch repeats each.
+
+    Args:
+        dataset: A dataset, or a nest of ``ConcatDataset`` and ``RepeatDataset`` around some.
+        attribute: What each of them must have.
+
+    Raises:
+        InputError: One of them has no such attribute.
+    """
+    if isinstance(dataset, ConcatDataset):
+        for part in dataset.datasets:
+            yield from inner_datasets(part, attribute)
+    elif isinstance(dataset, RepeatDataset):
+        for inner, times in inner_datasets(dataset.dataset, attribute):
+            yield inner, times * dataset.times
+    elif hasattr(dataset, attribute):
+        yield dataset, 1
+    else:
+        raise InputError(
+            f"dataset must have `{attribute}`, as MaskFaceDataset has, alone or inside "
+            f"ConcatDataset and RepeatDataset, got {type(dataset).__name__}"
+        )

@@ -1,0 +1,25 @@
+import pytest
+from tiny_engine import tiny_config, train
+
+from mmmask.engine.checkpoints import load_checkpoint_file
+from mmmask.errors import InputError
+
+PREPROCESSING = {"size": (8, 6), "mean": [1.0, 2.0, 3.0], "crop": {"type": "CenterCrop"}}
+
+
+def test_every_checkpoint_holds_the_preprocessing_as_plain_dicts(tmp_path):
+    config = tiny_config(tmp_path, epochs=1, preprocessing=PREPROCESSING)
+    config.custom_hooks = [{"type": "PreprocessingHook"}]
+    train(config)
+    for name in ("epoch_1.pth", "best_macro_f1_epoch_1.pth"):
+        stored = load_checkpoint_file(tmp_path / name)["meta"]["preprocessing"]
+        assert stored == PREPROCESSING
+        assert type(stored) is dict
+        assert type(stored["crop"]) is dict
+
+
+def test_a_config_without_preprocessing_is_refused(tmp_path):
+    config = tiny_config(tmp_path, epochs=1)
+    config.custom_hooks = [{"type": "PreprocessingHook"}]
+    with pytest.raises(InputError, match="`preprocessing`"):
+        train(config)
