@@ -10,6 +10,7 @@ import mmmask.datasets.mask_faces
 import mmmask.datasets.sampler
 import mmmask.datasets.transforms
 import mmmask.engine.checkpoints
+import mmmask.engine.hooks.batch_norm_sync_hook
 import mmmask.engine.hooks.channels_last_hook
 import mmmask.engine.hooks.checkpoint_hook
 import mmmask.engine.hooks.class_count_hook

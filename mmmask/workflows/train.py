@@ -11,6 +11,7 @@ from mmmask.errors import InputError, MissingFileError
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
+    from torch import nn
 
 
 def train(
@@ -67,6 +68,8 @@ def train(
         cfg.pretrained = None  # the checkpoint holds every weight
     compose(cfg)
     runner = build_runner(cfg, launcher)
+    if cfg.pretrained is not None:
+        check_pretrained(runner.model, cfg.pretrained)
     runner.train()
     return Path(cfg.work_dir)
 
@@ -92,6 +95,27 @@ def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
         if "unexpected keyword argument" not in str(error):
             raise
         raise InputError(f"{cfg.filename}: {error}") from error
+
+
+def check_pretrained(model: "nn.Module", weights: str) -> None:
+    """Refuse weights that do not fill the backbone; MMEngine would go on with random ones."""
+    from mmengine.model import is_model_wrapper
+    from mmengine.runner import CheckpointLoader
+
+    content = CheckpointLoader.load_checkpoint(weights, map_location="cpu", logger="silent")
+    given = content.get("state_dict", content)
+    backbone = (model.module if is_model_wrapper(model) else model).backbone
+    wanted = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
+    wrong = [
+        name
+        for name, value in wanted.items()
+        if name not in given or given[name].shape != value.shape
+    ]
+    if wrong:
+        raise InputError(
+            f"{weights}: does not fit the backbone, {len(wrong)} of its {len(wanted)} weights are "
+            f"missing or of another shape, such as {wrong[0]}"
+        )
 
 
 def _checkpoint_to_resume(resume: str | None, work_dir: Path) -> str | None:

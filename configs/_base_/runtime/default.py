@@ -15,6 +15,7 @@ default_hooks = dict(
     epoch_seed=dict(type="EpochSeedHook"),
     param_scheduler=dict(type="ParamSchedulerHook"),
     channels_last=dict(type="ChannelsLastHook"),
+    batch_norm_sync=dict(type="BatchNormSyncHook"),
     person_split=dict(type="PersonSplitHook"),
     class_counts=dict(type="ClassCountHook"),
     margin_warmup=dict(type="MarginWarmupHook", begin=0.0, end=2.0),  # epochs

@@ -31,14 +31,14 @@ HAIR_COLOURS: dict[Colour, float] = {
 
 #: Hair style -> its share among (men, women).
 HAIR_STYLES = {
-    "crop": (0.57, 0.11),
-    "buzz": (0.14, 0.02),
+    "crop": (0.6, 0.06),
+    "buzz": (0.18, 0.01),
     "mid": (0.12, 0.08),
-    "perm": (0.04, 0.11),
-    "bob": (0.03, 0.21),
-    "long": (0.04, 0.21),
-    "wavy": (0.02, 0.13),
-    "bun": (0.04, 0.13),
+    "perm": (0.03, 0.12),
+    "bob": (0.02, 0.23),
+    "long": (0.02, 0.23),
+    "wavy": (0.01, 0.14),
+    "bun": (0.02, 0.13),
 }
 FRINGES = {
     "crop": ("up", "side", "side", "spiky", "bangs"),
@@ -62,8 +62,8 @@ GLASSES_COLOURS: tuple[Colour, ...] = (
 EARRINGS: tuple[Colour, ...] = ((236, 196, 92), (240, 240, 244), (220, 90, 110))
 
 # Years -> how aged skin and hair are; steepest where one age group ends and the next begins.
-_AGEING = (18, 27, 34, 54, 63, 80), (0.0, 0.05, 0.46, 0.58, 0.88, 1.05)
-_GREYING = (30, 38, 54, 63, 80), (-0.15, 0.05, 0.25, 0.7, 1.0)
+_AGEING = (18, 27, 33, 56, 62, 80), (0.0, 0.05, 0.48, 0.58, 0.9, 1.05)
+_GREYING = (30, 38, 56, 62, 80), (-0.15, 0.05, 0.25, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def random_person(rng: Generator, gender: str, age: int) -> Person:
     def cue(male_mean: float, female_mean: float, spread: float) -> float:
         return rng.normal(female_mean if female else male_mean, spread)
 
-    looks = age + rng.normal(0, 2.5)
+    looks = age + rng.normal(0, 1.5)
     ageing = float(np.interp(looks, *_AGEING))
     skin = mix(LIGHT_SKIN, TAN_SKIN, 0.9 * rng.beta(1.6, 2.4))
     skin = mix(skin, (np.mean(skin),) * 3, 0.16 * ageing)
@@ -151,7 +151,7 @@ def random_person(rng: Generator, gender: str, age: int) -> Person:
         lip_colour=lip_colour,
         stubble=0.0 if female else max(rng.normal(0.2, 0.25), 0),
         beard="none" if female else _one_of(rng, ("moustache", "goatee"), 0.16) or "none",
-        glasses=_one_of(rng, GLASSES, 0.18 + 0.35 * ageing) or "none",
+        glasses=_one_of(rng, GLASSES, 0.1 + 0.45 * ageing) or "none",
         glasses_colour=GLASSES_COLOURS[rng.integers(len(GLASSES_COLOURS))],
         earring=_one_of(rng, EARRINGS, 0.5 if female else 0.04),
         shoulders=cue(43, 37, 2),
@@ -172,8 +172,8 @@ def _random_hair(rng: Generator, female: bool, looks: float) -> Hair:
     style = str(rng.choice(list(shares), p=chances / chances.sum()))
     colours = list(HAIR_COLOURS)
     natural = colours[rng.choice(len(colours), p=list(HAIR_COLOURS.values()))]
-    grey = float(np.clip(np.interp(looks, *_GREYING) + rng.normal(0, 0.13), 0, 1))
-    if rng.random() < (0.22 if female else 0.08):  # dyed
+    grey = float(np.clip(np.interp(looks, *_GREYING) + rng.normal(0, 0.08), 0, 1))
+    if rng.random() < (0.1 if female else 0.04):  # dyed
         grey *= 0.15
     faded = mix(GREY, WHITE, 1.6 * rng.random() * max(grey - 0.5, 0))
     lost = 0.0 if female else float(np.clip(rng.normal((looks - 24) / 75, 0.22), 0, 1))

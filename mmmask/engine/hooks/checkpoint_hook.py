@@ -66,7 +66,7 @@ class ResumableCheckpointHook(CheckpointHook):
             backend_args=WHOLE_FILES,
         )
         self.metric = save_best
-        self._is_better = self.rule_map[rule]
+        self._is_better, self._worst = self.rule_map[rule], self.init_value_map[rule]
         self._epoch_ended = False
 
     def before_run(self, runner: Runner) -> None:
@@ -123,9 +123,7 @@ class ResumableCheckpointHook(CheckpointHook):
             )
         hub = runner.message_hub
         score = float(metrics[self.metric])
-        if "best_score" in hub.runtime_info and not self._is_better(
-            score, hub.get_info("best_score")
-        ):
+        if not self._is_better(score, hub.get_info("best_score", self._worst)):  # or NaN
             return
         hub.update_info("best_score", score)
         hub.update_info(_BEST_EPOCHS, [*hub.get_info(_BEST_EPOCHS, []), runner.epoch])

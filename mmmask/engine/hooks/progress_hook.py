@@ -52,7 +52,7 @@ class ProgressHook(Hook):
         self._epoch_ended = False
         self._validated = False
 
-    # training ---------------------------------------------------------------------------------
+    # training
 
     def before_train(self, runner: Runner) -> None:
         self._start, self._start_iter = time.monotonic(), runner.iter
@@ -86,7 +86,7 @@ class ProgressHook(Hook):
     def after_train(self, runner: Runner) -> None:
         self._summarise(runner)
 
-    # validation and test ----------------------------------------------------------------------
+    # validation and test
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._open("validation", len(runner.val_dataloader))
@@ -110,7 +110,7 @@ class ProgressHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self._close()
 
-    # display ----------------------------------------------------------------------------------
+    # display
 
     def _open(self, title: str, total: int) -> None:
         if is_main_process():
