@@ -1,4 +1,4 @@
-"""ArcFace on EfficientNet-B3, tested on each photo and its mirror image.
+"""Does the mean over photo and mirror image help ArcFace on EfficientNet-B3 at test?
 
 python tools/test.py configs/effnet_b3_arcface_tta.py work_dirs/effnet_b3_arcface/best*.pth
 """

@@ -1,6 +1,9 @@
-"""Source B: class-weighted focal loss on EfficientNet-B3, SGD with warm restarts.
+"""Source B: class-weighted focal loss on EfficientNet-B3, SGD with warm restarts, age cut 58.
 
-python tools/train.py configs/effnet_b3_focal.py
+    python tools/train.py configs/effnet_b3_focal.py
+
+Cost: made for a GPU (150x150, batch 32, 15 epochs). Score: not measured here; the authors reported
+a private macro F1 of 0.7236.
 """
 
 _base_ = [

@@ -1,6 +1,9 @@
-"""Source D: one EfficientNet-B4 with a classifier for each of mask, gender and age.
+"""Source D: does one EfficientNet-B4 with a classifier for each of mask, gender and age do better?
 
-python tools/train.py configs/effnet_b4_decomposed.py
+    python tools/train.py configs/effnet_b4_decomposed.py
+
+Cost: made for a GPU (380x380, batch 16, 20 epochs). Score: not measured here; the authors reported
+a private macro F1 of 0.7290 for their whole system.
 """
 
 _base_ = [

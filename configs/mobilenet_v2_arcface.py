@@ -11,6 +11,9 @@ _base_ = [
     "_base_/runtime/default.py",
 ]
 
+# The old are rare in training and not in the test set.
+head = dict(loss=dict(class_weight="effective_number"))
+
 train_dataloader = dict(batch_size=64)
 train_cfg = dict(max_epochs=6)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

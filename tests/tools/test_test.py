@@ -1,0 +1,113 @@
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mmmask.evaluation.scores import macro_f1
+from mmmask.tables import PREDICTIONS, probabilities, read_table
+
+from .conftest import CONFIG, tool
+
+
+@pytest.fixture(scope="module")
+def tested(run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("tested")
+    done = tool(
+        *("test.py", run.config, run.best, "--tta", "--data-root", run.data),
+        *("--labels", run.data / "eval_labels.csv", "--out", out / "predictions.parquet"),
+        *("--submission", out / "submission.csv", "--pictures", out),
+    )
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def test_the_submission_has_the_rows_of_info_csv_in_order(run, tested) -> None:
+    out, _ = tested
+    info = pd.read_csv(run.data / "eval/info.csv")
+    submission = pd.read_csv(out / "submission.csv")
+    assert submission.columns.tolist() == ["ImageID", "ans"]
+    assert submission["ImageID"].tolist() == info["ImageID"].tolist()
+    predictions = read_table(out / "predictions.parquet", PREDICTIONS)
+    assert submission["ans"].tolist() == probabilities(predictions).argmax(axis=1).tolist()
+
+
+def test_predictions_are_probabilities_with_their_provenance(run, tested) -> None:
+    predictions = read_table(tested[0] / "predictions.parquet", PREDICTIONS)
+    np.testing.assert_allclose(probabilities(predictions).sum(axis=1), 1, rtol=1e-5)
+    provenance = predictions.attrs["provenance"]
+    assert provenance["checkpoint_hash"] == hashlib.sha256(run.best.read_bytes()).hexdigest()
+    assert provenance["tta"] == ["identity", "hflip"]
+    assert provenance["preprocessing"]["size"] == [32, 24]
+    assert "MaskArcFaceHead" in provenance["config"]
+
+
+def test_the_printed_score_is_that_of_the_table(run, tested) -> None:
+    out, text = tested
+    predictions = read_table(out / "predictions.parquet", PREDICTIONS)
+    answers = pd.read_csv(run.data / "eval_labels.csv").set_index("ImageID")["ans"]
+    truth = answers.loc[predictions["image"].str.split("/").str[-1]].to_numpy()
+    score = macro_f1(truth, probabilities(predictions).argmax(axis=1))
+    assert f"{score:.3f}" in text
+    for word in ("macro F1", "accuracy", "gender", "female 30-59", "submission.csv"):
+        assert word in text
+
+
+def test_the_pictures_are_there(tested) -> None:
+    for name in ("confusion.png", "faces.png"):
+        assert (tested[0] / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_held_out_fold_scores_as_it_did_in_training(run, tmp_path) -> None:
+    done = tool(
+        *("test.py", run.config, run.best, "--data-root", run.data, "--split", "val"),
+        *("--out", tmp_path / "val.parquet"),
+    )
+    assert done.returncode == 0, done.stderr
+    table = read_table(tmp_path / "val.parquet", PREDICTIONS)
+    score = macro_f1(table["label"].to_numpy(dtype=np.int64), probabilities(table).argmax(axis=1))
+    best = max(
+        float(line.split("macro F1 ")[1].split()[0])
+        for line in run.output.splitlines()
+        if "macro F1 " in line and "train loss" in line
+    )
+    assert score == pytest.approx(best, abs=0.0006)
+    assert (table.groupby("person").size() == 7).all()
+
+
+def test_another_preprocessing_is_refused_with_both_shown(run, refused) -> None:
+    line = refused("test.py", CONFIG, run.best, "--data-root", run.data)
+    assert "size was [32, 24], is [160, 120]" in line
+
+
+def test_a_checkpoint_of_another_model_is_refused(run, refused) -> None:
+    line = refused(
+        *("test.py", "configs/mobilenet_v2_linear.py", run.best, "--data-root", run.data),
+        *("--cfg-options", "preprocessing.size=(32,24)"),
+    )
+    assert "weights of another model" in line
+
+
+def test_a_hostile_checkpoint_is_refused_and_nothing_runs(run, refused, tmp_path) -> None:
+    marker = tmp_path / "marker"
+
+    class Hostile:
+        def __reduce__(self):
+            import os
+
+            return os.system, (f"touch {marker}",)
+
+    path = tmp_path / "hostile.pth"
+    torch.save({"state_dict": {}, "meta": Hostile()}, path)
+    assert "hostile.pth" in refused("test.py", run.config, path, "--data-root", run.data)
+    assert not marker.exists()
+
+
+def test_a_refused_submission_leaves_nothing(run, refused, tmp_path) -> None:
+    target = tmp_path / "submission.csv"
+    refused(
+        *("test.py", run.config, run.best, "--data-root", run.data),
+        *("--split", "val", "--submission", target),
+    )
+    assert not target.exists()

@@ -1,0 +1,170 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from mmmask.engine.checkpoints import load_checkpoint_file
+
+from .conftest import CONFIG, ROOT, SMALL, tool, train
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two checkpoints hold the same values, bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def test_a_run_leaves_checkpoints_split_config_and_log(run) -> None:
+    names = {path.name for path in run.work_dir.iterdir()}
+    assert {"epoch_2.pth", "last_checkpoint", "split.csv", "mobilenet_v2_arcface.py"} <= names
+    assert run.best.name.startswith("best_macro_f1_epoch_")
+    assert list(run.work_dir.glob("*/*.log"))
+    split = pd.read_csv(run.work_dir / "split.csv")
+    assert split["person"].is_unique
+    assert set(split["part"]) == {"train", "val"}
+    assert len(split) == 24
+
+
+def test_the_console_tells_losses_score_and_time_for_each_epoch(run) -> None:
+    lines = [line for line in run.output.splitlines() if line.startswith("epoch")]
+    for epoch in (1, 2):
+        (line,) = [line for line in lines if line.startswith(f"epoch {epoch}/2  train loss")]
+        for word in ("val loss", "macro F1", "best", "photos/s", "ETA"):
+            assert word in line
+
+
+def test_the_checkpoint_holds_its_preprocessing(run) -> None:
+    preprocessing = load_checkpoint_file(str(run.best))["meta"]["preprocessing"]
+    assert tuple(preprocessing["size"]) == (32, 24)
+
+
+def test_a_work_dir_that_holds_a_run_is_not_run_over(run, refused) -> None:
+    before = sorted((path, path.stat().st_mtime_ns) for path in run.work_dir.rglob("*"))
+    line = refused(*train(run.work_dir, run.data))
+    assert "holds a run already; continue it with --resume" in line
+    assert sorted((path, path.stat().st_mtime_ns) for path in run.work_dir.rglob("*")) == before
+
+
+def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn, tmp_path) -> None:
+    """With dropout, augmentation, workers, EMA and early stopping on."""
+    options = (
+        "train_cfg.max_epochs=3",
+        "custom_hooks=[dict(type='EMAHook'),dict(type='ResumableEarlyStoppingHook',"
+        "monitor='macro_f1',rule='greater',patience=2)]",
+    )
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert tool(*train(whole, drawn, options=options)).returncode == 0
+
+    name, *arguments = train(killed, drawn, options=options)
+    process = subprocess.Popen(
+        [sys.executable, f"tools/{name}", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (killed / "epoch_1.pth").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "epoch_3.pth").exists()
+
+    resumed = tool(*train(killed, drawn, "--resume", options=options))
+    assert resumed.returncode == 0, resumed.stderr
+    one, other = (load_checkpoint_file(str(path / "epoch_3.pth")) for path in (whole, killed))
+    for key in ("state_dict", "ema_state_dict", "optimizer", "param_schedulers"):
+        assert same(one[key], other[key]), key
+    assert {path.name for path in whole.glob("*.pth")} == {
+        path.name for path in killed.glob("*.pth")
+    }
+
+
+def test_resuming_a_copied_work_dir_leaves_the_original_as_it_was(run, tmp_path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run.work_dir, copy)
+    before = {path: path.read_bytes() for path in run.work_dir.rglob("*") if path.is_file()}
+    done = tool(*train(copy, run.data, "--resume", options=("train_cfg.max_epochs=3",)))
+    assert done.returncode == 0, done.stderr
+    assert (copy / "epoch_3.pth").exists()
+    assert {path: path.read_bytes() for path in run.work_dir.rglob("*") if path.is_file()} == before
+
+
+def test_training_on_everybody_has_no_validation(drawn, tmp_path) -> None:
+    work_dir = tmp_path / "all"
+    options = ("train_cfg.max_epochs=1",)
+    done = tool(*train(work_dir, drawn, "--split", "all", options=options))
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in work_dir.glob("*.pth")} == {"epoch_1.pth"}
+    assert set(pd.read_csv(work_dir / "split.csv")["part"]) == {"train"}
+
+
+def test_bfloat16_trains(drawn, tmp_path) -> None:
+    options = ("train_cfg.max_epochs=1",)
+    done = tool(*train(tmp_path / "amp", drawn, "--amp", options=options))
+    assert done.returncode == 0, done.stderr
+    assert "AutocastOptimWrapper" in (tmp_path / "amp" / Path(CONFIG).name).read_text()
+
+
+def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
+    work_dir = tmp_path / "two"
+    name, config, *arguments = train(work_dir, drawn, options=("train_cfg.max_epochs=1",))
+    done = subprocess.run(
+        ["bash", "tools/dist_train.sh", config, "2", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PORT": "29617",
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+    assert name == "train.py"
+    assert done.returncode == 0, done.stderr
+    assert (work_dir / "epoch_1.pth").exists()
+    assert done.stdout.count("epoch 1/1  train loss") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["configs/gone.py"], "configs/gone.py: no such config file"),
+        ([CONFIG, "--data-root", "gone"], "gone/train/train.csv: no such file"),
+        ([CONFIG, "--pretrained", "gone.pth"], "gone.pth"),
+        ([CONFIG, "--corrections", "gone.csv"], "gone.csv: no such file"),
+        ([CONFIG, "--resume", "gone.pth"], "gone.pth: no such checkpoint"),
+        ([CONFIG, "--cfg-options", "optim_wrapper.optimizer.lrr=1"], "lrr"),
+    ],
+)
+def test_input_at_fault_is_named_on_one_line(refused, drawn, tmp_path, arguments, sentence) -> None:
+    rest = ["--work-dir", tmp_path / "w"]
+    rest += [] if "--data-root" in arguments else ["--data-root", drawn]
+    rest += [] if "--pretrained" in arguments else ["--pretrained", "none"]
+    if "--cfg-options" not in arguments:
+        rest += ["--cfg-options", *SMALL]
+    assert sentence in refused("train.py", arguments[0], *rest, *arguments[1:])
+
+
+def test_without_network_the_weights_to_place_are_named(refused, drawn, tmp_path) -> None:
+    line = refused(
+        *("train.py", CONFIG, "--data-root", drawn, "--work-dir", tmp_path / "w"),
+        *("--pretrained", "http://127.0.0.1:9/weights-0123abcd.pth"),
+        *("--cfg-options", *SMALL),
+    )
+    assert "weights-0123abcd.pth" in line
+    assert "--pretrained" in line
