@@ -1,6 +1,9 @@
-"""A small network that trains on a CPU, with the arcface head.
+"""Does an angular margin help a small network that trains on a CPU?
 
-python tools/train.py configs/mobilenet_v2_arcface.py --pretrained mobilenet_v2_imagenet.pth
+    python tools/train.py configs/mobilenet_v2_arcface.py --pretrained mobilenet_v2_imagenet.pth
+
+Cost: 10 minutes on two CPU cores for 3,920 photos. Score: macro F1 0.55 on 140 people held out
+(real faces with drawn masks, seed 0).
 """
 
 _base_ = [

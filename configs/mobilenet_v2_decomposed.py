@@ -1,6 +1,8 @@
-"""A small network that trains on a CPU, with the decomposed head.
+"""Do three classifiers, for mask, gender and age, beat one of 18 classes, on a small network?
 
-python tools/train.py configs/mobilenet_v2_decomposed.py --pretrained mobilenet_v2_imagenet.pth
+    python tools/train.py configs/mobilenet_v2_decomposed.py
+
+Cost: about 10 minutes on two CPU cores for 4,000 photos. Score: not measured.
 """
 
 _base_ = [

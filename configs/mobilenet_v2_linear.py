@@ -1,6 +1,8 @@
-"""A small network that trains on a CPU, with the linear head.
+"""Does a small network with one linear layer and plain cross-entropy do? The baseline.
 
-python tools/train.py configs/mobilenet_v2_linear.py --pretrained mobilenet_v2_imagenet.pth
+    python tools/train.py configs/mobilenet_v2_linear.py
+
+Cost: about 10 minutes on two CPU cores for 4,000 photos. Score: not measured.
 """
 
 _base_ = [

@@ -106,7 +106,13 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
         raise InputError(f"--cfg-options must be name=value; got {wrong[0]!r}")
     parser = argparse.ArgumentParser()
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
-    return parser.parse_args(["--cfg-options", *options] if options else []).cfg_options
+    try:
+        return parser.parse_args(["--cfg-options", *options] if options else []).cfg_options
+    except (AssertionError, RecursionError) as error:
+        raise InputError(
+            f"--cfg-options: values must be numbers, text, lists or tuples; got {options}; "
+            "write a config file for more"
+        ) from error
 
 
 def compose(cfg: "Config") -> None:
@@ -169,7 +175,7 @@ def _model(cfg: "Config") -> dict:
     }
 
 
-def tested_model(cfg: "Config") -> dict:
+def inference_model(cfg: "Config") -> dict:
     """Return the config of the model to test: averaged over views where ``tta.enabled``."""
     if not cfg.tta.enabled:
         return cfg.model

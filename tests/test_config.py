@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mmmask.config import compose, load_config, parse_options, plain, tested_model
+from mmmask.config import compose, inference_model, load_config, parse_options, plain
 from mmmask.errors import InputError, MissingFileError
 
 ROOT = Path(__file__).parents[1]
@@ -67,9 +67,9 @@ def test_weights_to_start_from_are_named_or_absent() -> None:
 
 
 def test_test_time_augmentation_is_off_unless_the_config_says_so() -> None:
-    assert tested_model(load_config(LEAF))["type"] == "ImageClassifier"
+    assert inference_model(load_config(LEAF))["type"] == "ImageClassifier"
     leaf = load_config(ROOT / "configs" / "effnet_b3_arcface_tta.py")
-    assert tested_model(leaf)["type"] == "MeanProbabilityTTA"
+    assert inference_model(leaf)["type"] == "MeanProbabilityTTA"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,7 @@ def test_test_time_augmentation_is_off_unless_the_config_says_so() -> None:
     [
         (["preprocesing.size=(64,48)"], "unknown top-level name preprocesing; known blocks are"),
         (["batch"], "--cfg-options must be name=value; got 'batch'"),
+        (["custom_hooks=[dict(type='EMAHook'),dict(type='x')]"], "numbers, text, lists or tuples"),
     ],
 )
 def test_a_mistyped_option_is_refused(options, sentence) -> None:

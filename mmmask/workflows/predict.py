@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmmask import __version__
-from mmmask.config import compose, load_config, parse_options, plain, tested_model
+from mmmask.config import compose, inference_model, load_config, parse_options, plain
 from mmmask.errors import InputError
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.submission import read_answers, write_submission
@@ -82,7 +82,11 @@ def predict(
     cfg.tta.enabled = cfg.tta.enabled or tta
     checkpoint = Path(checkpoint)
     content = load_checkpoint_file(str(checkpoint))
-    check_preprocessing(cfg, content.get("meta", {}), checkpoint)
+    meta = content.get("meta", {})
+    check_same(cfg, meta, "preprocessing", checkpoint)
+    if split in ("val", "train"):
+        # Of another split, most people held out are people it was trained on.
+        check_same(cfg, meta, "data", checkpoint, keys=("folds", "fold", "split_seed"))
 
     cfg.test_dataloader.dataset.split = split
     cfg.work_dir = str(checkpoint.parent / "test")
@@ -119,16 +123,26 @@ def predict(
     return Prediction(table, Path(cfg.data.data_root), path)
 
 
-def check_preprocessing(cfg: "Config", meta: Mapping[str, Any], checkpoint: Path) -> None:
-    """Refuse to test with another preprocessing than the checkpoint was trained with."""
-    if "preprocessing" not in meta:
-        raise InputError(f"{checkpoint}: no checkpoint of an mmmask run, it names no preprocessing")
-    trained, now = plain(meta["preprocessing"]), plain(cfg.preprocessing)
-    different = [key for key in sorted({*trained, *now}) if trained.get(key) != now.get(key)]
+def check_same(
+    cfg: "Config",
+    meta: Mapping[str, Any],
+    block: str,
+    checkpoint: Path,
+    *,
+    keys: Sequence[str] | None = None,
+) -> None:
+    """Refuse to test with another block of the config, or keys of it, than was trained with."""
+    if block not in meta:
+        raise InputError(f"{checkpoint}: no checkpoint of an mmmask run, it names no {block}")
+    trained, now = plain(meta[block]), plain(cfg[block])
+    different = [
+        key for key in keys or sorted({*trained, *now}) if trained.get(key) != now.get(key)
+    ]
     if different:
         raise InputError(
-            f"{checkpoint}: trained with another preprocessing than {cfg.filename}: "
+            f"{checkpoint}: trained with another {block} than {cfg.filename}: "
             + "; ".join(f"{key} was {trained.get(key)}, is {now.get(key)}" for key in different)
+            + f"; the run's own config is {checkpoint.parent}/*.py"
         )
 
 
@@ -159,7 +173,7 @@ def _for_test(cfg: "Config") -> "Config":
     """Return the config reduced to what a test needs."""
     cfg.pretrained = None
     compose(cfg)
-    cfg.model = tested_model(cfg)
+    cfg.model = inference_model(cfg)
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}
     cfg.default_hooks = {**hooks, "sampler_seed": None, "param_scheduler": None, "checkpoint": None}
     cfg.custom_hooks = []

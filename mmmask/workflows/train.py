@@ -1,7 +1,8 @@
 """Train one config on one split."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,8 @@ def train(
     runner = build_runner(cfg, launcher)
     if cfg.pretrained is not None:
         check_pretrained(runner.model, cfg.pretrained)
-    runner.train()
+    with _unknown_options_refused(cfg):
+        runner.train()
     return Path(cfg.work_dir)
 
 
@@ -89,8 +91,15 @@ def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
     start_distributed(launcher)
     wrap_for_device(cfg)
     init_default_scope(cfg.default_scope)
-    try:
+    with _unknown_options_refused(cfg):
         return RUNNERS.build(cfg)
+
+
+@contextmanager
+def _unknown_options_refused(cfg: "Config") -> Iterator[None]:
+    """Turn Python's complaint about an option that a module does not have into one of input."""
+    try:
+        yield
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise

@@ -58,9 +58,15 @@ def tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return call(sys.executable, f"tools/{name}", *arguments)
 
 
-def train(work_dir: Path, data: Path, *arguments: object, options: tuple[str, ...] = ()) -> list:
+def train(
+    work_dir: Path,
+    data: Path,
+    *arguments: object,
+    config: object = CONFIG,
+    options: tuple[str, ...] = (),
+) -> list:
     """Return the arguments of a small training run."""
-    start = [CONFIG, "--data-root", data, "--work-dir", work_dir, "--pretrained", "none"]
+    start = [config, "--data-root", data, "--work-dir", work_dir, "--pretrained", "none"]
     return ["train.py", *start, *arguments, "--cfg-options", *SMALL, *options]
 
 

@@ -81,6 +81,15 @@ def test_another_preprocessing_is_refused_with_both_shown(run, refused) -> None:
     assert "size was [32, 24], is [160, 120]" in line
 
 
+def test_people_held_out_of_another_fold_are_not_taken_for_unseen(run, refused) -> None:
+    line = refused(
+        *("test.py", run.config, run.best, "--data-root", run.data, "--split", "val"),
+        *("--cfg-options", "data.fold=1"),
+    )
+    assert "another data than" in line
+    assert "fold was 0, is 1" in line
+
+
 def test_a_checkpoint_of_another_model_is_refused(run, refused) -> None:
     line = refused(
         *("test.py", "configs/mobilenet_v2_linear.py", run.best, "--data-root", run.data),

@@ -59,15 +59,20 @@ def test_a_work_dir_that_holds_a_run_is_not_run_over(run, refused) -> None:
 
 def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn, tmp_path) -> None:
     """With dropout, augmentation, workers, EMA and early stopping on."""
-    options = (
-        "train_cfg.max_epochs=3",
-        "custom_hooks=[dict(type='EMAHook'),dict(type='ResumableEarlyStoppingHook',"
-        "monitor='macro_f1',rule='greater',patience=2)]",
+    config = tmp_path / "averaged.py"
+    config.write_text(
+        f"_base_ = [{str(ROOT / CONFIG)!r}]\n"
+        "custom_hooks = [\n"
+        "    dict(type='EMAHook'),\n"
+        "    dict(type='ResumableEarlyStoppingHook', patience=2),\n"
+        "]\n"
     )
+    settings = {"config": config, "options": ("train_cfg.max_epochs=3",)}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert tool(*train(whole, drawn, options=options)).returncode == 0
+    done = tool(*train(whole, drawn, **settings))
+    assert done.returncode == 0, done.stderr
 
-    name, *arguments = train(killed, drawn, options=options)
+    name, *arguments = train(killed, drawn, **settings)
     process = subprocess.Popen(
         [sys.executable, f"tools/{name}", *map(str, arguments)],
         cwd=ROOT,
@@ -82,7 +87,7 @@ def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn,
     process.wait()
     assert not (killed / "epoch_3.pth").exists()
 
-    resumed = tool(*train(killed, drawn, "--resume", options=options))
+    resumed = tool(*train(killed, drawn, "--resume", **settings))
     assert resumed.returncode == 0, resumed.stderr
     one, other = (load_checkpoint_file(str(path / "epoch_3.pth")) for path in (whole, killed))
     for key in ("state_dict", "ema_state_dict", "optimizer", "param_schedulers"):

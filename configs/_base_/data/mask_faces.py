@@ -5,6 +5,7 @@ data = dict(
     data_root="data",  # holds train/ and eval/
     folds=5,  # 1 / folds of the people are held out
     fold=0,  # which fold is held out
+    split_seed=0,  # how people are dealt into folds
     corrections=None,  # csv of label corrections
     # Training only; validation always scores with the competition's cut at 60.
     old_from=60,  # first age, in years, labelled as old

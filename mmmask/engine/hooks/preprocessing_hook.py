@@ -1,4 +1,4 @@
-"""Store with each checkpoint how its photos were prepared."""
+"""Store with each checkpoint how its photos were prepared and who was held out."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from mmmask.errors import InputError
 
 @HOOKS.register_module()
 class PreprocessingHook(Hook):
-    """Put the config's ``preprocessing`` into ``checkpoint['meta']['preprocessing']``."""
+    """Put the config's ``preprocessing`` and ``data`` blocks into ``checkpoint['meta']``."""
 
     priority = priorities.STORED_SETTING
 
@@ -22,7 +22,9 @@ class PreprocessingHook(Hook):
             raise InputError("config must have `preprocessing`, which checkpoints store, got none")
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        checkpoint["meta"]["preprocessing"] = _plain(runner.cfg.preprocessing)
+        for block in ("preprocessing", "data"):
+            if block in runner.cfg:
+                checkpoint["meta"][block] = _plain(runner.cfg[block])
 
 
 def _plain(value: Any) -> Any:
