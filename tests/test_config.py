@@ -77,7 +77,10 @@ def test_test_time_augmentation_is_off_unless_the_config_says_so() -> None:
     [
         (["preprocesing.size=(64,48)"], "unknown top-level name preprocesing; known blocks are"),
         (["batch"], "--cfg-options must be name=value; got 'batch'"),
-        (["custom_hooks=[dict(type='EMAHook'),dict(type='x')]"], "numbers, text, lists or tuples"),
+        (
+            ["hooks=[dict(type='x'),dict(type='y',monitor='z',patience=2)]"],
+            "numbers, text, lists or tuples",
+        ),
     ],
 )
 def test_a_mistyped_option_is_refused(options, sentence) -> None:
