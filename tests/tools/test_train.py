@@ -173,3 +173,13 @@ def test_without_network_the_weights_to_place_are_named(refused, drawn, tmp_path
     )
     assert "weights-0123abcd.pth" in line
     assert "--pretrained" in line
+
+
+def test_weights_of_another_network_are_refused(refused, drawn, tmp_path) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({"state_dict": {"backbone.stem.weight": torch.zeros(3)}}, path)
+    line = refused(
+        *("train.py", CONFIG, "--data-root", drawn, "--work-dir", tmp_path / "w"),
+        *("--pretrained", path, "--cfg-options", *SMALL),
+    )
+    assert "other.pth: does not fit the backbone" in line
