@@ -27,8 +27,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmmask.errors import InputError, MissingFileError
-from mmmask.tables import first_line
+from mmmask.errors import InputError, MissingFileError, first_line
 
 if TYPE_CHECKING:
     from mmengine.config import Config

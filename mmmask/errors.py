@@ -14,3 +14,8 @@ class MissingFileError(InputError, FileNotFoundError):
 
     def __str__(self) -> str:
         return ValueError.__str__(self)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, which is enough for one sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

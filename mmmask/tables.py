@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import written_whole
 from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES
 
@@ -185,8 +185,3 @@ def write_table(
 def probabilities(predictions: pd.DataFrame) -> NDArray[np.float32]:
     """Return the class probabilities of a predictions table, shape (N, 18)."""
     return predictions[list(PROBABILITIES)].to_numpy(dtype=np.float32)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, which is enough for one sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -104,9 +104,10 @@ def predict(
         [samples[known], pd.DataFrame(probabilities, columns=list(PROBABILITIES))], axis=1
     )
     path = Path(out or checkpoint.parent / f"predictions_{split}{'_tta' * cfg.tta.enabled}.parquet")
+    text = cfg.pretty_text  # formatted anew at each access
     provenance = {
-        "config": cfg.pretty_text,
-        "config_hash": hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
+        "config": text,
+        "config_hash": hashlib.sha256(text.encode()).hexdigest(),
         "checkpoint": str(checkpoint),
         "checkpoint_hash": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         "data_fingerprint": fingerprint(samples),

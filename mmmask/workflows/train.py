@@ -148,9 +148,3 @@ def _checkpoint_to_resume(resume: str | None, work_dir: Path) -> str | None:
     if not checkpoint.is_file():
         raise MissingFileError(f"{last}: names {checkpoint.name}, which is not in {work_dir}")
     return str(checkpoint)
-
-
-def find_best(work_dir: Path) -> Path | None:
-    """Return the best checkpoint of a run, or None if it has none."""
-    found = sorted(work_dir.glob("best_*.pth"))
-    return found[-1] if found else None
