@@ -14,6 +14,8 @@ VERSION = next(
 # mmcv-lite provides the package `mmcv` without compiled operators, of which mmmask needs none.
 # The two must not be installed together, so an installed full mmcv stays.
 FULL_MMCV = find_spec("mmcv") is not None and find_spec("mmcv._ext") is not None
+# What tools/benchmark.py compares with and measures by.
+BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
 
 setup(
     name="mmmask",
@@ -49,7 +51,9 @@ setup(
             "hypothesis>=6.100",
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
+            *BENCHMARK,
         ],
+        "benchmark": BENCHMARK,
         "lint": ["ruff", "mypy", "pre-commit"],
     },
 )

@@ -13,6 +13,7 @@ block                   goes into
 ``backbone`` ``neck``   ``model``
 ``head``                ``model``, with the number of features of the backbone
 ``features``            ``head.in_channels``
+``device_augment``      the data preprocessor: augmentation of a batch on the device
 ``batch_augments``      the data preprocessor (Mixup, CutMix)
 ``pretrained``          the weights that the backbone starts from; None: from scratch
 ``tta``                 the test model, where ``tta.enabled``
@@ -23,6 +24,7 @@ again changes nothing.
 """
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,7 @@ BLOCKS = (
     "backbone",
     "batch_augments",
     "data",
+    "device_augment",
     "features",
     "head",
     "neck",
@@ -129,8 +132,12 @@ def pipeline(cfg: "Config", *, training: bool) -> list[dict]:
     """Return the transforms: load, preprocess, augment (in training), pack."""
     geometry = {key: cfg.preprocessing[key] for key in ("size", "crop")}
     augmentations = copy.deepcopy(list(cfg.augmentations)) if training else []
+    load: dict[str, Any] = {"type": "LoadPhoto"}
+    if cfg.preprocessing.get("reduced_decode"):
+        parts = zip(geometry["size"], geometry["crop"], strict=True)
+        load["at_least"] = tuple(math.ceil(size / kept) for size, kept in parts)
     return [
-        {"type": "LoadPhoto"},
+        load,
         {"type": "Preprocess", **geometry},
         *augmentations,
         {"type": "PackPhoto"},
@@ -166,6 +173,7 @@ def _model(cfg: "Config") -> dict:
             "type": "FacePreprocessor",
             "mean": cfg.preprocessing.mean,
             "std": cfg.preprocessing.std,
+            "device_augment": copy.deepcopy(cfg.device_augment),
             "batch_augments": copy.deepcopy(cfg.batch_augments),
         },
         "backbone": backbone,

@@ -9,11 +9,14 @@ import mmmask.datasets.batching
 import mmmask.datasets.mask_faces
 import mmmask.datasets.sampler
 import mmmask.datasets.transforms
+import mmmask.engine.async_optim
 import mmmask.engine.checkpoints
 import mmmask.engine.hooks.batch_norm_sync_hook
 import mmmask.engine.hooks.channels_last_hook
 import mmmask.engine.hooks.checkpoint_hook
 import mmmask.engine.hooks.class_count_hook
+import mmmask.engine.hooks.compile_hook
+import mmmask.engine.hooks.deferred_info_hook
 import mmmask.engine.hooks.early_stopping_hook
 import mmmask.engine.hooks.epoch_seed_hook
 import mmmask.engine.hooks.margin_warmup_hook
@@ -25,6 +28,7 @@ import mmmask.engine.precision
 import mmmask.engine.runner
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
+import mmmask.models.averaging
 import mmmask.models.heads.arcface
 import mmmask.models.heads.decomposed
 import mmmask.models.heads.linear

@@ -23,6 +23,13 @@ class SampleBatch(DataSample):
         ``pred_score``: (N, 18) float32 probabilities.
     """
 
+    def pin_memory(self) -> "SampleBatch":
+        """Return the batch in page-locked memory; torch's DataLoader asks for it by this name."""
+        pinned = self.new()
+        for name, value in self.items():
+            pinned.set_field(value.pin_memory() if isinstance(value, Tensor) else value, name)
+        return pinned
+
 
 def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:
     """Return the training target of the batch: (N,) labels, or (N, 18) soft labels if mixed.

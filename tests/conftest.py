@@ -1,10 +1,11 @@
 """Fixtures that several rooms share: small folders in the competition's layout, real photos."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as mmmask.cli does, before torch is imported
+from mmmask.cli import spin_briefly
+
+spin_briefly()  # before torch is imported
 
 import cv2
 import numpy as np

@@ -23,6 +23,9 @@ def main() -> None:
     )
     parser.add_argument("--tta", action="store_true", help="average over the config's tta views")
     parser.add_argument(
+        "--pack", metavar="FILE", help="packed photos (.arrow); made first where missing or stale"
+    )
+    parser.add_argument(
         "--out", metavar="PATH", help="predictions, .parquet or .csv; default: beside checkpoint"
     )
     parser.add_argument("--submission", metavar="CSV", help="submission in info.csv's order")

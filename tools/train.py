@@ -35,7 +35,16 @@ def main() -> None:
     )
     parser.add_argument("--samples", nargs="+", default=[], metavar="TABLE", help="further samples")
     parser.add_argument("--corrections", metavar="CSV", help="label corrections")
+    parser.add_argument(
+        "--pack", metavar="FILE", help="packed photos (.arrow); made first where missing or stale"
+    )
     parser.add_argument("--amp", action="store_true", help="bfloat16 autocast, on any device")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        dest="compile_backbone",
+        help="compile the backbone: a slow first step, then faster ones",
+    )
     parser.add_argument("--seed", type=int, help="default: the config's")
     parser.add_argument(
         "--cfg-options",

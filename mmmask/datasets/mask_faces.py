@@ -17,6 +17,7 @@ from torch.utils.data import get_worker_info
 
 from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.layout import read_eval, read_train, with_labels
+from mmmask.datasets.packed import PackedPhotos, geometry
 from mmmask.datasets.sampler import Draw
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
@@ -43,6 +44,8 @@ class MaskFaceDataset(BaseDataset):
         corrections: csv of label corrections. The folds do not depend on it.
         samples: Tables of further samples (pseudo-labels, external photos) that join ``train``
             and ``all``; their ``image`` is relative to ``data_root``.
+        pack: File of packed photos, see :mod:`mmmask.datasets.packed`; None decodes each photo
+            each time. Numbers are the same either way.
         pipeline: Transforms.
 
     Attributes:
@@ -63,6 +66,7 @@ class MaskFaceDataset(BaseDataset):
         drop_ages: tuple[int, int] | None = None,
         corrections: str | None = None,
         samples: Sequence[str] = (),
+        pack: str | None = None,
         pipeline: Sequence[dict] = (),
         test_mode: bool = False,
     ) -> None:
@@ -70,10 +74,11 @@ class MaskFaceDataset(BaseDataset):
             raise InputError(f"data split must be one of {', '.join(SPLITS)}; got {split!r}")
         if not 0 <= fold < folds:
             raise InputError(f"data.fold must be from 0 to folds - 1 = {folds - 1}; got {fold}")
+        done = 0 if pack is None else geometry(pipeline)
         super().__init__(
             ann_file="",
             data_root=str(data_root),
-            pipeline=pipeline,
+            pipeline=pipeline[done:],
             test_mode=test_mode,
             lazy_init=True,
         )
@@ -98,6 +103,11 @@ class MaskFaceDataset(BaseDataset):
             raise InputError(f"{root}: no photo is in the {split} split (drop_ages={drop_ages})")
         self.samples = table.reset_index(drop=True)
         self._images = pa.array(self.samples["image"])  # one buffer, shared by forked workers
+        self._packed = (
+            None
+            if pack is None
+            else PackedPhotos(pack, self._images, data_root=root, steps=pipeline[:done])
+        )
         self._labels = self.labels() if split != "eval" else None
         weights = self.samples.get("weight", pd.Series(dtype="float32")).fillna(1)
         self._weights = None if (weights == 1).all() else weights.to_numpy(dtype=np.float32)
@@ -116,11 +126,17 @@ class MaskFaceDataset(BaseDataset):
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return what the pipeline starts from for photo ``idx``."""
-        info = {"img_path": f"{self.data_root}/{self._images[idx].as_py()}", "sample_idx": idx}
+        info: dict[str, Any] = {
+            "img_path": f"{self.data_root}/{self._images[idx].as_py()}",
+            "sample_idx": idx,
+        }
         if self._labels is not None:
             info["gt_label"] = int(self._labels[idx])
         if self._weights is not None:
             info["weight"] = float(self._weights[idx])
+        if self._packed is not None:
+            info["img"] = self._packed[idx]
+            info["img_shape"] = info["img"].shape[:2]
         return info
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -132,29 +148,42 @@ class MaskFaceDataset(BaseDataset):
 
     def __getitem__(self, draw: int | Draw) -> Any:
         """Load a photo; a :class:`Draw` also seeds its augmentation, in any process."""
-        if isinstance(draw, Draw):
-            with _seeded(draw.seed):
-                return self.pipeline(self.get_data_info(draw.row))
-        return self.pipeline(self.get_data_info(draw))
+        return self.__getitems__([draw])[0]
+
+    def __getitems__(self, draws: Sequence[Any]) -> list[Any]:
+        """Load the photos of a batch; torch's DataLoader asks for them at once by this name."""
+        if not any(isinstance(draw, Draw) for draw in draws):
+            return [self.pipeline(self.get_data_info(draw)) for draw in draws]
+        photos = []
+        with _own_generators():
+            for draw in draws:
+                if isinstance(draw, Draw):
+                    _seed(draw.seed)
+                    draw = draw.row
+                photos.append(self.pipeline(self.get_data_info(draw)))
+        return photos
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the generators that transforms draw from; the main process gets its own states back."""
-    # OpenMMLab's transforms draw from the global generators.
-    saved = None
-    if get_worker_info() is None:
-        saved = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+def _seed(seed: int) -> None:
+    """Seed the global generators, which are what OpenMMLab's transforms draw from."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     torch.default_generator.manual_seed(seed)
+
+
+@contextmanager
+def _own_generators() -> Iterator[None]:
+    """Give the main process its generators back as they were; a worker has none to lose."""
+    if get_worker_info() is not None:
+        yield
+        return
+    saved = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     try:
         yield
     finally:
-        if saved is not None:
-            random.setstate(saved[0])
-            np.random.set_state(saved[1])  # noqa: NPY002
-            torch.set_rng_state(saved[2])
+        random.setstate(saved[0])
+        np.random.set_state(saved[1])  # noqa: NPY002
+        torch.set_rng_state(saved[2])
 
 
 def _read_labelled(path: str) -> pd.DataFrame:

@@ -5,18 +5,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper
 from mmpretrain.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmmask.engine.async_optim import AsyncOptimWrapper
 from mmmask.errors import InputError
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @OPTIM_WRAPPERS.register_module()
-class AutocastOptimWrapper(OptimWrapper):
+class AutocastOptimWrapper(AsyncOptimWrapper):
     """Run forward pass and loss under ``torch.autocast`` on the device of the weights.
 
     float16 has too small a range for gradients, so its loss is scaled up before the backward

@@ -1,11 +1,16 @@
-"""A Runner whose console is left to the progress display."""
+"""A Runner whose console is left to the progress display, and whose batches wait on the GPU."""
 
 import logging
 from typing import Any
 
+import torch
+from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmpretrain.registry import RUNNERS
+from torch.utils.data import DataLoader
+
+from mmmask.engine.prefetch import DevicePrefetcher
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
 _NOT_FOR_USERS = ('"FileClient" will be', '"HardDiskBackend" is', "The prefix is not set in metric")
@@ -24,6 +29,19 @@ class ConsoleRunner(Runner):
                 handler.setLevel(max(handler.level, logging.WARNING))
                 handler.addFilter(_concerns_users)
         return logger
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader | DevicePrefetcher:
+        """Build a dataloader; with a GPU, one that copies the next batch during a step."""
+        if not torch.cuda.is_available():
+            return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        if isinstance(dataloader, dict):
+            dataloader = {"pin_memory": True, **dataloader}
+        loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        device = torch.device(get_device(), torch.cuda.current_device())
+        return DevicePrefetcher(loader, device)
 
 
 def _concerns_users(record: logging.LogRecord) -> bool:

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import cv2
 import torch
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from mmmask.labels import NUM_CLASSES
+from mmmask.models.device_augment import DeviceAugment
 from mmmask.structures import SampleBatch
 
 
@@ -21,6 +23,7 @@ class FacePreprocessor(ClsDataPreprocessor):
     Args:
         mean: Per channel, RGB, on the scale 0 to 255.
         std: Likewise.
+        device_augment: Options of ``DeviceAugment``; None leaves augmentation to the pipeline.
         batch_augments: MMPretrain's ``RandomBatchAugment`` options, e.g. for Mixup and CutMix.
     """
 
@@ -29,6 +32,7 @@ class FacePreprocessor(ClsDataPreprocessor):
         *,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
+        device_augment: dict | None = None,
         batch_augments: dict | None = None,
     ) -> None:
         super().__init__(
@@ -39,6 +43,7 @@ class FacePreprocessor(ClsDataPreprocessor):
             num_classes=NUM_CLASSES,
             batch_augments=batch_augments,
         )
+        self.device_augment = None if device_augment is None else DeviceAugment(**device_augment)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Return ``inputs``, (N, 3, H, W) float32 RGB and channels last, and ``data_samples``."""
@@ -47,6 +52,8 @@ class FacePreprocessor(ClsDataPreprocessor):
             return super().forward(data, training)
         data = self.cast_data(data)
         inputs = normalized(data["inputs"], self.mean, self.std)
+        if training and self.device_augment is not None:
+            inputs = self.device_augment(inputs)
         batch: SampleBatch = data["data_samples"][0]
         if training and self.batch_augments is not None:
             scores = torch.nn.functional.one_hot(batch.gt_label, NUM_CLASSES).float()
@@ -57,7 +64,17 @@ class FacePreprocessor(ClsDataPreprocessor):
 def normalized(photos: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Turn uint8 BGR photos into ``(RGB - mean) / std``.
 
+    On a CPU the 256 possible values of a channel are looked up in a table of the same numbers:
+    one pass over memory in place of four.
+
     Shape:
-        ``photos``: (N, 3, H, W); ``mean``, ``std``: (3, 1, 1); the memory format stays.
+        ``photos``: (N, 3, H, W), channels last in memory; ``mean``, ``std``: (3, 1, 1). The
+        result has the photos' layout.
     """
-    return photos.flip(1).float().sub_(mean).div_(std)
+    if photos.device.type != "cpu" or not photos.is_contiguous(memory_format=torch.channels_last):
+        return photos.flip(1).float().sub_(mean).div_(std)
+    count, _, height, width = photos.shape
+    rows = photos.permute(0, 2, 3, 1).numpy().reshape(count * height, width, 3)
+    table = torch.arange(256.0).sub(mean.flatten(1)).div(std.flatten(1))  # (3, 256)
+    looked_up = cv2.LUT(cv2.cvtColor(rows, cv2.COLOR_BGR2RGB), table.t().contiguous().numpy()[None])
+    return torch.from_numpy(looked_up).view(count, height, width, 3).permute(0, 3, 1, 2)

@@ -47,6 +47,7 @@ def predict(
     data_root: str | None = None,
     split: str = "eval",
     tta: bool = False,
+    pack: str | None = None,
     out: str | Path | None = None,
     submission: str | Path | None = None,
     labels: str | Path | None = None,
@@ -61,6 +62,7 @@ def predict(
         data_root: Folder that holds ``train/`` and ``eval/``; None keeps the config's.
         split: ``eval``, ``val`` (the held-out fold), ``train`` or ``all``.
         tta: Average over the views of the config's ``tta`` block.
+        pack: File of packed photos to read, and to make first where it is missing or stale.
         out: Where the predictions go (.parquet or .csv); by default beside the checkpoint.
         submission: Where a submission in info.csv's order goes; with the split ``eval`` only.
         labels: csv (ImageID, ans) with the true classes of the photos in ``eval``.
@@ -79,6 +81,8 @@ def predict(
     cfg = load_config(config, parse_options(options))
     if data_root is not None:
         cfg.data.data_root = data_root
+    if pack is not None:
+        cfg.data.pack = pack
     cfg.tta.enabled = cfg.tta.enabled or tta
     checkpoint = Path(checkpoint)
     content = load_checkpoint_file(str(checkpoint))
@@ -90,7 +94,7 @@ def predict(
 
     cfg.test_dataloader.dataset.split = split
     cfg.work_dir = str(checkpoint.parent / "test")
-    runner = build_runner(_for_test(cfg), launcher)
+    runner = build_runner(prepare_test(cfg), launcher)
     load_weights(runner.model, content, checkpoint)
     runner.test()
     if not is_main_process():
@@ -170,7 +174,7 @@ def versions() -> dict[str, str]:
     return {"mmmask": __version__, **{name: importlib.metadata.version(name) for name in names}}
 
 
-def _for_test(cfg: "Config") -> "Config":
+def prepare_test(cfg: "Config") -> "Config":
     """Return the config reduced to what a test needs."""
     cfg.pretrained = None
     compose(cfg)

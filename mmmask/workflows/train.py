@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmmask.config import compose, load_config, parse_options
 from mmmask.errors import InputError, MissingFileError
+from mmmask.workflows.pack import ensure_pack
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -25,7 +26,9 @@ def train(
     split: str = "holdout",
     samples: Sequence[str] = (),
     corrections: str | None = None,
+    pack: str | None = None,
     amp: bool = False,
+    compile_backbone: bool = False,
     seed: int | None = None,
     options: Sequence[str] = (),
     launcher: str = "none",
@@ -41,7 +44,9 @@ def train(
         split: ``holdout`` validates on the held-out fold, ``all`` trains on everybody.
         samples: Tables of further training samples.
         corrections: csv of label corrections.
+        pack: File of packed photos to read, and to make first where it is missing or stale.
         amp: Train under bfloat16 autocast.
+        compile_backbone: Compile the backbone; the first step takes minutes on a CPU.
         seed: Seed of the run.
         options: ``name=value`` overrides of the config.
         launcher: ``none`` or ``pytorch`` (torchrun).
@@ -53,12 +58,16 @@ def train(
         cfg.data.samples = list(samples)
     if corrections is not None:
         cfg.data.corrections = corrections
+    if pack is not None:
+        cfg.data.pack = pack
     if pretrained is not None:
         cfg.pretrained = None if pretrained == "none" else pretrained
     if seed is not None:
         cfg.randomness.seed = seed
     if amp:
         cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
+    if compile_backbone:
+        cfg.custom_hooks = [*cfg.get("custom_hooks", []), {"type": "CompileHook"}]
     if split == "all":
         cfg.train_dataloader.dataset.split = "all"
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -78,8 +87,11 @@ def train(
 
 def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
     """Start the group of processes, if any, and build MMEngine's Runner of a composed config."""
+    from mmengine.device import is_cuda_available
+    from mmengine.dist import barrier, get_local_rank
     from mmengine.registry import RUNNERS, init_default_scope
 
+    from mmmask.engine.allocator import keep_freed_memory
     from mmmask.engine.distributed import start_distributed, wrap_for_device
 
     cores = os.cpu_count() or 1
@@ -87,10 +99,16 @@ def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
         loader = cfg.get(f"{name}_dataloader")
         if loader is not None:  # more workers than cores only get in each other's way
             loader.num_workers = min(loader.num_workers, cores)
+    if not is_cuda_available():
+        keep_freed_memory()
     cfg.launcher = launcher
     start_distributed(launcher)
     wrap_for_device(cfg)
     init_default_scope(cfg.default_scope)
+    if cfg.data.get("pack") is not None:
+        if get_local_rank() == 0:  # once a machine
+            ensure_pack(cfg)
+        barrier()
     with _unknown_options_refused(cfg):
         return RUNNERS.build(cfg)
 

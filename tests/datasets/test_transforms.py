@@ -5,7 +5,7 @@ import torch
 from mmpretrain.structures import DataSample
 
 from mmmask.datasets.batching import stack_photos
-from mmmask.datasets.transforms import LoadPhoto, PackPhoto, Preprocess, center_crop
+from mmmask.datasets.transforms import LoadPhoto, PackPhoto, Preprocess, center_crop, resized
 from mmmask.errors import InputError, MissingFileError
 from mmmask.structures import SampleBatch
 
@@ -81,3 +81,53 @@ def test_a_stacked_batch_holds_each_photo_label_and_weight_in_order() -> None:
     assert samples.sample_idx.tolist() == [0, 1, 2]
     assert samples.gt_label.tolist() == [0, 2, 4]
     assert samples.weight.tolist() == [0, 0.5, 1]
+
+
+def photo_with_detail(height: int, width: int) -> np.ndarray:
+    """A smooth pattern with some noise, as photos have."""
+    rows, columns = np.mgrid[:height, :width]
+    waves = 127 + 90 * np.sin(rows / 17) * np.cos(columns / 23)
+    noise = np.random.default_rng(0).normal(0, 6, (height, width))
+    return np.repeat((waves + noise).clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+@pytest.mark.parametrize("size", [(224, 224), (160, 120), (64, 48), (100, 300)])
+def test_resizing_stays_near_area_averaging(size: tuple[int, int]) -> None:
+    image = photo_with_detail(512, 384)
+    exact = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA).astype(float)
+    error = np.abs(resized(image, size) - exact)
+    assert resized(image, size).shape == (*size, 3)
+    assert error.mean() < 3  # grey levels of 255
+
+
+def test_an_image_of_the_right_size_is_not_touched() -> None:
+    image = photo_with_detail(16, 12)
+    assert resized(image, (16, 12)) is image
+
+
+@pytest.mark.parametrize(
+    ("at_least", "shape"),
+    [((160, 120), (256, 192)), ((64, 48), (64, 48)), ((300, 300), (512, 384)), ((600, 400), None)],
+)
+def test_a_jpeg_is_decoded_at_the_smallest_scale_that_is_large_enough(
+    tmp_path, at_least: tuple[int, int], shape: tuple[int, int] | None
+) -> None:
+    path = tmp_path / "photo.jpg"
+    cv2.imwrite(str(path), photo_with_detail(512, 384))
+    reduced = LoadPhoto(at_least=at_least)({"img_path": str(path)})["img"]
+    assert reduced.shape[:2] == (shape or (512, 384))
+    full = resized(LoadPhoto()({"img_path": str(path)})["img"], (64, 48)).astype(float)
+    assert np.abs(resized(reduced, (64, 48)) - full).mean() < 2
+
+
+def test_another_format_is_decoded_at_full_scale(tmp_path) -> None:
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), photo_with_detail(512, 384))
+    assert LoadPhoto(at_least=(16, 16))({"img_path": str(path)})["img"].shape == (512, 384, 3)
+
+
+def test_a_mirrored_view_is_packed_as_it_looks() -> None:
+    image = photo_with_detail(8, 6)
+    image[:, 0] = 255
+    mirrored = PackPhoto()({"img": image[:, ::-1]})["inputs"]
+    assert np.array_equal(mirrored.permute(1, 2, 0).numpy(), image[:, ::-1])

@@ -5,7 +5,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.structures import DataSample
 
-from mmmask.models.preprocessor import FacePreprocessor
+from mmmask.models.preprocessor import FacePreprocessor, normalized
 from mmmask.structures import SampleBatch
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -48,3 +48,19 @@ def test_mixup_makes_soft_labels_in_training_only(photos) -> None:
     assert trained.gt_score.shape == (6, 18)
     torch.testing.assert_close(trained.gt_score.sum(dim=1), torch.ones(6))
     assert "gt_score" not in preprocessor(batch_of(photos), training=False)["data_samples"][0]
+
+
+def test_the_table_on_a_cpu_holds_the_numbers_of_the_formula() -> None:
+    values = torch.arange(256, dtype=torch.uint8).repeat_interleave(3).view(1, 16, 16, 3)
+    photos = values.permute(0, 3, 1, 2)  # channels last in memory
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in (MEAN, STD))
+    expected = photos.flip(1).float().sub(mean).div(std)
+    assert torch.equal(normalized(photos, mean, std), expected)
+    contiguous = photos.contiguous()  # no table for this layout
+    assert torch.equal(normalized(contiguous, mean, std), expected)
+
+
+def test_a_slice_of_a_batch_is_normalised_as_the_whole(photos) -> None:
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in (MEAN, STD))
+    whole = normalized(photos, mean, std)
+    assert torch.equal(normalized(photos[1:3], mean, std), whole[1:3])

@@ -49,7 +49,7 @@ def call(*command: object, **environment: str) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **environment},
+        env={**os.environ, **environment},
     )
 
 

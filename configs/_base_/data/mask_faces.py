@@ -7,12 +7,14 @@ data = dict(
     fold=0,  # which fold is held out
     split_seed=0,  # how people are dealt into folds
     corrections=None,  # csv of label corrections
+    pack=None,  # file of photos packed by tools/pack.py: faster epochs, the same numbers
     # Training only; validation always scores with the competition's cut at 60.
     old_from=60,  # first age, in years, labelled as old
     drop_ages=None,  # (first, last) age left out, e.g. (55, 59)
     samples=[],  # tables of further samples
 )
 augmentations = [dict(type="RandomFlip", prob=0.5, direction="horizontal")]
+device_augment = None  # of a batch, on the device, e.g. dict(rotate=30, scale=(0.9, 1.1))
 batch_augments = None  # e.g. dict(augments=[dict(type='CutMix', alpha=1.0)])
 
 train_dataloader = dict(

@@ -8,6 +8,7 @@ randomness = dict(seed=0, deterministic=False)
 tta = dict(enabled=False, views=["identity", "hflip"])
 
 default_hooks = dict(
+    runtime_info=dict(type="DeferredInfoHook"),
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=50),
     progress=dict(type="ProgressHook"),

@@ -4,7 +4,7 @@ train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
-    type="OptimWrapper",
+    type="AsyncOptimWrapper",
     optimizer=dict(type="AdamW", lr=3e-4, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=5.0),
 )

@@ -4,7 +4,7 @@ train_cfg = dict(by_epoch=True, max_epochs=15, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
-    type="OptimWrapper",
+    type="AsyncOptimWrapper",
     optimizer=dict(type="SGD", lr=0.01, momentum=0.9, weight_decay=5e-4),
     clip_grad=dict(max_norm=5.0),
 )
