@@ -33,7 +33,8 @@ def measure_growth(sizes: Sequence[int] = SIZES) -> pd.DataFrame:
             for step in track(STEPS, label, console=Console(stderr=True)):
                 command = [sys.executable, "-m", __name__, step, folder]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
-                rows.append({"step": step, "photos": size, **json.loads(done.stdout.splitlines()[-1])})
+                measured = json.loads(done.stdout.splitlines()[-1])
+                rows.append({"step": step, "photos": size, **measured})
     return pd.DataFrame(rows)
 
 
