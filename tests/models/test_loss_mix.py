@@ -100,6 +100,12 @@ def test_a_loss_that_takes_the_number_of_classes_is_told_it():
         assert head.loss_module.num_classes == 7
 
 
+@pytest.mark.parametrize("config", [{"type": "NoSuchLoss"}, {"gamma": 2.0}])
+def test_a_loss_that_is_not_registered_is_refused_with_what_to_do(config):
+    with pytest.raises(InputError, match=r"loss.type .* custom_imports.imports"):
+        build_loss(config, num_classes=4)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

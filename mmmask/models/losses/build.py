@@ -16,13 +16,20 @@ def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) 
     """Build a loss; one that takes ``num_classes`` is told it. None is the plain cross-entropy.
 
     Raises:
-        InputError: The config states another number of classes than the head.
+        InputError: The type is not registered, or the config states another number of classes
+            than the head.
     """
     if isinstance(loss, nn.Module):
         return loss
     config = dict(loss) if loss else {"type": WeightedCrossEntropyLoss}
-    kind = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
-    if kind is not None and _takes_num_classes(kind):
+    name = config.get("type")
+    kind = MODELS.get(name) if isinstance(name, str) else name
+    if kind is None:
+        raise InputError(
+            f"loss.type must be a loss that is registered, got {name!r}; is its module among "
+            "custom_imports.imports of the config?"
+        )
+    if _takes_num_classes(kind):
         stated = config.setdefault("num_classes", num_classes)
         if stated != num_classes:
             raise InputError(f"loss.num_classes must be the head's {num_classes}, got {stated}")
