@@ -19,7 +19,7 @@ class LDAMLoss(ClassWeightedLoss):
     """Cross-entropy after the right class has lost a margin ``max_margin (n_c / n_min)^-1/4``.
 
     Cao et al. 2019, "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
-    eq. 13, on the logits of any head. The authors trained it on normalised features, with 0.5 on
+    on the logits of any head. The authors trained it on normalised features, with 0.5 on
     cosines: that is ``MaskCosFaceHead`` with adaptive margins from 0. Their deferred re-weighting
     is :class:`DeferredReweightingHook`. The margin is of training; it is in no test logit.
 

@@ -22,8 +22,8 @@ def reverse_cross_entropy(
     Args:
         logits: Scores before the softmax.
         target: Labels, or probabilities of the classes.
-        log_zero: A, below 0; no logarithm of a target is smaller. Paper: -4 and -6; its code clips
-            targets at 1e-4, which is -9.2.
+        log_zero: A, below 0; no logarithm of a target is smaller. The authors' code clips targets
+            at 1e-4, which is -9.2.
         label_smoothing: In [0, 1].
 
     Shape:
@@ -47,7 +47,7 @@ def symmetric_cross_entropy(
 ) -> Tensor:
     """Return ``sum_c w_c q_c (beta RCE - alpha log p_c)`` of each photo, q the smoothed target.
 
-    Wang et al. 2019, "Symmetric Cross Entropy for Robust Learning with Noisy Labels", eq. 7; the
+    Wang et al. 2019, "Symmetric Cross Entropy for Robust Learning with Noisy Labels"; the
     class weights are not the paper's. Where they are 1 it is ``alpha CE + beta RCE``.
 
     Args:
