@@ -77,6 +77,8 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
         raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
     try:
         cfg = Config.fromfile(path)
+    except ImportError as error:
+        raise InputError(f"{path}: {_why_not_imported(error)}") from error
     except (SyntaxError, NameError, KeyError, TypeError, OSError, AttributeError) as error:
         raise InputError(f"{path}: not a readable config: {first_line(error)}") from error
     if options:
@@ -95,6 +97,12 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
         raise InputError(f"{path}: block {', '.join(missing)} is missing; inherit it by _base_")
     compose(cfg)
     return cfg
+
+
+def _why_not_imported(error: ImportError) -> str:
+    """Return MMEngine's sentence that names a module of custom_imports, and Python's reason."""
+    named = error.__cause__ or error
+    return ": ".join(first_line(part) for part in (named, named.__context__) if part)
 
 
 def parse_options(options: Sequence[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import mmmask.engine.hooks.checkpoint_hook
 import mmmask.engine.hooks.class_count_hook
 import mmmask.engine.hooks.compile_hook
 import mmmask.engine.hooks.deferred_info_hook
+import mmmask.engine.hooks.deferred_reweighting_hook
 import mmmask.engine.hooks.early_stopping_hook
 import mmmask.engine.hooks.epoch_seed_hook
 import mmmask.engine.hooks.margin_warmup_hook
@@ -30,8 +31,13 @@ import mmmask.evaluation.metric
 import mmmask.evaluation.tta
 import mmmask.models.averaging
 import mmmask.models.heads.arcface
+import mmmask.models.heads.cosface
 import mmmask.models.heads.decomposed
 import mmmask.models.heads.linear
 import mmmask.models.losses.cross_entropy
+import mmmask.models.losses.f1
 import mmmask.models.losses.focal
+import mmmask.models.losses.ldam
+import mmmask.models.losses.mix
+import mmmask.models.losses.symmetric
 import mmmask.models.preprocessor

@@ -22,6 +22,11 @@ HEADS = {
     "focal": ("MaskLinearHead", "SoftmaxFocalLoss"),
     "arcface": ("MaskArcFaceHead", "WeightedCrossEntropyLoss"),
     "decomposed": ("DecomposedHead", None),
+    "f1": ("MaskLinearHead", "SoftMacroF1Loss"),
+    "f1focal": ("MaskLinearHead", "LossMix"),
+    "sce": ("MaskLinearHead", "SymmetricCrossEntropyLoss"),
+    "cosface": ("MaskCosFaceHead", "WeightedCrossEntropyLoss"),
+    "ldam": ("MaskCosFaceHead", "WeightedCrossEntropyLoss"),
 }
 
 

@@ -7,13 +7,8 @@ from pytorch_metric_learning.losses import ArcFaceLoss, SubCenterArcFaceLoss
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.models.heads.arcface import (
-    MaskArcFaceHead,
-    arcface_logits,
-    class_cosines,
-    cosine_with_margin,
-    unsaturated_temperature,
-)
+from mmmask.models.heads.arcface import MaskArcFaceHead, arcface_logits, cosine_with_margin
+from mmmask.models.heads.margin_head import class_cosines, unsaturated_temperature
 
 COUNTS = torch.tensor([100.0] * 9 + [400.0] * 9)
 

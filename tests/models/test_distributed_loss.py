@@ -10,19 +10,31 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mmmask.models.heads.arcface import MaskArcFaceHead
+from mmmask.models.heads.cosface import MaskCosFaceHead
 from mmmask.models.heads.decomposed import DecomposedHead
 from mmmask.models.heads.linear import MaskLinearHead
+from mmmask.models.losses.f1 import SoftMacroF1Loss
 from mmmask.models.losses.focal import SoftmaxFocalLoss
+from mmmask.models.losses.ldam import LDAMLoss
+from mmmask.models.losses.mix import LossMix
+from mmmask.models.losses.symmetric import SymmetricCrossEntropyLoss
 from mmmask.structures import SampleBatch
 
 PHOTOS = 10
 SHARES = (slice(0, 3), slice(3, PHOTOS))  # one slice a process
 FOCAL = {"type": SoftmaxFocalLoss, "class_weight": "inverse", "label_smoothing": 0.1}
+F1 = {"type": SoftMacroF1Loss}
+MIX = {"losses": {"f1": F1, "focal": FOCAL}, "loss_weights": {"f1": 0.4, "focal": 0.6}}
 CASES = {
     "linear, focal over weights": (MaskLinearHead, {"loss": FOCAL}),
     "linear, focal over samples": (MaskLinearHead, {"loss": {**FOCAL, "denominator": "samples"}}),
     "arcface, cross-entropy": (MaskArcFaceHead, {"margin": "adaptive", "sub_centers": 2}),
+    "cosface, ldam": (MaskCosFaceHead, {"scale": 8.0, "loss": {"type": LDAMLoss}}),
     "decomposed, focal": (DecomposedHead, {"loss": FOCAL}),
+    "linear, f1": (MaskLinearHead, {"loss": F1}),
+    "decomposed, f1": (DecomposedHead, {"loss": F1}),
+    "linear, f1 and focal": (MaskLinearHead, {"loss": {"type": LossMix, **MIX}}),
+    "linear, symmetric": (MaskLinearHead, {"loss": {"type": SymmetricCrossEntropyLoss}}),
 }
 
 

@@ -7,11 +7,11 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmmask.errors import InputError
-from mmmask.models.heads import arcface, decomposed, linear  # noqa: F401 (registers them)
+from mmmask.models.heads import arcface, cosface, decomposed, linear  # noqa: F401 (registers)
 from mmmask.models.losses import focal  # noqa: F401 (likewise)
 from mmmask.structures import SampleBatch
 
-HEADS = ["MaskLinearHead", "MaskArcFaceHead", "DecomposedHead"]
+HEADS = ["MaskLinearHead", "MaskArcFaceHead", "MaskCosFaceHead", "DecomposedHead"]
 
 
 def build(kind, **options):

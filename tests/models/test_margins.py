@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmmask.errors import InputError
-from mmmask.models.heads.margins import adaptive_margins, check_margin_range, initial_margins
+from mmmask.models.margins import adaptive_margins, check_margin_range, initial_margins
 
 
 def test_adaptive_margins_equal_the_papers_formula_scaled_to_the_rarest_class():

@@ -1,35 +1,14 @@
-"""ArcFace: a softmax over cosines, with an angle added to the right class in training."""
+"""ArcFace: an angle is added to the right class in training."""
 
-import math
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from typing import ClassVar
 
 import torch
 from mmpretrain.registry import MODELS
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES
-from mmmask.models.class_weights import checked_counts
-from mmmask.models.heads.base import InitCfg, MaskFaceHead
-from mmmask.models.heads.margins import adaptive_margins, check_margin_range, initial_margins
+from mmmask.models.heads.margin_head import MarginHead
 from mmmask.models.losses.reduction import as_distribution
-
-
-def class_cosines(feature: Tensor, centers: Tensor, *, sub_centers: int = 1) -> Tensor:
-    """Return the cosine of the angle between each feature and the nearest centre of each class.
-
-    With K sub-centers a class takes the largest of its K cosines (Deng et al. 2020, "Sub-center
-    ArcFace", eq. 3), so that mislabelled photos may gather around a centre of their own.
-
-    Shape:
-        ``feature``: (N, D); ``centers``: (C * K, D), the K of one class side by side -> (N, C).
-    """
-    directions = functional.normalize(centers)
-    cosine = functional.linear(functional.normalize(feature), directions)  # (N, C * K)
-    return cosine.unflatten(1, (-1, sub_centers)).max(dim=2).values  # (N, C, K) -> (N, C)
+from mmmask.models.margins import RADIANS, MarginUnit
 
 
 def cosine_with_margin(cosine: Tensor, margin: Tensor) -> Tensor:
@@ -76,131 +55,16 @@ def arcface_logits(
     return scale * cosine_with_margin(cosine, share * margin)
 
 
-def unsaturated_temperature(scale: float, num_classes: int, *, peak: float = 0.99) -> float:
-    """Return the temperature at which a perfect photo gets the probability ``peak``.
-
-    A perfect photo lies on the centre of its class, with the C centres as far apart as they can
-    be, at cosines of -1 / (C - 1). Its probability is ``peak`` at the effective scale
-    ``(C - 1) / C * log((C - 1) peak / (1 - peak))`` (Wang et al. 2018, "CosFace", eq. 6), about 7
-    for 18 classes. Trained scales are larger, and were fitted with the margin that is absent at
-    test: unchanged they would call nearly every photo certain.
-    """
-    rest = num_classes - 1
-    return scale / (rest / num_classes * math.log(rest * peak / (1 - peak)))
-
-
 @MODELS.register_module()
-class MaskArcFaceHead(MaskFaceHead):
-    """ArcFace with sub-centers, margins by class, margin warm-up and soft targets.
+class MaskArcFaceHead(MarginHead):
+    """ArcFace; the margin is an angle in radians, from 0 to pi / 2. Paper: 0.5.
 
     MMPretrain's ``ArcFaceClsHead`` has no finite value at a cosine above 1, and gives a mixed
-    photo the margin of one label only. Cosines are computed in float32 under autocast too.
-
-    Args:
-        in_channels: As in :class:`MaskFaceHead`, like all that are not named here.
-        num_classes: C.
-        scale: s, above 0. The paper's 64 was for ten thousands of classes.
-        margin: Radians in [0, pi / 2], for all classes or C of them; or ``'adaptive'``: from the
-            class counts of the training split, see :func:`adaptive_margins`. Paper: 0.5.
-        margin_range: ``low`` and ``high`` of adaptive margins, in radians.
-        margin_power: ``power`` of adaptive margins.
-        sub_centers: K, centres of each class; 1 is plain ArcFace. Sub-center paper: 3.
-        loss: Config of a loss; None is the plain cross-entropy.
-        dropout: Probability in [0, 1).
-        temperature: Above 0; None is :func:`unsaturated_temperature`.
-        init_cfg: Not used by the centres, which start Xavier-uniform.
+    photo the margin of one label only. ``Args`` as in :class:`MarginHead`.
     """
 
-    margin: Tensor
+    unit: ClassVar[MarginUnit] = RADIANS
+    paper_margin: ClassVar[float] = 0.5
 
-    def __init__(
-        self,
-        in_channels: int,
-        *,
-        num_classes: int = NUM_CLASSES,
-        scale: float = 30.0,
-        margin: float | Sequence[float] | str = 0.5,
-        margin_range: tuple[float, float] = (0.05, 0.5),
-        margin_power: float = 0.25,
-        sub_centers: int = 1,
-        loss: Mapping[str, Any] | nn.Module | None = None,
-        dropout: float = 0.0,
-        temperature: float | None = None,
-        init_cfg: InitCfg = None,
-    ) -> None:
-        if not 0 < scale < math.inf:
-            raise InputError(f"scale must be finite and above 0, got {scale}")
-        if sub_centers < 1:
-            raise InputError(f"sub_centers must be at least 1, got {sub_centers}")
-        if temperature is None:
-            temperature = unsaturated_temperature(scale, num_classes)
-        super().__init__(
-            in_channels,
-            num_classes=num_classes,
-            loss=loss,
-            dropout=dropout,
-            temperature=temperature,
-            init_cfg=init_cfg,
-        )
-        check_margin_range(margin_range, margin_power)
-        self.scale = scale
-        self.sub_centers = sub_centers
-        #: Share in [0, 1] of the margin that training uses at present.
-        self.margin_factor = 1.0
-        low, high = margin_range
-        self.margin_rule = (
-            partial(adaptive_margins, low=low, high=high, power=margin_power)
-            if margin == "adaptive"
-            else None
-        )
-        self.register_buffer("margin", initial_margins(margin, num_classes))
-        self._configured = self.margin.clone()
-        self._margin_known = self.margin_rule is None
-        self.centers = nn.Parameter(torch.empty(num_classes * sub_centers, in_channels))
-        nn.init.xavier_uniform_(self.centers)
-
-    def set_margin_factor(self, factor: float) -> None:
-        """Set the share in [0, 1] of the margin that training uses from now on."""
-        if not 0 <= factor <= 1:
-            raise ValueError(f"margin factor must be in [0, 1], got {factor}")
-        self.margin_factor = factor
-
-    def set_class_counts(self, counts: Tensor) -> None:
-        """Pass the counts on to the loss, and set the margins that the config asks for."""
-        super().set_class_counts(counts)
-        counts = checked_counts(counts, self.num_classes)
-        self.margin.copy_(
-            self._configured if self.margin_rule is None else self.margin_rule(counts)
-        )
-        self._margin_known = True
-
-    def cosines(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Return cos(theta_c), (N, C), computed in float32 whatever autocast says."""
-        feature = self.dropout(self.pre_logits(feats))
-        with torch.autocast(feature.device.type, enabled=False):
-            feature = feature.to(torch.promote_types(feature.dtype, torch.float32))
-            return class_cosines(feature, self.centers, sub_centers=self.sub_centers)
-
-    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Return ``s cos(theta_c)``, without a margin."""
-        return self.scale * self.cosines(feats)
-
-    def training_logits(self, feats: tuple[Tensor, ...], target: Tensor) -> Tensor:
-        """Return the logits with the margin.
-
-        Raises:
-            InputError: The margin is adaptive, but was never given class counts.
-        """
-        self._require_margin()
-        margin = self.margin_factor * self.margin
-        return arcface_logits(self.cosines(feats), target, margin=margin, scale=self.scale)
-
-    def _require_margin(self) -> None:
-        if self._margin_known:  # asked once, not every step: reading a buffer stalls a GPU
-            return
-        if self.margin.isnan().any():
-            raise InputError(
-                "margin 'adaptive' needs the class counts of the training split: "
-                "set_class_counts of the head must be called before training, and was not"
-            )
-        self._margin_known = True
+    def margin_logits(self, cosine: Tensor, target: Tensor, margin: Tensor) -> Tensor:
+        return arcface_logits(cosine, target, margin=margin, scale=self.scale)

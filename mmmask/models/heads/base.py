@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from mmpretrain.models.heads import ClsHead
-from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,8 +12,7 @@ from torch.nn import functional
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
 from mmmask.models.class_weights import checked_counts
-from mmmask.models.losses.base import ClassWeightedLoss
-from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
+from mmmask.models.losses.build import build_loss
 from mmmask.structures import SampleBatch, stack_targets, stack_weights
 
 InitCfg = dict | list[dict] | None
@@ -116,20 +114,3 @@ class MaskFaceHead(ClsHead):
             return [data_samples[0]]
         # The parent takes the softmax.
         return super()._get_predictions(cls_score.float() / self.temperature, data_samples)
-
-
-def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) -> nn.Module:
-    """Build a loss; one of ours is told the number of classes.
-
-    Raises:
-        InputError: The config states another number of classes than the head.
-    """
-    if isinstance(loss, nn.Module):
-        return loss
-    config = dict(loss) if loss else {"type": WeightedCrossEntropyLoss}
-    kind = MODELS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
-    if isinstance(kind, type) and issubclass(kind, ClassWeightedLoss):
-        stated = config.setdefault("num_classes", num_classes)
-        if stated != num_classes:
-            raise InputError(f"loss.num_classes must be the head's {num_classes}, got {stated}")
-    return MODELS.build(config)

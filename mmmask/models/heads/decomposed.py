@@ -12,7 +12,8 @@ from torch.nn import functional
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, marginals
 from mmmask.models.class_weights import checked_counts
-from mmmask.models.heads.base import InitCfg, MaskFaceHead, build_loss
+from mmmask.models.heads.base import InitCfg, MaskFaceHead
+from mmmask.models.losses.build import build_loss
 from mmmask.structures import stack_targets, stack_weights
 
 

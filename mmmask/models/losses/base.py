@@ -21,7 +21,8 @@ class ClassWeightedLoss(nn.Module):
     is part of the loss here. Photo-wise losses come from the bare functions.
 
     The class weights stand in the buffer ``class_weight``, which checkpoints keep. Weights by
-    name are NaN until :meth:`set_class_counts` or a checkpoint has filled them.
+    name are NaN until :meth:`set_class_counts` or a checkpoint has filled them. They may begin
+    later in training, see :meth:`set_reweighting`; a subclass uses ``active_class_weight``.
 
     Args:
         num_classes: C.
@@ -66,6 +67,16 @@ class ClassWeightedLoss(nn.Module):
         self.register_buffer("class_weight", initial_weights(class_weight, num_classes))
         self._configured = self.class_weight.clone()
         self._known = self.rule is None
+        self.reweighting = True
+
+    def set_reweighting(self, active: bool) -> None:
+        """Say whether class weights hold from now on; else each class weighs 1."""
+        self.reweighting = active
+
+    @property
+    def active_class_weight(self) -> Tensor:
+        """The class weights (C,) that hold at present."""
+        return self.class_weight if self.reweighting else torch.ones_like(self.class_weight)
 
     def set_class_counts(self, counts: Tensor) -> None:
         """Set the class weights that the config asks for, also over those of a checkpoint.
@@ -102,7 +113,7 @@ class ClassWeightedLoss(nn.Module):
         if avg_factor is not None:
             return total / avg_factor
         if self.denominator == "weights":
-            weight = weight * (target * self.class_weight).sum(dim=1)
+            weight = weight * (target * self.active_class_weight).sum(dim=1)
         return mean_over_ranks(total, weight.sum())
 
     def sample_losses(self, logits: Tensor, target: Tensor) -> Tensor:

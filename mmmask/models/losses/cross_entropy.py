@@ -41,5 +41,8 @@ class WeightedCrossEntropyLoss(ClassWeightedLoss):
 
     def sample_losses(self, logits: Tensor, target: Tensor) -> Tensor:
         return weighted_cross_entropy(
-            logits, target, class_weight=self.class_weight, label_smoothing=self.label_smoothing
+            logits,
+            target,
+            class_weight=self.active_class_weight,
+            label_smoothing=self.label_smoothing,
         )

@@ -88,6 +88,6 @@ class SoftmaxFocalLoss(ClassWeightedLoss):
             logits,
             target,
             gamma=self.gamma,
-            class_weight=self.class_weight,
+            class_weight=self.active_class_weight,
             label_smoothing=self.label_smoothing,
         )

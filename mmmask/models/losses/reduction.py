@@ -17,6 +17,15 @@ def as_distribution(target: Tensor, *, num_classes: int, dtype: torch.dtype) -> 
     return target.to(dtype)
 
 
+def smooth(target: Tensor, label_smoothing: float) -> Tensor:
+    """Return the target with a share in [0, 1] of it moved evenly onto all C classes.
+
+    Shape:
+        ``target``: (N, C) -> (N, C).
+    """
+    return (1 - label_smoothing) * target + label_smoothing / target.shape[1]
+
+
 def weigh_classes(
     class_losses: Tensor,
     target: Tensor,
@@ -38,9 +47,8 @@ def weigh_classes(
     Shape:
         ``class_losses``: (N, C); ``target``: (N,) or (N, C); ``class_weight``: (C,) -> (N,).
     """
-    num_classes = class_losses.shape[1]
-    target = as_distribution(target, num_classes=num_classes, dtype=class_losses.dtype)
-    smoothed = (1 - label_smoothing) * target + label_smoothing / num_classes  # (N, C)
+    target = as_distribution(target, num_classes=class_losses.shape[1], dtype=class_losses.dtype)
+    smoothed = smooth(target, label_smoothing)  # (N, C)
     weighted = smoothed if class_weight is None else smoothed * class_weight
     return (weighted * class_losses).sum(dim=1)
 
@@ -64,9 +72,33 @@ def mean_over_ranks(total: Tensor, denominator: Tensor) -> Tensor:
         Both and the result: scalars.
     """
     denominator = denominator.detach()
-    world_size = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    world_size = ranks()
     if world_size > 1 and total.requires_grad:
         denominator = denominator.clone()
         dist.all_reduce(denominator)
         total = total * world_size
     return total / denominator.clamp_min(torch.finfo(denominator.dtype).tiny)
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """Return values summed over all processes, for a loss that is no sum over photos.
+
+    All of W processes get the same sum, and so the same loss. The gradient passes into the
+    process's own values, times W: DDP's mean over the processes is then the gradient that a
+    single process would have. Without gradients (a validation loss) the values stay local, as
+    in :func:`mean_over_ranks`.
+
+    Shape:
+        Any, the same in all processes.
+    """
+    world_size = ranks()
+    if world_size == 1 or not values.requires_grad:
+        return values
+    total = values.detach().clone()
+    dist.all_reduce(total)
+    return total + world_size * (values - values.detach())
+
+
+def ranks() -> int:
+    """Return the number of processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

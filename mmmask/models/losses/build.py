@@ -1,0 +1,43 @@
+"""Build a loss from its config, for a stated number of classes."""
+
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from mmmask.errors import InputError
+from mmmask.models.losses.base import ClassWeightedLoss
+from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
+
+
+def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) -> nn.Module:
+    """Build a loss; one that takes ``num_classes`` is told it. None is the plain cross-entropy.
+
+    Raises:
+        InputError: The type is not registered, or the config states another number of classes
+            than the head.
+    """
+    if isinstance(loss, nn.Module):
+        return loss
+    config = dict(loss) if loss else {"type": WeightedCrossEntropyLoss}
+    name = config.get("type")
+    kind = MODELS.get(name) if isinstance(name, str) else name
+    if kind is None:
+        raise InputError(
+            f"loss.type must be a loss that is registered, got {name!r}; is its module among "
+            "custom_imports.imports of the config?"
+        )
+    if _takes_num_classes(kind):
+        stated = config.setdefault("num_classes", num_classes)
+        if stated != num_classes:
+            raise InputError(f"loss.num_classes must be the head's {num_classes}, got {stated}")
+    return MODELS.build(config)
+
+
+def _takes_num_classes(kind: Any) -> bool:
+    """Say whether a loss has the option; one of ours may hide it behind ``**options``."""
+    if isinstance(kind, type) and issubclass(kind, ClassWeightedLoss):
+        return True
+    return "num_classes" in signature(kind).parameters
