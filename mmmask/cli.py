@@ -16,6 +16,8 @@ def command(main: Callable[[], None]) -> int:
     # Compute threads that spin while they wait take the cores from the data workers: on a busy
     # machine a training step takes several times as long. Read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # MMPretrain imports Albumentations where it is installed, which then asks the network for news.
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     try:
         main()
     except InputError as error:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as mmmask.cli does, before torch is imported
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # likewise
 
 import cv2
 import numpy as np

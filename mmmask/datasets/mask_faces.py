@@ -134,7 +134,7 @@ class MaskFaceDataset(BaseDataset):
         """Load a photo; a :class:`Draw` also seeds its augmentation, in any process."""
         if isinstance(draw, Draw):
             with _seeded(draw.seed):
-                return self.pipeline(self.get_data_info(draw.row))
+                return self.pipeline({**self.get_data_info(draw.row), "repeat": draw.repeat})
         return self.pipeline(self.get_data_info(draw))
 
 

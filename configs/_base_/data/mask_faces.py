@@ -13,7 +13,7 @@ data = dict(
     samples=[],  # tables of further samples
 )
 augmentations = [dict(type="RandomFlip", prob=0.5, direction="horizontal")]
-batch_augments = None  # e.g. dict(augments=[dict(type='CutMix', alpha=1.0)])
+batch_augments = None  # e.g. dict(_delete_=True, augments=[dict(type='CutMix', alpha=1.0)])
 
 train_dataloader = dict(
     batch_size=32,  # photos a process

@@ -1,0 +1,12 @@
+"""Do age groups drawn alike often beat class weights in the loss?
+
+    python tools/train.py configs/mobilenet_v2_arcface_balanced_age.py
+
+Cost: COST. Score: not measured.
+"""
+
+_base_ = ["mobilenet_v2_arcface.py"]
+
+# Balanced once: by the draws, not by the loss too.
+head = dict(loss=dict(class_weight=None))
+train_dataloader = dict(sampler=dict(_delete_=True, type="BalancedSampler", by="age"))
