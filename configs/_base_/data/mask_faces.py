@@ -10,6 +10,7 @@ data = dict(
     # Training only; validation always scores with the competition's cut at 60.
     old_from=60,  # first age, in years, labelled as old
     drop_ages=None,  # (first, last) age left out, e.g. (55, 59)
+    drop=None,  # csv of photos left out, as tools/data_stats.py lists them
     samples=[],  # tables of further samples
 )
 augmentations = [dict(type="RandomFlip", prob=0.5, direction="horizontal")]
