@@ -2,7 +2,7 @@
 
     python tools/train.py configs/mobilenet_v2_arcface_center_crop.py
 
-Cost: COST. Score: not measured.
+Cost: 1.2 times that of mobilenet_v2_arcface.py (150x150 for 160x120). Score: not measured.
 """
 
 _base_ = ["mobilenet_v2_arcface.py"]

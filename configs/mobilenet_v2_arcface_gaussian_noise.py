@@ -2,7 +2,8 @@
 
     python tools/train.py configs/mobilenet_v2_arcface_gaussian_noise.py
 
-Cost: COST. Score: not measured.
+Cost: that of mobilenet_v2_arcface.py, 10 minutes on two CPU cores for 4,000 photos.
+Score: not measured.
 """
 
 _base_ = [

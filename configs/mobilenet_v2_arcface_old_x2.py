@@ -2,7 +2,7 @@
 
     python tools/train.py configs/mobilenet_v2_arcface_old_x2.py
 
-Cost: COST. Score: not measured.
+Cost: 1.1 times that of mobilenet_v2_arcface.py where 7 % are old. Score: not measured.
 """
 
 _base_ = [

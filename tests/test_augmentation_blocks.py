@@ -12,13 +12,14 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import TRANSFORMS
+from mmpretrain.registry import MODELS, TRANSFORMS
 from torchvision.transforms.v2 import functional
 
 import mmmask.register  # noqa: F401
-from mmmask.config import load_config, plain
+from mmmask.config import compose, load_config, plain
 from mmmask.datasets.transforms import Preprocess
 from mmmask.models.preprocessor import FacePreprocessor
+from mmmask.structures import SampleBatch
 
 from .conftest import ROOT
 
@@ -142,6 +143,26 @@ def test_the_batch_augments_of_a_leaf_can_be_built_again(name: str) -> None:
     options = {key: value for key, value in cfg.model.data_preprocessor.items() if key != "type"}
     for _ in range(2):
         assert isinstance(FacePreprocessor(**options), torch.nn.Module)
+
+
+@pytest.mark.parametrize("head", ["linear", "focal", "arcface", "decomposed"])
+@pytest.mark.parametrize("name", ["mixup", "cutmix", "half_cutmix"])
+def test_batch_augments_go_with_every_head_and_with_weights(name: str, head: str) -> None:
+    init_default_scope("mmpretrain")
+    cfg = load_config(CONFIGS / f"mobilenet_v2_{head}.py", {"pretrained": None})
+    cfg.batch_augments = load_config(CONFIGS / f"mobilenet_v2_arcface_{name}.py").batch_augments
+    cfg.batch_augments.pop("probs", None)  # always
+    compose(cfg)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.head.set_class_counts(torch.arange(1.0, 19.0))
+    batch = SampleBatch(gt_label=torch.tensor([3, 16, 3]), weight=torch.tensor([1.0, 0.0, 0.5]))
+    photos = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    data = model.data_preprocessor({"inputs": photos, "data_samples": [batch]}, True)
+    loss, _ = model.train().parse_losses(model(**data, mode="loss"))
+    loss.backward()
+    assert loss.item() > 0
+    assert all(torch.isfinite(p.grad).all() for p in model.head.parameters())
 
 
 @pytest.mark.skipif(not HAS_ALBUMENTATIONS, reason="Albumentations is not installed")

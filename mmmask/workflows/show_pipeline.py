@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmmask.config import load_config, parse_options, pipeline
+from mmmask.config import compose, load_config, parse_options, pipeline
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES
 from mmmask.reports.sheet import Cell, Row, draw_sheet
@@ -61,7 +61,6 @@ def sheet_rows(cfg: "Config", *, photos: int, draws: int, seed: int) -> list[Row
     """Return the rows of the sheet of a config."""
     from mmengine.registry import DATA_SAMPLERS, DATASETS, MODELS, init_default_scope
 
-    from mmmask.config import compose
     from mmmask.datasets.batching import stack_photos
     from mmmask.datasets.sampler import Draw
     from mmmask.engine.hooks.epoch_seed_hook import seed_everything
@@ -72,7 +71,7 @@ def sheet_rows(cfg: "Config", *, photos: int, draws: int, seed: int) -> list[Row
     dataset = DATASETS.build(config)
     plain = DATASETS.build({**config, "pipeline": pipeline(cfg, training=False)})
     sampler = {**cfg.train_dataloader.sampler, "dataset": dataset, "seed": seed}
-    times = Counter(draw.row for draw in DATA_SAMPLERS.build(sampler))
+    times = Counter(getattr(draw, "row", draw) for draw in DATA_SAMPLERS.build(sampler))
     preprocessor = MODELS.build(cfg.model.data_preprocessor)
 
     random = np.random.default_rng(seed)

@@ -7,7 +7,9 @@ from .conftest import CONFIG, tool, train
 
 def test_its_list_can_be_left_out_of_a_run(drawn, tmp_path) -> None:
     out = tmp_path / "outliers.csv"
-    done = tool("data_stats.py", drawn, "--config", CONFIG, "--out", out, "--dark", 100)
+    done = tool(
+        "data_stats.py", drawn, "--config", CONFIG, "--out", out, "--dark", 90, "--small", 9
+    )
     assert done.returncode == 0, done.stderr
     assert re.search(r"mean=\(\d+\.\d{3}, \d+\.\d{3}, \d+\.\d{3}\),\n +std=\(", done.stdout)
     listed = read_table(out, OUTLIERS)

@@ -1,4 +1,5 @@
 # Mirror image, and brightness, contrast, saturation and hue by chance.
+# MMPretrain has a ColorJitter that fails under numpy 2 where hue is above 0.
 # Stands in place of the data block, which it extends.
 
 _base_ = ["../data/mask_faces.py"]

@@ -1,3 +1,4 @@
+import pickle
 import random
 import sys
 
@@ -50,6 +51,12 @@ def test_the_seed_of_the_photo_decides(photo) -> None:
     assert np.array_equal(augment(transform, photo, 3), first)
     assert np.array_equal(augment(SeededAlbumentations([ROTATE, NOISE, *OTHERS]), photo, 3), first)
     assert not np.array_equal(augment(transform, photo, 5), first)
+
+
+def test_a_copy_for_another_process_draws_the_same(photo) -> None:
+    transform = SeededAlbumentations([ROTATE, NOISE, *OTHERS])
+    copy = pickle.loads(pickle.dumps(transform))
+    assert np.array_equal(augment(copy, photo, 3), augment(transform, photo, 3))
 
 
 def test_two_transforms_of_probability_one_half_come_independently(photo) -> None:
