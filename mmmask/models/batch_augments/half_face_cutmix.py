@@ -46,5 +46,5 @@ class HalfFaceCutMix:
         partner = partners(scores.argmax(dim=1), keys)
         middle = photos.shape[3] // 2
         joined = photos.clone()
-        joined[..., middle:] = photos[partner][..., middle:]
+        joined[..., middle:] = photos[..., middle:][partner]
         return joined, (scores.float() + scores[partner].float()) / 2
