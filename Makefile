@@ -30,12 +30,13 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(READY): setup.py requirements/lock.txt
+$(READY): setup.py requirements/lock.txt requirements/albumentations.txt
 	@$(PYTHON) -c "import sys; v = sys.version_info; \
 		sys.exit(0 if v >= (3, 11) else f'error: Python 3.11 or newer is needed, got {v[0]}.{v[1]}')"
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install -q -c requirements/lock.txt setuptools wheel
 	$(RUN) -m pip install -c requirements/lock.txt --no-build-isolation -e '.[train,test,lint]'
+	$(RUN) -m pip install --no-deps -r requirements/albumentations.txt
 	touch $@
 
 clean:

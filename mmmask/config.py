@@ -57,7 +57,7 @@ RUNNER_KEYS = (
     *("model_wrapper_cfg", "vis_backends", "compile"),
 )
 #: Options of the dataset that belong to training alone.
-TRAIN_ONLY = ("old_from", "drop_ages", "samples")
+TRAIN_ONLY = ("old_from", "drop_ages", "drop", "samples")
 
 
 def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "Config":

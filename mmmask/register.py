@@ -1,11 +1,18 @@
 """Import this module to register all of mmmask with MMPretrain: see ``custom_imports``."""
 
+import os
 import warnings
 
+# MMPretrain imports Albumentations where it is installed, which then asks the network for news.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # mmcv-lite says at import that it lacks compiled operators; none of ours needs one.
 warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
 
+import mmmask.datasets.augmentations.mouth_cutout
+import mmmask.datasets.augmentations.repeated_only
+import mmmask.datasets.augmentations.seeded_albumentations
 import mmmask.datasets.batching
+import mmmask.datasets.imbalance
 import mmmask.datasets.mask_faces
 import mmmask.datasets.sampler
 import mmmask.datasets.transforms
@@ -30,6 +37,7 @@ import mmmask.engine.runner
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
 import mmmask.models.averaging
+import mmmask.models.batch_augments.half_face_cutmix
 import mmmask.models.heads.arcface
 import mmmask.models.heads.cosface
 import mmmask.models.heads.decomposed

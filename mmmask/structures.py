@@ -6,8 +6,6 @@ import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmmask.labels import NUM_CLASSES
-
 
 class SampleBatch(DataSample):
     """The annotations and predictions of a whole batch as tensors, one object instead of N.
@@ -32,12 +30,12 @@ class SampleBatch(DataSample):
 
 
 def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:
-    """Return the training target of the batch: (N,) labels, or (N, 18) soft labels if mixed.
+    """Return the training target of the batch: (N,) labels, or (N, C) soft labels if mixed.
 
     Accepts one :class:`SampleBatch` or MMPretrain's list of N data samples.
     """
     if "gt_score" in data_samples[0]:
-        return torch.cat([sample.gt_score.reshape(-1, NUM_CLASSES) for sample in data_samples])
+        return torch.cat([torch.atleast_2d(sample.gt_score) for sample in data_samples])
     return torch.cat([sample.gt_label for sample in data_samples])
 
 

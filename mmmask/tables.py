@@ -77,6 +77,13 @@ CORRECTIONS: Mapping[str, Column] = {
     "reason": Column("str", "why, for the next reader", required=False),
 }
 
+OUTLIERS: Mapping[str, Column] = {
+    "image": Column("str", "path of the photo relative to the data root, separated by /"),
+    "reason": Column("str", "unreadable, dark, small or near_duplicate", required=False),
+    "value": Column("float64", "luminance 0-255, pixels, or hash bits of 64", required=False),
+    "of": Column("str", "the photo that a near-duplicate resembles", required=False),
+}
+
 
 def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> pd.DataFrame:
     """Return ``table`` with the defined dtypes; refuse missing columns and unknown values.

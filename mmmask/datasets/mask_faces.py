@@ -22,7 +22,7 @@ from mmmask.datasets.sampler import Draw
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
-from mmmask.tables import SAMPLES, read_table
+from mmmask.tables import OUTLIERS, SAMPLES, read_table
 
 SPLITS = ("train", "val", "all", "eval")
 
@@ -41,6 +41,8 @@ class MaskFaceDataset(BaseDataset):
         old_from: First age, in years, labelled as old. A training set may use 57 to 59 against
             the shift of the test set; validation keeps the competition's 60.
         drop_ages: Ages (first, last) left out, both included; None keeps all. For training.
+        drop: csv of photos (``image``) that ``train`` and ``all`` leave out, as reviewed after
+            ``tools/data_stats.py``. The folds do not depend on it.
         corrections: csv of label corrections. The folds do not depend on it.
         samples: Tables of further samples (pseudo-labels, external photos) that join ``train``
             and ``all``; their ``image`` is relative to ``data_root``.
@@ -64,6 +66,7 @@ class MaskFaceDataset(BaseDataset):
         split_seed: int = 0,
         old_from: int = OLD_FROM,
         drop_ages: tuple[int, int] | None = None,
+        drop: str | None = None,
         corrections: str | None = None,
         samples: Sequence[str] = (),
         pack: str | None = None,
@@ -92,6 +95,8 @@ class MaskFaceDataset(BaseDataset):
             table["fold"] = assign_folds(table, folds=folds, seed=split_seed)
             if corrections is not None:
                 table = correct(table, read_corrections(corrections), str(corrections))
+            if drop is not None and split != "val":
+                table = without(table, drop)
             if drop_ages is not None:
                 table = table[~table["age"].between(*drop_ages)]
             table = with_labels(table, old_from)
@@ -152,16 +157,32 @@ class MaskFaceDataset(BaseDataset):
 
     def __getitems__(self, draws: Sequence[Any]) -> list[Any]:
         """Load the photos of a batch; torch's DataLoader asks for them at once by this name."""
-        if not any(isinstance(draw, Draw) for draw in draws):
+        if not isinstance(draws[0], Draw):
             return [self.pipeline(self.get_data_info(draw)) for draw in draws]
         photos = []
         with _own_generators():
             for draw in draws:
-                if isinstance(draw, Draw):
-                    _seed(draw.seed)
-                    draw = draw.row
-                photos.append(self.pipeline(self.get_data_info(draw)))
+                _seed(draw.seed)
+                photos.append(
+                    self.pipeline({**self.get_data_info(draw.row), "repeat": draw.repeat})
+                )
         return photos
+
+
+def without(table: pd.DataFrame, drop: str) -> pd.DataFrame:
+    """Return the samples without the photos that a csv lists.
+
+    Raises:
+        InputError: It lists a photo that is not among the samples.
+    """
+    dropped = read_table(drop, OUTLIERS)["image"]
+    unknown = dropped[~dropped.isin(table["image"])]
+    if len(unknown):
+        raise InputError(
+            f"{drop}, line {unknown.index[0] + 2}: image must be a photo of the data, "
+            f"such as {table['image'].iloc[0]}; got {unknown.iloc[0]!r}"
+        )
+    return table[~table["image"].isin(dropped)]
 
 
 def _seed(seed: int) -> None:

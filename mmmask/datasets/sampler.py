@@ -11,10 +11,17 @@ from torch.utils.data import Sampler
 
 
 class Draw(NamedTuple):
-    """One photo to load: its row in the dataset and the seed of its augmentation."""
+    """One photo to load.
+
+    Attributes:
+        row: Its row in the dataset.
+        seed: Seed of its augmentation.
+        repeat: How often the epoch has drawn it before, over all processes.
+    """
 
     row: int
     seed: int
+    repeat: int = 0
 
 
 @DATA_SAMPLERS.register_module()
@@ -23,7 +30,8 @@ class EpochSampler(Sampler):
 
     Order and seeds are functions of (seed, epoch, position) alone: the same for any number of
     workers, in a resumed run, and, taken over all processes, for any number of processes.
-    Subclasses override :meth:`order` to draw photos with other frequencies.
+    Subclasses override :meth:`order` to draw photos with other frequencies, and set
+    ``epoch_length`` where an epoch has not as many draws as the dataset has photos.
 
     Args:
         dataset: Sized dataset.
@@ -36,6 +44,7 @@ class EpochSampler(Sampler):
         self.seed = sync_random_seed() if seed is None else seed
         self.shuffle = shuffle
         self.epoch = 0
+        self.epoch_length = len(dataset)  # draws over all processes
         self.rank, self.world_size = get_dist_info()
 
     def set_epoch(self, epoch: int) -> None:
@@ -54,7 +63,17 @@ class EpochSampler(Sampler):
         order = np.resize(order, len(self) * self.world_size)
         seeds = random.integers(2**32, size=len(order), dtype=np.uint32)
         mine = slice(self.rank, None, self.world_size)
-        return map(Draw, order[mine].tolist(), seeds[mine].tolist())
+        repeats = earlier_draws(order)
+        return map(Draw, *(part[mine].tolist() for part in (order, seeds, repeats)))
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.world_size)
+        return -(-self.epoch_length // self.world_size)
+
+
+def earlier_draws(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how often each entry has occurred before: [4, 7, 4, 4] -> [0, 0, 1, 2]."""
+    grouped = np.argsort(order, kind="stable")
+    values = order[grouped]
+    repeats = np.empty_like(order)
+    repeats[grouped] = np.arange(len(order)) - np.searchsorted(values, values)
+    return repeats

@@ -56,9 +56,25 @@ class FacePreprocessor(ClsDataPreprocessor):
             inputs = self.device_augment(inputs)
         batch: SampleBatch = data["data_samples"][0]
         if training and self.batch_augments is not None:
-            scores = torch.nn.functional.one_hot(batch.gt_label, NUM_CLASSES).float()
-            inputs, batch.gt_score = self.batch_augments(inputs, scores)
+            inputs = self._mix(inputs, batch)
         return {"inputs": inputs, "data_samples": [batch]}
+
+    def _mix(self, inputs: Tensor, batch: SampleBatch) -> Tensor:
+        """Mix photos, labels and weights alike; ``gt_score`` and ``weight`` of the batch change.
+
+        Augments mix scores linearly. So weighted labels go in, and what comes out is
+        ``lambda w_i y_i + (1 - lambda) w_j y_j``: its sum over the classes is the weight of the
+        mixed photo, whose loss is then the mean of the two photos' own weighted losses.
+        """
+        scores = torch.nn.functional.one_hot(batch.gt_label, NUM_CLASSES).float()
+        if "weight" not in batch:
+            inputs, batch.gt_score = self.batch_augments(inputs, scores)
+            return inputs
+        weight = batch.weight.float().clamp_min(1e-12)  # a photo of weight 0 keeps its class
+        inputs, weighted = self.batch_augments(inputs, weight[:, None] * scores)
+        batch.weight = weighted.sum(dim=1)  # (N, 18) -> (N,)
+        batch.gt_score = weighted / batch.weight[:, None]
+        return inputs
 
 
 def normalized(photos: Tensor, mean: Tensor, std: Tensor) -> Tensor:

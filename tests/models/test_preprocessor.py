@@ -5,6 +5,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.structures import DataSample
 
+import mmmask.models.batch_augments.half_face_cutmix  # noqa: F401 - registers
 from mmmask.models.preprocessor import FacePreprocessor, normalized
 from mmmask.structures import SampleBatch
 
@@ -64,3 +65,58 @@ def test_a_slice_of_a_batch_is_normalised_as_the_whole(photos) -> None:
     mean, std = (torch.tensor(part).view(3, 1, 1) for part in (MEAN, STD))
     whole = normalized(photos, mean, std)
     assert torch.equal(normalized(photos[1:3], mean, std), whole[1:3])
+
+
+@pytest.mark.parametrize("kind", ["Mixup", "CutMix"])
+def test_mixed_photos_carry_the_mean_of_their_weighted_losses(photos, kind) -> None:
+    init_default_scope("mmpretrain")
+    preprocessor = FacePreprocessor(
+        mean=MEAN, std=STD, batch_augments={"augments": [{"type": kind, "alpha": 1.0}]}
+    )
+    weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
+    data = batch_of(photos)
+    label = data["data_samples"][0].gt_label
+    data["data_samples"][0].weight = weight
+    np.random.seed(1)  # noqa: NPY002 - MMPretrain's augments draw lambda from it
+    torch.manual_seed(1)
+    mixed = preprocessor(data, training=True)["data_samples"][0]
+    # The same draws on the bare labels and on the weights tell lambda and the partners.
+    np.random.seed(1)  # noqa: NPY002
+    torch.manual_seed(1)
+    rows, _ = preprocessor.batch_augments(photos.float(), torch.eye(6))[::-1]  # (6, 6) shares
+    logits = torch.randn(6, 18)
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, None].expand(6, 6, 18).reshape(36, 18), label.repeat(6), reduction="none"
+    ).reshape(6, 6)
+    expected = (rows * weight * losses).sum(dim=1)
+    ours = mixed.weight * torch.nn.functional.cross_entropy(
+        logits, mixed.gt_score, reduction="none"
+    )
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mixed.weight, rows @ weight, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mixed.gt_score.sum(dim=1), torch.ones(6))
+
+
+def test_two_photos_of_weight_0_mix_to_a_finite_target_of_weight_0(photos) -> None:
+    init_default_scope("mmpretrain")
+    preprocessor = FacePreprocessor(
+        mean=MEAN, std=STD, batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]}
+    )
+    data = batch_of(photos)
+    data["data_samples"][0].weight = torch.zeros(6)
+    mixed = preprocessor(data, training=True)["data_samples"][0]
+    assert mixed.gt_score.isfinite().all()
+    assert mixed.weight.max() < 1e-9
+
+
+def test_half_faces_keep_hard_labels_and_average_weights(photos) -> None:
+    init_default_scope("mmpretrain")
+    preprocessor = FacePreprocessor(
+        mean=MEAN, std=STD, batch_augments={"augments": [{"type": "HalfFaceCutMix"}]}
+    )
+    data = batch_of(photos)  # photos 1 and 5 share class 3
+    data["data_samples"][0].weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
+    mixed = preprocessor(data, training=True)["data_samples"][0]
+    assert mixed.gt_score.argmax(dim=1).tolist() == [0, 3, 7, 12, 17, 3]
+    torch.testing.assert_close(mixed.gt_score.max(dim=1).values, torch.ones(6))
+    torch.testing.assert_close(mixed.weight, torch.tensor([1.0, 0.375, 0.0, 2.0, 1.0, 0.375]))

@@ -11,11 +11,12 @@ data = dict(
     # Training only; validation always scores with the competition's cut at 60.
     old_from=60,  # first age, in years, labelled as old
     drop_ages=None,  # (first, last) age left out, e.g. (55, 59)
+    drop=None,  # csv of photos left out, as tools/data_stats.py lists them
     samples=[],  # tables of further samples
 )
 augmentations = [dict(type="RandomFlip", prob=0.5, direction="horizontal")]
 device_augment = None  # of a batch, on the device, e.g. dict(rotate=30, scale=(0.9, 1.1))
-batch_augments = None  # e.g. dict(augments=[dict(type='CutMix', alpha=1.0)])
+batch_augments = None  # e.g. dict(_delete_=True, augments=[dict(type='CutMix', alpha=1.0)])
 
 train_dataloader = dict(
     batch_size=32,  # photos a process

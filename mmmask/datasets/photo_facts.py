@@ -1,0 +1,95 @@
+"""What can be measured on a photo before anything is trained: light, size, colours, likeness."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmmask.datasets.transforms import LoadPhoto, Preprocess
+
+HASH_BITS = 64
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """Facts of one photo.
+
+    Attributes:
+        light: Mean luminance of the whole photo, 0 to 255.
+        shorter_side: In pixels, before preprocessing.
+        pixels: Number of pixels after preprocessing.
+        mean: Per channel, RGB, after preprocessing; (3,).
+        square: Mean of the squares, likewise.
+        bits: Difference hash of the whole photo, (64,) of -1 and 1.
+    """
+
+    light: float
+    shorter_side: int
+    pixels: int
+    mean: NDArray[np.float64]
+    square: NDArray[np.float64]
+    bits: NDArray[np.int8]
+
+
+def photo_facts(path: str | Path, preprocess: Preprocess | None = None) -> PhotoFacts:
+    """Load a photo and measure it; None preprocesses nothing.
+
+    Raises:
+        InputError: The file cannot be decoded, or is not there.
+    """
+    results = LoadPhoto().transform({"img_path": str(path)})
+    image = results["img"]
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    seen = image if preprocess is None else preprocess.transform(results)["img"]
+    mean, std = (values.ravel()[::-1] for values in cv2.meanStdDev(seen))  # BGR -> RGB
+    return PhotoFacts(
+        light=float(grey.mean()),
+        shorter_side=min(image.shape[:2]),
+        pixels=seen.shape[0] * seen.shape[1],
+        mean=mean,
+        square=std**2 + mean**2,
+        bits=difference_hash(grey),
+    )
+
+
+def difference_hash(grey: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Return the signs of the steps in brightness from left to right on an 8x8 grid.
+
+    dHash (Krawetz 2013, "Kind of Like That"). It survives another size, brightness or compression;
+    two photos are alike if few of the 64 signs differ.
+
+    Shape:
+        ``grey``: (H, W); result: (64,) of -1 and 1.
+    """
+    small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
+    return np.where(small[:, 1:] > small[:, :-1], 1, -1).astype(np.int8).ravel()
+
+
+def nearest_earlier(
+    bits: NDArray[np.int8], people: NDArray[np.int64], *, chunk: int = 1024
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each photo the nearest earlier photo of another person.
+
+    Shape:
+        ``bits``: (N, 64); ``people``: (N,) numbers of the persons; results: (N,) index and (N,)
+        number of bits that differ. Where there is no earlier photo of another person the index
+        is -1 and the distance 65.
+    """
+    signs = bits.astype(np.float32)
+    index = np.full(len(bits), -1, dtype=np.int64)
+    distance = np.full(len(bits), HASH_BITS + 1, dtype=np.int64)
+    for start in range(0, len(bits), chunk):
+        stop = min(start + chunk, len(bits))
+        # As many bits differ as the product of the signs falls short of 64, halved.
+        differing = (HASH_BITS - signs[start:stop] @ signs[:stop].T) / 2
+        other = people[start:stop, None] != people[:stop]
+        earlier = np.arange(stop) < np.arange(start, stop)[:, None]
+        differing[~(other & earlier)] = HASH_BITS + 1
+        nearest = differing.argmin(axis=1)
+        closest = differing[np.arange(stop - start), nearest]
+        found = closest <= HASH_BITS
+        index[start:stop][found] = nearest[found]
+        distance[start:stop] = closest
+    return index, distance

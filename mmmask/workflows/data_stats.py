@@ -1,0 +1,161 @@
+"""Mean and spread of a data set, and the photos in it that are worth a look."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from mmmask.config import load_config, parse_options
+from mmmask.datasets.layout import read_train
+from mmmask.datasets.photo_facts import PhotoFacts, nearest_earlier, photo_facts
+from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.transforms import Preprocess
+from mmmask.errors import InputError
+from mmmask.tables import OUTLIERS, write_table
+
+
+@dataclass(frozen=True)
+class DataStats:
+    """What is known of a data set.
+
+    Attributes:
+        mean: Per channel, RGB, on the scale 0 to 255, over all pixels of the photos trained on.
+        std: Standard deviation of these pixels, likewise.
+        trained: How many photos these are.
+        photos: How many photos ``train/`` has.
+        outliers: One row a photo and reason.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    trained: int
+    photos: int
+    outliers: pd.DataFrame
+
+    def in_words(self) -> str:
+        """Return mean and std as lines to paste into a config, and how many outliers there are."""
+        mean, std = (", ".join(f"{value:.3f}" for value in part) for part in (self.mean, self.std))
+        counts = self.outliers["reason"].value_counts()
+        found = ", ".join(f"{number} {reason}" for reason, number in counts.items())
+        return (
+            f"preprocessing = dict(  # RGB, over {self.trained:,} photos\n"
+            f"    mean=({mean}),\n    std=({std}),\n)\n"
+            f"outliers among {self.photos:,} photos: {found or 'none'}"
+        )
+
+
+def data_stats(
+    data_root: str | Path,
+    *,
+    config: str | Path | None = None,
+    out: str | Path | None = None,
+    dark: float = 30.0,
+    small: int = 96,
+    alike: int = 2,
+    options: Sequence[str] = (),
+) -> DataStats:
+    """Measure every photo of ``train/``; write the outliers.
+
+    Args:
+        data_root: Folder with ``train/``.
+        config: Its crop, size and hold-out decide what mean and std are taken over; None: whole
+            photos of everybody.
+        out: csv of the outliers, for review; then for ``data.drop``.
+        dark: Mean luminance, 0 to 255, below which a photo is dark.
+        small: Pixels of the shorter side below which it is small.
+        alike: Bits of 64 in which the hashes of photos of two people may differ for the later one
+            to count as a near-duplicate. Photos of one person are alike by nature.
+        options: ``name=value`` overrides of the config.
+    """
+    root = Path(data_root)
+    samples = read_train(root)
+    preprocess, trained = None, np.ones(len(samples), dtype=bool)
+    if config is not None:
+        cfg = load_config(config, parse_options(options))
+        preprocess = Preprocess(size=cfg.preprocessing.size, crop=cfg.preprocessing.crop)
+        folds = assign_folds(samples, folds=cfg.data.folds, seed=cfg.data.split_seed)
+        trained = (folds != cfg.data.fold).to_numpy(dtype=bool)
+
+    def measured(image: str) -> PhotoFacts | None:
+        try:
+            return photo_facts(root / image, preprocess)
+        except InputError:
+            return None  # listed as unreadable
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        found = track(
+            threads.map(measured, samples["image"]),
+            description="photos",
+            total=len(samples),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        facts = list(found)
+    learned = [fact for fact, use in zip(facts, trained, strict=True) if use and fact is not None]
+    if not learned:
+        raise InputError(f"{root}: none of the {trained.sum()} photos to train on can be decoded")
+    mean, std = colours(learned)
+    outliers = find_outliers(samples, facts, dark=dark, small=small, alike=alike)
+    if out is not None:
+        write_table(out, outliers, OUTLIERS)
+    return DataStats(mean, std, len(learned), len(samples), outliers)
+
+
+def colours(facts: Sequence[PhotoFacts]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation over the pixels of all photos together.
+
+    The deviation is that of all pixels, from the one mean; the mean of the photos' own deviations
+    would leave out how photos differ.
+
+    Shape:
+        Both results: (3,), RGB.
+    """
+    pixels = np.array([fact.pixels for fact in facts], dtype=np.float64)
+    share = pixels / pixels.sum()
+    mean = share @ np.array([fact.mean for fact in facts])
+    square = share @ np.array([fact.square for fact in facts])
+    return mean, np.sqrt(square - mean**2)
+
+
+def find_outliers(
+    samples: pd.DataFrame,
+    facts: Sequence[PhotoFacts | None],
+    *,
+    dark: float,
+    small: int,
+    alike: int,
+) -> pd.DataFrame:
+    """Return a table of outliers: image, reason, value and, of near-duplicates, the other photo.
+
+    Args:
+        samples: Table with image and person.
+        facts: Of each photo, None where it could not be read.
+        dark: As in :func:`data_stats`.
+        small: Likewise.
+        alike: Likewise.
+    """
+    readable = samples.assign(facts=facts).dropna(subset="facts")
+    bits = np.array([fact.bits for fact in readable["facts"]])
+    other, distance = nearest_earlier(bits, pd.factorize(readable["person"])[0])
+    readable["of"] = readable["image"].to_numpy()[other]
+    readable["distance"] = distance
+    unreadable = samples.loc[~samples.index.isin(readable.index), "image"]
+    rows: list[tuple[str, str, float, str]] = [
+        (image, "unreadable", np.nan, "") for image in unreadable
+    ]
+    for photo in readable.itertuples():
+        fact = photo.facts
+        if fact.light < dark:
+            rows.append((photo.image, "dark", round(fact.light, 1), ""))
+        if fact.shorter_side < small:
+            rows.append((photo.image, "small", fact.shorter_side, ""))
+        if photo.distance <= alike:
+            rows.append((photo.image, "near_duplicate", photo.distance, photo.of))
+    return pd.DataFrame(rows, columns=list(OUTLIERS))

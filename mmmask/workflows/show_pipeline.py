@@ -1,0 +1,140 @@
+"""Draw what the training pipeline of a config does to photos."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmmask.config import compose, load_config, parse_options, pipeline
+from mmmask.errors import InputError
+from mmmask.labels import CLASSES
+from mmmask.reports.sheet import Cell, Row, draw_sheet
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def show_pipeline(
+    config: str | Path,
+    *,
+    out: str | Path,
+    data_root: str | None = None,
+    photos: int = 6,
+    draws: int = 6,
+    seed: int = 0,
+    options: Sequence[str] = (),
+) -> Path:
+    """Write a sheet: a row a photo, as preprocessed and in several draws of the training pipeline.
+
+    Each column of draws is a batch as in training, of the config's batch size, so that Mixup and
+    CutMix find partners; the photos of the sheet are its first. A photo that the config's sampler
+    draws several times an epoch takes these draws in turn.
+
+    Args:
+        config: Path of a config file.
+        out: Picture to write, .png or .jpg.
+        data_root: Folder with ``train/``; None keeps the config's.
+        photos: How many, of different classes as far as there are.
+        draws: How many of each photo.
+        seed: Seed of choice and draws.
+        options: ``name=value`` overrides of the config.
+
+    Raises:
+        InputError: ``photos`` or ``draws`` is below 1, or ``out`` no picture.
+    """
+    if photos < 1 or draws < 1:
+        raise InputError(f"--photos and --draws must be at least 1; got {photos} and {draws}")
+    if Path(out).suffix.lower() not in {".png", ".jpg"}:
+        raise InputError(f"--out must end in .png or .jpg; got {out}")
+    cfg = load_config(config, parse_options(options))
+    if data_root is not None:
+        cfg.data.data_root = data_root
+    rows = sheet_rows(cfg, photos=photos, draws=draws, seed=seed)
+    columns = ["preprocessed", *(f"draw {draw + 1}" for draw in range(draws))]
+    draw_sheet(rows, columns, out, title=f"{Path(config).stem}: {steps_in_words(cfg)}")
+    return Path(out)
+
+
+def sheet_rows(cfg: "Config", *, photos: int, draws: int, seed: int) -> list[Row]:
+    """Return the rows of the sheet of a config."""
+    from mmengine.registry import DATA_SAMPLERS, DATASETS, MODELS, init_default_scope
+
+    from mmmask.datasets.batching import stack_photos
+    from mmmask.datasets.sampler import Draw
+    from mmmask.engine.hooks.epoch_seed_hook import seed_everything
+
+    compose(cfg)
+    init_default_scope(cfg.default_scope)
+    config = cfg.train_dataloader.dataset
+    dataset = DATASETS.build(config)
+    plain = DATASETS.build({**config, "pipeline": pipeline(cfg, training=False)})
+    sampler = {**cfg.train_dataloader.sampler, "dataset": dataset, "seed": seed}
+    times = Counter(getattr(draw, "row", draw) for draw in DATA_SAMPLERS.build(sampler))
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(dataset))
+    shown = spread(dataset.labels()[order], photos)
+    rest = max(cfg.train_dataloader.batch_size - len(shown), 0)
+    batch = [int(row) for row in [*order[shown], *np.delete(order, shown)[:rest]]]
+    shown = batch[: len(shown)]
+
+    rows = [
+        Row(
+            f"{CLASSES[dataset.labels()[row]]}\n{times[row]} x an epoch",
+            [Cell(np.asarray(plain[row]["inputs"].permute(1, 2, 0))[..., ::-1])],
+        )
+        for row in shown
+    ]
+    for draw in range(draws):
+        seeds = random.integers(2**32, size=len(batch))
+        items = [
+            dataset[Draw(row, int(number), draw % max(times[row], 1))]
+            for row, number in zip(batch, seeds, strict=True)
+        ]
+        seed_everything(seed, draw, 0)  # for the batch augments
+        done = preprocessor(stack_photos(items), training=True)
+        inputs = done["inputs"][: len(shown)] * preprocessor.std + preprocessor.mean
+        images = inputs.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+        scores = done["data_samples"][0].get("gt_score")
+        for place, row in enumerate(rows):
+            caption = "" if scores is None else mixture(scores[place].numpy())
+            row.cells.append(Cell(images[place], caption))
+    return rows
+
+
+def spread(labels: np.ndarray, most: int) -> list[int]:
+    """Return up to ``most`` positions that take turns through the classes, in class order."""
+    from mmmask.datasets.sampler import earlier_draws
+
+    chosen = np.lexsort((labels, earlier_draws(labels)))
+    # Every k-th of the first turn, or few photos would all be of the first classes.
+    first = len(np.unique(labels))
+    if most < first:
+        chosen = chosen[np.linspace(0, first - 1, most).round().astype(int)]
+    return [int(position) for position in chosen[:most]]
+
+
+def mixture(score: np.ndarray) -> str:
+    """Return the classes of a mixed photo with their shares; nothing for a single class."""
+    present = np.flatnonzero(score > 0.005)
+    if len(present) < 2:
+        return ""
+    largest = present[np.argsort(-score[present])]
+    return "\n".join(f"{score[label]:.0%} {CLASSES[label]}" for label in largest)
+
+
+def steps_in_words(cfg: "Config") -> str:
+    """Return the names of the augmentations, those inside others in brackets."""
+    mixed: dict[str, Any] = cfg.batch_augments or {}
+    augments = mixed.get("augments", [])
+    steps = [*cfg.augmentations, *(augments if isinstance(augments, (list, tuple)) else [augments])]
+    sampler = cfg.train_dataloader.sampler.type
+    return f"{', '.join(map(_name, steps)) or 'no augmentation'}; {sampler}"
+
+
+def _name(step: dict[str, Any]) -> str:
+    inner = step.get("transforms")
+    return step["type"] + (f" [{', '.join(map(_name, inner))}]" if inner else "")

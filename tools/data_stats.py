@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+"""Mean and std of a data set as config lines, and the photos that are worth a look.
+
+Examples:
+    python tools/data_stats.py data --config configs/effnet_b3_arcface.py --out outliers.csv
+    python tools/train.py configs/effnet_b3_arcface.py --cfg-options data.drop=outliers.csv
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data_root", help="holds train/")
+    parser.add_argument(
+        "--config", help="its crop, size and hold-out; default: whole photos of everybody"
+    )
+    parser.add_argument("--out", metavar="CSV", help="outliers: review it, delete lines to keep")
+    parser.add_argument(
+        "--dark", type=float, default=30, metavar="L", help="mean luminance of 255; default: 30"
+    )
+    parser.add_argument(
+        "--small", type=int, default=96, metavar="PX", help="shorter side; default: 96"
+    )
+    parser.add_argument(
+        "--alike",
+        type=int,
+        default=2,
+        metavar="BITS",
+        help="of 64 hash bits that may differ between photos of two people; default: 2",
+    )
+    parser.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
+    )
+    args = vars(parser.parse_args())
+
+    from mmmask.workflows.data_stats import data_stats
+
+    stats = data_stats(args.pop("data_root"), options=args.pop("cfg_options"), **args)
+    print(stats.in_words())
+    if args["out"] is not None:
+        print(f"to review, then for --cfg-options data.drop=...: {args['out']}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))

@@ -1,0 +1,34 @@
+#!/usr/bin/env python
+"""Draw what the training pipeline of a config does to photos.
+
+Example: python tools/show_pipeline.py configs/mobilenet_v2_arcface_rotate.py --out sheet.png
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="config file, such as configs/mobilenet_v2_arcface.py")
+    parser.add_argument("--out", required=True, metavar="PNG", help="picture to write")
+    parser.add_argument("--data-root", metavar="DIR", help="holds train/; default: the config's")
+    parser.add_argument("--photos", type=int, default=6, metavar="N", help="rows; default: 6")
+    parser.add_argument("--draws", type=int, default=6, metavar="N", help="columns; default: 6")
+    parser.add_argument("--seed", type=int, default=0, help="of choice and draws; default: 0")
+    parser.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
+    )
+    args = vars(parser.parse_args())
+
+    from mmmask.workflows.show_pipeline import show_pipeline
+
+    path = show_pipeline(args.pop("config"), options=args.pop("cfg_options"), **args)
+    print(path.resolve())
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
