@@ -49,6 +49,7 @@ setup(
             "hypothesis>=6.100",
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
+            "coral-pytorch>=1.4,<2",
         ],
         "lint": ["ruff", "mypy", "pre-commit"],
     },

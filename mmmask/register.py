@@ -25,7 +25,12 @@ import mmmask.engine.precision
 import mmmask.engine.runner
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
+import mmmask.models.ages.coral
+import mmmask.models.ages.corn
+import mmmask.models.ages.dldl
+import mmmask.models.ages.regression
 import mmmask.models.heads.arcface
+import mmmask.models.heads.attribute
 import mmmask.models.heads.decomposed
 import mmmask.models.heads.linear
 import mmmask.models.losses.cross_entropy

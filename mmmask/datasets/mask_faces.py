@@ -99,6 +99,9 @@ class MaskFaceDataset(BaseDataset):
         self.samples = table.reset_index(drop=True)
         self._images = pa.array(self.samples["image"])  # one buffer, shared by forked workers
         self._labels = self.labels() if split != "eval" else None
+        ages = self.samples.get("age", pd.Series(dtype="Int16"))
+        # Further samples may have a label and no age.
+        self._ages = ages.fillna(-1).to_numpy(dtype=np.int64) if ages.notna().any() else None
         weights = self.samples.get("weight", pd.Series(dtype="float32")).fillna(1)
         self._weights = None if (weights == 1).all() else weights.to_numpy(dtype=np.float32)
         self._fully_initialized = True
@@ -119,6 +122,8 @@ class MaskFaceDataset(BaseDataset):
         info = {"img_path": f"{self.data_root}/{self._images[idx].as_py()}", "sample_idx": idx}
         if self._labels is not None:
             info["gt_label"] = int(self._labels[idx])
+        if self._ages is not None:
+            info["age"] = int(self._ages[idx])
         if self._weights is not None:
             info["weight"] = float(self._weights[idx])
         return info

@@ -8,7 +8,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from mmmask.labels import NUM_CLASSES
-from mmmask.structures import SampleBatch
+from mmmask.structures import SampleBatch, stack_ages
 
 
 @MODELS.register_module()
@@ -50,7 +50,12 @@ class FacePreprocessor(ClsDataPreprocessor):
         batch: SampleBatch = data["data_samples"][0]
         if training and self.batch_augments is not None:
             scores = torch.nn.functional.one_hot(batch.gt_label, NUM_CLASSES).float()
-            inputs, batch.gt_score = self.batch_augments(inputs, scores)
+            if "age" in batch:  # side by side, so that both are mixed by the same shares
+                scores = torch.cat([scores, stack_ages([batch])], dim=1)
+            inputs, scores = self.batch_augments(inputs, scores)
+            batch.gt_score = scores[:, :NUM_CLASSES]
+            if "age" in batch:
+                batch.age_score = scores[:, NUM_CLASSES:]
         return {"inputs": inputs, "data_samples": [batch]}
 
 

@@ -8,7 +8,7 @@ data = dict(
     split_seed=0,  # how people are dealt into folds
     corrections=None,  # csv of label corrections
     # Training only; validation always scores with the competition's cut at 60.
-    old_from=60,  # first age, in years, labelled as old
+    old_from=60,  # first age, in years, labelled as old; models of years learn the years
     drop_ages=None,  # (first, last) age left out, e.g. (55, 59)
     samples=[],  # tables of further samples
 )
