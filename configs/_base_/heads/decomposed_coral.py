@@ -13,5 +13,5 @@ head = dict(
         step=1,  # years between thresholds
     ),
     # The loss of age is a sum over 42 thresholds, several nats.
-    loss_weights=dict(mask=1.0, gender=1.0, age=0.1),
+    loss_weights=dict(mask=1.0, gender=1.0, age=0.05),
 )

@@ -12,6 +12,6 @@ head = dict(
         years=(18, 60),  # the competition's ages; others count as the nearer of the two
         step=1,  # years between thresholds
     ),
-    # The loss of age is a mean over questions, of which each photo is asked about 20.
-    loss_weights=dict(mask=1.0, gender=1.0, age=4.0),
+    # The loss of age is a mean over questions; each photo is asked about 20 of them.
+    loss_weights=dict(mask=1.0, gender=1.0, age=10.0),
 )
