@@ -50,12 +50,14 @@ class FacePreprocessor(ClsDataPreprocessor):
         batch: SampleBatch = data["data_samples"][0]
         if training and self.batch_augments is not None:
             scores = torch.nn.functional.one_hot(batch.gt_label, NUM_CLASSES).float()
-            if "age" in batch:  # side by side, so that both are mixed by the same shares
-                scores = torch.cat([scores, stack_ages([batch])], dim=1)
+            if "age" in batch:
+                # Side by side, so that both are mixed by the same shares; halved, so that the
+                # largest score still tells the class.
+                scores = torch.cat([scores, stack_ages([batch]) / 2], dim=1)
             inputs, scores = self.batch_augments(inputs, scores)
             batch.gt_score = scores[:, :NUM_CLASSES]
             if "age" in batch:
-                batch.age_score = scores[:, NUM_CLASSES:]
+                batch.age_score = 2 * scores[:, NUM_CLASSES:]
         return {"inputs": inputs, "data_samples": [batch]}
 
 

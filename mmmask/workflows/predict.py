@@ -139,7 +139,7 @@ def predict(
         "preprocessing": plain(cfg.preprocessing),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
         "split": split,
-        "old_from": _age_cut(cfg, after, attribute=attribute, models_years=models_years),
+        "old_from": _age_cut(meta, after, attribute=attribute, models_years=models_years),
         "seed": cfg.randomness.seed,
         "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -202,13 +202,13 @@ def _bare(model: "nn.Module") -> "nn.Module":
 
 
 def _age_cut(
-    cfg: "Config", after: tuple[int, int], *, attribute: str | None, models_years: bool
+    meta: Mapping[str, Any], after: tuple[int, int], *, attribute: str | None, models_years: bool
 ) -> int | None:
     """Return from which age on the predictions call people old; None: they say nothing of age."""
     if attribute not in (None, "age"):
         return None
     # A classifier of groups calls old what its training labels did.
-    return after[1] if models_years else cfg.data.old_from
+    return after[1] if models_years else meta.get("data", {}).get("old_from")
 
 
 def _for_test(cfg: "Config") -> "Config":

@@ -1,13 +1,17 @@
 """What the models of age share: pooled feature -> outputs -> years, and the mean of their loss."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
+from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import OLDEST
 from mmmask.models.losses.reduction import mean_over_ranks
-from mmmask.years import group_slices
+from mmmask.years import group_probabilities, group_slices
 
 #: First and last age, in years, that a model tells apart; others count as the nearer of the two.
 Years = tuple[int, int]
@@ -89,3 +93,24 @@ def rescale_groups(years: Tensor, groups: Tensor, wanted: Tensor) -> Tensor:
     factors = wanted / groups.clamp_min(torch.finfo(groups.dtype).tiny)
     parts = [years[:, part] * factors[:, k : k + 1] for k, part in enumerate(group_slices())]
     return torch.cat(parts, dim=1)
+
+
+def log_groups(age_model: AgeModel, outputs: Tensor) -> Tensor:
+    """Return the log-probabilities of the three age groups, (N, K) -> (N, 3)."""
+    groups = group_probabilities(age_model.years(outputs))
+    return groups.clamp_min(torch.finfo(groups.dtype).tiny).log()
+
+
+def build_age_model(config: Mapping[str, Any], *, in_channels: int) -> AgeModel:
+    """Build what models the age in years.
+
+    Raises:
+        InputError: The config names no such module.
+    """
+    kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
+    if not (isinstance(kind, type) and issubclass(kind, AgeModel)):
+        raise InputError(
+            "head.age must name a model of years such as CoralAge, CornAge, RegressionAge or "
+            f"LabelDistributionAge; got {config.get('type')!r}"
+        )
+    return MODELS.build({**config, "in_channels": in_channels})

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
+from mmmask.models.ages.base import build_age_model, log_groups
 from mmmask.models.class_weights import checked_counts
-from mmmask.models.heads.base import InitCfg, MaskFaceHead, build_age_model, log_groups
+from mmmask.models.heads.base import InitCfg, MaskFaceHead
 from mmmask.models.heads.decomposed import attribute_targets
 from mmmask.models.heads.linear import MaskLinearHead
 from mmmask.structures import stack_ages, stack_targets, stack_weights

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.ages.base import AgeModel, rescale_groups
+from mmmask.models.ages.base import rescale_groups
 from mmmask.models.class_weights import checked_counts
 from mmmask.models.losses.base import ClassWeightedLoss
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
@@ -145,27 +145,6 @@ class MaskFaceHead(ClsHead):
             return [data_samples[0]]
         # The parent takes the softmax.
         return super()._get_predictions(cls_score.float() / self.temperature, data_samples)
-
-
-def log_groups(age_model: AgeModel, outputs: Tensor) -> Tensor:
-    """Return the log-probabilities of the three age groups, (N, K) -> (N, 3)."""
-    groups = group_probabilities(age_model.years(outputs))
-    return groups.clamp_min(torch.finfo(groups.dtype).tiny).log()
-
-
-def build_age_model(config: Mapping[str, Any], *, in_channels: int) -> AgeModel:
-    """Build what models the age in years.
-
-    Raises:
-        InputError: The config names no such module.
-    """
-    kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
-    if not (isinstance(kind, type) and issubclass(kind, AgeModel)):
-        raise InputError(
-            "head.age must name a model of years such as CoralAge, CornAge, RegressionAge or "
-            f"LabelDistributionAge; got {config.get('type')!r}"
-        )
-    return MODELS.build({**config, "in_channels": in_channels})
 
 
 def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) -> nn.Module:

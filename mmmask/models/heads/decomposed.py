@@ -11,14 +11,9 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, marginals
+from mmmask.models.ages.base import build_age_model, log_groups
 from mmmask.models.class_weights import checked_counts
-from mmmask.models.heads.base import (
-    InitCfg,
-    MaskFaceHead,
-    build_age_model,
-    build_loss,
-    log_groups,
-)
+from mmmask.models.heads.base import InitCfg, MaskFaceHead, build_loss
 from mmmask.structures import stack_ages, stack_targets, stack_weights
 
 

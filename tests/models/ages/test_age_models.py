@@ -6,7 +6,7 @@ from mmpretrain.registry import MODELS
 
 from mmmask.errors import InputError
 from mmmask.models.ages import coral, corn, dldl, regression  # noqa: F401 (registers them)
-from mmmask.models.ages.base import AgeModel, rescale_groups
+from mmmask.models.ages.base import AgeModel, log_groups, rescale_groups
 from mmmask.years import group_probabilities
 
 MODELS_OF_YEARS = [
@@ -94,8 +94,14 @@ def test_training_on_two_photos_finds_their_ages(model) -> None:
 def test_gradients_are_finite_at_the_edges(model, scale, age) -> None:
     model.loss(model(feature(scale=scale)), shares([age] * 6)).backward()
     assert all(p.grad.isfinite().all() for p in model.parameters())
-    years = model.years(model(feature(scale=scale)))
-    assert years.isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+def test_log_probabilities_of_the_groups_and_their_gradients_are_finite(model, scale) -> None:
+    groups = log_groups(model, model(feature(scale=scale)))
+    groups.sum().backward()
+    assert groups.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
 def test_under_bfloat16_the_outputs_are_float32_and_near(model) -> None:
