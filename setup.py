@@ -52,6 +52,7 @@ setup(
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
+            "coral-pytorch>=1.4,<2",
         ],
         "benchmark": BENCHMARK,
         "lint": ["ruff", "mypy", "pre-commit"],

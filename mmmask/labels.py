@@ -3,6 +3,7 @@
 ``label = mask * 6 + gender * 3 + age group``, as in the competition.
 """
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -15,6 +16,8 @@ AGE_GROUPS = ("<30", "30-59", ">=60")
 #: First age, in years, of the middle and of the old group, as the competition scores them.
 MIDDLE_FROM = 30
 OLD_FROM = 60
+#: Highest age, in years, that a table may hold.
+OLDEST = 120
 
 #: Attribute -> its values, in the order of the axes of a joint table of shape (3, 2, 3).
 ATTRIBUTES = MappingProxyType({"mask": MASKS, "gender": GENDERS, "age": AGE_GROUPS})
@@ -60,3 +63,14 @@ def marginals(joint: NDArray) -> dict[str, NDArray]:
         name: table.sum(axis=tuple(1 + other for other in range(3) if other != axis))
         for axis, name in enumerate(ATTRIBUTES)
     }
+
+
+def product(parts: Mapping[str, NDArray]) -> NDArray:
+    """Multiply the probabilities of the three attributes, taken as independent given the photo.
+
+    Shape:
+        ``parts``: mask (N, 3), gender (N, 2), age (N, 3) -> (N, 18).
+    """
+    mask, gender, age = (parts[name] for name in ATTRIBUTES)
+    joint = mask[:, :, None, None] * gender[:, None, :, None] * age[:, None, None, :]
+    return joint.reshape(len(joint), NUM_CLASSES)  # (N, 3, 2, 3) -> (N, 18)

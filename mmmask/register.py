@@ -36,9 +36,14 @@ import mmmask.engine.precision
 import mmmask.engine.runner
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
+import mmmask.models.ages.coral
+import mmmask.models.ages.corn
+import mmmask.models.ages.dldl
+import mmmask.models.ages.regression
 import mmmask.models.averaging
 import mmmask.models.batch_augments.half_face_cutmix
 import mmmask.models.heads.arcface
+import mmmask.models.heads.attribute
 import mmmask.models.heads.cosface
 import mmmask.models.heads.decomposed
 import mmmask.models.heads.linear

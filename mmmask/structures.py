@@ -5,6 +5,10 @@ from collections.abc import Sequence
 import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
+from torch.nn import functional
+
+from mmmask.errors import InputError
+from mmmask.labels import OLDEST
 
 
 class SampleBatch(DataSample):
@@ -17,8 +21,12 @@ class SampleBatch(DataSample):
         ``sample_idx``: (N,) int64, row of the photo in the dataset's samples table.
         ``gt_label``: (N,) int64, absent where labels are unknown.
         ``gt_score``: (N, 18) float, present after Mixup or CutMix.
+        ``age``: (N,) int64 years, -1 where unknown; absent where nobody's is known.
+        ``age_score``: (N, 121) float, share of each age in years, present after Mixup or CutMix.
         ``weight``: (N,) float32, weight of the photo in the loss; absent means 1.
-        ``pred_score``: (N, 18) float32 probabilities.
+        ``pred_score``: (N, 18) float32 probabilities; (N, 3) or (N, 2) of a model of one
+            attribute, whose name is then the meta information ``attribute``.
+        ``pred_years``: (N, 121) float32 probabilities of the ages 0 to 120, where modelled.
     """
 
     def pin_memory(self) -> "SampleBatch":
@@ -37,6 +45,31 @@ def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:
     if "gt_score" in data_samples[0]:
         return torch.cat([torch.atleast_2d(sample.gt_score) for sample in data_samples])
     return torch.cat([sample.gt_label for sample in data_samples])
+
+
+def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
+    """Return the share of each age in years in each photo, a row of zeros where it is unknown.
+
+    An unmixed photo has a share of 1 at its age. Mixing two photos, one of unknown age, leaves
+    the share of the known one; the rest of the row is missing.
+
+    Shape:
+        (N, 121), the ages 0 to 120.
+
+    Raises:
+        InputError: The photos have no ages, or were mixed without them.
+    """
+    sample = data_samples[0]
+    if "age_score" in sample:
+        return torch.cat([sample.age_score.reshape(-1, OLDEST + 1) for sample in data_samples])
+    if "age" not in sample or "gt_score" in sample:
+        raise InputError(
+            "a model of years needs the photos' age in years (column age of the samples), "
+            f"got {'mixed photos with unmixed ages' if 'age' in sample else 'none'}"
+        )
+    ages = torch.cat([torch.as_tensor(sample.age).reshape(-1) for sample in data_samples])
+    shares = functional.one_hot(ages.clamp(0, OLDEST).long(), OLDEST + 1)
+    return (shares * (ages >= 0)[:, None]).float()
 
 
 def stack_weights(data_samples: Sequence[DataSample]) -> Tensor | None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import written_whole
-from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES
+from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: Where a sample's label comes from.
 SOURCES = ("train", "corrected", "pseudo", "external")
@@ -45,6 +45,7 @@ class Column:
 
 
 PROBABILITIES = tuple(f"p{label:02d}" for label in range(NUM_CLASSES))
+YEARS = tuple(f"year_{age}" for age in range(OLDEST + 1))
 
 SAMPLES: Mapping[str, Column] = {
     "image": Column("str", "path of the photo relative to the data root, separated by /"),
@@ -58,15 +59,31 @@ SAMPLES: Mapping[str, Column] = {
     "fold": Column("Int8", "fold that holds the person out", required=False),
 }
 
-PREDICTIONS: Mapping[str, Column] = {
-    "image": Column("str", "path of the photo relative to the data root, separated by /"),
-    **{
-        name: Column("float32", "probability of the class; a row sums to 1")
-        for name in PROBABILITIES
-    },
-    "label": Column("Int8", "true class 0-17", required=False),
-    "person": Column("str", "directory of the person", required=False),
-    "fold": Column("Int8", "fold whose model made the prediction", required=False),
+
+def _predictions(probabilities: Sequence[str], of: str) -> dict[str, Column]:
+    """Return the definition of a predictions table with these probabilities."""
+    probability = Column("float32", f"probability of the {of}; a row sums to 1")
+    year = Column("float32", "probability of the age in years; 0 where absent", required=False)
+    return {
+        "image": Column("str", "path of the photo relative to the data root, separated by /"),
+        **dict.fromkeys(probabilities, probability),
+        "label": Column("Int8", "true class 0-17", required=False),
+        "person": Column("str", "directory of the person", required=False),
+        "fold": Column("Int8", "fold whose model made the prediction", required=False),
+        **dict.fromkeys(YEARS, year),
+    }
+
+
+PREDICTIONS: Mapping[str, Column] = _predictions(PROBABILITIES, "class")
+
+#: Attribute -> the columns of its values, in the order of ``mmmask.labels.ATTRIBUTES``.
+ATTRIBUTE_PROBABILITIES: Mapping[str, tuple[str, ...]] = {
+    name: tuple(f"{name}_{value}" for value in range(len(values)))
+    for name, values in ATTRIBUTES.items()
+}
+#: Attribute -> the predictions of a model of it alone; ``p00`` to ``p17`` are absent.
+ATTRIBUTE_PREDICTIONS: Mapping[str, Mapping[str, Column]] = {
+    name: _predictions(columns, name) for name, columns in ATTRIBUTE_PROBABILITIES.items()
 }
 
 CORRECTIONS: Mapping[str, Column] = {
@@ -190,5 +207,45 @@ def write_table(
 
 
 def probabilities(predictions: pd.DataFrame) -> NDArray[np.float32]:
-    """Return the class probabilities of a predictions table, shape (N, 18)."""
-    return predictions[list(PROBABILITIES)].to_numpy(dtype=np.float32)
+    """Return the probabilities of a predictions table: (N, 18), or (N, 3 or 2) of an attribute."""
+    _, names = prediction_columns(attribute_of(predictions))
+    return predictions[list(names)].to_numpy(dtype=np.float32)
+
+
+def prediction_columns(attribute: str | None) -> tuple[Mapping[str, Column], tuple[str, ...]]:
+    """Return the definition of a predictions table and which of its columns are probabilities.
+
+    Args:
+        attribute: What the model predicts alone; None for the 18 classes.
+    """
+    if attribute is None:
+        return PREDICTIONS, PROBABILITIES
+    return ATTRIBUTE_PREDICTIONS[attribute], ATTRIBUTE_PROBABILITIES[attribute]
+
+
+def attribute_of(predictions: pd.DataFrame) -> str | None:
+    """Return which attribute a predictions table is about; None for the 18 classes."""
+    if set(PROBABILITIES) & set(predictions):
+        return None
+    found = (name for name, columns in ATTRIBUTE_PROBABILITIES.items() if columns[0] in predictions)
+    return next(found, None)
+
+
+def read_predictions(path: str | Path) -> pd.DataFrame:
+    """Read predictions of the 18 classes or of one attribute, as the columns say."""
+    names = read_table(path, {"image": PREDICTIONS["image"]})
+    return read_table(path, prediction_columns(attribute_of(names))[0])
+
+
+def years_of(predictions: pd.DataFrame) -> NDArray[np.float32] | None:
+    """Return the probabilities of the ages 0 to 120, (N, 121), or None where there are none."""
+    if not set(YEARS) & set(predictions):
+        return None
+    return predictions.reindex(columns=list(YEARS), fill_value=0).to_numpy(dtype=np.float32)
+
+
+def year_columns(years: NDArray[np.floating]) -> pd.DataFrame:
+    """Return the columns of the years that have a probability, from (N, 121)."""
+    used = np.flatnonzero(years.any(axis=0))
+    columns = [YEARS[age] for age in used]
+    return pd.DataFrame(years[:, used].astype(np.float32), columns=columns)

@@ -27,6 +27,10 @@ HEADS = {
     "sce": ("MaskLinearHead", "SymmetricCrossEntropyLoss"),
     "cosface": ("MaskCosFaceHead", "WeightedCrossEntropyLoss"),
     "ldam": ("MaskCosFaceHead", "WeightedCrossEntropyLoss"),
+    "mask": ("AttributeHead", "WeightedCrossEntropyLoss"),
+    "gender": ("AttributeHead", "WeightedCrossEntropyLoss"),
+    "age_dldl": ("AgeHead", None),
+    "age": ("AttributeHead", "WeightedCrossEntropyLoss"),
 }
 
 
@@ -95,6 +99,7 @@ def test_the_model_takes_one_finite_step_and_predicts(path: Path) -> None:
     model.head.set_class_counts(counts)
     batch = SampleBatch()
     batch.gt_label = torch.tensor([3, 16])
+    batch.age = torch.tensor([24, 35])
     photos = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     data = model.data_preprocessor({"inputs": photos, "data_samples": [batch]}, True)
     loss, _ = model.train().parse_losses(model(**data, mode="loss"))

@@ -44,3 +44,19 @@ def test_marginals_sum_over_the_other_attributes() -> None:
         "age": (5, 3),
     }
     assert all(np.allclose(part.sum(axis=1), 1) for part in parts.values())
+
+
+def test_the_product_of_three_distributions_has_them_as_its_marginals() -> None:
+    random = np.random.default_rng(0)
+    parts = {
+        name: random.dirichlet(np.ones(size), 5)
+        for name, size in zip(("mask", "gender", "age"), (3, 2, 3), strict=True)
+    }
+    joint = labels.product(parts)
+    for label in range(18):
+        expected = np.prod(
+            [parts[name][:, index] for name, index in labels.decode(label).items()], axis=0
+        )
+        np.testing.assert_allclose(joint[:, label], expected)
+    for name, marginal in labels.marginals(joint).items():
+        np.testing.assert_allclose(marginal, parts[name])

@@ -9,9 +9,14 @@ from mmmask.tables import (
     PREDICTIONS,
     PROBABILITIES,
     SAMPLES,
+    attribute_of,
+    prediction_columns,
     probabilities,
+    read_predictions,
     read_table,
     write_table,
+    year_columns,
+    years_of,
 )
 
 
@@ -86,3 +91,32 @@ def test_a_refused_table_leaves_no_file(tmp_path: Path, predictions) -> None:
     with pytest.raises(InputError):
         write_table(tmp_path / "p.parquet", predictions.drop(columns=["image"]), PREDICTIONS)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("attribute", ["mask", "gender", "age"])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_predictions_of_one_attribute_tell_which(tmp_path: Path, attribute, suffix) -> None:
+    columns, names = prediction_columns(attribute)
+    values = np.random.default_rng(0).dirichlet(np.ones(len(names)), size=4).astype(np.float32)
+    table = pd.DataFrame(values, columns=list(names)).assign(image=list("abcd"))
+    write_table(tmp_path / f"p{suffix}", table, columns)
+    back = read_predictions(tmp_path / f"p{suffix}")
+    assert attribute_of(back) == attribute
+    np.testing.assert_allclose(probabilities(back), values, rtol=1e-6)
+    with pytest.raises(InputError, match="column p00, p01, p02"):
+        read_table(tmp_path / f"p{suffix}", PREDICTIONS)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_years_come_back_with_zeros_where_no_column_is(tmp_path: Path, predictions, suffix) -> None:
+    years = np.zeros((4, 121), dtype=np.float32)
+    years[:, 18:61] = np.random.default_rng(0).dirichlet(np.ones(43), size=4)
+    table = pd.concat([predictions, year_columns(years)], axis=1)
+    write_table(tmp_path / f"p{suffix}", table, PREDICTIONS)
+    back = read_predictions(tmp_path / f"p{suffix}")
+    assert attribute_of(back) is None
+    assert [name for name in back if name.startswith("year_")] == [
+        f"year_{age}" for age in range(18, 61)
+    ]
+    np.testing.assert_allclose(years_of(back), years, rtol=1e-6)
+    assert years_of(predictions) is None

@@ -32,6 +32,9 @@ def main() -> None:
     parser.add_argument(
         "--labels", metavar="CSV", help="true classes of eval photos (ImageID, ans), to score them"
     )
+    parser.add_argument(
+        "--old-from", type=int, metavar="AGE", help="move the age cut, of a model of years"
+    )
     parser.add_argument("--pictures", metavar="DIR", help="draw confusion matrix and faces")
     parser.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"

@@ -13,7 +13,7 @@ from mmmask.structures import SampleBatch
 def stack_photos(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Collate packed photos into one uint8 tensor and one :class:`SampleBatch`.
 
-    Only two or three tensors cross to the main process, however large the batch.
+    Only a few tensors cross to the main process, however large the batch.
 
     Shape:
         ``inputs``: (N, 3, H, W) uint8, channels last in memory.
@@ -24,6 +24,8 @@ def stack_photos(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     batch.sample_idx = torch.tensor([sample.sample_idx for sample in samples])
     if "gt_label" in samples[0]:
         batch.gt_label = torch.cat([sample.gt_label for sample in samples])
+    if "age" in samples[0]:
+        batch.age = torch.cat([sample.age for sample in samples])
     if "weight" in samples[0]:
         batch.weight = torch.cat([sample.weight for sample in samples])
     return {"inputs": photos.permute(0, 3, 1, 2), "data_samples": [batch]}

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmmask.datasets.layout import OLDEST
 from mmmask.errors import InputError
-from mmmask.labels import GENDERS, MASKS
+from mmmask.labels import GENDERS, MASKS, OLDEST
 from mmmask.tables import CORRECTIONS, read_table
 
 #: Label errors of the competition's training data that public solutions agree on.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmmask.errors import InputError, MissingFileError
-from mmmask.labels import GENDERS, MASKS, OLD_FROM, age_group, encode
+from mmmask.labels import GENDERS, MASKS, OLD_FROM, OLDEST, age_group, encode
 from mmmask.tables import SAMPLES, checked, read_csv
 
 #: File stem -> state of the mask.
@@ -22,7 +22,6 @@ MASK_OF_STEM = {f"mask{i}": "wear" for i in range(1, 6)} | {
     "normal": "normal",
 }
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
-OLDEST = 120
 
 logger = logging.getLogger("mmmask")
 

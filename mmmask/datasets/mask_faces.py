@@ -114,6 +114,9 @@ class MaskFaceDataset(BaseDataset):
             else PackedPhotos(pack, self._images, data_root=root, steps=pipeline[:done])
         )
         self._labels = self.labels() if split != "eval" else None
+        ages = self.samples.get("age", pd.Series(dtype="Int16"))
+        # Further samples may have a label and no age.
+        self._ages = ages.fillna(-1).to_numpy(dtype=np.int64) if ages.notna().any() else None
         weights = self.samples.get("weight", pd.Series(dtype="float32")).fillna(1)
         self._weights = None if (weights == 1).all() else weights.to_numpy(dtype=np.float32)
         self._fully_initialized = True
@@ -137,6 +140,8 @@ class MaskFaceDataset(BaseDataset):
         }
         if self._labels is not None:
             info["gt_label"] = int(self._labels[idx])
+        if self._ages is not None:
+            info["age"] = int(self._ages[idx])
         if self._weights is not None:
             info["weight"] = float(self._weights[idx])
         if self._packed is not None:

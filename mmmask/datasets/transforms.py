@@ -134,7 +134,7 @@ class PackPhoto(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        """Pack one photo; labels, weights and the row number go along where they are known."""
+        """Pack one photo; labels, ages, weights and the row number go along where known."""
         image = results["img"]
         if image.strides[1] < 0:  # mirrored as a view: OpenCV copies it 20 times as fast as numpy
             image = cv2.flip(image[:, ::-1], 1)
@@ -143,6 +143,8 @@ class PackPhoto(BaseTransform):
         sample.sample_idx = results.get("sample_idx", 0)
         if results.get("gt_label") is not None:
             sample.set_gt_label(results["gt_label"])
+        if "age" in results:
+            sample.age = torch.tensor([results["age"]])
         if "weight" in results:
             sample.weight = torch.tensor([results["weight"]], dtype=torch.float32)
         return {"inputs": torch.from_numpy(image).permute(2, 0, 1), "data_samples": sample}

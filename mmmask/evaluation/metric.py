@@ -10,12 +10,18 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 from numpy.typing import NDArray
 
-from mmmask.evaluation.scores import fit_temperature, scores
+from mmmask.evaluation.scores import attribute_scores, fit_temperature, scores
+from mmmask.labels import decode
+from mmmask.years import NUM_YEARS, median_age
 
 
 @METRICS.register_module()
 class MaskFaceMetric(BaseMetric):
     """Macro F1 over the 18 classes, accuracies, likelihood loss and per-class F1.
+
+    A model of one attribute is scored by its values: ``macro_f1`` is then the mean over these. Of
+    a model of years, ``age_mae`` is the mean over photos of known age of the years between it
+    and the predicted median.
 
     Also fits the temperature that calibrates these predictions (``temperature``, relative to the
     probabilities as given). Photos without a label are gathered and not scored.
@@ -23,22 +29,30 @@ class MaskFaceMetric(BaseMetric):
     Attributes:
         predictions: After an evaluation, on the main process: (row numbers (N,), probabilities
             (N, 18) float32), ordered by row number, each photo once.
+        years: Likewise the probabilities of the ages 0 to 120, (N, 121); None if not modelled.
+        attribute: What the probabilities are about; None means the 18 classes.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.predictions: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
+        self.years: NDArray[np.float32] | None = None
+        self.attribute: str | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep row numbers, probabilities and labels of a batch, or of single photos."""
         for sample in data_samples:
             rows = torch.as_tensor(sample["sample_idx"]).reshape(-1)
             score = sample["pred_score"].reshape(len(rows), -1)
-            label = sample.get("gt_label")
-            label = torch.full_like(rows, -1) if label is None else label.reshape(-1)
-            self.results.append(
-                (rows.cpu().numpy(), score.float().cpu().numpy(), label.cpu().numpy())
-            )
+            columns = {"row": rows, "probabilities": score.float()}
+            for name, key in (("label", "gt_label"), ("age", "age")):
+                value = sample.get(key)
+                value = torch.full_like(rows, -1) if value is None else torch.as_tensor(value)
+                columns[name] = value.reshape(-1)
+            if "pred_years" in sample:
+                columns["years"] = sample["pred_years"].reshape(-1, NUM_YEARS).float()
+            self.attribute = sample.get("attribute")
+            self.results.append({name: value.cpu().numpy() for name, value in columns.items()})
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather from all processes, drop the copies that even out the ranks, and score."""
@@ -46,24 +60,33 @@ class MaskFaceMetric(BaseMetric):
         self.results: list = []  # not cleared: alone, the gathered list is this very list
         result: list[dict] = [{}]
         if is_main_process():
-            columns = zip(*(batch for part in parts for batch in part), strict=True)
-            rows, probabilities, labels = (np.concatenate(column) for column in columns)
-            rows, first = np.unique(rows, return_index=True)
+            batches = [batch for part in parts for batch in part]
+            columns = {
+                name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]
+            }
+            rows, first = np.unique(columns["row"], return_index=True)
             if len(rows) != size:
                 raise RuntimeError(f"predictions of {len(rows)} photos for a dataset of {size}")
-            self.predictions = rows, probabilities[first]
-            result = [self.compute_metrics([(labels[first], probabilities[first])])]
+            columns = {name: column[first] for name, column in columns.items()}
+            self.predictions = rows, columns["probabilities"]
+            self.years = columns.get("years")
+            result = [self.compute_metrics([columns])]
         broadcast_object_list(result)
         return result[0]
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Score one (labels (N,), probabilities (N, 18)) pair."""
-        ((labels, probabilities),) = results
-        known = labels >= 0
+        """Score one dict of columns: label (N,), probabilities (N, 18), age (N,), years."""
+        (columns,) = results
+        known = columns["label"] >= 0
         if not known.any():
             return {}
-        truth, probabilities = labels[known], probabilities[known]
-        return {
-            **scores(truth, probabilities),
-            "temperature": fit_temperature(truth, probabilities),
-        }
+        truth, probabilities = columns["label"][known], columns["probabilities"][known]
+        if self.attribute is not None:
+            truth = decode(truth)[self.attribute]
+        score = scores if self.attribute is None else attribute_scores
+        aged = columns["age"] >= 0
+        result = score(truth, probabilities)
+        if "years" in columns and aged.any():
+            distance = np.abs(median_age(columns["years"][aged]) - columns["age"][aged])
+            result["age_mae"] = float(distance.mean())
+        return {**result, "temperature": fit_temperature(truth, probabilities)}

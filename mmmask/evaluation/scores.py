@@ -64,6 +64,28 @@ def scores(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> d
     }
 
 
+def attribute_scores(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> dict[str, float]:
+    """Return the scores of a model of one attribute.
+
+    Shape:
+        ``truth``: (N,) indices of the attribute's values; ``probabilities``: (N, C).
+
+    Returns:
+        ``macro_f1``, the unweighted mean over the C values; ``accuracy``, a share of the N
+        photos; ``nll``, the mean of -log p(true value) over the N photos, in nats; ``f1_0`` ....
+    """
+    predicted = probabilities.argmax(axis=1)
+    per_value = f1_per_class(confusion(truth, predicted, probabilities.shape[1]))
+    return {
+        "macro_f1": float(per_value.mean()),
+        "accuracy": float(np.mean(truth == predicted)),
+        "nll": negative_log_likelihood(truth, np.log(np.maximum(probabilities, TINY))),
+        **{f"f1_{value}": float(f1) for value, f1 in enumerate(per_value)},
+    }
+
+
 def negative_log_likelihood(
     truth: NDArray[np.integer], log_probabilities: NDArray[np.floating]
 ) -> float:

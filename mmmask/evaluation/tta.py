@@ -20,7 +20,7 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @MODELS.register_module()
 class MeanProbabilityTTA(BaseTTAModel):
-    """Average the probabilities over views of a photo; the label is the largest mean.
+    """Average the probabilities, of years too, over views of a photo.
 
     Views are made on the device from the preprocessed batch, so a photo is decoded once.
 
@@ -39,13 +39,15 @@ class MeanProbabilityTTA(BaseTTAModel):
         self.views = tuple(views)
 
     def test_step(self, data: dict[str, Any]) -> list[SampleBatch]:
-        """Return the batch with ``pred_score``, (N, 18)."""
+        """Return the batch with ``pred_score``, (N, 18), and ``pred_years`` where modelled."""
         data = self.module.data_preprocessor(data, False)
         photos = torch.cat([VIEWS[name](data["inputs"]) for name in self.views])  # (V * N, 3, H, W)
         (merged,) = self.module(photos, [SampleBatch()], mode="predict")
         (batch,) = data["data_samples"]
-        scores = merged.pred_score  # (V * N, 18)
-        batch.pred_score = scores.view(len(self.views), -1, scores.size(1)).mean(dim=0)
+        batch.set_metainfo(merged.metainfo)
+        for name in {"pred_score", "pred_years"} & set(merged.keys()):
+            scores = merged.get(name)  # (V * N, 18)
+            batch.set_data({name: scores.view(len(self.views), -1, scores.size(1)).mean(dim=0)})
         return [batch]
 
     def merge_preds(self, data_samples_list: Any) -> Any:

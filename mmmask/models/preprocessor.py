@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmmask.labels import NUM_CLASSES
 from mmmask.models.device_augment import DeviceAugment
-from mmmask.structures import SampleBatch
+from mmmask.structures import SampleBatch, stack_ages
 
 
 @MODELS.register_module()
@@ -60,20 +60,27 @@ class FacePreprocessor(ClsDataPreprocessor):
         return {"inputs": inputs, "data_samples": [batch]}
 
     def _mix(self, inputs: Tensor, batch: SampleBatch) -> Tensor:
-        """Mix photos, labels and weights alike; ``gt_score`` and ``weight`` of the batch change.
+        """Mix photos, labels, ages and weights alike; the batch changes accordingly.
 
         Augments mix scores linearly. So weighted labels go in, and what comes out is
         ``lambda w_i y_i + (1 - lambda) w_j y_j``: its sum over the classes is the weight of the
         mixed photo, whose loss is then the mean of the two photos' own weighted losses.
         """
         scores = torch.nn.functional.one_hot(batch.gt_label, NUM_CLASSES).float()
-        if "weight" not in batch:
-            inputs, batch.gt_score = self.batch_augments(inputs, scores)
-            return inputs
-        weight = batch.weight.float().clamp_min(1e-12)  # a photo of weight 0 keeps its class
-        inputs, weighted = self.batch_augments(inputs, weight[:, None] * scores)
-        batch.weight = weighted.sum(dim=1)  # (N, 18) -> (N,)
-        batch.gt_score = weighted / batch.weight[:, None]
+        if "age" in batch:
+            # Side by side, so that both are mixed by the same shares; halved, so that the largest
+            # score still tells the class.
+            scores = torch.cat([scores, stack_ages([batch]) / 2], dim=1)  # (N, 18 + 121)
+        if "weight" in batch:  # a photo of weight 0 keeps its class
+            scores = scores * batch.weight.float().clamp_min(1e-12)[:, None]
+        inputs, mixed = self.batch_augments(inputs, scores)
+        labels, ages = mixed[:, :NUM_CLASSES], mixed[:, NUM_CLASSES:]
+        weight = labels.sum(dim=1, keepdim=True)  # 1 where photos have none
+        batch.gt_score = labels / weight
+        if "age" in batch:
+            batch.age_score = 2 * ages / weight
+        if "weight" in batch:
+            batch.weight = weight[:, 0]
         return inputs
 
 

@@ -31,3 +31,19 @@ def print_scores(metrics: Mapping[str, float], truth: NDArray[np.integer]) -> No
         row = encode(mask, *np.mgrid[:2, :3]).ravel()
         table.add_row(name, *(f"{metrics[f'f1_{k:02d}']:.2f} ({counts[k]})" for k in row))
     console.print(table)
+
+
+def print_attribute_scores(
+    metrics: Mapping[str, float], truth: NDArray[np.integer], attribute: str
+) -> None:
+    """Print macro F1, accuracy and the F1 of each value of one attribute, with its photos."""
+    values = ATTRIBUTES[attribute]
+    counts = np.bincount(truth, minlength=len(values))
+    table = Table(title=f"{attribute}, {len(truth):,} photos", title_justify="left")
+    for title in ("macro F1", "accuracy", *(f"F1 {value}" for value in values)):
+        table.add_column(title, justify="right")
+    table.add_row(
+        *(f"{metrics[key]:.3f}" for key in ("macro_f1", "accuracy")),
+        *(f"{metrics[f'f1_{k}']:.2f} ({counts[k]})" for k in range(len(values))),
+    )
+    Console(width=100).print(table)

@@ -13,9 +13,11 @@ import pandas as pd
 from mmmask import __version__
 from mmmask.config import compose, inference_model, load_config, parse_options, plain
 from mmmask.errors import InputError
-from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
+from mmmask.labels import MIDDLE_FROM, OLD_FROM
+from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.submission import read_answers, write_submission
 from mmmask.workflows.train import build_runner
+from mmmask.years import checked_cuts, move_cut
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -51,6 +53,7 @@ def predict(
     out: str | Path | None = None,
     submission: str | Path | None = None,
     labels: str | Path | None = None,
+    old_from: int | None = None,
     options: Sequence[str] = (),
     launcher: str = "none",
 ) -> Prediction | None:
@@ -66,11 +69,14 @@ def predict(
         out: Where the predictions go (.parquet or .csv); by default beside the checkpoint.
         submission: Where a submission in info.csv's order goes; with the split ``eval`` only.
         labels: csv (ImageID, ans) with the true classes of the photos in ``eval``.
+        old_from: First age, in years, called old in the predictions, for a model of years; None
+            keeps the competition's 60. True classes always have the competition's cut.
         options: ``name=value`` overrides of the config.
         launcher: ``none`` or ``pytorch`` (torchrun).
 
     Raises:
-        InputError: The checkpoint belongs to another model or another preprocessing.
+        InputError: The checkpoint belongs to another model or another preprocessing, or the model
+            does not predict what is asked for.
     """
     from mmengine.dist import is_main_process
 
@@ -96,17 +102,36 @@ def predict(
     cfg.work_dir = str(checkpoint.parent / "test")
     runner = build_runner(prepare_test(cfg), launcher)
     load_weights(runner.model, content, checkpoint)
+    head = getattr(_bare(runner.model), "head", None)
+    attribute = getattr(head, "attribute", None)
+    models_years = getattr(head, "age_model", None) is not None
+    if submission and attribute:
+        raise InputError(
+            f"--submission needs the 18 classes, and {cfg.filename} predicts {attribute} alone; "
+            "compose three predictions by tools/ensemble.py --compose"
+        )
+    if old_from is not None and not models_years:
+        raise InputError(
+            f"--old-from {old_from} needs a model of years, such as CoralAge; "
+            f"{cfg.filename} predicts {attribute or 'age groups'}, not years"
+        )
+    after = checked_cuts((MIDDLE_FROM, OLD_FROM if old_from is None else old_from))
     runner.test()
     if not is_main_process():
         return None
-    rows, probabilities = runner.test_evaluator.metrics[0].predictions
+    metric = runner.test_evaluator.metrics[0]
+    rows, probabilities = metric.predictions
+    if metric.years is not None:
+        probabilities = move_cut(probabilities, metric.years, after=after)
     samples = runner.test_dataloader.dataset.samples.iloc[rows].reset_index(drop=True)
     if labels is not None:
         samples = read_answers(labels, samples)
-    known = [name for name in PREDICTIONS if name in samples and samples[name].notna().all()]
-    table = pd.concat(
-        [samples[known], pd.DataFrame(probabilities, columns=list(PROBABILITIES))], axis=1
-    )
+    columns, names = prediction_columns(attribute)
+    known = [name for name in columns if name in samples and samples[name].notna().all()]
+    parts = [samples[known], pd.DataFrame(probabilities, columns=list(names))]
+    if metric.years is not None:
+        parts.append(year_columns(metric.years))
+    table = pd.concat(parts, axis=1)
     path = Path(out or checkpoint.parent / f"predictions_{split}{'_tta' * cfg.tta.enabled}.parquet")
     text = cfg.pretty_text  # formatted anew at each access
     provenance = {
@@ -118,11 +143,12 @@ def predict(
         "preprocessing": plain(cfg.preprocessing),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
         "split": split,
+        "old_from": _age_cut(meta, after, attribute=attribute, models_years=models_years),
         "seed": cfg.randomness.seed,
         "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    write_table(path, table, PREDICTIONS, provenance)
+    write_table(path, table, columns, provenance)
     if submission is not None:
         write_submission(submission, table, cfg.data.data_root)
     return Prediction(table, Path(cfg.data.data_root), path)
@@ -153,10 +179,8 @@ def check_same(
 
 def load_weights(model: "nn.Module", content: Mapping[str, Any], checkpoint: Path) -> None:
     """Load every weight into the tested model; refuse a checkpoint of another model."""
-    while hasattr(model, "module"):  # of several processes, of several views
-        model = model.module
     try:
-        model.load_state_dict(content["state_dict"], strict=True)
+        _bare(model).load_state_dict(content["state_dict"], strict=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{checkpoint}: weights of another model: {reason[:300]}") from error
@@ -172,6 +196,23 @@ def versions() -> dict[str, str]:
     """Return the versions of the packages that a result depends on."""
     names = ("torch", "mmengine", "mmpretrain", "numpy", "opencv-python")
     return {"mmmask": __version__, **{name: importlib.metadata.version(name) for name in names}}
+
+
+def _bare(model: "nn.Module") -> "nn.Module":
+    """Return the classifier inside the wrappers of several processes and of several views."""
+    while hasattr(model, "module"):
+        model = model.module
+    return model
+
+
+def _age_cut(
+    meta: Mapping[str, Any], after: tuple[int, int], *, attribute: str | None, models_years: bool
+) -> int | None:
+    """Return from which age on the predictions call people old; None: they say nothing of age."""
+    if attribute not in (None, "age"):
+        return None
+    # A classifier of groups calls old what its training labels did.
+    return after[1] if models_years else meta.get("data", {}).get("old_from")
 
 
 def prepare_test(cfg: "Config") -> "Config":

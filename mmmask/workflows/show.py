@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mmmask.evaluation.scores import scores
-from mmmask.reports.console import print_scores
+from mmmask.errors import InputError
+from mmmask.evaluation.scores import attribute_scores, scores
+from mmmask.labels import decode
+from mmmask.reports.console import print_attribute_scores, print_scores
 from mmmask.reports.pictures import draw_confusion, draw_faces
-from mmmask.tables import probabilities
+from mmmask.tables import attribute_of, probabilities
 from mmmask.workflows.predict import Prediction
 
 
@@ -20,10 +22,17 @@ def show(
     if submission is not None:
         files["submission"] = Path(submission)
     labelled = "label" in table
+    attribute = attribute_of(table)
     if labelled:
         truth = table["label"].to_numpy(dtype=np.int64)
-        print_scores(scores(truth, probabilities(table)), truth)
+        if attribute is None:
+            print_scores(scores(truth, probabilities(table)), truth)
+        else:
+            truth = decode(truth)[attribute]
+            print_attribute_scores(attribute_scores(truth, probabilities(table)), truth, attribute)
     if pictures is not None:
+        if attribute is not None:
+            raise InputError(f"--pictures needs the 18 classes, got a model of {attribute} alone")
         folder = Path(pictures)
         if labelled:
             files["confusion matrix"] = folder / "confusion.png"

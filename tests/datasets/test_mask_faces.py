@@ -154,3 +154,13 @@ def test_an_epoch_is_the_same_with_any_number_of_workers_and_differs_from_the_ne
     alone, shared = epoch_of(train, workers=0, epoch=1), epoch_of(train, workers=2, epoch=1)
     assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
     assert not torch.equal(alone[0], epoch_of(train, workers=0, epoch=2)[0])
+
+
+def test_a_batch_has_the_ages_in_years_with_unknown_ones_marked(build, tmp_path) -> None:
+    path = tmp_path / "pseudo.csv"
+    image = build("eval").samples["image"][0]
+    path.write_text(f"image,person,label\n{image},pseudo-0,5\n")
+    train = build("train", samples=[str(path)])
+    batch = stack_photos([train[0], train[len(train) - 1]])["data_samples"][0]
+    assert batch.age.tolist() == [train.samples["age"][0], -1]
+    assert "age" not in stack_photos([build("eval")[0]])["data_samples"][0]

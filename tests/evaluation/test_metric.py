@@ -6,7 +6,8 @@ from mmpretrain.structures import DataSample
 
 from mmmask.evaluation import metric as module
 from mmmask.evaluation.metric import MaskFaceMetric
-from mmmask.evaluation.scores import scores
+from mmmask.evaluation.scores import attribute_scores, scores
+from mmmask.labels import decode
 from mmmask.structures import SampleBatch
 
 
@@ -74,3 +75,33 @@ def test_a_missing_photo_is_an_error(table) -> None:
     metric.process(None, [batch_of([0, 1, 2], *table).to_dict()])
     with pytest.raises(RuntimeError, match="3 photos for a dataset of 10"):
         metric.evaluate(10)
+
+
+def test_years_are_kept_in_row_order_and_give_the_distance_to_the_median(table) -> None:
+    truth, probabilities = table
+    ages = np.array([20, 30, 40, 50, 60, 25, 35, 45, 55, -1])
+    years = np.eye(121, dtype=np.float32)[np.where(ages < 0, 0, ages + 4)]
+    metric = MaskFaceMetric()
+    evaluator = Evaluator([metric])
+    for rows in ([7, 2, 5, 1], [0, 9, 8, 3], [4, 6]):
+        batch = batch_of(rows, truth, probabilities)
+        batch.pred_years, batch.age = torch.tensor(years[rows]), torch.tensor(ages[rows])
+        evaluator.process([batch])
+    assert evaluator.evaluate(10)["age_mae"] == 4
+    np.testing.assert_array_equal(metric.years, years)
+
+
+@pytest.mark.parametrize(("attribute", "values"), [("mask", 3), ("gender", 2), ("age", 3)])
+def test_a_model_of_one_attribute_is_scored_by_its_values(table, attribute, values) -> None:
+    truth, _ = table
+    probabilities = np.random.default_rng(1).dirichlet(np.ones(values), size=10)
+    batch = batch_of(list(range(10)), truth, probabilities.astype(np.float32))
+    batch.set_metainfo({"attribute": attribute})
+    metric = MaskFaceMetric()
+    evaluator = Evaluator([metric])
+    evaluator.process([batch])
+    result = evaluator.evaluate(10)
+    expected = attribute_scores(decode(truth)[attribute], probabilities)
+    assert {key: result[key] for key in expected} == pytest.approx(expected, rel=1e-5)
+    assert metric.attribute == attribute
+    assert result["temperature"] > 0

@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from mmmask.evaluation.scores import confusion, fit_temperature, macro_f1, scores
+from mmmask.evaluation.scores import (
+    attribute_scores,
+    confusion,
+    fit_temperature,
+    macro_f1,
+    scores,
+)
 from mmmask.labels import decode
 
 labels = st.lists(st.tuples(st.integers(0, 17), st.integers(0, 17)), min_size=1, max_size=200)
@@ -56,3 +62,17 @@ def test_certain_and_wrong_predictions_keep_the_loss_finite() -> None:
     result = scores(np.array([3, 5]), certain)
     assert np.isfinite(result["nll"])
     assert np.isfinite(fit_temperature(np.array([3, 5]), certain))
+
+
+@pytest.mark.parametrize("values", [2, 3])
+def test_scores_of_one_attribute_equal_scikit_learns(values) -> None:
+    random = np.random.default_rng(1)
+    truth = random.integers(0, values, 200)
+    probabilities = softmax(random.normal(size=(200, values)) + np.eye(values)[truth], axis=1)
+    predicted = probabilities.argmax(axis=1)
+    result = attribute_scores(truth, probabilities)
+    assert result["accuracy"] == pytest.approx(accuracy_score(truth, predicted))
+    assert result["nll"] == pytest.approx(log_loss(truth, probabilities))
+    per_value = f1_score(truth, predicted, average=None)
+    assert [result[f"f1_{k}"] for k in range(values)] == pytest.approx(per_value)
+    assert result["macro_f1"] == pytest.approx(per_value.mean())

@@ -71,3 +71,26 @@ def test_the_batch_keeps_its_labels(classifier, monkeypatch) -> None:
 def test_unknown_or_no_views_are_refused(classifier, views) -> None:
     with pytest.raises(InputError, match=r"tta\.views must be some of identity, hflip; got"):
         MeanProbabilityTTA(classifier, views=views)
+
+
+def test_years_and_attribute_of_the_views_are_carried_along(classifier, monkeypatch) -> None:
+    from mmmask.models.ages.coral import CoralAge  # noqa: F401 (registers it)
+    from mmmask.models.heads.attribute import AgeHead
+    from mmmask.years import group_probabilities
+
+    classifier.head = AgeHead(120, age={"type": "CoralAge"}).eval()
+    torch.nn.init.normal_(classifier.head.age_model.fc.weight)
+    monkeypatch.setattr(
+        classifier.data_preprocessor,
+        "forward",
+        lambda data, training: {**data, "inputs": data["inputs"].float() / 60},
+    )
+    mirrored = batch()
+    mirrored["inputs"] = mirrored["inputs"].flip(-1)
+    with torch.no_grad():
+        plain, flipped = classifier.test_step(batch())[0], classifier.test_step(mirrored)[0]
+        (mean,) = MeanProbabilityTTA(classifier, views=["identity", "hflip"]).test_step(batch())
+    assert mean.attribute == "age"
+    assert not torch.allclose(plain.pred_years, flipped.pred_years)
+    torch.testing.assert_close(mean.pred_years, (plain.pred_years + flipped.pred_years) / 2)
+    torch.testing.assert_close(group_probabilities(mean.pred_years), mean.pred_score)

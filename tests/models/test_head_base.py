@@ -7,7 +7,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmmask.errors import InputError
-from mmmask.models.heads import arcface, cosface, decomposed, linear  # noqa: F401 (registers)
+from mmmask.models.heads import arcface, attribute, cosface, decomposed, linear  # noqa: F401
 from mmmask.models.losses import focal  # noqa: F401 (likewise)
 from mmmask.structures import SampleBatch
 

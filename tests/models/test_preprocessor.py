@@ -120,3 +120,25 @@ def test_half_faces_keep_hard_labels_and_average_weights(photos) -> None:
     assert mixed.gt_score.argmax(dim=1).tolist() == [0, 3, 7, 12, 17, 3]
     torch.testing.assert_close(mixed.gt_score.max(dim=1).values, torch.ones(6))
     torch.testing.assert_close(mixed.weight, torch.tensor([1.0, 0.375, 0.0, 2.0, 1.0, 0.375]))
+
+
+@pytest.mark.parametrize("kind", ["Mixup", "CutMix"])
+def test_ages_are_mixed_by_the_shares_of_the_labels(photos, kind) -> None:
+    init_default_scope("mmpretrain")
+    preprocessor = FacePreprocessor(
+        mean=MEAN, std=STD, batch_augments={"augments": [{"type": kind, "alpha": 1.0}]}
+    )
+    data = batch_of(photos)
+    ages = torch.tensor([20, 33, 41, 52, 60, -1])  # the labels of rows 1 and 5 are the same
+    data["data_samples"][0].age = ages
+    np.random.seed(3)  # noqa: NPY002 - MMPretrain draws from it
+    torch.manual_seed(3)
+    mixed = preprocessor(data, training=True)["data_samples"][0]
+    assert mixed.gt_score.shape == (6, 18)
+    assert mixed.age_score.shape == (6, 121)
+    assert (mixed.gt_score.count_nonzero(dim=1) > 1).any()
+    for label, age in ((0, 20), (7, 41), (12, 52), (17, 60)):
+        torch.testing.assert_close(mixed.age_score[:, age], mixed.gt_score[:, label])
+    known = mixed.age_score[:, 33]
+    assert (known <= mixed.gt_score[:, 3]).all()
+    torch.testing.assert_close(1 - mixed.age_score.sum(1), mixed.gt_score[:, 3] - known)

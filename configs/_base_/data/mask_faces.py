@@ -9,7 +9,7 @@ data = dict(
     corrections=None,  # csv of label corrections
     pack=None,  # file of photos packed by tools/pack.py: faster epochs, the same numbers
     # Training only; validation always scores with the competition's cut at 60.
-    old_from=60,  # first age, in years, labelled as old
+    old_from=60,  # first age, in years, labelled as old; models of years learn the years
     drop_ages=None,  # (first, last) age left out, e.g. (55, 59)
     drop=None,  # csv of photos left out, as tools/data_stats.py lists them
     samples=[],  # tables of further samples

@@ -11,9 +11,11 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
+from mmmask.models.ages.base import rescale_groups
 from mmmask.models.class_weights import checked_counts
 from mmmask.models.losses.build import build_loss
 from mmmask.structures import SampleBatch, stack_targets, stack_weights
+from mmmask.years import group_probabilities
 
 InitCfg = dict | list[dict] | None
 
@@ -39,6 +41,8 @@ class MaskFaceHead(ClsHead):
     """
 
     temperature: Tensor
+    #: The attribute that the logits are about; None: all three, as 18 classes.
+    attribute: str | None = None
 
     def __init__(
         self,
@@ -56,6 +60,8 @@ class MaskFaceHead(ClsHead):
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.dropout = nn.Dropout(dropout)
+        #: The :class:`AgeModel`, where age is modelled in years.
+        self.age_model: Any = None
         self.register_buffer("temperature", torch.ones(()))
         self.set_temperature(temperature)
 
@@ -100,6 +106,29 @@ class MaskFaceHead(ClsHead):
         target = stack_targets(data_samples)
         logits = self.training_logits(feats, target)
         return {"loss": self.loss_module(logits, target, weight=stack_weights(data_samples))}
+
+    def predict(
+        self,
+        feats: tuple[Tensor, ...],
+        data_samples: Sequence[DataSample | None] | None = None,
+    ) -> list[DataSample]:
+        """Put probabilities into the data samples, and those of the years where they are modelled.
+
+        The years sum to the age part of the probabilities, at any temperature.
+        """
+        predictions = super().predict(feats, data_samples)
+        if self.attribute is not None:
+            for sample in predictions:
+                sample.set_metainfo({"attribute": self.attribute})
+        if self.age_model is not None:
+            scores = torch.cat([p.pred_score.reshape(-1, self.num_classes) for p in predictions])
+            groups = scores.reshape(len(scores), -1, 3).sum(dim=1)  # age is the last axis
+            years = self.age_model.years(self.age_model(self.pre_logits(feats)))
+            years = rescale_groups(years, group_probabilities(years), groups)
+            parts = [years] if isinstance(predictions[0], SampleBatch) else years
+            for sample, part in zip(predictions, parts, strict=True):
+                sample.set_data({"pred_years": part})
+        return predictions
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return test probabilities, (N, C) -> (N, C) float32."""

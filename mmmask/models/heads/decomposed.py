@@ -11,10 +11,11 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, marginals
+from mmmask.models.ages.base import build_age_model, log_groups
 from mmmask.models.class_weights import checked_counts
 from mmmask.models.heads.base import InitCfg, MaskFaceHead
 from mmmask.models.losses.build import build_loss
-from mmmask.structures import stack_targets, stack_weights
+from mmmask.structures import stack_ages, stack_targets, stack_weights
 
 
 def joint_log_probabilities(logits: Mapping[str, Tensor]) -> Tensor:
@@ -55,6 +56,9 @@ class DecomposedHead(MaskFaceHead):
         losses: Attribute -> config of its loss, in place of ``loss``; one that is not named has
             the plain cross-entropy.
         loss_weights: Attribute -> factor, at least 0, of its loss; 1 where not named.
+        age: Config of a model of years (CoralAge, CornAge, RegressionAge, LabelDistributionAge) in
+            place of a classifier of three age groups. It learns from the ages in years, whatever
+            the data's age cut, and has a loss of its own: none may be named for age.
         dropout: Probability in [0, 1); one mask for all three classifiers.
         temperature: Above 0; divides the logits of all three attributes alike.
         init_cfg: None is MMPretrain's normal distribution with a standard deviation of 0.01.
@@ -67,6 +71,7 @@ class DecomposedHead(MaskFaceHead):
         loss: Mapping[str, Any] | None = None,
         losses: Mapping[str, Mapping[str, Any]] | None = None,
         loss_weights: Mapping[str, float] | None = None,
+        age: Mapping[str, Any] | None = None,
         dropout: float = 0.0,
         temperature: float = 1.0,
         init_cfg: InitCfg = None,
@@ -75,11 +80,16 @@ class DecomposedHead(MaskFaceHead):
             raise InputError("loss and losses: only one of the two may be given, got both")
         configs = dict.fromkeys(ATTRIBUTES, loss) | by_attribute(losses, field="losses")
         factors = dict.fromkeys(ATTRIBUTES, 1.0) | by_attribute(loss_weights, field="loss_weights")
+        if age is not None and configs["age"] is not None:
+            raise InputError("age and a loss of age: a model of years has its own loss, got both")
         if min(factors.values()) < 0:
             raise InputError(f"loss_weights must be at least 0, got {factors}")
+        classified = {
+            name: values for name, values in ATTRIBUTES.items() if name != "age" or age is None
+        }
         modules = {
             name: build_loss(configs[name], num_classes=len(values))
-            for name, values in ATTRIBUTES.items()
+            for name, values in classified.items()
         }
         super().__init__(
             in_channels,
@@ -90,24 +100,35 @@ class DecomposedHead(MaskFaceHead):
         )
         self.loss_weights = factors
         self.classifiers = nn.ModuleDict(
-            {name: nn.Linear(in_channels, len(values)) for name, values in ATTRIBUTES.items()}
+            {name: nn.Linear(in_channels, len(values)) for name, values in classified.items()}
         )
+        if age is not None:
+            self.age_model = build_age_model(age, in_channels=in_channels)
 
     def set_class_counts(self, counts: Tensor) -> None:
         """Give each attribute's loss the counts of its own values; ``counts``: (18,)."""
         joint = checked_counts(counts, self.num_classes)
         for name, marginal in marginals(joint[None]).items():
-            if hasattr(self.loss_module[name], "set_class_counts"):
+            if name in self.loss_module and hasattr(self.loss_module[name], "set_class_counts"):
                 self.loss_module[name].set_class_counts(marginal[0])
+
+    def outputs(self, feats: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return the logits of each attribute, but of age what the model of years puts out."""
+        feature = self.dropout(self.pre_logits(feats))
+        outputs = {name: classify(feature) for name, classify in self.classifiers.items()}
+        if self.age_model is not None:
+            outputs["age"] = self.age_model(feature)
+        return {
+            name: values.to(torch.promote_types(values.dtype, torch.float32))
+            for name, values in outputs.items()
+        }
 
     def attribute_logits(self, feats: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the logits of each attribute: mask (N, 3), gender (N, 2), age (N, 3)."""
-        feature = self.dropout(self.pre_logits(feats))
-        logits = {name: classify(feature) for name, classify in self.classifiers.items()}
-        return {
-            name: values.to(torch.promote_types(values.dtype, torch.float32))
-            for name, values in logits.items()
-        }
+        logits = self.outputs(feats)
+        if self.age_model is not None:
+            logits["age"] = log_groups(self.age_model, logits["age"])
+        return logits
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Return the joint log-probabilities, (N, 18)."""
@@ -117,14 +138,16 @@ class DecomposedHead(MaskFaceHead):
         self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
     ) -> dict[str, Tensor]:
         """Return ``loss_mask``, ``loss_gender`` and ``loss_age``, which MMEngine adds up."""
-        logits = self.attribute_logits(feats)
+        outputs = self.outputs(feats)
         targets = attribute_targets(stack_targets(data_samples))
         weight = stack_weights(data_samples)
-        return {
-            f"loss_{name}": self.loss_weights[name]
-            * self.loss_module[name](logits[name], targets[name], weight=weight)
-            for name in ATTRIBUTES
+        losses = {
+            name: loss(outputs[name], targets[name], weight=weight)
+            for name, loss in self.loss_module.items()
         }
+        if self.age_model is not None:
+            losses["age"] = self.age_model.loss(outputs["age"], stack_ages(data_samples), weight)
+        return {f"loss_{name}": self.loss_weights[name] * losses[name] for name in ATTRIBUTES}
 
 
 def by_attribute(values: Mapping[str, Any] | None, *, field: str) -> dict[str, Any]:
