@@ -16,6 +16,7 @@ block                   goes into
 ``batch_augments``      the data preprocessor (Mixup, CutMix)
 ``pretrained``          the weights that the backbone starts from; None: from scratch
 ``tta``                 the test model, where ``tta.enabled``
+``semi``                the unlabelled dataloader, the train loop and ``model``; may be absent
 ======================  ==============================================================
 
 The composed config is complete: it is what a run writes to its work directory, and composing it
@@ -44,6 +45,8 @@ BLOCKS = (
     "pretrained",
     "tta",
 )
+#: Blocks that a config may go without.
+OPTIONAL_BLOCKS = ("semi",)
 #: What Runner.from_cfg reads, and what MMEngine itself puts at the top level.
 RUNNER_KEYS = (
     *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader"),
@@ -53,6 +56,7 @@ RUNNER_KEYS = (
     *("default_scope", "randomness", "experiment_name", "custom_imports", "runner_type"),
     *("model_wrapper_cfg", "vis_backends", "compile"),
 )
+SEMI_LOOP = "SemiTrainLoop"
 #: Options of the dataset that belong to training alone.
 TRAIN_ONLY = ("old_from", "drop_ages", "samples")
 
@@ -81,11 +85,11 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
             cfg.merge_from_dict(dict(options))
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise InputError(f"--cfg-options: {first_line(error)}") from error
-    unknown = sorted(set(cfg) - {*BLOCKS, *RUNNER_KEYS})
+    unknown = sorted(set(cfg) - {*BLOCKS, *OPTIONAL_BLOCKS, *RUNNER_KEYS})
     if unknown:
         raise InputError(
             f"{path}: unknown top-level name {', '.join(unknown)}; known blocks are "
-            f"{', '.join(BLOCKS)}, and the keys of MMEngine's Runner"
+            f"{', '.join((*BLOCKS, *OPTIONAL_BLOCKS))}, and the keys of MMEngine's Runner"
         )
     missing = [name for name in BLOCKS if name not in cfg]
     if missing:
@@ -123,6 +127,8 @@ def compose(cfg: "Config") -> None:
             continue
         loader["persistent_workers"] = loader.num_workers > 0
         loader["dataset"] = _dataset(cfg, name, loader.get("dataset") or {})
+    if cfg.get("train_cfg") is not None:
+        _compose_loop(cfg)
 
 
 def pipeline(cfg: "Config", *, training: bool) -> list[dict]:
@@ -151,8 +157,41 @@ def _dataset(cfg: "Config", name: str, former: dict) -> dict:
     }
 
 
+def _compose_loop(cfg: "Config") -> None:
+    """Let the train loop and its record follow the ``semi`` block, whether there is one or not."""
+    if cfg.get("semi") is not None:
+        cfg.train_cfg.pop("by_epoch", None)
+        cfg.train_cfg.type = SEMI_LOOP
+        cfg.train_cfg.unlabelled_dataloader = _unlabelled_dataloader(cfg)
+        cfg.default_hooks.unlabelled = {"type": "UnlabelledHook"}
+    elif cfg.train_cfg.get("type") == SEMI_LOOP:
+        del cfg.train_cfg["type"], cfg.train_cfg["unlabelled_dataloader"]
+        cfg.train_cfg.by_epoch = True
+        del cfg.default_hooks["unlabelled"]
+
+
+def _unlabelled_dataloader(cfg: "Config") -> dict:
+    """Return the dataloader of the unlabelled photos, each in a weak and a strong view."""
+    views = copy.deepcopy({name: list(cfg.semi[name]) for name in ("weak", "strong")})
+    steps = pipeline(cfg, training=False)[:-1]
+    if not cfg.semi.ratio >= 1 or cfg.semi.ratio % 1:
+        raise InputError(f"semi.ratio must be a whole number from 1; got {cfg.semi.ratio}")
+    return {
+        "batch_size": cfg.semi.ratio * cfg.train_dataloader.batch_size,
+        "num_workers": cfg.semi.num_workers,
+        "persistent_workers": cfg.semi.num_workers > 0,
+        "collate_fn": {"type": "stack_views"},
+        "dataset": {
+            "type": "UnlabelledFaces",
+            "data_root": cfg.data.data_root,
+            "photos": cfg.semi.photos,
+            "pipeline": [*steps, {"type": "TwoViews", **views}],
+        },
+    }
+
+
 def _model(cfg: "Config") -> dict:
-    """Return MMPretrain's classifier of backbone, neck and head."""
+    """Return the classifier of backbone, neck and head: MMPretrain's, or the semi-supervised."""
     backbone = copy.deepcopy(dict(cfg.backbone))
     if cfg.pretrained is not None:
         backbone["init_cfg"] = {
@@ -160,10 +199,18 @@ def _model(cfg: "Config") -> dict:
             "checkpoint": cfg.pretrained,
             "prefix": "backbone",
         }
+    semi = cfg.get("semi")
+    kind: dict[str, Any] = {"type": "ImageClassifier"}
+    if semi is not None:
+        kind = {
+            "type": "SemiSupervisedClassifier",
+            "consistency": copy.deepcopy(dict(semi.consistency)),
+            "annealing": semi.annealing,
+        }
     return {
-        "type": "ImageClassifier",
+        **kind,
         "data_preprocessor": {
-            "type": "FacePreprocessor",
+            "type": "FacePreprocessor" if semi is None else "SemiPreprocessor",
             "mean": cfg.preprocessing.mean,
             "std": cfg.preprocessing.std,
             "batch_augments": copy.deepcopy(cfg.batch_augments),

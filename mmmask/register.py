@@ -6,9 +6,12 @@ import warnings
 warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
 
 import mmmask.datasets.batching
+import mmmask.datasets.cycling_sampler
 import mmmask.datasets.mask_faces
 import mmmask.datasets.sampler
 import mmmask.datasets.transforms
+import mmmask.datasets.two_views
+import mmmask.datasets.unlabelled
 import mmmask.engine.checkpoints
 import mmmask.engine.hooks.batch_norm_sync_hook
 import mmmask.engine.hooks.channels_last_hook
@@ -21,10 +24,16 @@ import mmmask.engine.hooks.person_split_hook
 import mmmask.engine.hooks.preprocessing_hook
 import mmmask.engine.hooks.progress_hook
 import mmmask.engine.hooks.temperature_hook
+import mmmask.engine.hooks.unlabelled_hook
 import mmmask.engine.precision
 import mmmask.engine.runner
+import mmmask.engine.semi_loop
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
+import mmmask.models.consistency.classifier
+import mmmask.models.consistency.fixmatch
+import mmmask.models.consistency.preprocessor
+import mmmask.models.consistency.uda
 import mmmask.models.heads.arcface
 import mmmask.models.heads.decomposed
 import mmmask.models.heads.linear

@@ -133,13 +133,13 @@ class MaskFaceDataset(BaseDataset):
     def __getitem__(self, draw: int | Draw) -> Any:
         """Load a photo; a :class:`Draw` also seeds its augmentation, in any process."""
         if isinstance(draw, Draw):
-            with _seeded(draw.seed):
+            with seeded(draw.seed):
                 return self.pipeline(self.get_data_info(draw.row))
         return self.pipeline(self.get_data_info(draw))
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Seed the generators that transforms draw from; the main process gets its own states back."""
     # OpenMMLab's transforms draw from the global generators.
     saved = None

@@ -113,6 +113,7 @@ def predict(
         "data_fingerprint": fingerprint(samples),
         "preprocessing": plain(cfg.preprocessing),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
+        "unlabelled": meta.get("unlabelled"),  # photos it was trained on without their labels
         "split": split,
         "seed": cfg.randomness.seed,
         "versions": versions(),
