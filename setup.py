@@ -50,6 +50,8 @@ setup(
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
         ],
+        # tools/detect_faces.py needs facenet-pytorch, whose pins exclude today's torch though it
+        # works with it: pip install --no-deps facenet-pytorch requests
         "lint": ["ruff", "mypy", "pre-commit"],
     },
 )

@@ -65,6 +65,17 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
     """Read a config file, apply ``options`` (dotted name -> value) and compose it.
 
     Raises:
+        InputError: As in :func:`read_config`.
+    """
+    cfg = read_config(path, options)
+    compose(cfg)
+    return cfg
+
+
+def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "Config":
+    """Read a config file and apply ``options``; its facts stand in its blocks alone yet.
+
+    Raises:
         MissingFileError: No such file.
         InputError: The file is no config, or a top-level name is unknown (a typing error in an
             option would otherwise change nothing, silently).
@@ -94,7 +105,6 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
     missing = [name for name in BLOCKS if name not in cfg]
     if missing:
         raise InputError(f"{path}: block {', '.join(missing)} is missing; inherit it by _base_")
-    compose(cfg)
     return cfg
 
 
@@ -132,11 +142,19 @@ def compose(cfg: "Config") -> None:
 
 
 def pipeline(cfg: "Config", *, training: bool) -> list[dict]:
-    """Return the transforms: load, preprocess, augment (in training), pack."""
+    """Return the transforms: load, crop the face (if asked), preprocess, augment, pack."""
     geometry = {key: cfg.preprocessing[key] for key in ("size", "crop")}
+    faces = []
+    if cfg.preprocessing.get("faces") is not None:
+        # The window has the shape that the central crop and the resizing then keep.
+        height, width = (side / part for side, part in zip(*geometry.values(), strict=True))
+        options = copy.deepcopy(dict(cfg.preprocessing.faces))
+        root = cfg.data.data_root
+        faces = [{"type": "CropFace", **options, "aspect": height / width, "data_root": root}]
     augmentations = copy.deepcopy(list(cfg.augmentations)) if training else []
     return [
         {"type": "LoadPhoto"},
+        *faces,
         {"type": "Preprocess", **geometry},
         *augmentations,
         {"type": "PackPhoto"},

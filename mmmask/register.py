@@ -6,6 +6,7 @@ import warnings
 warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
 
 import mmmask.datasets.batching
+import mmmask.datasets.crop_face
 import mmmask.datasets.cycling_sampler
 import mmmask.datasets.mask_faces
 import mmmask.datasets.sampler

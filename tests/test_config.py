@@ -130,3 +130,13 @@ def test_a_semi_block_brings_loop_unlabelled_loader_and_model_and_leaves_with_th
 def test_a_ratio_below_one_is_refused() -> None:
     with pytest.raises(InputError, match=r"semi\.ratio must be a whole number from 1; got 0\.5"):
         load_config(LEAF.with_name("mobilenet_v2_linear_uda.py"), {"semi.ratio": 0.5})
+
+
+def test_a_face_crop_stands_between_loading_and_preprocessing_everywhere() -> None:
+    options = {"preprocessing.size": (150, 100), "preprocessing.crop": (0.75, 1.0)}
+    cfg = load_config(LEAF.with_name("mobilenet_v2_arcface_facecrop.py"), options)
+    for name in ("train", "val", "test"):
+        steps = cfg[f"{name}_dataloader"].dataset.pipeline
+        assert [step.type for step in steps][:3] == ["LoadPhoto", "CropFace", "Preprocess"]
+        assert steps[1].aspect == pytest.approx(2.0)  # 150 / 0.75 to 100: 3/4 of it are 1.5
+        assert steps[1].margin == 0.3

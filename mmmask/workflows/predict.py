@@ -12,13 +12,16 @@ import pandas as pd
 
 from mmmask import __version__
 from mmmask.config import compose, inference_model, load_config, parse_options, plain
+from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.submission import read_answers, write_submission
 from mmmask.workflows.train import build_runner
 
 if TYPE_CHECKING:
+    import numpy as np
     from mmengine.config import Config
+    from numpy.typing import NDArray
     from torch import nn
 
 #: Hooks that a test needs; the others belong to training.
@@ -70,8 +73,6 @@ def predict(
     Raises:
         InputError: The checkpoint belongs to another model or another preprocessing.
     """
-    from mmengine.dist import is_main_process
-
     from mmmask.engine.checkpoints import load_checkpoint_file
 
     if split != "eval" and (submission or labels):
@@ -89,14 +90,10 @@ def predict(
         check_same(cfg, meta, "data", checkpoint, keys=("folds", "fold", "split_seed"))
 
     cfg.test_dataloader.dataset.split = split
-    cfg.work_dir = str(checkpoint.parent / "test")
-    runner = build_runner(_for_test(cfg), launcher)
-    load_weights(runner.model, content, checkpoint)
-    runner.test()
-    if not is_main_process():
+    tested = run_test(cfg, content, checkpoint, launcher)
+    if tested is None:
         return None
-    rows, probabilities = runner.test_evaluator.metrics[0].predictions
-    samples = runner.test_dataloader.dataset.samples.iloc[rows].reset_index(drop=True)
+    samples, probabilities = tested
     if labels is not None:
         samples = read_answers(labels, samples)
     known = [name for name in PREDICTIONS if name in samples and samples[name].notna().all()]
@@ -111,7 +108,7 @@ def predict(
         "checkpoint": str(checkpoint),
         "checkpoint_hash": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         "data_fingerprint": fingerprint(samples),
-        "preprocessing": plain(cfg.preprocessing),
+        "preprocessing": plain(described(cfg.preprocessing)),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
         "unlabelled": meta.get("unlabelled"),  # photos it was trained on without their labels
         "split": split,
@@ -123,6 +120,41 @@ def predict(
     if submission is not None:
         write_submission(submission, table, cfg.data.data_root)
     return Prediction(table, Path(cfg.data.data_root), path)
+
+
+def run_test(
+    cfg: "Config",
+    content: Mapping[str, Any],
+    checkpoint: Path,
+    launcher: str = "none",
+    dataset: Mapping[str, Any] | None = None,
+) -> tuple[pd.DataFrame, "NDArray[np.float32]"] | None:
+    """Predict photos with the weights of a checkpoint.
+
+    Args:
+        cfg: Composed config.
+        content: The checkpoint, loaded.
+        checkpoint: Its path.
+        launcher: ``none`` or ``pytorch`` (torchrun).
+        dataset: In place of the config's test dataset; it gets that one's pipeline.
+
+    Returns:
+        The samples, and their probabilities (N, 18); None on all processes but the main one.
+    """
+    from mmengine.dist import is_main_process
+
+    cfg.work_dir = str(checkpoint.parent / "test")
+    cfg = _for_test(cfg)
+    if dataset is not None:
+        steps = cfg.test_dataloader.dataset.pipeline
+        cfg.test_dataloader.dataset = {**dataset, "pipeline": steps}
+    runner = build_runner(cfg, launcher)
+    load_weights(runner.model, content, checkpoint)
+    runner.test()
+    if not is_main_process():
+        return None
+    rows, probabilities = runner.test_evaluator.metrics[0].predictions
+    return runner.test_dataloader.dataset.samples.iloc[rows].reset_index(drop=True), probabilities
 
 
 def check_same(
@@ -137,6 +169,8 @@ def check_same(
     if block not in meta:
         raise InputError(f"{checkpoint}: no checkpoint of an mmmask run, it names no {block}")
     trained, now = plain(meta[block]), plain(cfg[block])
+    if block == "preprocessing":
+        now = plain(described(now))  # as the checkpoint has it: face boxes by their content
     different = [
         key for key in keys or sorted({*trained, *now}) if trained.get(key) != now.get(key)
     ]
@@ -174,6 +208,7 @@ def versions() -> dict[str, str]:
 def _for_test(cfg: "Config") -> "Config":
     """Return the config reduced to what a test needs."""
     cfg.pretrained = None
+    cfg.load_from, cfg.resume = None, False  # the config that a resumed run saved names its own
     compose(cfg)
     cfg.model = inference_model(cfg)
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}
