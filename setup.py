@@ -55,6 +55,8 @@ setup(
             "coral-pytorch>=1.4,<2",
         ],
         "benchmark": BENCHMARK,
+        # tools/detect_faces.py needs facenet-pytorch, whose pins exclude today's torch though it
+        # works with it: pip install --no-deps facenet-pytorch requests
         "lint": ["ruff", "mypy", "pre-commit"],
     },
 )

@@ -17,6 +17,7 @@ block                   goes into
 ``batch_augments``      the data preprocessor (Mixup, CutMix)
 ``pretrained``          the weights that the backbone starts from; None: from scratch
 ``tta``                 the test model, where ``tta.enabled``
+``semi``                the unlabelled dataloader, the train loop and ``model``; may be absent
 ======================  ==============================================================
 
 The composed config is complete: it is what a run writes to its work directory, and composing it
@@ -47,6 +48,8 @@ BLOCKS = (
     "pretrained",
     "tta",
 )
+#: Blocks that a config may go without.
+OPTIONAL_BLOCKS = ("semi",)
 #: What Runner.from_cfg reads, and what MMEngine itself puts at the top level.
 RUNNER_KEYS = (
     *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader"),
@@ -56,12 +59,24 @@ RUNNER_KEYS = (
     *("default_scope", "randomness", "experiment_name", "custom_imports", "runner_type"),
     *("model_wrapper_cfg", "vis_backends", "compile"),
 )
+SEMI_LOOP = "SemiTrainLoop"
 #: Options of the dataset that belong to training alone.
 TRAIN_ONLY = ("old_from", "drop_ages", "drop", "samples")
 
 
 def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "Config":
     """Read a config file, apply ``options`` (dotted name -> value) and compose it.
+
+    Raises:
+        InputError: As in :func:`read_config`.
+    """
+    cfg = read_config(path, options)
+    compose(cfg)
+    return cfg
+
+
+def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "Config":
+    """Read a config file and apply ``options``; its facts stand in its blocks alone yet.
 
     Raises:
         MissingFileError: No such file.
@@ -86,16 +101,15 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
             cfg.merge_from_dict(dict(options))
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise InputError(f"--cfg-options: {first_line(error)}") from error
-    unknown = sorted(set(cfg) - {*BLOCKS, *RUNNER_KEYS})
+    unknown = sorted(set(cfg) - {*BLOCKS, *OPTIONAL_BLOCKS, *RUNNER_KEYS})
     if unknown:
         raise InputError(
             f"{path}: unknown top-level name {', '.join(unknown)}; known blocks are "
-            f"{', '.join(BLOCKS)}, and the keys of MMEngine's Runner"
+            f"{', '.join((*BLOCKS, *OPTIONAL_BLOCKS))}, and the keys of MMEngine's Runner"
         )
     missing = [name for name in BLOCKS if name not in cfg]
     if missing:
         raise InputError(f"{path}: block {', '.join(missing)} is missing; inherit it by _base_")
-    compose(cfg)
     return cfg
 
 
@@ -134,11 +148,22 @@ def compose(cfg: "Config") -> None:
             continue
         loader["persistent_workers"] = loader.num_workers > 0
         loader["dataset"] = _dataset(cfg, name, loader.get("dataset") or {})
+    if cfg.get("train_cfg") is not None:
+        _compose_loop(cfg)
 
 
 def pipeline(cfg: "Config", *, training: bool) -> list[dict]:
-    """Return the transforms: load, preprocess, augment (in training), pack."""
+    """Return the transforms: load, crop the face (if asked), preprocess, augment, pack."""
     geometry = {key: cfg.preprocessing[key] for key in ("size", "crop")}
+    faces = []
+    if cfg.preprocessing.get("faces") is not None:
+        if cfg.preprocessing.get("reduced_decode"):
+            raise InputError("preprocessing.reduced_decode must be off where faces are cropped")
+        # The window has the shape that the central crop and the resizing then keep.
+        height, width = (side / part for side, part in zip(*geometry.values(), strict=True))
+        options = copy.deepcopy(dict(cfg.preprocessing.faces))
+        root = cfg.data.data_root
+        faces = [{"type": "CropFace", **options, "aspect": height / width, "data_root": root}]
     augmentations = copy.deepcopy(list(cfg.augmentations)) if training else []
     load: dict[str, Any] = {"type": "LoadPhoto"}
     if cfg.preprocessing.get("reduced_decode"):
@@ -146,6 +171,7 @@ def pipeline(cfg: "Config", *, training: bool) -> list[dict]:
         load["at_least"] = tuple(math.ceil(size / kept) for size, kept in parts)
     return [
         load,
+        *faces,
         {"type": "Preprocess", **geometry},
         *augmentations,
         {"type": "PackPhoto"},
@@ -166,8 +192,41 @@ def _dataset(cfg: "Config", name: str, former: dict) -> dict:
     }
 
 
+def _compose_loop(cfg: "Config") -> None:
+    """Let the train loop and its record follow the ``semi`` block, whether there is one or not."""
+    if cfg.get("semi") is not None:
+        cfg.train_cfg.pop("by_epoch", None)
+        cfg.train_cfg.type = SEMI_LOOP
+        cfg.train_cfg.unlabelled_dataloader = _unlabelled_dataloader(cfg)
+        cfg.default_hooks.unlabelled = {"type": "UnlabelledHook"}
+    elif cfg.train_cfg.get("type") == SEMI_LOOP:
+        del cfg.train_cfg["type"], cfg.train_cfg["unlabelled_dataloader"]
+        cfg.train_cfg.by_epoch = True
+        del cfg.default_hooks["unlabelled"]
+
+
+def _unlabelled_dataloader(cfg: "Config") -> dict:
+    """Return the dataloader of the unlabelled photos, each in a weak and a strong view."""
+    views = copy.deepcopy({name: list(cfg.semi[name]) for name in ("weak", "strong")})
+    steps = pipeline(cfg, training=False)[:-1]
+    if not cfg.semi.ratio >= 1 or cfg.semi.ratio % 1:
+        raise InputError(f"semi.ratio must be a whole number from 1; got {cfg.semi.ratio}")
+    return {
+        "batch_size": cfg.semi.ratio * cfg.train_dataloader.batch_size,
+        "num_workers": cfg.semi.num_workers,
+        "persistent_workers": cfg.semi.num_workers > 0,
+        "collate_fn": {"type": "stack_views"},
+        "dataset": {
+            "type": "UnlabelledFaces",
+            "data_root": cfg.data.data_root,
+            "photos": cfg.semi.photos,
+            "pipeline": [*steps, {"type": "TwoViews", **views}],
+        },
+    }
+
+
 def _model(cfg: "Config") -> dict:
-    """Return MMPretrain's classifier of backbone, neck and head."""
+    """Return the classifier of backbone, neck and head: MMPretrain's, or the semi-supervised."""
     backbone = copy.deepcopy(dict(cfg.backbone))
     if cfg.pretrained is not None:
         backbone["init_cfg"] = {
@@ -175,10 +234,18 @@ def _model(cfg: "Config") -> dict:
             "checkpoint": cfg.pretrained,
             "prefix": "backbone",
         }
+    semi = cfg.get("semi")
+    kind: dict[str, Any] = {"type": "ImageClassifier"}
+    if semi is not None:
+        kind = {
+            "type": "SemiSupervisedClassifier",
+            "consistency": copy.deepcopy(dict(semi.consistency)),
+            "annealing": semi.annealing,
+        }
     return {
-        "type": "ImageClassifier",
+        **kind,
         "data_preprocessor": {
-            "type": "FacePreprocessor",
+            "type": "FacePreprocessor" if semi is None else "SemiPreprocessor",
             "mean": cfg.preprocessing.mean,
             "std": cfg.preprocessing.std,
             "device_augment": copy.deepcopy(cfg.device_augment),

@@ -12,10 +12,14 @@ import mmmask.datasets.augmentations.mouth_cutout
 import mmmask.datasets.augmentations.repeated_only
 import mmmask.datasets.augmentations.seeded_albumentations
 import mmmask.datasets.batching
+import mmmask.datasets.crop_face
+import mmmask.datasets.cycling_sampler
 import mmmask.datasets.imbalance
 import mmmask.datasets.mask_faces
 import mmmask.datasets.sampler
 import mmmask.datasets.transforms
+import mmmask.datasets.two_views
+import mmmask.datasets.unlabelled
 import mmmask.engine.async_optim
 import mmmask.engine.checkpoints
 import mmmask.engine.hooks.batch_norm_sync_hook
@@ -32,8 +36,10 @@ import mmmask.engine.hooks.person_split_hook
 import mmmask.engine.hooks.preprocessing_hook
 import mmmask.engine.hooks.progress_hook
 import mmmask.engine.hooks.temperature_hook
+import mmmask.engine.hooks.unlabelled_hook
 import mmmask.engine.precision
 import mmmask.engine.runner
+import mmmask.engine.semi_loop
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
 import mmmask.models.ages.coral
@@ -42,6 +48,10 @@ import mmmask.models.ages.dldl
 import mmmask.models.ages.regression
 import mmmask.models.averaging
 import mmmask.models.batch_augments.half_face_cutmix
+import mmmask.models.consistency.classifier
+import mmmask.models.consistency.fixmatch
+import mmmask.models.consistency.preprocessor
+import mmmask.models.consistency.uda
 import mmmask.models.heads.arcface
 import mmmask.models.heads.attribute
 import mmmask.models.heads.cosface

@@ -101,6 +101,17 @@ OUTLIERS: Mapping[str, Column] = {
     "of": Column("str", "the photo that a near-duplicate resembles", required=False),
 }
 
+BOXES: Mapping[str, Column] = {
+    "image": Column("str", "path of the photo relative to the data root, separated by /"),
+    "width": Column("Int32", "width of the photo in pixels, EXIF rotation applied"),
+    "height": Column("Int32", "height of the photo in pixels, EXIF rotation applied"),
+    "x0": Column("float32", "left edge of the face in pixels, missing where none was found"),
+    "y0": Column("float32", "upper edge of the face in pixels"),
+    "x1": Column("float32", "right edge of the face in pixels"),
+    "y1": Column("float32", "lower edge of the face in pixels"),
+    "score": Column("float32", "how sure the detector is, 0 to 1"),
+}
+
 
 def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> pd.DataFrame:
     """Return ``table`` with the defined dtypes; refuse missing columns and unknown values.

@@ -106,3 +106,37 @@ def test_a_file_that_is_no_config_is_refused_by_name(tmp_path, content, sentence
 def test_a_missing_config_is_a_missing_file(tmp_path) -> None:
     with pytest.raises(MissingFileError, match="no such config file"):
         load_config(tmp_path / "gone.py")
+
+
+def test_a_semi_block_brings_loop_unlabelled_loader_and_model_and_leaves_with_them() -> None:
+    cfg = load_config(LEAF.with_name("mobilenet_v2_linear_uda.py"), {"semi.ratio": 2})
+    assert cfg.train_cfg.type == "SemiTrainLoop"
+    loader = cfg.train_cfg.unlabelled_dataloader
+    assert loader.batch_size == 2 * cfg.train_dataloader.batch_size
+    steps = [step.type for step in loader.dataset.pipeline]
+    assert steps == ["LoadPhoto", "Preprocess", "TwoViews"]
+    assert cfg.model.type == "SemiSupervisedClassifier"
+    before = cfg.pretty_text
+    compose(cfg)
+    assert cfg.pretty_text == before
+
+    cfg.semi = None
+    compose(cfg)
+    plain_cfg = load_config(LEAF.with_name("mobilenet_v2_linear.py"))
+    for key in ("model", "train_cfg", "default_hooks"):
+        assert plain(cfg[key]) == plain(plain_cfg[key])
+
+
+def test_a_ratio_below_one_is_refused() -> None:
+    with pytest.raises(InputError, match=r"semi\.ratio must be a whole number from 1; got 0\.5"):
+        load_config(LEAF.with_name("mobilenet_v2_linear_uda.py"), {"semi.ratio": 0.5})
+
+
+def test_a_face_crop_stands_between_loading_and_preprocessing_everywhere() -> None:
+    options = {"preprocessing.size": (150, 100), "preprocessing.crop": (0.75, 1.0)}
+    cfg = load_config(LEAF.with_name("mobilenet_v2_arcface_facecrop.py"), options)
+    for name in ("train", "val", "test"):
+        steps = cfg[f"{name}_dataloader"].dataset.pipeline
+        assert [step.type for step in steps][:3] == ["LoadPhoto", "CropFace", "Preprocess"]
+        assert steps[1].aspect == pytest.approx(2.0)  # 150 / 0.75 to 100: 3/4 of it are 1.5
+        assert steps[1].margin == 0.3

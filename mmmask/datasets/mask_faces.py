@@ -1,24 +1,21 @@
 """The registered dataset: samples table in, packed photos out."""
 
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import torch
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
-from torch.utils.data import get_worker_info
 
 from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.layout import read_eval, read_train, with_labels
 from mmmask.datasets.packed import PackedPhotos, geometry
 from mmmask.datasets.sampler import Draw
+from mmmask.datasets.seeding import load_draws
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
@@ -160,18 +157,9 @@ class MaskFaceDataset(BaseDataset):
         """Load a photo; a :class:`Draw` also seeds its augmentation, in any process."""
         return self.__getitems__([draw])[0]
 
-    def __getitems__(self, draws: Sequence[Any]) -> list[Any]:
+    def __getitems__(self, draws: Sequence[int | Draw]) -> list[Any]:
         """Load the photos of a batch; torch's DataLoader asks for them at once by this name."""
-        if not isinstance(draws[0], Draw):
-            return [self.pipeline(self.get_data_info(draw)) for draw in draws]
-        photos = []
-        with _own_generators():
-            for draw in draws:
-                _seed(draw.seed)
-                photos.append(
-                    self.pipeline({**self.get_data_info(draw.row), "repeat": draw.repeat})
-                )
-        return photos
+        return load_draws(self.pipeline, self.get_data_info, draws)
 
 
 def without(table: pd.DataFrame, drop: str) -> pd.DataFrame:
@@ -188,28 +176,6 @@ def without(table: pd.DataFrame, drop: str) -> pd.DataFrame:
             f"such as {table['image'].iloc[0]}; got {unknown.iloc[0]!r}"
         )
     return table[~table["image"].isin(dropped)]
-
-
-def _seed(seed: int) -> None:
-    """Seed the global generators, which are what OpenMMLab's transforms draw from."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    torch.default_generator.manual_seed(seed)
-
-
-@contextmanager
-def _own_generators() -> Iterator[None]:
-    """Give the main process its generators back as they were; a worker has none to lose."""
-    if get_worker_info() is not None:
-        yield
-        return
-    saved = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(saved[0])
-        np.random.set_state(saved[1])  # noqa: NPY002
-        torch.set_rng_state(saved[2])
 
 
 def _read_labelled(path: str) -> pd.DataFrame:

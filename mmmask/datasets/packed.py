@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from mmmask.datasets.face_boxes import read_boxes
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import written_whole
 
@@ -123,7 +124,7 @@ def write_pack(
 
     def prepared(image: str) -> tuple[NDArray[np.uint8], int, int]:
         size, changed = _stamp(root, image)
-        results: dict[str, Any] = {"img_path": str(root / image)}
+        results: dict[str, Any] = {"img_path": f"{data_root}/{image}"}
         for transform in transforms:
             results = transform(results)
         return results["img"], size, changed
@@ -159,7 +160,13 @@ def write_pack(
 
 def made_by(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what decides how packed photos look, as JSON has it: the steps and the decoder."""
-    facts = {"steps": [dict(step) for step in steps], "opencv": cv2.__version__, "pack": VERSION}
+    named = []
+    for step in steps:
+        step = {name: value for name, value in step.items() if name != "data_root"}
+        if "boxes" in step:  # a table of face boxes counts by its content
+            step["boxes"] = f"sha256 {read_boxes(step['boxes']).fingerprint}"
+        named.append(step)
+    facts = {"steps": named, "opencv": cv2.__version__, "pack": VERSION}
     return json.loads(json.dumps(facts))
 
 

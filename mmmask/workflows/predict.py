@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import pandas as pd
 
 from mmmask import __version__
 from mmmask.config import compose, inference_model, load_config, parse_options, plain
+from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
 from mmmask.tables import prediction_columns, write_table, year_columns
@@ -20,7 +21,9 @@ from mmmask.workflows.train import build_runner
 from mmmask.years import checked_cuts, move_cut
 
 if TYPE_CHECKING:
+    import numpy as np
     from mmengine.config import Config
+    from numpy.typing import NDArray
     from torch import nn
 
 #: Hooks that a test needs; the others belong to training.
@@ -78,8 +81,6 @@ def predict(
         InputError: The checkpoint belongs to another model or another preprocessing, or the model
             does not predict what is asked for.
     """
-    from mmengine.dist import is_main_process
-
     from mmmask.engine.checkpoints import load_checkpoint_file
 
     if split != "eval" and (submission or labels):
@@ -99,38 +100,34 @@ def predict(
         check_same(cfg, meta, "data", checkpoint, keys=("folds", "fold", "split_seed"))
 
     cfg.test_dataloader.dataset.split = split
-    cfg.work_dir = str(checkpoint.parent / "test")
-    runner = build_runner(prepare_test(cfg), launcher)
-    load_weights(runner.model, content, checkpoint)
-    head = getattr(_bare(runner.model), "head", None)
-    attribute = getattr(head, "attribute", None)
-    models_years = getattr(head, "age_model", None) is not None
-    if submission and attribute:
-        raise InputError(
-            f"--submission needs the 18 classes, and {cfg.filename} predicts {attribute} alone; "
-            "compose three predictions by tools/ensemble.py --compose"
-        )
-    if old_from is not None and not models_years:
-        raise InputError(
-            f"--old-from {old_from} needs a model of years, such as CoralAge; "
-            f"{cfg.filename} predicts {attribute or 'age groups'}, not years"
-        )
     after = checked_cuts((MIDDLE_FROM, OLD_FROM if old_from is None else old_from))
-    runner.test()
-    if not is_main_process():
+
+    def fits(head: "nn.Module") -> None:
+        attribute = getattr(head, "attribute", None)
+        if submission and attribute:
+            raise InputError(
+                f"--submission needs the 18 classes, and {cfg.filename} predicts {attribute} "
+                "alone; compose three predictions by tools/ensemble.py --compose"
+            )
+        if old_from is not None and getattr(head, "age_model", None) is None:
+            raise InputError(
+                f"--old-from {old_from} needs a model of years, such as CoralAge; "
+                f"{cfg.filename} predicts {attribute or 'age groups'}, not years"
+            )
+
+    tested = run_test(cfg, content, checkpoint, launcher, fits=fits)
+    if tested is None:
         return None
-    metric = runner.test_evaluator.metrics[0]
-    rows, probabilities = metric.predictions
-    if metric.years is not None:
-        probabilities = move_cut(probabilities, metric.years, after=after)
-    samples = runner.test_dataloader.dataset.samples.iloc[rows].reset_index(drop=True)
+    samples, probabilities = tested.samples, tested.probabilities
+    if tested.years is not None:
+        probabilities = move_cut(probabilities, tested.years, after=after)
     if labels is not None:
         samples = read_answers(labels, samples)
-    columns, names = prediction_columns(attribute)
+    columns, names = prediction_columns(tested.attribute)
     known = [name for name in columns if name in samples and samples[name].notna().all()]
     parts = [samples[known], pd.DataFrame(probabilities, columns=list(names))]
-    if metric.years is not None:
-        parts.append(year_columns(metric.years))
+    if tested.years is not None:
+        parts.append(year_columns(tested.years))
     table = pd.concat(parts, axis=1)
     path = Path(out or checkpoint.parent / f"predictions_{split}{'_tta' * cfg.tta.enabled}.parquet")
     text = cfg.pretty_text  # formatted anew at each access
@@ -140,10 +137,11 @@ def predict(
         "checkpoint": str(checkpoint),
         "checkpoint_hash": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         "data_fingerprint": fingerprint(samples),
-        "preprocessing": plain(cfg.preprocessing),
+        "preprocessing": plain(described(cfg.preprocessing)),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
+        "unlabelled": meta.get("unlabelled"),  # photos it was trained on without their labels
         "split": split,
-        "old_from": _age_cut(meta, after, attribute=attribute, models_years=models_years),
+        "old_from": _age_cut(meta, after, tested),
         "seed": cfg.randomness.seed,
         "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -152,6 +150,66 @@ def predict(
     if submission is not None:
         write_submission(submission, table, cfg.data.data_root)
     return Prediction(table, Path(cfg.data.data_root), path)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a model says of photos.
+
+    Attributes:
+        samples: The photos.
+        probabilities: (N, 18), or (N, C) of a model of one attribute.
+        years: (N, 121) probabilities of ages, of a model of years.
+        attribute: The attribute that the model predicts alone, if it does.
+    """
+
+    samples: pd.DataFrame
+    probabilities: "NDArray[np.float32]"
+    years: "NDArray[np.float32] | None"
+    attribute: str | None
+
+
+def run_test(
+    cfg: "Config",
+    content: Mapping[str, Any],
+    checkpoint: Path,
+    launcher: str = "none",
+    *,
+    dataset: Mapping[str, Any] | None = None,
+    fits: "Callable[[nn.Module], None] | None" = None,
+) -> Tested | None:
+    """Predict photos with the weights of a checkpoint.
+
+    Args:
+        cfg: Composed config.
+        content: The checkpoint, loaded.
+        checkpoint: Its path.
+        launcher: ``none`` or ``pytorch`` (torchrun).
+        dataset: In place of the config's test dataset; it gets that one's pipeline.
+        fits: Called with the model's head before the test; raises where it does not fit.
+
+    Returns:
+        None on all processes but the main one.
+    """
+    from mmengine.dist import is_main_process
+
+    cfg.work_dir = str(checkpoint.parent / "test")
+    cfg = prepare_test(cfg)
+    if dataset is not None:
+        steps = cfg.test_dataloader.dataset.pipeline
+        cfg.test_dataloader.dataset = {**dataset, "pipeline": steps}
+    runner = build_runner(cfg, launcher)
+    load_weights(runner.model, content, checkpoint)
+    head = _bare(runner.model).head
+    if fits is not None:
+        fits(head)
+    runner.test()
+    if not is_main_process():
+        return None
+    metric = runner.test_evaluator.metrics[0]
+    rows, probabilities = metric.predictions
+    samples = runner.test_dataloader.dataset.samples.iloc[rows].reset_index(drop=True)
+    return Tested(samples, probabilities, metric.years, getattr(head, "attribute", None))
 
 
 def check_same(
@@ -166,6 +224,8 @@ def check_same(
     if block not in meta:
         raise InputError(f"{checkpoint}: no checkpoint of an mmmask run, it names no {block}")
     trained, now = plain(meta[block]), plain(cfg[block])
+    if block == "preprocessing":
+        now = plain(described(now))  # as the checkpoint has it: face boxes by their content
     different = [
         key for key in keys or sorted({*trained, *now}) if trained.get(key) != now.get(key)
     ]
@@ -205,19 +265,18 @@ def _bare(model: "nn.Module") -> "nn.Module":
     return model
 
 
-def _age_cut(
-    meta: Mapping[str, Any], after: tuple[int, int], *, attribute: str | None, models_years: bool
-) -> int | None:
+def _age_cut(meta: Mapping[str, Any], after: tuple[int, int], tested: "Tested") -> int | None:
     """Return from which age on the predictions call people old; None: they say nothing of age."""
-    if attribute not in (None, "age"):
+    if tested.attribute not in (None, "age"):
         return None
     # A classifier of groups calls old what its training labels did.
-    return after[1] if models_years else meta.get("data", {}).get("old_from")
+    return meta.get("data", {}).get("old_from") if tested.years is None else after[1]
 
 
 def prepare_test(cfg: "Config") -> "Config":
     """Return the config reduced to what a test needs."""
     cfg.pretrained = None
+    cfg.load_from, cfg.resume = None, False  # the config that a resumed run saved names its own
     compose(cfg)
     cfg.model = inference_model(cfg)
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}

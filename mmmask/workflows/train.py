@@ -95,8 +95,9 @@ def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
     from mmmask.engine.distributed import start_distributed, wrap_for_device
 
     cores = os.cpu_count() or 1
-    for name in ("train", "val", "test"):
-        loader = cfg.get(f"{name}_dataloader")
+    loaders = [cfg.get(f"{name}_dataloader") for name in ("train", "val", "test")]
+    loaders.append((cfg.get("train_cfg") or {}).get("unlabelled_dataloader"))
+    for loader in loaders:
         if loader is not None:  # more workers than cores only get in each other's way
             loader.num_workers = min(loader.num_workers, cores)
     if not is_cuda_available():

@@ -262,9 +262,10 @@ def train(
 def _stop_workers(runner: Runner) -> None:
     """Stop persistent workers now; a garbage collection later would wait 5 seconds for each."""
     for loop in (runner._train_loop, runner._val_loop):
-        iterator = getattr(getattr(loop, "dataloader", None), "_iterator", None)
-        if iterator is not None:
-            iterator._shutdown_workers()
+        for name in ("dataloader", "unlabelled_dataloader"):
+            iterator = getattr(getattr(loop, name, None), "_iterator", None)
+            if iterator is not None:
+                iterator._shutdown_workers()
 
 
 def state(path: Path) -> dict:

@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from mmmask.datasets.face_boxes import described
 from mmmask.engine.hooks import priorities
 from mmmask.errors import InputError
 
@@ -25,6 +26,8 @@ class PreprocessingHook(Hook):
         for block in ("preprocessing", "data"):
             if block in runner.cfg:
                 checkpoint["meta"][block] = _plain(runner.cfg[block])
+        # A table of face boxes may move to another path; its content must stay.
+        checkpoint["meta"]["preprocessing"] = described(checkpoint["meta"]["preprocessing"])
 
 
 def _plain(value: Any) -> Any:

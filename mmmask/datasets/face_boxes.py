@@ -1,0 +1,80 @@
+"""The table of face boxes: read once, looked up by photo, known by its content."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmmask.errors import InputError
+from mmmask.tables import BOXES, read_table
+
+EDGES = ("x0", "y0", "x1", "y1")
+
+
+@dataclass(frozen=True)
+class FaceBoxes:
+    """Boxes of many photos, held by arrays that forked workers share.
+
+    Attributes:
+        rows: Image -> row.
+        shapes: (N, 2) height and width of the photos in pixels.
+        edges: (N, 4) x0, y0, x1, y1 in pixels; NaN where no face was found.
+        fingerprint: Hash of the content, whatever the path, the order of rows and the format.
+    """
+
+    rows: Mapping[str, int]
+    shapes: NDArray[np.int32]
+    edges: NDArray[np.float32]
+    fingerprint: str
+
+    def typical(self) -> NDArray[np.float64]:
+        """Return the median box, its edges as shares of the width and height of its photo."""
+        height, width = self.shapes.T
+        shares = self.edges / np.stack([width, height, width, height], axis=1)
+        return np.nanmedian(shares, axis=0)
+
+
+def read_boxes(path: str | Path) -> FaceBoxes:
+    """Return the boxes of a table; a file that has not changed is read once a process.
+
+    Raises:
+        InputError: A box is empty or lists a photo twice, or no photo has a face.
+    """
+    path = Path(path)
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    return _read_boxes(path, changed)
+
+
+@cache
+def _read_boxes(path: Path, changed: int) -> FaceBoxes:
+    table = read_table(path, BOXES)
+    edges = table[list(EDGES)].to_numpy(dtype=np.float32)
+    found = ~np.isnan(edges).any(axis=1)
+    if table["image"].duplicated().any():
+        raise InputError(f"{path}: {table['image'][table['image'].duplicated()].iloc[0]} is twice")
+    if not found.any():
+        raise InputError(f"{path}: none of its {len(table)} photos has a face")
+    empty = found & ((edges[:, 2] <= edges[:, 0]) | (edges[:, 3] <= edges[:, 1]))
+    if empty.any():
+        raise InputError(f"{path}: the box of {table['image'][empty].iloc[0]} is empty")
+    content = table[["image", "width", "height", *EDGES]].sort_values("image").round(1)
+    return FaceBoxes(
+        rows={image: row for row, image in enumerate(table["image"])},
+        shapes=table[["height", "width"]].to_numpy(dtype=np.int32),
+        edges=edges,
+        fingerprint=hashlib.sha256(content.to_csv(index=False).encode()).hexdigest(),
+    )
+
+
+def described(preprocessing: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a ``preprocessing`` block that names a table of boxes by its content."""
+    faces = preprocessing.get("faces")
+    if faces is None:
+        return preprocessing
+    boxes = read_boxes(faces["boxes"])
+    return {**preprocessing, "faces": {**faces, "boxes": f"sha256 {boxes.fingerprint}"}}

@@ -1,0 +1,83 @@
+"""A classifier that learns from labelled photos and from two views of unlabelled ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+from torch.nn import functional
+
+from mmmask.models.consistency.schedules import annealed_threshold, check_annealing
+from mmmask.models.losses.reduction import as_distribution
+from mmmask.structures import stack_targets, stack_weights
+
+
+@MODELS.register_module()
+class SemiSupervisedClassifier(ImageClassifier):
+    """MMPretrain's classifier with a consistency loss on unlabelled photos, for any head.
+
+    Labelled photos, weak and strong views pass the network together, as in the code of UDA and
+    FixMatch: BatchNorm takes its mean and variance over all of them, so that in training the
+    three share one normalisation, and the running statistics are those of the mixture. The head
+    scores unlabelled views as at test, without a margin, and with the dropout of training.
+
+    Its weights have the names of MMPretrain's ``ImageClassifier``; it tests like one.
+
+    Args:
+        consistency: Config of a consistency loss.
+        annealing: Training signal annealing of the labelled photos, see
+            :func:`annealed_threshold`; None leaves none out.
+        **kwargs: As ``ImageClassifier`` has them.
+
+    Attributes:
+        progress: Share of the training that is over, in [0, 1]; the train loop sets it.
+    """
+
+    def __init__(
+        self, *, consistency: Mapping[str, Any], annealing: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        check_annealing(annealing)
+        self.consistency = MODELS.build(dict(consistency))
+        self.annealing = annealing
+        self.progress = 0.0
+
+    def loss(self, inputs: Tensor, data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
+        """Return the head's losses, ``loss_consistency`` and the ``confident`` share.
+
+        Shape:
+            ``inputs``: (N + 2 U, 3, H, W) with the N photos of ``data_samples`` first.
+        """
+        feats = self.extract_feat(inputs)
+        labelled = len(stack_targets(data_samples))
+        first = tuple(feature[:labelled] for feature in feats)
+        if self.annealing is not None:
+            data_samples = [self._annealed(first, data_samples, self.annealing)]
+        losses = self.head.loss(first, data_samples)
+        if labelled < len(inputs):
+            rest = tuple(feature[labelled:] for feature in feats)
+            weak, strong = self.head(rest).chunk(2)
+            losses["loss_consistency"], losses["confident"] = self.consistency(
+                weak, strong, self.progress
+            )
+        return losses
+
+    @torch.no_grad()
+    def _annealed(
+        self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample], schedule: str
+    ) -> DataSample:
+        """Return the batch with weight 0 for photos whose class is known well enough already."""
+        probabilities = functional.softmax(self.head(feats).float(), dim=1)
+        num_classes = probabilities.shape[1]
+        target = stack_targets(data_samples)
+        right = as_distribution(target, num_classes=num_classes, dtype=probabilities.dtype)
+        threshold = annealed_threshold(self.progress, schedule, num_classes)
+        unknown = ((probabilities * right).sum(dim=1) <= threshold).float()
+        weight = stack_weights(data_samples)
+        (batch,) = data_samples
+        annealed = batch.new()
+        annealed.weight = unknown if weight is None else weight * unknown
+        return annealed

@@ -1,0 +1,92 @@
+"""Find the face in each photo of a folder, once, and keep the boxes as a table.
+
+The detector is MTCNN (Zhang et al. 2016) of facenet-pytorch, whose wheel contains its weights.
+It names older versions of torch than ours as its limit but works with this one, so it is
+installed without them: ``pip install --no-deps facenet-pytorch requests``.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from mmmask.datasets.transforms import LoadPhoto
+from mmmask.datasets.unlabelled import find_photos
+from mmmask.errors import InputError
+from mmmask.tables import BOXES, read_table, write_table
+from mmmask.workflows.predict import fingerprint, versions
+
+#: Photos are shrunk to this for the search: a face of a portrait is far larger than needed.
+LONGEST_SIDE = 320
+_SAVE_EVERY = 1000  # photos
+
+
+def build_detector(device: str) -> Any:
+    """Return an MTCNN that gives the face it is surest of.
+
+    Raises:
+        InputError: facenet-pytorch is not installed.
+    """
+    try:
+        from facenet_pytorch import MTCNN
+    except ImportError as error:
+        raise InputError(
+            "tools/detect_faces.py needs facenet-pytorch: "
+            f"pip install --no-deps facenet-pytorch requests ({error})"
+        ) from error
+    return MTCNN(select_largest=False, device=device)
+
+
+def find_face(detector: Any, image: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the box of a BGR photo, (4,) x0 y0 x1 y1 in its pixels, and its score; or NaN.
+
+    The box is clipped to the photo.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    boxes, scores = detector.detect(np.ascontiguousarray(small[..., ::-1]))
+    if boxes is None:
+        return np.full(4, np.nan), np.nan
+    factor = np.array([width / small.shape[1], height / small.shape[0]] * 2)
+    box = np.clip(boxes[0].astype(np.float64) * factor, 0, [width, height] * 2)
+    if box[2] <= box[0] or box[3] <= box[1]:
+        return np.full(4, np.nan), np.nan
+    return box, float(scores[0])
+
+
+def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> pd.DataFrame:
+    """Return and write the boxes of all photos under a folder, one row a photo.
+
+    The table is written every 1,000 photos; photos that ``out`` lists already are not looked at
+    again, so an interrupted search goes on where it was.
+    """
+    photos = find_photos(root)
+    rows: list[dict] = []
+    if Path(out).exists():
+        rows = read_table(out, BOXES).to_dict("records")
+    done = {row["image"] for row in rows}
+    missing = [image for image in photos["image"] if image not in done]
+    provenance = {
+        "detector": "facenet-pytorch MTCNN, surest face",
+        "longest_side": LONGEST_SIDE,
+        "data_fingerprint": fingerprint(photos),
+        "versions": versions(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    load, detector = LoadPhoto(), build_detector(device)
+    for number, image in enumerate(track(missing, "Finding faces", disable=not missing)):
+        photo = load.transform({"img_path": f"{root}/{image}"})["img"]
+        box, score = find_face(detector, photo)
+        height, width = photo.shape[:2]
+        row = {"image": image, "width": width, "height": height, "score": score}
+        rows.append({**row, **dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))})
+        if (number + 1) % _SAVE_EVERY == 0:
+            write_table(out, pd.DataFrame(rows), BOXES, provenance)
+    table = pd.DataFrame(rows)
+    write_table(out, table, BOXES, provenance)
+    return table

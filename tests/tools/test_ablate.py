@@ -1,0 +1,32 @@
+import pandas as pd
+
+from .conftest import CONFIG, SMALL, tool
+
+OPTIONS = ("--cfg-options", *SMALL, "train_cfg.max_epochs=1")
+
+
+def test_two_configs_are_trained_compared_and_kept(drawn, tmp_path) -> None:
+    out = tmp_path / "out"
+    arguments = [CONFIG, "configs/mobilenet_v2_linear.py", "--seeds", 1, "--data-root", drawn]
+    arguments += ["--pretrained", "none", "--out", out, *OPTIONS]
+    done = tool("ablate.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    (row,) = pd.read_csv(out / "ablation.csv").itertuples()
+    assert row.variant == "mobilenet_v2_linear"
+    assert row.blocks == "head"
+    assert row.verdict == "not shown"
+    assert row.photos == 5 * 7
+    assert (out / "ablation.png").stat().st_size > 1000
+    runs = {path: path.stat().st_mtime_ns for path in out.glob("*/seed_0/epoch_1.pth")}
+    assert len(runs) == 2
+
+    # A run that lacks its predictions alone is not trained again.
+    (out / "mobilenet_v2_linear" / "seed_0" / "predictions.parquet").unlink()
+    again = tool("ablate.py", *arguments)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in runs} == runs
+
+
+def test_no_seeds_are_refused(refused) -> None:
+    line = refused("ablate.py", CONFIG, "configs/mobilenet_v2_linear.py", "--seeds", 0)
+    assert "--seeds must be at least 1; got 0" in line

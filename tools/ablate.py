@@ -1,0 +1,61 @@
+#!/usr/bin/env python
+r"""Why did the score move? Train variants and their baseline on the same people and seeds.
+
+Example: python tools/ablate.py configs/mobilenet_v2_linear.py \
+    configs/mobilenet_v2_focal.py configs/mobilenet_v2_arcface.py --seeds 3
+"""
+
+import argparse
+from pathlib import Path
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("baseline", type=Path, help="config that the others are compared with")
+    parser.add_argument("variants", type=Path, nargs="+", help="configs with one change each")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each config; default 3")
+    parser.add_argument("--data-root", metavar="DIR", help="holds train/; default: the configs'")
+    parser.add_argument("--pretrained", metavar="none|PATH|URL", help="as for tools/train.py")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("work_dirs/ablation"),
+        metavar="DIR",
+        help="runs, table and plot; what is finished there is kept; default: %(default)s",
+    )
+    parser.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="k=v", help="overrides for all runs alike"
+    )
+    args = parser.parse_args()
+
+    from mmmask.errors import InputError
+    from mmmask.files import written_whole
+    from mmmask.reports.differences import draw_differences, print_differences
+    from mmmask.workflows.ablate import Study, ablate
+
+    if args.seeds < 1:
+        raise InputError(f"--seeds must be at least 1; got {args.seeds}")
+    comparison = ablate(
+        Study(
+            configs=[args.baseline, *args.variants],
+            seeds=range(args.seeds),
+            out=args.out,
+            tools=Path(__file__).parent,
+            data_root=args.data_root,
+            pretrained=args.pretrained,
+            options=args.cfg_options,
+        )
+    )
+    print_differences(comparison, args.baseline.stem)
+    with written_whole(args.out / "ablation.csv") as aside:
+        comparison.to_csv(aside, index=False)
+    draw_differences(comparison, args.baseline.stem, args.out / "ablation.png")
+    print(f"table and plot: {(args.out / 'ablation.csv').resolve()}, ablation.png")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))

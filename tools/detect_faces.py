@@ -1,0 +1,36 @@
+#!/usr/bin/env python
+r"""Find the face in each photo under a folder and write the boxes as a table.
+
+Example: python tools/detect_faces.py data --out data/boxes.parquet
+Then:    python tools/train.py configs/mobilenet_v2_arcface_facecrop.py \
+    --cfg-options preprocessing.faces.boxes=data/boxes.parquet
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data_root", help="holds train/ and eval/, or any folder of photos")
+    parser.add_argument(
+        "--out", required=True, metavar="TABLE", help=".parquet or .csv; continued where it exists"
+    )
+    parser.add_argument("--device", default="cpu", help="such as cuda; default: cpu")
+    args = parser.parse_args()
+
+    from mmmask.workflows.detect_faces import detect_faces
+
+    table = detect_faces(args.data_root, args.out, device=args.device)
+    found = table["x0"].notna()
+    print(f"{found.sum():,} of {len(table):,} photos have a face ({found.mean():.1%})")
+    for stem, faces in found.groupby(table["image"].str.extract(r"(\w+)\.\w+$")[0]):
+        if len(faces) > 1:  # photos named by the state of the mask
+            print(f"    {stem}: {faces.mean():.1%} of {len(faces):,}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
