@@ -43,7 +43,9 @@ setup(
             "mmcv>=2.1,<2.4" if FULL_MMCV else "mmcv-lite>=2.1,<2.4",
             "matplotlib>=3.8,<4",
         ],
+        "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "test": [
+            "timm>=1.0,<2",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "hypothesis>=6.100",

@@ -25,6 +25,7 @@ import mmmask.engine.precision
 import mmmask.engine.runner
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
+import mmmask.models.backbones.timm_backbone
 import mmmask.models.heads.arcface
 import mmmask.models.heads.decomposed
 import mmmask.models.heads.linear

@@ -1,13 +1,15 @@
 """Train one config on one split."""
 
+import copy
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmmask.config import compose, load_config, parse_options
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError, MissingFileError, first_line
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -112,18 +114,25 @@ def check_pretrained(model: "nn.Module", weights: str) -> None:
     from mmengine.runner import CheckpointLoader
 
     content = CheckpointLoader.load_checkpoint(weights, map_location="cpu", logger="silent")
-    given = content.get("state_dict", content)
-    backbone = (model.module if is_model_wrapper(model) else model).backbone
-    wanted = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
-    wrong = [
-        name
-        for name, value in wanted.items()
-        if name not in given or given[name].shape != value.shape
-    ]
-    if wrong:
+    # A copy is filled for real, because a network may rename or resize what an old file holds.
+    trial = copy.deepcopy((model.module if is_model_wrapper(model) else model).backbone)
+    if hasattr(trial, "own_weights"):
+        given = trial.own_weights(content)
+    else:
+        given = {
+            name.removeprefix("backbone."): value
+            for name, value in content.get("state_dict", content).items()
+            if name.startswith("backbone.")
+        }
+    wanted = len(trial.state_dict())
+    try:
+        missing = trial.load_state_dict(given, strict=False).missing_keys
+    except RuntimeError as error:  # of another shape
+        missing = re.findall(r"size mismatch for (\S+):", str(error)) or [first_line(error)]
+    if missing:
         raise InputError(
-            f"{weights}: does not fit the backbone, {len(wrong)} of its {len(wanted)} weights are "
-            f"missing or of another shape, such as {wrong[0]}"
+            f"{weights}: does not fit the backbone, {len(missing)} of its {wanted} weights are "
+            f"missing or of another shape, such as {missing[0]}"
         )
 
 
