@@ -18,6 +18,15 @@ block                   goes into
 ``tta``                 the test model, where ``tta.enabled``
 ======================  ==============================================================
 
+A config need not have these:
+
+======================  ==============================================================
+``averaging``           a hook that averages weights (EMA, SWA)
+``early_stopping``      a hook that ends a run
+``freezing``            a hook that keeps the backbone's first layers as they are
+``tracking``            what records a run beside its own log (TensorBoard, W&B, MLflow)
+======================  ==============================================================
+
 The composed config is complete: it is what a run writes to its work directory, and composing it
 again changes nothing.
 """
@@ -44,6 +53,9 @@ BLOCKS = (
     "pretrained",
     "tta",
 )
+#: Blocks of one hook each; a config may have them.
+HOOK_BLOCKS = ("averaging", "early_stopping", "freezing")
+OPTIONAL_BLOCKS = (*HOOK_BLOCKS, "tracking")
 #: What Runner.from_cfg reads, and what MMEngine itself puts at the top level.
 RUNNER_KEYS = (
     *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader"),
@@ -81,11 +93,11 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
             cfg.merge_from_dict(dict(options))
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise InputError(f"--cfg-options: {first_line(error)}") from error
-    unknown = sorted(set(cfg) - {*BLOCKS, *RUNNER_KEYS})
+    unknown = sorted(set(cfg) - {*BLOCKS, *OPTIONAL_BLOCKS, *RUNNER_KEYS})
     if unknown:
         raise InputError(
             f"{path}: unknown top-level name {', '.join(unknown)}; known blocks are "
-            f"{', '.join(BLOCKS)}, and the keys of MMEngine's Runner"
+            f"{', '.join((*BLOCKS, *OPTIONAL_BLOCKS))}, and the keys of MMEngine's Runner"
         )
     missing = [name for name in BLOCKS if name not in cfg]
     if missing:
@@ -117,6 +129,13 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
 def compose(cfg: "Config") -> None:
     """Fill in MMEngine's keys from the blocks, in place; what they held before is replaced."""
     cfg.model = _model(cfg)
+    for name in HOOK_BLOCKS:
+        if name in cfg:
+            cfg.default_hooks.pop(name, None)
+            if cfg[name] is not None:
+                cfg.default_hooks[name] = copy.deepcopy(cfg[name])
+    if "tracking" in cfg:
+        cfg.visualizer = _visualizer(cfg.tracking)
     for name in ("train", "val", "test"):
         loader = cfg.get(f"{name}_dataloader")
         if loader is None:
@@ -172,6 +191,14 @@ def _model(cfg: "Config") -> dict:
         "neck": copy.deepcopy(cfg.neck),
         "head": {**copy.deepcopy(dict(cfg.head)), "in_channels": cfg.features},
     }
+
+
+def _visualizer(tracking: Mapping[str, Any] | None) -> dict | None:
+    """Return MMEngine's visualizer, which writes its own log and that of ``tracking``."""
+    if tracking is None:
+        return None
+    backends = [{"type": "LocalVisBackend"}, copy.deepcopy(dict(tracking))]
+    return {"type": "Visualizer", "vis_backends": backends}
 
 
 def inference_model(cfg: "Config") -> dict:

@@ -16,13 +16,17 @@ import mmmask.engine.hooks.checkpoint_hook
 import mmmask.engine.hooks.class_count_hook
 import mmmask.engine.hooks.early_stopping_hook
 import mmmask.engine.hooks.epoch_seed_hook
+import mmmask.engine.hooks.freezing_hook
 import mmmask.engine.hooks.margin_warmup_hook
 import mmmask.engine.hooks.person_split_hook
 import mmmask.engine.hooks.preprocessing_hook
 import mmmask.engine.hooks.progress_hook
 import mmmask.engine.hooks.temperature_hook
+import mmmask.engine.optim.layerwise
+import mmmask.engine.optim.sam
 import mmmask.engine.precision
 import mmmask.engine.runner
+import mmmask.engine.tracking
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
 import mmmask.models.backbones.timm_backbone

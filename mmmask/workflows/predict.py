@@ -173,6 +173,7 @@ def versions() -> dict[str, str]:
 def _for_test(cfg: "Config") -> "Config":
     """Return the config reduced to what a test needs."""
     cfg.pretrained = None
+    cfg.tracking = None  # a test is no run of its own
     compose(cfg)
     cfg.model = inference_model(cfg)
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}

@@ -70,12 +70,35 @@ def train(
     if cfg.resume:
         cfg.pretrained = None  # the checkpoint holds every weight
     compose(cfg)
+    _check_can_run(cfg)
     runner = build_runner(cfg, launcher)
     if cfg.pretrained is not None:
         check_pretrained(runner.model, cfg.pretrained)
     with _unknown_options_refused(cfg):
         runner.train()
     return Path(cfg.work_dir)
+
+
+def _check_can_run(cfg: "Config") -> None:
+    """Refuse what would be silent or late: a schedule without its score, a record without package.
+
+    Raises:
+        InputError: A part of the config waits for validations that there are none of, or
+            ``tracking`` needs a package that is not installed.
+    """
+    from mmmask.engine.tracking import check_installed
+
+    check_installed(cfg.get("tracking"))
+    if cfg.val_cfg is not None:
+        return
+    schedulers = [scheduler["type"] for scheduler in cfg.param_scheduler or []]
+    waiting = [f"param_scheduler {kind}" for kind in schedulers if "OnPlateau" in kind]
+    waiting += ["early_stopping"] * (cfg.get("early_stopping") is not None)
+    if waiting:
+        raise InputError(
+            f"{waiting[0]} follows the score of a validation, and training on everybody has none; "
+            "choose another schedule, or hold people out"
+        )
 
 
 def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":

@@ -116,6 +116,26 @@ def test_training_on_everybody_has_no_validation(drawn, tmp_path) -> None:
     assert set(pd.read_csv(work_dir / "split.csv")["part"]) == {"train"}
 
 
+def test_a_config_can_say_that_everybody_is_trained_on(drawn, tmp_path) -> None:
+    work_dir = tmp_path / "everybody"
+    config = "configs/mobilenet_v2_linear_everybody.py"
+    done = tool(*train(work_dir, drawn, config=config))
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in work_dir.glob("*.pth")} == {"epoch_2.pth"}
+    split = pd.read_csv(work_dir / "split.csv")
+    assert set(split["part"]) == {"train"}
+    assert len(split) == 24
+
+
+@pytest.mark.parametrize("leaf", ["plateau", "stopped"])
+def test_what_follows_a_score_is_refused_where_there_is_none(
+    refused, drawn, tmp_path, leaf
+) -> None:
+    config = f"configs/mobilenet_v2_linear_{leaf}.py"
+    line = refused(*train(tmp_path / "all", drawn, "--split", "all", config=config))
+    assert "follows the score of a validation, and training on everybody has none" in line
+
+
 def test_bfloat16_trains(drawn, tmp_path) -> None:
     options = ("train_cfg.max_epochs=1",)
     done = tool(*train(tmp_path / "amp", drawn, "--amp", options=options))
