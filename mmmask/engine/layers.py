@@ -1,6 +1,7 @@
 """How deep each weight of a backbone lies, for whatever treats layers by their depth."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -16,10 +17,10 @@ def depths(backbone: nn.Module) -> tuple[dict[str, int], int]:
     others, blocks count in the order in which they are defined; a lone norm belongs to the block
     before it, and a weight that stands outside of all blocks to the first.
     """
-    try:
-        return _upstream_depths(backbone)
-    except (AttributeError, NotImplementedError):  # ResNet-18 and -34 have none
-        return _defined_depths(backbone)
+    if hasattr(backbone, "get_layer_depth"):
+        with suppress(NotImplementedError):  # of ResNet-18 and -34
+            return _upstream_depths(backbone)
+    return _defined_depths(backbone)
 
 
 def _upstream_depths(backbone: nn.Module) -> tuple[dict[str, int], int]:

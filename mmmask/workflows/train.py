@@ -60,6 +60,8 @@ def train(
     if seed is not None:
         cfg.randomness.seed = seed
     if amp:
+        if cfg.optim_wrapper.get("type") not in (None, "OptimWrapper", "AutocastOptimWrapper"):
+            raise InputError(f"--amp works with OptimWrapper, got {cfg.optim_wrapper.type}")
         cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
     if split == "all":
         cfg.train_dataloader.dataset.split = "all"

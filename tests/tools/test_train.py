@@ -165,9 +165,33 @@ def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
     assert done.stdout.count("epoch 1/1  train loss") == 1
 
 
+def test_two_processes_train_with_sam_and_layers_that_thaw(drawn, tmp_path) -> None:
+    config = tmp_path / "thawing.py"
+    base = str(ROOT / "configs" / "mobilenet_v2_linear_sam.py")
+    freezing = "dict(type='FreezingHook', share=0.5, epochs=1)"
+    config.write_text(f"_base_ = [{base!r}]\nfreezing = {freezing}\n")
+    _, *arguments = train(tmp_path / "two", drawn, config=config)
+    done = subprocess.run(
+        ["bash", "tools/dist_train.sh", str(arguments[0]), "2", *map(str, arguments[1:])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PORT": "29618",
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "two" / "epoch_2.pth").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["configs/mobilenet_v2_linear_sam.py", "--amp"], "OptimWrapper, got SAMOptimWrapper"),
         (["configs/gone.py"], "configs/gone.py: no such config file"),
         ([CONFIG, "--data-root", "gone"], "gone/train/train.csv: no such file"),
         ([CONFIG, "--pretrained", "gone.pth"], "gone.pth"),
