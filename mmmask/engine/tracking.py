@@ -20,7 +20,9 @@ _PACKAGES = {
 
 def check_installed(tracking: Mapping[str, Any] | None) -> None:
     """Refuse to start a run whose record needs a package that is not installed."""
-    package = None if tracking is None else _PACKAGES.get(tracking["type"])
+    if tracking is None:
+        return
+    package = _PACKAGES.get(tracking["type"])
     if package is not None and find_spec(package) is None:
         raise InputError(f"tracking: {tracking['type']} needs {package}: pip install {package}")
 
