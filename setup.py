@@ -45,7 +45,14 @@ setup(
             "mmcv>=2.1,<2.4" if FULL_MMCV else "mmcv-lite>=2.1,<2.4",
             "matplotlib>=3.8,<4",
         ],
+        "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
+        "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],
+        # Apart: mlflow 3 holds pyarrow and others below the versions that are tested together.
+        "mlflow": ["mlflow>=3,<4"],
         "test": [
+            "tensorboard>=2.16,<3",
+            "timm>=1.0,<2",
+            "wandb>=0.19,<1",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "hypothesis>=6.100",

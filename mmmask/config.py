@@ -20,6 +20,15 @@ block                   goes into
 ``semi``                the unlabelled dataloader, the train loop and ``model``; may be absent
 ======================  ==============================================================
 
+A config need not have these:
+
+======================  ==============================================================
+``averaging``           a hook that averages weights (EMA, SWA)
+``early_stopping``      a hook that ends a run
+``freezing``            a hook that keeps the backbone's first layers as they are
+``tracking``            what records a run beside its own log (TensorBoard, W&B, MLflow)
+======================  ==============================================================
+
 The composed config is complete: it is what a run writes to its work directory, and composing it
 again changes nothing.
 """
@@ -48,8 +57,9 @@ BLOCKS = (
     "pretrained",
     "tta",
 )
-#: Blocks that a config may go without.
-OPTIONAL_BLOCKS = ("semi",)
+#: Blocks of one hook each; a config may have them.
+HOOK_BLOCKS = ("averaging", "early_stopping", "freezing")
+OPTIONAL_BLOCKS = (*HOOK_BLOCKS, "semi", "tracking")
 #: What Runner.from_cfg reads, and what MMEngine itself puts at the top level.
 RUNNER_KEYS = (
     *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader"),
@@ -142,6 +152,13 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
 def compose(cfg: "Config") -> None:
     """Fill in MMEngine's keys from the blocks, in place; what they held before is replaced."""
     cfg.model = _model(cfg)
+    for name in HOOK_BLOCKS:
+        if name in cfg:
+            cfg.default_hooks.pop(name, None)
+            if cfg[name] is not None:
+                cfg.default_hooks[name] = copy.deepcopy(cfg[name])
+    if "tracking" in cfg:
+        cfg.visualizer = _visualizer(cfg.tracking)
     for name in ("train", "val", "test"):
         loader = cfg.get(f"{name}_dataloader")
         if loader is None:
@@ -255,6 +272,14 @@ def _model(cfg: "Config") -> dict:
         "neck": copy.deepcopy(cfg.neck),
         "head": {**copy.deepcopy(dict(cfg.head)), "in_channels": cfg.features},
     }
+
+
+def _visualizer(tracking: Mapping[str, Any] | None) -> dict | None:
+    """Return MMEngine's visualizer, which writes its own log and that of ``tracking``."""
+    if tracking is None:
+        return None
+    backends = [{"type": "LocalVisBackend"}, copy.deepcopy(dict(tracking))]
+    return {"type": "Visualizer", "vis_backends": backends}
 
 
 def inference_model(cfg: "Config") -> dict:

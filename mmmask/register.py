@@ -20,7 +20,6 @@ import mmmask.datasets.sampler
 import mmmask.datasets.transforms
 import mmmask.datasets.two_views
 import mmmask.datasets.unlabelled
-import mmmask.engine.async_optim
 import mmmask.engine.checkpoints
 import mmmask.engine.hooks.batch_norm_sync_hook
 import mmmask.engine.hooks.channels_last_hook
@@ -31,15 +30,20 @@ import mmmask.engine.hooks.deferred_info_hook
 import mmmask.engine.hooks.deferred_reweighting_hook
 import mmmask.engine.hooks.early_stopping_hook
 import mmmask.engine.hooks.epoch_seed_hook
+import mmmask.engine.hooks.freezing_hook
 import mmmask.engine.hooks.margin_warmup_hook
 import mmmask.engine.hooks.person_split_hook
 import mmmask.engine.hooks.preprocessing_hook
 import mmmask.engine.hooks.progress_hook
 import mmmask.engine.hooks.temperature_hook
 import mmmask.engine.hooks.unlabelled_hook
+import mmmask.engine.optim.async_wrapper
+import mmmask.engine.optim.layerwise
+import mmmask.engine.optim.sam
 import mmmask.engine.precision
 import mmmask.engine.runner
 import mmmask.engine.semi_loop
+import mmmask.engine.tracking
 import mmmask.evaluation.metric
 import mmmask.evaluation.tta
 import mmmask.models.ages.coral
@@ -47,6 +51,7 @@ import mmmask.models.ages.corn
 import mmmask.models.ages.dldl
 import mmmask.models.ages.regression
 import mmmask.models.averaging
+import mmmask.models.backbones.timm_backbone
 import mmmask.models.batch_augments.half_face_cutmix
 import mmmask.models.consistency.classifier
 import mmmask.models.consistency.fixmatch

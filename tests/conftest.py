@@ -1,5 +1,7 @@
 """Fixtures that several rooms share: small folders in the competition's layout, real photos."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,23 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FACES = ROOT.parent / "shared" / "faces"
 STEMS = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the slow tests unless asked for, or what they test has changed."""
+    if os.environ.get("MMMASK_SLOW") == "1" or _configs_changed():
+        return
+    skip = pytest.mark.skip(reason="slow: set MMMASK_SLOW=1, or change configs/ or mmmask/models/")
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(skip)
+
+
+def _configs_changed() -> bool:
+    """Whether configs or models differ from the commit before; True where git cannot tell."""
+    paths = ("configs", "mmmask/config.py", "mmmask/models", "requirements")
+    command = ["git", "diff", "--quiet", "HEAD~1", "--", *paths]
+    return subprocess.run(command, cwd=ROOT, capture_output=True).returncode != 0
 
 
 @pytest.fixture

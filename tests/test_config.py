@@ -58,6 +58,34 @@ def test_a_composed_config_written_to_disk_can_be_loaded_and_overridden(tmp_path
     assert geometry(load_config(path, {"preprocessing.size": (32, 32)})) == {((32, 32), (1.0, 1.0))}
 
 
+def leaf_with(folder: Path, *lines: str) -> Path:
+    path = folder / "leaf.py"
+    path.write_text("\n".join([f"_base_ = [{str(LEAF)!r}]", *lines]) + "\n")
+    return path
+
+
+def test_a_block_of_one_hook_becomes_that_hook_and_none_removes_it(tmp_path) -> None:
+    path = leaf_with(tmp_path, "averaging = dict(type='EMAHook', momentum=0.1)")
+    cfg = load_config(path)
+    assert cfg.default_hooks.averaging == {"type": "EMAHook", "momentum": 0.1}
+    before = cfg.pretty_text
+    compose(cfg)
+    assert cfg.pretty_text == before
+    cfg.averaging = None
+    compose(cfg)
+    assert "averaging" not in cfg.default_hooks
+
+
+def test_tracking_records_beside_the_log_that_mmengine_writes(tmp_path) -> None:
+    path = leaf_with(tmp_path, "tracking = dict(type='TensorboardVisBackend')")
+    cfg = load_config(path)
+    kinds = [backend.type for backend in cfg.visualizer.vis_backends]
+    assert kinds == ["LocalVisBackend", "TensorboardVisBackend"]
+    cfg.tracking = None
+    compose(cfg)
+    assert cfg.visualizer is None
+
+
 def test_weights_to_start_from_are_named_or_absent() -> None:
     cfg = load_config(LEAF)
     assert cfg.model.backbone.init_cfg.checkpoint.startswith("https://")

@@ -38,7 +38,7 @@ def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:
     that of ``meta['config']``, an inferencer without a config those under ``cfg``.
 
     Args:
-        path: A file that ``torch.save`` wrote.
+        path: A file that ``torch.save`` wrote, or weights that end in ``.safetensors``.
         map_location: Device of the tensors, as ``torch.load`` takes it.
 
     Raises:
@@ -48,12 +48,20 @@ def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:
     file = Path(path).expanduser()
     if not file.is_file():
         raise MissingFileError(f"checkpoint {file} does not exist")
+    if file.suffix == ".safetensors":
+        try:
+            import safetensors.torch
+        except ImportError as error:
+            raise InputError(f"checkpoint {file} needs safetensors: install timm") from error
     try:
         with (
             torch.serialization.safe_globals(SAFE_GLOBALS),
             warnings.catch_warnings(action="ignore"),  # of archives that the error names anyway
         ):
-            stored = torch.load(file, map_location=map_location, weights_only=True)
+            if file.suffix == ".safetensors":
+                stored = safetensors.torch.load_file(file, device=str(map_location or "cpu"))
+            else:
+                stored = torch.load(file, map_location=map_location, weights_only=True)
         checkpoint = revive(stored)
     except Exception as error:  # a damaged or hostile file can fail in any way
         raise InputError(f"checkpoint {file} is not loaded: {_reason(error)}") from error

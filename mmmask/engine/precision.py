@@ -9,7 +9,7 @@ from mmpretrain.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mmmask.engine.async_optim import AsyncOptimWrapper
+from mmmask.engine.optim.async_wrapper import AsyncOptimWrapper
 from mmmask.errors import InputError
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -18,6 +18,13 @@ def live_model(runner: Runner) -> nn.Module:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
+def wrap_anew(runner: Runner) -> None:
+    """Give the model of several processes a new wrapper, after its weights have changed."""
+    if is_model_wrapper(runner.model):
+        runner.model = live_model(runner)  # the former wrapper is gone before there is a new one
+        runner.model = runner.wrap_model(runner.cfg.get("model_wrapper_cfg"), runner.model)
+
+
 def model_and_copies(runner: Runner) -> list[nn.Module]:
     """Return the model that is trained and the averaged copies that EMA hooks keep of it."""
     copies = [

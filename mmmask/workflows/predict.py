@@ -277,6 +277,7 @@ def prepare_test(cfg: "Config") -> "Config":
     """Return the config reduced to what a test needs."""
     cfg.pretrained = None
     cfg.load_from, cfg.resume = None, False  # the config that a resumed run saved names its own
+    cfg.tracking = None  # a test is no run of its own
     compose(cfg)
     cfg.model = inference_model(cfg)
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}

@@ -1,13 +1,15 @@
 """Train one config on one split."""
 
+import copy
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmmask.config import compose, load_config, parse_options
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.workflows.pack import ensure_pack
 
 if TYPE_CHECKING:
@@ -65,6 +67,10 @@ def train(
     if seed is not None:
         cfg.randomness.seed = seed
     if amp:
+        if cfg.optim_wrapper.get("type") not in (
+            *(None, "OptimWrapper", "AsyncOptimWrapper", "AutocastOptimWrapper"),
+        ):
+            raise InputError(f"--amp works with OptimWrapper, got {cfg.optim_wrapper.type}")
         cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
     if compile_backbone:
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), {"type": "CompileHook"}]
@@ -77,12 +83,35 @@ def train(
     if cfg.resume:
         cfg.pretrained = None  # the checkpoint holds every weight
     compose(cfg)
+    _check_can_run(cfg)
     runner = build_runner(cfg, launcher)
     if cfg.pretrained is not None:
         check_pretrained(runner.model, cfg.pretrained)
     with _unknown_options_refused(cfg):
         runner.train()
     return Path(cfg.work_dir)
+
+
+def _check_can_run(cfg: "Config") -> None:
+    """Refuse what would be silent or late: a schedule without its score, a record without package.
+
+    Raises:
+        InputError: A part of the config waits for validations that there are none of, or
+            ``tracking`` needs a package that is not installed.
+    """
+    from mmmask.engine.tracking import check_installed
+
+    check_installed(cfg.get("tracking"))
+    if cfg.val_cfg is not None:
+        return
+    schedulers = [scheduler["type"] for scheduler in cfg.param_scheduler or []]
+    waiting = [f"param_scheduler {kind}" for kind in schedulers if "OnPlateau" in kind]
+    waiting += ["early_stopping"] * (cfg.get("early_stopping") is not None)
+    if waiting:
+        raise InputError(
+            f"{waiting[0]} follows the score of a validation, and training on everybody has none; "
+            "choose another schedule, or hold people out"
+        )
 
 
 def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
@@ -131,18 +160,25 @@ def check_pretrained(model: "nn.Module", weights: str) -> None:
     from mmengine.runner import CheckpointLoader
 
     content = CheckpointLoader.load_checkpoint(weights, map_location="cpu", logger="silent")
-    given = content.get("state_dict", content)
-    backbone = (model.module if is_model_wrapper(model) else model).backbone
-    wanted = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
-    wrong = [
-        name
-        for name, value in wanted.items()
-        if name not in given or given[name].shape != value.shape
-    ]
-    if wrong:
+    # A copy is filled for real, because a network may rename or resize what an old file holds.
+    trial = copy.deepcopy((model.module if is_model_wrapper(model) else model).backbone)
+    if hasattr(trial, "own_weights"):
+        given = trial.own_weights(content)
+    else:
+        given = {
+            name.removeprefix("backbone."): value
+            for name, value in content.get("state_dict", content).items()
+            if name.startswith("backbone.")
+        }
+    wanted = len(trial.state_dict())
+    try:
+        missing = trial.load_state_dict(given, strict=False).missing_keys
+    except RuntimeError as error:  # of another shape
+        missing = re.findall(r"size mismatch for (\S+):", str(error)) or [first_line(error)]
+    if missing:
         raise InputError(
-            f"{weights}: does not fit the backbone, {len(wrong)} of its {len(wanted)} weights are "
-            f"missing or of another shape, such as {wrong[0]}"
+            f"{weights}: does not fit the backbone, {len(missing)} of its {wanted} weights are "
+            f"missing or of another shape, such as {missing[0]}"
         )
 
 

@@ -116,6 +116,28 @@ def test_training_on_everybody_has_no_validation(drawn, tmp_path) -> None:
     assert set(pd.read_csv(work_dir / "split.csv")["part"]) == {"train"}
 
 
+def test_a_config_can_say_that_everybody_is_trained_on(drawn, tmp_path) -> None:
+    work_dir = tmp_path / "everybody"
+    config = "configs/mobilenet_v2_linear_everybody.py"
+    arguments = train(work_dir, drawn, config=config)
+    arguments.remove("val_dataloader.num_workers=1")  # it has no such dataloader
+    done = tool(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in work_dir.glob("*.pth")} == {"epoch_2.pth"}
+    split = pd.read_csv(work_dir / "split.csv")
+    assert set(split["part"]) == {"train"}
+    assert len(split) == 24
+
+
+@pytest.mark.parametrize("leaf", ["plateau", "stopped"])
+def test_what_follows_a_score_is_refused_where_there_is_none(
+    refused, drawn, tmp_path, leaf
+) -> None:
+    config = f"configs/mobilenet_v2_linear_{leaf}.py"
+    line = refused(*train(tmp_path / "all", drawn, "--split", "all", config=config))
+    assert "follows the score of a validation, and training on everybody has none" in line
+
+
 def test_bfloat16_trains(drawn, tmp_path) -> None:
     options = ("train_cfg.max_epochs=1",)
     done = tool(*train(tmp_path / "amp", drawn, "--amp", options=options))
@@ -145,9 +167,33 @@ def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
     assert done.stdout.count("epoch 1/1  train loss") == 1
 
 
+def test_two_processes_train_with_sam_and_layers_that_thaw(drawn, tmp_path) -> None:
+    config = tmp_path / "thawing.py"
+    base = str(ROOT / "configs" / "mobilenet_v2_linear_sam.py")
+    freezing = "dict(type='FreezingHook', share=0.5, epochs=1)"
+    config.write_text(f"_base_ = [{base!r}]\nfreezing = {freezing}\n")
+    _, *arguments = train(tmp_path / "two", drawn, config=config)
+    done = subprocess.run(
+        ["bash", "tools/dist_train.sh", str(arguments[0]), "2", *map(str, arguments[1:])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PORT": "29618",
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "two" / "epoch_2.pth").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["configs/mobilenet_v2_linear_sam.py", "--amp"], "OptimWrapper, got SAMOptimWrapper"),
         (["configs/gone.py"], "configs/gone.py: no such config file"),
         ([CONFIG, "--data-root", "gone"], "gone/train/train.csv: no such file"),
         ([CONFIG, "--pretrained", "gone.pth"], "gone.pth"),

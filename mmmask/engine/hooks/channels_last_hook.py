@@ -2,12 +2,11 @@
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import live_model
+from mmmask.engine.reach import live_model, wrap_anew
 
 
 @HOOKS.register_module()
@@ -24,7 +23,5 @@ class ChannelsLastHook(Hook):
     priority = priorities.MODEL_LAYOUT
 
     def before_run(self, runner: Runner) -> None:
-        model = live_model(runner).to(memory_format=torch.channels_last)
-        if is_model_wrapper(runner.model):
-            runner.model = model  # so that the former wrapper is gone before there is a new one
-            runner.model = runner.wrap_model(runner.cfg.get("model_wrapper_cfg"), model)
+        live_model(runner).to(memory_format=torch.channels_last)
+        wrap_anew(runner)

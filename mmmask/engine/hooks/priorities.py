@@ -5,6 +5,7 @@ What a checkpoint stores must be up to date when it is written, and what is show
 
 EPOCH_SEED = 0  # before any hook can draw a random number
 # 10 RuntimeInfoHook
+FREEZING = 20  # before the model is wrapped anew
 MODEL_LAYOUT = 30  # before EMAHook copies the model
 COMPILE = 35  # the layout that it compiles for must be final
 SPLIT_CHECK = 30

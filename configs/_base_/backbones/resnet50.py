@@ -1,0 +1,15 @@
+# ResNet-50 (He et al., 2016), ImageNet weights of MMPretrain's model zoo.
+
+backbone = dict(type="ResNet", depth=50)
+neck = dict(type="GlobalAveragePooling")
+features = 2048
+pretrained = (
+    "https://download.openmmlab.com/mmclassification/v0/resnet/"
+    "resnet50_8xb32_in1k_20210831-ea4938fc.pth"
+)
+preprocessing = dict(
+    crop=(0.75, 1.0),  # central 3/4 of the height: a square of a 384x512 photo
+    size=(224, 224),  # (height, width) in pixels
+    mean=(123.675, 116.28, 103.53),  # RGB, of ImageNet, as the weights expect
+    std=(58.395, 57.12, 57.375),
+)

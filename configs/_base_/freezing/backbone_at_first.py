@@ -1,0 +1,3 @@
+# Train the head alone for two epochs, then everything.
+
+freezing = dict(type="FreezingHook", share=1, epochs=2)

@@ -1,0 +1,21 @@
+# AdamW with one cycle of the rate (Smith and Topin, 2018): up for 30 % of the steps, then down.
+
+train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()
+optim_wrapper = dict(
+    type="AsyncOptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01, fused=True),
+    clip_grad=dict(max_norm=5.0),
+)
+param_scheduler = [
+    dict(
+        type="OneCycleLR",
+        eta_max=1e-3,  # the rate at the top; `lr` of the optimizer is not used
+        pct_start=0.3,
+        div_factor=25.0,  # eta_max / the first rate
+        final_div_factor=1e4,  # the first rate / the last
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]

@@ -1,0 +1,3 @@
+# tensorboard --logdir work_dirs
+
+tracking = dict(type="TensorboardVisBackend")

@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from mmmask.errors import InputError
+from mmmask.models.backbones.timm_backbone import TimmBackbone
+from mmmask.workflows.train import check_pretrained
+
+NAME = "mnasnet_small"
+
+
+@pytest.fixture(scope="module")
+def source() -> nn.Module:
+    """A network of timm with its classifier, as timm publishes weights."""
+    torch.manual_seed(0)
+    return timm.create_model(NAME).eval()
+
+
+def saved(source: nn.Module, folder: Path, kind: str) -> str:
+    state = source.state_dict()
+    path = folder / ("weights.safetensors" if kind == "safetensors" else "weights.pth")
+    if kind == "safetensors":
+        safetensors.torch.save_file(state, path)
+    elif kind == "of several processes":
+        torch.save({"state_dict": {f"module.{name}": state[name] for name in state}}, path)
+    elif kind == "of a run":
+        torch.save(
+            {"state_dict": {f"backbone.timm_model.{name}": state[name] for name in state}}, path
+        )
+    else:
+        torch.save(state, path)
+    return str(path)
+
+
+def classifier(weights: str | None, name: str = NAME) -> nn.Module:
+    init_cfg = weights and {"type": "Pretrained", "checkpoint": weights, "prefix": "backbone"}
+    model = MODELS.build(
+        {
+            "type": "ImageClassifier",
+            "backbone": {"type": "TimmBackbone", "model_name": name, "init_cfg": init_cfg},
+            "neck": {"type": "GlobalAveragePooling"},
+        }
+    )
+    model.init_weights()
+    return model
+
+
+@pytest.mark.parametrize("kind", ["bare", "safetensors", "of several processes", "of a run"])
+def test_it_computes_what_timm_computes_from_a_file_of_weights(source, tmp_path, kind):
+    weights = saved(source, tmp_path, kind)
+    model = classifier(weights)
+    check_pretrained(model, weights)
+    photos = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        (feature,) = model.eval().backbone(photos)
+        expected = source.forward_features(photos)
+    torch.testing.assert_close(feature, expected, rtol=0, atol=0)
+
+
+def test_without_weights_it_starts_at_random(source, tmp_path):
+    one, other = (classifier(None).backbone.state_dict() for _ in range(2))
+    name = "timm_model.conv_stem.weight"
+    assert not torch.equal(one[name], other[name])
+
+
+def test_weights_of_another_network_are_refused(source, tmp_path):
+    weights = saved(source, tmp_path, "bare")
+    other = classifier(None, "mobilenetv3_small_050")
+    with pytest.raises(InputError, match=r"weights\.pth: does not fit the backbone, \d+ of its"):
+        check_pretrained(other, weights)
+
+
+def test_weights_of_another_width_are_refused(source, tmp_path):
+    state = source.state_dict()
+    state["conv_stem.weight"] = state["conv_stem.weight"][:4]
+    torch.save(state, tmp_path / "narrow.pth")
+    with pytest.raises(InputError, match=r"1 of its \d+ .* such as timm_model\.conv_stem\.weight"):
+        check_pretrained(classifier(None), str(tmp_path / "narrow.pth"))
+
+
+def test_weights_of_a_run_with_another_kind_of_backbone_are_refused(tmp_path):
+    torch.save({"state_dict": {"backbone.conv1.weight": torch.zeros(3)}}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"other\.pth: does not fit the backbone"):
+        check_pretrained(classifier(None), str(tmp_path / "other.pth"))
+
+
+def test_a_file_that_a_network_of_mmpretrain_converts_is_accepted(tmp_path):
+    """Swin's old files name the last norm otherwise and hold masks."""
+    backbone = {"type": "SwinTransformer", "arch": "tiny"}
+    model = MODELS.build({"type": "ImageClassifier", "backbone": backbone})
+    state = {f"backbone.{name}": value for name, value in model.backbone.state_dict().items()}
+    for part in ("weight", "bias"):
+        state[f"backbone.norm.{part}"] = state.pop(f"backbone.norm3.{part}")
+    torch.save({"state_dict": state}, tmp_path / "old.pth")
+    check_pretrained(model, str(tmp_path / "old.pth"))
+
+
+def test_an_unknown_network_is_named():
+    with pytest.raises(InputError, match="model_name must be a network of timm, got 'mnasnet_9'"):
+        TimmBackbone("mnasnet_9")
+
+
+def test_a_machine_without_timm_is_told_to_install_it(monkeypatch):
+    monkeypatch.setattr("mmmask.models.backbones.timm_backbone.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"mnasnet_small needs timm: pip install"):
+        TimmBackbone(NAME)
