@@ -1,5 +1,6 @@
 """Test-time augmentation: all views of a batch pass the network at once."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,12 +10,29 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from mmmask.errors import InputError
+from mmmask.models.device_augment import affine
 from mmmask.structures import SampleBatch
+
+
+def turned(photos: Tensor, *, degrees: float = 0.0, zoom: float = 1.0) -> Tensor:
+    """Return photos rotated counter-clockwise and magnified about their centre."""
+    same = photos.new_ones(len(photos), dtype=torch.float32)
+    return affine(
+        photos,
+        angle=same * math.radians(degrees),
+        scale=same * zoom,
+        shift=same.new_zeros(len(photos), 2),
+        mirrored=same,
+    )
+
 
 #: View by name: (N, 3, H, W) -> (N, 3, H, W).
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda photos: photos,
     "hflip": lambda photos: photos.flip(-1),
+    "rotate_left": lambda photos: turned(photos, degrees=10.0),
+    "rotate_right": lambda photos: turned(photos, degrees=-10.0),
+    "zoom": lambda photos: turned(photos, zoom=1.15),
 }
 
 

@@ -6,7 +6,7 @@ from mmpretrain.registry import MODELS
 import mmmask.models.heads.linear
 import mmmask.models.preprocessor  # noqa: F401
 from mmmask.errors import InputError
-from mmmask.evaluation.tta import MeanProbabilityTTA
+from mmmask.evaluation.tta import VIEWS, MeanProbabilityTTA
 from mmmask.structures import SampleBatch
 
 
@@ -94,3 +94,22 @@ def test_years_and_attribute_of_the_views_are_carried_along(classifier, monkeypa
     assert not torch.allclose(plain.pred_years, flipped.pred_years)
     torch.testing.assert_close(mean.pred_years, (plain.pred_years + flipped.pred_years) / 2)
     torch.testing.assert_close(group_probabilities(mean.pred_years), mean.pred_score)
+
+
+def test_rotated_views_turn_about_the_centre_and_undo_each_other() -> None:
+    rows, columns = torch.meshgrid(torch.arange(40.0), torch.arange(30.0), indexing="ij")
+    photos = (torch.sin(rows / 6) + torch.cos(columns / 8))[None, None].repeat(2, 3, 1, 1)
+    left = VIEWS["rotate_left"](photos)
+    assert (left - photos).abs().max() > 0.1
+    back = VIEWS["rotate_right"](left)
+    middle = (..., slice(10, 30), slice(8, 22))
+    torch.testing.assert_close(back[middle], photos[middle], atol=0.02, rtol=0)
+
+
+def test_the_zoomed_view_magnifies_the_centre() -> None:
+    columns = torch.arange(31.0) - 15
+    photos = columns.expand(1, 3, 41, 31)
+    zoomed = VIEWS["zoom"](photos)
+    torch.testing.assert_close(
+        zoomed[..., 20, 5:26], (columns[5:26] / 1.15).expand(1, 3, 21), atol=1e-3, rtol=0
+    )

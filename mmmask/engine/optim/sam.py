@@ -42,7 +42,7 @@ class SAMOptimWrapper(AsyncOptimWrapper):
     Args:
         optimizer: What makes the step; the paper uses SGD with momentum.
         rho: Radius of the neighbourhood, above 0; the paper's 0.05 is for ImageNet and CIFAR.
-        **kwargs: ``clip_grad``, as MMEngine's ``OptimWrapper`` has it, for the gradient of the step.
+        **kwargs: ``clip_grad``, as in MMEngine, for the gradient of the step.
 
     Raises:
         InputError: ``rho`` is not above 0, or gradients are to be accumulated, where each part
