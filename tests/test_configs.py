@@ -68,6 +68,13 @@ def test_there_are_leaves() -> None:
     assert len(LEAVES) >= 8
 
 
+def test_the_readme_names_every_leaf() -> None:
+    text = (CONFIGS.parent / "README.md").read_text()
+    for leaf in LEAVES:
+        short = leaf.stem.removeprefix("mobilenet_v2_")
+        assert f"`{leaf.stem}`" in text or f"`{short}`" in text, leaf.stem
+
+
 @pytest.mark.parametrize("path", LEAVES, ids=ids)
 def test_parents_are_at_most_two_levels_up_and_inside_the_repository(path: Path) -> None:
     assert 1 <= depth(path) <= 2

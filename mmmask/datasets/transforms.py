@@ -136,7 +136,7 @@ class PackPhoto(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Pack one photo; labels, ages, weights and the row number go along where known."""
         image = results["img"]
-        if image.strides[1] < 0:  # mirrored as a view: OpenCV copies it 20 times as fast as numpy
+        if image.strides[1] < 0:  # mirrored as a view: OpenCV copies it 5 times as fast as numpy
             image = cv2.flip(image[:, ::-1], 1)
         image = np.ascontiguousarray(image)
         sample = DataSample(metainfo={"img_path": results.get("img_path")})
