@@ -36,6 +36,13 @@ def start_distributed(launcher: str) -> None:
         distributed.init_process_group("gloo")
 
 
+def stop_distributed() -> None:
+    """Leave the group of processes, all at once; one that ends while others wait aborts them."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 def wrap_for_device(cfg: Config) -> None:
     """Let the config name a wrapper without device ids where CUDA is absent.
 

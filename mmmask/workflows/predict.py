@@ -98,6 +98,11 @@ def predict(
     if split in ("val", "train"):
         # Of another split, most people held out are people it was trained on.
         check_same(cfg, meta, "data", checkpoint, keys=("folds", "fold", "split_seed"))
+    if split == "val" and meta.get("trained_on") == "all":
+        raise InputError(
+            f"{checkpoint}: was trained on everybody, so nobody is held out; --split all would "
+            "predict the people that it knows"
+        )
 
     cfg.test_dataloader.dataset.split = split
     after = checked_cuts((MIDDLE_FROM, OLD_FROM if old_from is None else old_from))

@@ -53,6 +53,8 @@ def train(
         options: ``name=value`` overrides of the config.
         launcher: ``none`` or ``pytorch`` (torchrun).
     """
+    from mmmask.engine.distributed import stop_distributed
+
     cfg = load_config(config, parse_options(options))
     if data_root is not None:
         cfg.data.data_root = data_root
@@ -89,6 +91,8 @@ def train(
         check_pretrained(runner.model, cfg.pretrained)
     with _unknown_options_refused(cfg):
         runner.train()
+    if launcher != "none":
+        stop_distributed()
     return Path(cfg.work_dir)
 
 

@@ -69,7 +69,7 @@ def test_the_batch_keeps_its_labels(classifier, monkeypatch) -> None:
 
 @pytest.mark.parametrize("views", [[], ["identity", "upside down"]])
 def test_unknown_or_no_views_are_refused(classifier, views) -> None:
-    with pytest.raises(InputError, match=r"tta\.views must be some of identity, hflip, rotate_left, rotate_right, zoom; got"):
+    with pytest.raises(InputError, match=rf"tta\.views must be some of {', '.join(VIEWS)}; got"):
         MeanProbabilityTTA(classifier, views=views)
 
 

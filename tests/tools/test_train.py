@@ -107,13 +107,17 @@ def test_resuming_a_copied_work_dir_leaves_the_original_as_it_was(run, tmp_path)
     assert {path: path.read_bytes() for path in run.work_dir.rglob("*") if path.is_file()} == before
 
 
-def test_training_on_everybody_has_no_validation(drawn, tmp_path) -> None:
+def test_training_on_everybody_has_no_validation(drawn, tmp_path, refused) -> None:
     work_dir = tmp_path / "all"
     options = ("train_cfg.max_epochs=1",)
     done = tool(*train(work_dir, drawn, "--split", "all", options=options))
     assert done.returncode == 0, done.stderr
     assert {path.name for path in work_dir.glob("*.pth")} == {"epoch_1.pth"}
     assert set(pd.read_csv(work_dir / "split.csv")["part"]) == {"train"}
+    line = refused(
+        "test.py", work_dir / Path(CONFIG).name, work_dir / "epoch_1.pth", "--split", "val"
+    )
+    assert "was trained on everybody, so nobody is held out" in line
 
 
 def test_a_config_can_say_that_everybody_is_trained_on(drawn, tmp_path) -> None:

@@ -14,7 +14,7 @@ from mmmask.errors import InputError
 
 @HOOKS.register_module()
 class PreprocessingHook(Hook):
-    """Put the config's ``preprocessing`` and ``data`` blocks into ``checkpoint['meta']``."""
+    """Put the ``preprocessing`` and ``data`` blocks and the training split into ``meta``."""
 
     priority = priorities.STORED_SETTING
 
@@ -26,6 +26,9 @@ class PreprocessingHook(Hook):
         for block in ("preprocessing", "data"):
             if block in runner.cfg:
                 checkpoint["meta"][block] = _plain(runner.cfg[block])
+        dataset = getattr(runner.train_dataloader, "dataset", None)
+        if hasattr(dataset, "split"):
+            checkpoint["meta"]["trained_on"] = dataset.split
         # A table of face boxes may move to another path; its content must stay.
         checkpoint["meta"]["preprocessing"] = described(checkpoint["meta"]["preprocessing"])
 
