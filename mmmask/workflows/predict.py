@@ -198,6 +198,8 @@ def run_test(
     """
     from mmengine.dist import is_main_process
 
+    from mmmask.engine.distributed import stop_distributed
+
     cfg.work_dir = str(checkpoint.parent / "test")
     cfg = prepare_test(cfg)
     if dataset is not None:
@@ -209,7 +211,10 @@ def run_test(
     if fits is not None:
         fits(head)
     runner.test()
-    if not is_main_process():
+    main = is_main_process()  # asked while there is a group
+    if launcher != "none":
+        stop_distributed()
+    if not main:
         return None
     metric = runner.test_evaluator.metrics[0]
     rows, probabilities = metric.predictions
