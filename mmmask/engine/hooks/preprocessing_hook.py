@@ -26,9 +26,9 @@ class PreprocessingHook(Hook):
         for block in ("preprocessing", "data"):
             if block in runner.cfg:
                 checkpoint["meta"][block] = _plain(runner.cfg[block])
-        dataset = getattr(runner.train_dataloader, "dataset", None)
-        if hasattr(dataset, "split"):
-            checkpoint["meta"]["trained_on"] = dataset.split
+        split = getattr(runner.train_dataloader.dataset, "split", None)
+        if split is not None:
+            checkpoint["meta"]["trained_on"] = split
         # A table of face boxes may move to another path; its content must stay.
         checkpoint["meta"]["preprocessing"] = described(checkpoint["meta"]["preprocessing"])
 
