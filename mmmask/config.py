@@ -17,7 +17,6 @@ block                   goes into
 ``batch_augments``      the data preprocessor (Mixup, CutMix)
 ``pretrained``          the weights that the backbone starts from; None: from scratch
 ``tta``                 the test model, where ``tta.enabled``
-``semi``                the unlabelled dataloader, the train loop and ``model``; may be absent
 ======================  ==============================================================
 
 A config need not have these:
@@ -26,6 +25,7 @@ A config need not have these:
 ``averaging``           a hook that averages weights (EMA, SWA)
 ``early_stopping``      a hook that ends a run
 ``freezing``            a hook that keeps the backbone's first layers as they are
+``semi``                the unlabelled dataloader, the train loop and ``model``
 ``tracking``            what records a run beside its own log (TensorBoard, W&B, MLflow)
 ======================  ==============================================================
 

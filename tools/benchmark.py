@@ -13,8 +13,7 @@ import argparse
 from pathlib import Path
 
 from mmmask.cli import command
-
-TASKS = ("train", "val", "test_tta", "data", "growth")
+from mmmask.workflows.benchmark.cases import TASKS
 
 
 def main() -> None:
@@ -30,7 +29,9 @@ def main() -> None:
         metavar="NAME:BATCH",
         help="blocks of configs/_base_/backbones; default: mobilenet_v2:64 effnet_b0:16",
     )
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument(
+        "--tasks", nargs="+", choices=(*TASKS, "growth"), default=[*TASKS, "growth"]
+    )
     parser.add_argument("--contenders", nargs="+", help="default: all of a task")
     parser.add_argument("--repeats", type=int, default=3, help="default: 3")
     parser.add_argument("--steps", type=int, default=10, help="timed batches a run; default: 10")

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmmask.datasets.face_boxes import read_boxes
+from mmmask.datasets.layout import read_eval, read_train
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import written_whole
 
@@ -58,7 +60,8 @@ class PackedPhotos:
         data_root: str | Path,
         steps: Sequence[Mapping[str, Any]],
     ) -> None:
-        self._settings = (path, images, data_root, steps)  # for processes that do not fork
+        # For processes that do not fork.
+        self._open = partial(PackedPhotos, path, images, data_root=data_root, steps=steps)
         self.path = Path(path)
         if not self.path.is_file():
             raise MissingFileError(f"{path}: no such pack of photos; make it with tools/pack.py")
@@ -87,12 +90,7 @@ class PackedPhotos:
         return self._parts[part][row].copy()
 
     def __reduce__(self) -> tuple:
-        path, images, data_root, steps = self._settings
-        return _reopen, (path, images, data_root, steps)
-
-
-def _reopen(path: str, images: Any, data_root: str, steps: Any) -> PackedPhotos:
-    return PackedPhotos(path, images, data_root=data_root, steps=steps)
+        return self._open, ()
 
 
 def write_pack(
@@ -223,8 +221,6 @@ def geometry(pipeline: Sequence[Mapping[str, Any]]) -> int:
 
 def photos_of_root(root: str | Path) -> Iterator[str]:
     """Yield the photos of a data root, train/ then eval/, as far as it has them."""
-    from mmmask.datasets.layout import read_eval, read_train
-
     root = Path(root)
     if (root / "train" / "train.csv").is_file() or not (root / "eval" / "info.csv").is_file():
         yield from read_train(root)["image"]

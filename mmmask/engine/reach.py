@@ -25,6 +25,13 @@ def wrap_anew(runner: Runner) -> None:
         runner.model = runner.wrap_model(runner.cfg.get("model_wrapper_cfg"), runner.model)
 
 
+def classifier_of(model: nn.Module) -> nn.Module:
+    """Return the classifier inside the wrappers of several processes and of several views."""
+    while hasattr(model, "module"):
+        model = model.module
+    return model
+
+
 def model_and_copies(runner: Runner) -> list[nn.Module]:
     """Return the model that is trained and the averaged copies that EMA hooks keep of it."""
     copies = [

@@ -5,7 +5,6 @@ It names older versions of torch than ours as its limit but works with this one,
 installed without them: ``pip install --no-deps facenet-pytorch requests``.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from mmmask.datasets.transforms import LoadPhoto
 from mmmask.datasets.unlabelled import find_photos
 from mmmask.errors import InputError
 from mmmask.tables import BOXES, read_table, write_table
-from mmmask.workflows.predict import fingerprint, versions
+from mmmask.workflows.provenance import fingerprint, made_now
 
 #: Photos are shrunk to this for the search: a face of a portrait is far larger than needed.
 LONGEST_SIDE = 320
@@ -75,8 +74,7 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
         "detector": "facenet-pytorch MTCNN, surest face",
         "longest_side": LONGEST_SIDE,
         "data_fingerprint": fingerprint(photos),
-        "versions": versions(),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **made_now(),
     }
     load, detector = LoadPhoto(), build_detector(device)
     for number, image in enumerate(track(missing, "Finding faces", disable=not missing)):

@@ -1,7 +1,5 @@
 """Combine predictions: three models of one attribute each into the 18 classes."""
 
-import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,8 @@ from mmmask.tables import (
     write_table,
     years_of,
 )
-from mmmask.workflows.predict import Prediction, versions
+from mmmask.workflows.predict import Prediction
+from mmmask.workflows.provenance import file_hash, made_now
 from mmmask.workflows.submission import write_submission
 from mmmask.years import checked_cuts, move_cut
 
@@ -134,7 +133,7 @@ def provenance_of(
         {
             "attribute": name,
             "path": str(path),
-            "hash": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "hash": file_hash(path),
             "provenance": tables[path].attrs.get("provenance", {}),
         }
         for name, path in by_attribute.items()
@@ -148,6 +147,5 @@ def provenance_of(
         "composed_of": inputs,
         **shared,
         "old_from": old_from,
-        "versions": versions(),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **made_now(),
     }

@@ -1,9 +1,7 @@
 """Label photos from elsewhere with a trained model, as further training samples (source B)."""
 
-import hashlib
 import os
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +22,8 @@ from mmmask.labels import (
     product,
 )
 from mmmask.tables import SAMPLES, checked, read_csv, write_table
-from mmmask.workflows.predict import check_same, fingerprint, run_test, versions
+from mmmask.workflows.provenance import file_hash, fingerprint, made_now
+from mmmask.workflows.testing import check_same, run_test
 
 
 def read_photos(photos: str | Path, data_root: str | Path) -> pd.DataFrame:
@@ -172,12 +171,11 @@ def label_external(
     samples = samples.reset_index(drop=True)
     provenance = {
         "checkpoint": str(checkpoint),
-        "checkpoint_hash": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        "checkpoint_hash": file_hash(checkpoint),
         "data_fingerprint": fingerprint(table),
         "photos": len(table),
         "threshold": threshold,
-        "versions": versions(),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **made_now(),
     }
     write_table(out, samples, SAMPLES, provenance)
     return samples, len(table)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
     from torch import nn
 
+#: Optimizer wrappers that --amp may replace by the one with autocast.
+WITH_AMP = (None, "OptimWrapper", "AsyncOptimWrapper", "AutocastOptimWrapper")
+
 
 def train(
     config: str | Path,
@@ -69,9 +72,7 @@ def train(
     if seed is not None:
         cfg.randomness.seed = seed
     if amp:
-        if cfg.optim_wrapper.get("type") not in (
-            *(None, "OptimWrapper", "AsyncOptimWrapper", "AutocastOptimWrapper"),
-        ):
+        if cfg.optim_wrapper.get("type") not in WITH_AMP:
             raise InputError(f"--amp works with OptimWrapper, got {cfg.optim_wrapper.type}")
         cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
     if compile_backbone:
@@ -160,12 +161,13 @@ def _unknown_options_refused(cfg: "Config") -> Iterator[None]:
 
 def check_pretrained(model: "nn.Module", weights: str) -> None:
     """Refuse weights that do not fill the backbone; MMEngine would go on with random ones."""
-    from mmengine.model import is_model_wrapper
     from mmengine.runner import CheckpointLoader
+
+    from mmmask.engine.reach import classifier_of
 
     content = CheckpointLoader.load_checkpoint(weights, map_location="cpu", logger="silent")
     # A copy is filled for real, because a network may rename or resize what an old file holds.
-    trial = copy.deepcopy((model.module if is_model_wrapper(model) else model).backbone)
+    trial = copy.deepcopy(classifier_of(model).backbone)
     if hasattr(trial, "own_weights"):
         given = trial.own_weights(content)
     else:

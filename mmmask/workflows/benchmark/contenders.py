@@ -43,7 +43,7 @@ def run(case: Case) -> list[float]:
 
 def _run_mmmask(case: Case) -> None:
     """Train as tools/train.py does, validate or test as tools/test.py does."""
-    from mmmask.workflows.predict import prepare_test
+    from mmmask.workflows.testing import prepare_test
     from mmmask.workflows.train import build_runner, train
 
     packed = case.contender in ("mmmask_packed", "mmmask_compiled")

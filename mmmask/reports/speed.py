@@ -1,0 +1,32 @@
+"""The speed of contenders as a picture."""
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mmmask.files import written_whole
+
+matplotlib.use("Agg")
+
+
+def draw_speed(medians: pd.DataFrame, path: Path) -> None:
+    """Draw a bar for each contender, one panel a task and backbone."""
+    panels = list(medians.groupby(["task", "backbone"], sort=False))
+    height = 0.8 + sum(0.5 + 0.28 * len(group) for _, group in panels)
+    figure = Figure(figsize=(8, height), layout="constrained")
+    parts = [len(group) + 1 for _, group in panels]
+    axes = figure.subplots(len(panels), height_ratios=parts, squeeze=False)[:, 0]
+    for axis, ((task, backbone), group) in zip(axes, panels, strict=True):
+        ours = group["contender"].str.startswith("mmmask")
+        colours = ["#2a9d6f" if own else "#9aa5b1" for own in ours]
+        bars = axis.barh(group["contender"], group["photos_per_s"], color=colours)
+        axis.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
+        axis.invert_yaxis()
+        axis.margins(x=0.12)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_title(f"{task}, {backbone}: photos/s, median", fontsize=10, loc="left")
+        axis.tick_params(labelsize=8)
+    with written_whole(path) as aside:
+        figure.savefig(aside, dpi=110)

@@ -1,0 +1,141 @@
+"""Run a trained checkpoint over photos, and refuse one that does not belong to the config."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from mmmask.config import compose, inference_model, plain
+from mmmask.datasets.face_boxes import described
+from mmmask.errors import InputError
+from mmmask.workflows.train import build_runner
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mmengine.config import Config
+    from numpy.typing import NDArray
+    from torch import nn
+
+#: Hooks that a test needs; the others belong to training.
+TEST_HOOKS = ("runtime_info", "timer", "logger", "progress", "channels_last")
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a model says of photos.
+
+    Attributes:
+        samples: The photos.
+        probabilities: (N, 18), or (N, C) of a model of one attribute.
+        years: (N, 121) probabilities of ages, of a model of years.
+        attribute: The attribute that the model predicts alone, if it does.
+    """
+
+    samples: pd.DataFrame
+    probabilities: "NDArray[np.float32]"
+    years: "NDArray[np.float32] | None"
+    attribute: str | None
+
+
+def run_test(
+    cfg: "Config",
+    content: Mapping[str, Any],
+    checkpoint: Path,
+    launcher: str = "none",
+    *,
+    dataset: Mapping[str, Any] | None = None,
+    fits: "Callable[[nn.Module], None] | None" = None,
+) -> Tested | None:
+    """Predict photos with the weights of a checkpoint.
+
+    Args:
+        cfg: Composed config.
+        content: The checkpoint, loaded.
+        checkpoint: Its path.
+        launcher: ``none`` or ``pytorch`` (torchrun).
+        dataset: In place of the config's test dataset; it gets that one's pipeline.
+        fits: Called with the model's head before the test; raises where it does not fit.
+
+    Returns:
+        None on all processes but the main one.
+    """
+    from mmengine.dist import is_main_process
+
+    from mmmask.engine.distributed import stop_distributed
+    from mmmask.engine.reach import classifier_of
+
+    cfg.work_dir = str(checkpoint.parent / "test")
+    cfg = prepare_test(cfg)
+    if dataset is not None:
+        steps = cfg.test_dataloader.dataset.pipeline
+        cfg.test_dataloader.dataset = {**dataset, "pipeline": steps}
+    runner = build_runner(cfg, launcher)
+    load_weights(runner.model, content, checkpoint)
+    head = classifier_of(runner.model).head
+    if fits is not None:
+        fits(head)
+    runner.test()
+    main = is_main_process()  # asked while there is a group
+    if launcher != "none":
+        stop_distributed()
+    if not main:
+        return None
+    metric = runner.test_evaluator.metrics[0]
+    rows, probabilities = metric.predictions
+    samples = runner.test_dataloader.dataset.samples.iloc[rows].reset_index(drop=True)
+    return Tested(samples, probabilities, metric.years, getattr(head, "attribute", None))
+
+
+def check_same(
+    cfg: "Config",
+    meta: Mapping[str, Any],
+    block: str,
+    checkpoint: Path,
+    *,
+    keys: Sequence[str] | None = None,
+) -> None:
+    """Refuse to test with another block of the config, or keys of it, than was trained with."""
+    if block not in meta:
+        raise InputError(f"{checkpoint}: no checkpoint of an mmmask run, it names no {block}")
+    trained, now = plain(meta[block]), plain(cfg[block])
+    if block == "preprocessing":
+        now = plain(described(now))  # as the checkpoint has it: face boxes by their content
+    different = [
+        key for key in keys or sorted({*trained, *now}) if trained.get(key) != now.get(key)
+    ]
+    if different:
+        raise InputError(
+            f"{checkpoint}: trained with another {block} than {cfg.filename}: "
+            + "; ".join(f"{key} was {trained.get(key)}, is {now.get(key)}" for key in different)
+            + f"; the run's own config is {checkpoint.parent}/*.py"
+        )
+
+
+def load_weights(model: "nn.Module", content: Mapping[str, Any], checkpoint: Path) -> None:
+    """Load every weight into the tested model; refuse a checkpoint of another model."""
+    from mmmask.engine.reach import classifier_of
+
+    try:
+        classifier_of(model).load_state_dict(content["state_dict"], strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{checkpoint}: weights of another model: {reason[:300]}") from error
+
+
+def prepare_test(cfg: "Config") -> "Config":
+    """Return the config reduced to what a test needs."""
+    cfg.pretrained = None
+    cfg.load_from, cfg.resume = None, False  # the config that a resumed run saved names its own
+    cfg.tracking = None  # a test is no run of its own
+    compose(cfg)
+    cfg.model = inference_model(cfg)
+    hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}
+    cfg.default_hooks = {**hooks, "sampler_seed": None, "param_scheduler": None, "checkpoint": None}
+    cfg.custom_hooks = []
+    for part in ("dataloader", "cfg", "evaluator"):
+        cfg[f"val_{part}"] = None
+    for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        cfg[key] = None
+    return cfg
