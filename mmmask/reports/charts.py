@@ -105,7 +105,8 @@ def columns(
         for place, (name, value) in enumerate(zip(series, values[:, column], strict=True)):
             x, tall = middle + width * (place - len(values) / 2), _HEIGHT * value / ticks[-1]
             tip = f"{label}, {name}: {shown(value, kind)}"
-            parts.append(box(x, _HEIGHT - tall, width, tall, f"s{place}", tip))
+            tone = f"s{place} thin" if width < 3 else f"s{place}"
+            parts.append(box(x, _HEIGHT - tall, width, tall, tone, tip))
         if column % math.ceil(len(labels) / 8) == 0:
             parts.append(words(middle, _HEIGHT + 13, label))
     parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))

@@ -33,11 +33,13 @@ class Show:
         gallery: Its id.
         facets: Facet -> value to choose; the others are cleared.
         label: What the button shows, for those who hear it.
+        search: Words to look for in the titles.
     """
 
     gallery: str
     facets: Mapping[str, str]
     label: str
+    search: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class Gallery:
         pictures: Caption -> numbers of thumbnails, -1 where there is none. Several stand side by
             side; a single one needs no caption and has the key "".
         titles: What a card is about, such as the photo's path; the field of search looks here.
-        lines: Term -> words below the picture; an empty string leaves the line out.
+        lines: Term -> words below the picture; an empty string leaves the line out. The term ""
+            is the line that stands first and needs no term.
         facets: Name -> values to filter by. A categorical keeps the order of its categories.
         orders: Name -> numbers to order by, the largest first; the first is chosen at the start.
         tones: "good", "bad" or "" for each card: the colour of its frame. Never the only sign.

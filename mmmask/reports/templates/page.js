@@ -128,13 +128,16 @@
         const image = make("img", { src: source(numbers[row]), alt: words, decoding: "async" });
         pictures.append(make("figure", {}, image, ...(caption ? [make("figcaption", { textContent: caption })] : [])));
       }
-      const lines = make("dl");
+      const lines = make("dl"), lead = make("p", { className: "lead" });
       for (const [term, { values, codes }] of Object.entries(data.lines)) {
         const words = values[codes[row]];
-        if (words) lines.append(make("dt", { textContent: term }), make("dd", { textContent: words }));
+        if (!words) continue;
+        if (term) lines.append(make("dt", { textContent: term }), make("dd", { textContent: words }));
+        else lead.textContent = words;
       }
-      const title = make("p", { className: "name", textContent: data.titles[row] });
-      const item = make("li", { className: data.tones[row] ?? "" }, pictures, title, lines);
+      const title = make("p", { className: "name" });  // may break after _ and /
+      for (const part of data.titles[row].split(/(?<=[_/])/)) title.append(part, make("wbr"));
+      const item = make("li", { className: data.tones[row] ?? "" }, pictures, lead, lines, title);
       item.classList.toggle("several", several);
       return item;
     };
@@ -166,20 +169,20 @@
       }
     };
     const refresh = () => { page = 0; count(); draw(); };
-    const choose = (facets) => {
+    const choose = (facets, words = "") => {
       for (const [facet, select] of Object.entries(selects)) {
         const code = facet in facets ? data.facets[facet].values.indexOf(facets[facet]) : -1;
         select.value = code < 0 ? "" : String(code);
       }
-      search.value = "";
+      search.value = words;
       refresh();
     };
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("change", refresh);
     search.addEventListener("input", refresh);
     clear.addEventListener("click", () => choose({}));
-    galleries.set(box.id, (facets) => {
-      choose(facets);
+    galleries.set(box.id, (facets, words) => {
+      choose(facets, words);
       box.scrollIntoView();
       form.querySelector("select, input").focus({ preventScroll: true });
     });
@@ -188,7 +191,10 @@
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-gallery]");
-    if (button) galleries.get(button.dataset.gallery)?.(JSON.parse(button.dataset.facets));
+    if (button) {
+      const { gallery, facets, search } = button.dataset;
+      galleries.get(gallery)?.(JSON.parse(facets), search);
+    }
   });
   document.querySelectorAll(".table").forEach(prepareTable);
   document.addEventListener("DOMContentLoaded", () => requestAnimationFrame(() => setTimeout(() => {
