@@ -83,7 +83,7 @@ def find(comparison: Comparison) -> list[Finding]:
         if alone:
             words = f"{alone:,} photos are in {letter} alone and not compared."
             found.append(Finding("look", words, "findings"))
-    return found
+    return sorted(found, key=lambda finding: finding.weight != "look")
 
 
 def _scores(comparison: Comparison) -> list[Chart]:
