@@ -13,12 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.config import parse_options
+from mmmask.config_changes import blocks, changes, flat_config
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
 from mmmask.evaluation.scores import macro_f1
 from mmmask.files import written_whole
 from mmmask.tables import PREDICTIONS, probabilities, read_table
-from mmmask.workflows.config_changes import blocks, changes, flat_config
 
 PREDICTED = "predictions.parquet"
 _SAME_PEOPLE = ("data.data_root", "data.folds", "data.fold", "data.split_seed")
