@@ -27,7 +27,7 @@ def flat_config(path: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return dotted name -> value of a config's facts, without what composing made of them."""
-    values = plain(values)
+    values = dict(plain(values))
     for key in ("model", "visualizer"):
         values.pop(key, None)
     for name, default in _SPLITS.items():

@@ -197,6 +197,15 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> pd.DataFrame:
     raise InputError(f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}")
 
 
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Return the provenance in a parquet file, without its rows; empty where there is none."""
+    try:
+        metadata = pq.read_schema(path).metadata
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
+    return json.loads((metadata or {}).get(_PROVENANCE_KEY, b"{}"))
+
+
 def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) -> pd.DataFrame:
     """Read a csv file as text, so that ids keep their zeros; refuse one without ``columns``."""
     path = Path(path)

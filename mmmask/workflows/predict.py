@@ -144,7 +144,8 @@ def predict(
     }
     write_table(path, table, columns, provenance)
     if submission is not None:
-        write_submission(submission, table, cfg.data.data_root)
+        origin = {**provenance, "predictions": str(path)}
+        write_submission(submission, table, cfg.data.data_root, origin=origin)
     return Prediction(table, Path(cfg.data.data_root), path)
 
 

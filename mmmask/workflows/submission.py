@@ -1,17 +1,39 @@
 """Submissions: one predicted class a photo, in the order of info.csv."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.files import written_whole
 from mmmask.labels import NUM_CLASSES
+from mmmask.ledger.staleness import stale_reasons
+from mmmask.ledger.submissions import enter, ledger_folder, review, warnings_of
+from mmmask.reports.submissions import print_review
 from mmmask.tables import probabilities, read_csv
 
 
-def write_submission(path: str | Path, predictions: pd.DataFrame, data_root: str | Path) -> None:
-    """Write ImageID and ans, one row for each row of eval/info.csv and in its order.
+def write_submission(
+    path: str | Path,
+    predictions: pd.DataFrame,
+    data_root: str | Path,
+    *,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ImageID and ans, one row for each row of eval/info.csv and in its order, and log it.
+
+    Before, print which of today's submissions it is, how far it agrees with the best one so far,
+    and warnings: that it repeats an earlier one, exceeds the day's quota, or is stale (see
+    :mod:`mmmask.ledger.staleness`). Whether to send it is the user's to decide.
+
+    Args:
+        path: Where it goes.
+        predictions: Of the 18 classes.
+        data_root: Folder that holds ``eval/info.csv``.
+        origin: Provenance of the predictions, for the log; ``predictions`` names their file. None
+            takes what a table read from a file brings with it.
 
     Raises:
         InputError: A photo of info.csv has no prediction.
@@ -27,8 +49,15 @@ def write_submission(path: str | Path, predictions: pd.DataFrame, data_root: str
             f"the first is {info.loc[missing, 'ImageID'].iloc[0]}"
         )
     info["ans"] = answers.loc[info["ImageID"]].to_numpy()
+    submission = info[["ImageID", "ans"]]
+    if origin is None:
+        origin = predictions.attrs.get("provenance", {})
+    folder = ledger_folder()
+    seen = review(submission, folder)
+    print_review(seen, warnings_of(seen, stale_reasons(origin)), str(path))
     with written_whole(path) as aside:
-        info[["ImageID", "ans"]].to_csv(aside, index=False)
+        submission.to_csv(aside, index=False)
+    enter(path, submission, folder, origin)
 
 
 def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:

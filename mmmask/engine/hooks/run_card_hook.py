@@ -16,18 +16,18 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from mmmask.cards import CARD, is_alive, read_card, this_process, write_card
 from mmmask.config_changes import changes, decides_weights, flat, flat_config
 from mmmask.engine.hooks import priorities
 from mmmask.engine.photo_rate import PhotoRate
 from mmmask.engine.reach import samples_of
 from mmmask.errors import InputError, first_line
+from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
 from mmmask.provenance import code_version, fingerprint, machine, now, text_hash, versions
 
 
 @HOOKS.register_module()
 class RunCardHook(Hook):
-    """Keep ``card.json`` in the work directory; :mod:`mmmask.cards` says what stands in it.
+    """Keep ``card.json`` in the work directory; :mod:`mmmask.ledger.cards` says what stands in it.
 
     The main process writes it at the start, after each epoch and its validation, and at the end.
     A run that is refused before it starts leaves none.
