@@ -7,41 +7,42 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmmask.engine.console import print_line
 from mmmask.labels import ATTRIBUTES
 from mmmask.ledger.submissions import QUOTA, Review
+from mmmask.reports.console import WIDTH
 
 
 def print_review(seen: Review, warnings: Sequence[str], path: str) -> None:
     """Print today's count, agreement and shares beside another submission, and warnings."""
-    console = Console(width=100)
+    console = Console(width=WIDTH)
     against = seen.against
     if against is None:
-        beside = "the first of these photos, so there is nothing to compare it with"
+        beside = "nothing else to compare it with"
     elif pd.notna(against["score"]):
-        beside = f"beside the best so far, {against['number']} (leaderboard {against['score']:.4f})"
+        beside = f"the best so far is {against['number']}, {against['score']:.4f}"
     else:
         beside = (
-            f"beside the last, {against['number']}; no leaderboard score is known, "
-            "enter one by tools/runs.py score"
+            f"compared with the last one, {against['number']}, because no leaderboard score is "
+            "known; enter one by tools/runs.py score"
         )
     if against is not None and not seen.agreement:
-        beside += ", whose copy is gone"
-    table = Table(
-        title=f"{escape(path)}: {seen.count} of {QUOTA} on {seen.day}, {beside}",
-        title_justify="left",
-    )
-    for title in ("", "same answers", "share of the photos"):
-        table.add_column(title, justify="right" if title == "same answers" else "left")
-    if seen.agreement:
-        table.add_row("18 classes", f"{seen.agreement['overall']:.1%}", "")
+        beside += "; its copy in the ledger is gone"
+    print_line(console, f"{path}: {seen.count} of {QUOTA} on {seen.day}; {beside}")
+    theirs = "" if against is None or not seen.agreement else f" {against['number']}"
+    table = Table()
+    table.add_column("")
+    table.add_column(f"same as{theirs}" if theirs else "", justify="right")
+    for title in ("", "share", *([f"in{theirs}"] if theirs else [])):
+        table.add_column(title, justify="right" if title else "left")
+    if theirs:
+        table.add_row("18 classes", f"{seen.agreement['overall']:.1%}", "", "", "")
     for name, values in ATTRIBUTES.items():
-        agreed = f"{seen.agreement[name]:.1%}" if seen.agreement else "-"
-        pairs = []
         for number, value in enumerate(values):
-            was = seen.shares_against.get(name)
-            before = "" if was is None else f" (was {was[number]:.1%})"
-            pairs.append(f"{value} {seen.shares[name][number]:.1%}{before}")
-        table.add_row(name, agreed, ", ".join(pairs))
+            agreed = f"{seen.agreement[name]:.1%}" if theirs and number == 0 else ""
+            before = [f"{seen.shares_against[name][number]:.1%}"] if theirs else []
+            share = f"{seen.shares[name][number]:.1%}"
+            table.add_row("" if number else name, agreed, value, share, *before)
     console.print(table)
     for warning in warnings:
         console.print(f"[bold red]warning:[/] {escape(warning)}", soft_wrap=True)
@@ -60,9 +61,8 @@ def print_submissions(log: pd.DataFrame) -> None:
     table.add_column("note")
     for index, row in log.iterrows():
         score = "" if pd.isna(row["score"]) else f"{row['score']:.4f}"
-        note = "" if pd.isna(row["note"]) else row["note"]
-        if first[index] != row["number"]:
-            note = f"same answers as {first[index]}. {note}"
+        notes = [f"same answers as {first[index]}"] if first[index] != row["number"] else []
+        notes += [] if pd.isna(row["note"]) else [row["note"]]
         table.add_row(
             str(row["number"]),
             row["time"][:10],
@@ -70,6 +70,6 @@ def print_submissions(log: pd.DataFrame) -> None:
             escape(row["path"]),
             "made elsewhere" if pd.isna(row["checkpoints"]) else escape(row["checkpoints"]),
             *([str(sets[row["photos"]])] if len(sets) > 1 else []),
-            escape(note),
+            escape("; ".join(notes)),
         )
     Console(width=140).print(table)

@@ -12,6 +12,7 @@ from mmmask.config import load_config, parse_options, plain
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
+from mmmask.ledger.scores import note_score
 from mmmask.provenance import file_hash, fingerprint, made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.submission import read_answers, write_submission
@@ -143,6 +144,8 @@ def predict(
         **made_now(),
     }
     write_table(path, table, columns, provenance)
+    if "label" in table:
+        note_score(table, provenance, path)
     if submission is not None:
         origin = {**provenance, "predictions": str(path)}
         write_submission(submission, table, cfg.data.data_root, origin=origin)
