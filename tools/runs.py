@@ -56,7 +56,7 @@ def main() -> None:
         if args.action == "score":
             ledger.enter_score(args.which, args.value, folder, args.note)
         if args.action == "check":
-            seen = ledger.review(ledger.read_answers_csv(args.submission), folder)
+            seen = ledger.review(ledger.read_submission(args.submission), folder)
             print_review(seen, ledger.warnings_of(seen), args.submission)
         else:
             print_submissions(ledger.read_log(folder))

@@ -7,40 +7,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from mmmask.evaluation.intervals import score_intervals, units_to_draw
+from mmmask.evaluation.intervals import Interval
 from mmmask.files import locked
-from mmmask.labels import decode
 from mmmask.provenance import now
-from mmmask.tables import SCORES, attribute_of, probabilities, read_table, write_table
+from mmmask.tables import SCORES, read_table, write_table
 
 FILE = "scores.csv"
 
 
-def note_score(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> None:
-    """Add the score of labelled predictions to those of the run whose checkpoint made them.
+def note_score(
+    score: Interval, resampled: str, photos: int, path: Path, provenance: Mapping[str, Any]
+) -> None:
+    """Add the score of predictions to those of the run whose checkpoint made them.
 
     Args:
-        table: The predictions, with ``label``.
+        score: Macro F1.
+        resampled: What its interval resamples, ``people`` or ``photos``.
+        photos: How many were scored.
+        path: File of the predictions.
         provenance: Theirs.
-        path: Their file.
     """
     checkpoint = Path(provenance["checkpoint"])
-    truth, attribute = table["label"].to_numpy(dtype=np.int64), attribute_of(table)
-    if attribute is not None:
-        truth = decode(truth)[attribute]
-    units, resampled = units_to_draw(table)
-    predicted = probabilities(table).argmax(axis=1)
-    score = score_intervals(units, truth, predicted, attribute)["macro_f1"]
     row = {
         "time": now(),
         "checkpoint": checkpoint.name,
         "split": provenance["split"],
         "views": " ".join(provenance["tta"]) or None,
         "old_from": provenance["old_from"],
-        "photos": len(table),
+        "photos": photos,
         "macro_f1": score.value,
         "low": score.low,
         "high": score.high,

@@ -24,6 +24,8 @@ from mmmask.ledger.staleness import checkpoints_of
 from mmmask.provenance import now, text_hash
 from mmmask.tables import SUBMISSIONS, read_csv, read_table, write_table
 
+#: Columns of a submission: a photo's file name, and its class 0-17.
+SUBMISSION = ("ImageID", "ans")
 LOG = "log.csv"
 #: Submissions that the competition takes a day.
 QUOTA = 10
@@ -63,20 +65,23 @@ class Review:
     shares_against: Mapping[str, NDArray[np.float64]]
 
 
-def read_answers_csv(path: str | Path) -> pd.DataFrame:
-    """Return ImageID and ans, classes 0 to 17, of a csv with one row a photo."""
-    table = read_csv(path, ("ImageID", "ans"))[["ImageID", "ans"]]
-    classes = pd.to_numeric(table["ans"], errors="coerce")
+def read_submission(path: str | Path) -> pd.Series:
+    """Return ImageID -> class of a submission, or of a csv of true classes in its form.
+
+    Raises:
+        InputError: An answer is no class, or a photo is there twice.
+    """
+    answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
+    classes = pd.to_numeric(answers, errors="coerce")
     wrong = ~classes.isin(range(NUM_CLASSES))
     if wrong.any():
         raise InputError(
             f"{path}: ans must be a class from 0 to {NUM_CLASSES - 1}; "
-            f"got {table['ans'][wrong].iloc[0]!r} for {table['ImageID'][wrong].iloc[0]}"
+            f"got {answers[wrong].iloc[0]!r} for {answers.index[wrong][0]}"
         )
-    twice = table["ImageID"].duplicated()
-    if twice.any():
-        raise InputError(f"{path}: {table['ImageID'][twice].iloc[0]} is there twice")
-    return table.assign(ans=classes.astype(np.int64))
+    if classes.index.has_duplicates:
+        raise InputError(f"{path}: ImageID {classes.index[classes.index.duplicated()][0]} is twice")
+    return classes.astype("int64")
 
 
 def read_log(folder: Path) -> pd.DataFrame:
@@ -88,8 +93,8 @@ def read_log(folder: Path) -> pd.DataFrame:
     return log.astype({name: column.dtype for name, column in SUBMISSIONS.items()})
 
 
-def review(answers: pd.DataFrame, folder: Path) -> Review:
-    """Compare answers (ImageID, ans) with the submissions of the same photos so far."""
+def review(answers: pd.Series, folder: Path) -> Review:
+    """Compare a submission, ImageID -> class, with the submissions of the same photos so far."""
     answers_hash, photos_hash = hashes(answers)
     log = read_log(folder)
     log = log[log["photos"] == photos_hash]
@@ -100,12 +105,11 @@ def review(answers: pd.DataFrame, folder: Path) -> Review:
     against = None
     if len(others):
         against = scored.loc[scored["score"].idxmax()] if len(scored) else others.iloc[-1]
-    classes = answers.sort_values("ImageID")["ans"].to_numpy()
+    classes = answers.sort_index().to_numpy()
     agreed: dict[str, float] = {}
     shares_against: dict[str, NDArray[np.float64]] = {}
     if against is not None and copy_of(folder, against["number"]).exists():
-        theirs = read_answers_csv(copy_of(folder, against["number"]))
-        other = theirs.sort_values("ImageID")["ans"].to_numpy()
+        other = read_submission(copy_of(folder, against["number"])).sort_index().to_numpy()
         agreed, shares_against = agreement(classes, other), shares(other)
     return Review(
         answers=answers_hash,
@@ -159,7 +163,7 @@ def enter(path: str | Path, answers: pd.DataFrame, folder: Path, origin: Mapping
 
     Args:
         path: Where it was written.
-        answers: ImageID and ans.
+        answers: ImageID -> class.
         folder: The ledger.
         origin: Provenance of the predictions; ``predictions`` names their file.
     """
@@ -168,7 +172,7 @@ def enter(path: str | Path, answers: pd.DataFrame, folder: Path, origin: Mapping
         log = read_log(folder)
         number = 1 if log.empty else int(log["number"].max()) + 1
         with written_whole(copy_of(folder, number)) as aside:
-            answers.to_csv(aside, index=False)
+            answers.reset_index().to_csv(aside, index=False)
         row = {
             "number": number,
             "time": now(),
@@ -206,7 +210,7 @@ def enter_score(which: str, score: float, folder: Path, note: str | None = None)
     else:
         if not Path(which).is_file():
             raise MissingFileError(f"{which}: no such file; name a number or a csv of the log")
-        answers = read_answers_csv(which)
+        answers = read_submission(which)
         log = read_log(folder)
         same = log.loc[log["answers"] == hashes(answers)[0], "number"]
         number = int(same.iloc[-1]) if len(same) else enter(which, answers, folder, {})
@@ -220,10 +224,10 @@ def enter_score(which: str, score: float, folder: Path, note: str | None = None)
     return log[row].iloc[0]
 
 
-def hashes(answers: pd.DataFrame) -> tuple[str, str]:
+def hashes(answers: pd.Series) -> tuple[str, str]:
     """Return hashes of the answers and of the photos alone, whatever the order of the rows."""
-    ordered = answers.sort_values("ImageID")[["ImageID", "ans"]]
-    return text_hash(ordered.to_csv(index=False)), text_hash("\n".join(ordered["ImageID"]))
+    ordered = answers.sort_index()
+    return text_hash(ordered.to_csv(header=False)), text_hash("\n".join(ordered.index))
 
 
 def copy_of(folder: Path, number: int) -> Path:

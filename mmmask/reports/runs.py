@@ -10,6 +10,7 @@ from rich.table import Table
 
 from mmmask.engine.console import clock, print_line
 from mmmask.evaluation.intervals import Interval
+from mmmask.reports.differences import difference_sentence
 
 
 @dataclass(frozen=True)
@@ -102,22 +103,11 @@ def print_comparison(compared: RunComparison, one: str, other: str) -> None:
     for score in compared.scores:
         views = f" ({score.views})" if score.views else ""
         print_line(console, f"{score.split}{views}: macro F1 {score.one} and {score.other}")
-        print_line(console, f"    {verdict(one, other, score)}")
+        sentence = difference_sentence(other, one, score.difference)
+        drawn = f"95 % over {score.size:,} {score.resampled}"
+        print_line(console, f"    {sentence} ({drawn}; other seeds may move it as much)")
     for reason in compared.reasons:
         print_line(console, f"not compared: {reason}")
-
-
-def verdict(one: str, other: str, score: ScoreDifference) -> str:
-    """Return in a sentence which run is better, by how much, and whether that is shown."""
-    value = score.difference
-    better, worse, sign = (other, one, 1) if value.value >= 0 else (one, other, -1)
-    low, high = sorted((sign * value.low, sign * value.high))
-    shown = "shown" if value.excludes(0) else "not shown"
-    by = Interval(abs(value.value), low, high)
-    return (
-        f"{better} is better than {worse} by {by}: {shown} "
-        f"(95 % over {score.size:,} {score.resampled}; other seeds may move it as much)"
-    )
 
 
 def _number(value: float | None) -> str:

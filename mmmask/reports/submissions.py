@@ -20,7 +20,7 @@ def print_review(seen: Review, warnings: Sequence[str], path: str) -> None:
     if against is None:
         beside = "nothing else to compare it with"
     elif pd.notna(against["score"]):
-        beside = f"the best so far is {against['number']}, {against['score']:.4f}"
+        beside = f"the best so far is {against['number']} (leaderboard {against['score']:.4f})"
     else:
         beside = (
             f"compared with the last one, {against['number']}, because no leaderboard score is "

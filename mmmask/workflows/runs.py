@@ -5,23 +5,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mmmask.config_changes import blocks, changes, decides_weights, flat_text
 from mmmask.errors import InputError, MissingFileError
-from mmmask.evaluation.intervals import (
-    Interval,
-    macro_f1_interval,
-    paired_difference,
-    units_to_draw,
-)
-from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.evaluation.intervals import Interval, units_to_draw
 from mmmask.ledger.cards import CARD, best, read_card, status
 from mmmask.ledger.scores import read_scores
 from mmmask.reports.runs import RunComparison, ScoreDifference
-from mmmask.tables import attribute_of, probabilities, read_predictions, read_provenance
-from mmmask.workflows.ensemble import fitting
+from mmmask.tables import attribute_of, read_predictions, read_provenance
+from mmmask.workflows.score import aligned, differences, intervals_of
 
 #: Of a work directory that a run has written to.
 _TRACES = (CARD, "last_checkpoint")
@@ -219,20 +212,15 @@ def _predictions(folder: Path) -> dict[tuple[str, str, str], Path]:
 
 
 def _difference(kind: tuple[str, str, str], one: Path, other: Path) -> ScoreDifference:
-    split, views, about = kind
-    tables = fitting({path: read_predictions(path) for path in (one, other)})
-    first = tables[one]
-    truth, classes = first["label"].to_numpy(dtype=np.int64), NUM_CLASSES
-    if about in ATTRIBUTES:
-        truth, classes = decode(truth)[about], len(ATTRIBUTES[about])
-    units, resampled = units_to_draw(first)
-    before, after = ([probabilities(tables[path]).argmax(axis=1)] for path in (one, other))
+    tables = aligned({path: read_predictions(path) for path in (one, other)})
+    before, after = (intervals_of(table)["macro_f1"] for table in tables.values())
+    units, resampled = units_to_draw(tables[one])
     return ScoreDifference(
-        split=split,
-        views=views,
+        split=kind[0],
+        views=kind[1],
         size=len(set(units)),
         resampled=resampled,
-        one=macro_f1_interval(units, truth, before, classes=classes),
-        other=macro_f1_interval(units, truth, after, classes=classes),
-        difference=paired_difference(units, truth, after, before, classes=classes),
+        one=before,
+        other=after,
+        difference=differences(tables)[other],
     )

@@ -8,9 +8,15 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.files import written_whole
-from mmmask.labels import NUM_CLASSES
 from mmmask.ledger.staleness import stale_reasons
-from mmmask.ledger.submissions import enter, ledger_folder, review, warnings_of
+from mmmask.ledger.submissions import (
+    SUBMISSION,
+    enter,
+    ledger_folder,
+    read_submission,
+    review,
+    warnings_of,
+)
 from mmmask.reports.submissions import print_review
 from mmmask.tables import probabilities, read_csv
 
@@ -38,9 +44,11 @@ def write_submission(
     Raises:
         InputError: A photo of info.csv has no prediction.
     """
-    info = read_csv(Path(data_root) / "eval" / "info.csv", ("ImageID", "ans"))
+    info = read_csv(Path(data_root) / "eval" / "info.csv", SUBMISSION)
     answers = pd.Series(
-        probabilities(predictions).argmax(axis=1), index=_image_ids(predictions), name="ans"
+        probabilities(predictions).argmax(axis=1),
+        index=_image_ids(predictions).rename("ImageID"),
+        name="ans",
     )
     missing = ~info["ImageID"].isin(answers.index)
     if missing.any():
@@ -48,28 +56,20 @@ def write_submission(
             f"{path}: {missing.sum()} photos of info.csv have no prediction, "
             f"the first is {info.loc[missing, 'ImageID'].iloc[0]}"
         )
-    info["ans"] = answers.loc[info["ImageID"]].to_numpy()
-    submission = info[["ImageID", "ans"]]
+    submission = answers.loc[info["ImageID"]]
     if origin is None:
         origin = predictions.attrs.get("provenance", {})
     folder = ledger_folder()
     seen = review(submission, folder)
     print_review(seen, warnings_of(seen, stale_reasons(origin)), str(path))
     with written_whole(path) as aside:
-        submission.to_csv(aside, index=False)
+        submission.reset_index().to_csv(aside, index=False)
     enter(path, submission, folder, origin)
 
 
 def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
     """Return the samples with ``label`` from a csv (ImageID, ans) of true classes."""
-    answers = read_csv(path, ("ImageID", "ans")).set_index("ImageID")["ans"]
-    classes = pd.to_numeric(answers, errors="coerce")
-    wrong = ~classes.isin(range(NUM_CLASSES))
-    if wrong.any():
-        raise InputError(
-            f"{path}: ans must be a class from 0 to {NUM_CLASSES - 1}; "
-            f"got {answers[wrong].iloc[0]!r} for {answers.index[wrong][0]}"
-        )
+    classes = read_submission(path)
     ids = _image_ids(samples)
     missing = ~ids.isin(classes.index)
     if missing.any():
@@ -81,4 +81,4 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
 
 def _image_ids(table: pd.DataFrame) -> pd.Index:
     """Return the file names by which info.csv knows the photos."""
-    return pd.Index(table["image"].str.rsplit("/", n=1).str[-1])
+    return pd.Index(table["image"].str.rsplit("/", n=1).str[-1], name="ImageID")
