@@ -42,14 +42,15 @@ def write_submission(
             takes what a table read from a file brings with it.
 
     Raises:
-        InputError: A photo of info.csv has no prediction.
+        InputError: A photo of info.csv has no prediction, or more than one.
     """
     info = read_csv(Path(data_root) / "eval" / "info.csv", SUBMISSION)
     answers = pd.Series(
-        probabilities(predictions).argmax(axis=1),
-        index=_image_ids(predictions).rename("ImageID"),
-        name="ans",
+        probabilities(predictions).argmax(axis=1), index=_image_ids(predictions), name="ans"
     )
+    if answers.index.has_duplicates:
+        twice = answers.index[answers.index.duplicated()][0]
+        raise InputError(f"{path}: {twice} has more than one prediction")
     missing = ~info["ImageID"].isin(answers.index)
     if missing.any():
         raise InputError(
