@@ -87,7 +87,8 @@ def made_now() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(_PACKAGE.parent), *arguments]
+    # Without optional locks it does not get in the way of a git command of the user.
+    command = ["git", "--no-optional-locks", "-C", str(_PACKAGE.parent), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):

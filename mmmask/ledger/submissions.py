@@ -145,9 +145,11 @@ def agreement(one: NDArray[np.integer], other: NDArray[np.integer]) -> dict[str,
     Shape:
         ``one``, ``other``: (N,) classes of the same photos.
     """
-    parts = zip(decode(one).items(), decode(other).values(), strict=True)
-    by_attribute = {name: float(np.mean(mine == theirs)) for (name, mine), theirs in parts}
-    return {"overall": float(np.mean(one == other)), **by_attribute}
+    parts, others = decode(one), decode(other)
+    return {
+        "overall": float(np.mean(one == other)),
+        **{name: float(np.mean(parts[name] == others[name])) for name in parts},
+    }
 
 
 def shares(classes: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
@@ -158,7 +160,7 @@ def shares(classes: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def enter(path: str | Path, answers: pd.DataFrame, folder: Path, origin: Mapping[str, Any]) -> int:
+def enter(path: str | Path, answers: pd.Series, folder: Path, origin: Mapping[str, Any]) -> int:
     """Log a submission, keep a copy of its answers, and return its number.
 
     Args:

@@ -29,20 +29,20 @@ def print_review(seen: Review, warnings: Sequence[str], path: str) -> None:
     if against is not None and not seen.agreement:
         beside += "; its copy in the ledger is gone"
     print_line(console, f"{path}: {seen.count} of {QUOTA} on {seen.day}; {beside}")
-    theirs = "" if against is None or not seen.agreement else f" {against['number']}"
     table = Table()
-    table.add_column("")
-    table.add_column(f"same as{theirs}" if theirs else "", justify="right")
-    for title in ("", "share", *([f"in{theirs}"] if theirs else [])):
+    for title in ("", "", "share"):
         table.add_column(title, justify="right" if title else "left")
-    if theirs:
-        table.add_row("18 classes", f"{seen.agreement['overall']:.1%}", "", "", "")
+    if against is not None and seen.agreement:
+        table.add_column(f"in {against['number']}", justify="right")
+        table.add_column(f"same as {against['number']}", justify="right")
+        table.add_row("18 classes", "", "", "", f"{seen.agreement['overall']:.1%}")
     for name, values in ATTRIBUTES.items():
         for number, value in enumerate(values):
-            agreed = f"{seen.agreement[name]:.1%}" if theirs and number == 0 else ""
-            before = [f"{seen.shares_against[name][number]:.1%}"] if theirs else []
-            share = f"{seen.shares[name][number]:.1%}"
-            table.add_row("" if number else name, agreed, value, share, *before)
+            shares = [seen.shares[name]]
+            shares += [seen.shares_against[name]] if seen.agreement else []
+            agreed = [f"{seen.agreement[name]:.1%}"] if seen.agreement and number == 0 else []
+            cells = (*(f"{share[number]:.1%}" for share in shares), *agreed)
+            table.add_row("" if number else name, value, *cells)
     console.print(table)
     for warning in warnings:
         console.print(f"[bold red]warning:[/] {escape(warning)}", soft_wrap=True)

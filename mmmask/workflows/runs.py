@@ -106,8 +106,9 @@ def _row(run: Path) -> dict[str, Any]:
         return {"status": str(error).removeprefix(f"{run}/"), **shared}
     sitting, top = card["sittings"][-1], best(card) or {}
     split = sitting.get("split") or {}
+    why = f" ({sitting['error'][:60]})" if "error" in sitting else ""
     return {
-        "status": status(card),
+        "status": status(card) + why,
         "start": sitting.get("start"),
         "seconds": _seconds(sitting),
         "sittings": len(card["sittings"]),

@@ -90,6 +90,7 @@ def test_a_list_is_sorted_as_asked(tmp_path, sort, expected) -> None:
 
 def test_old_half_and_refused_cards_are_listed_with_their_reason(tmp_path, capsys) -> None:
     make_run(tmp_path / "whole")
+    make_run(tmp_path / "failed", status="failed", error="ValueError: loss is NaN")
     for name in ("old", "broken", "half"):
         (tmp_path / name).mkdir()
     (tmp_path / "old" / "last_checkpoint").write_text("epoch_3.pth")
@@ -100,6 +101,7 @@ def test_old_half_and_refused_cards_are_listed_with_their_reason(tmp_path, capsy
     assert runs[str(tmp_path / "old")] == "no card: an older run"
     assert runs[str(tmp_path / "broken")].startswith("card.json: not a readable card")
     assert runs[str(tmp_path / "half")] == "unknown"
+    assert runs[str(tmp_path / "failed")] == "failed (ValueError: loss is NaN)"
     print_runs(list_runs(tmp_path), str(tmp_path))
     assert "no card: an older run" in capsys.readouterr().out
     print_runs(list_runs(tmp_path / "old", "time"), "old")
