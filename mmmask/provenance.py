@@ -15,8 +15,11 @@ import pandas as pd
 from mmmask import __version__
 
 _PACKAGE = Path(__file__).parent
-#: Rooms that only read what a model says; its weights and predictions do not depend on them.
-_READERS = ("apps", "reports", "workflows")
+#: Rooms and files that weights and predictions depend on; the others use what comes out.
+_DECISIVE = (
+    *("config.py", "labels.py", "structures.py", "years.py"),
+    *("datasets", "engine", "evaluation", "models"),
+)
 
 
 def file_hash(path: Path) -> str:
@@ -51,13 +54,13 @@ def code_version() -> dict[str, Any]:
     Returns:
         ``version`` of the package; ``commit`` of the checkout and whether it is ``dirty``, that
         is, has changed or new files (both None outside a checkout, or where git is missing);
-        ``hash`` of the sources that weights and predictions depend on, which also tells two
-        dirty states apart.
+        ``hash`` of the sources that weights and predictions depend on (data, models, engine,
+        evaluation), which also tells two dirty states apart.
     """
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         name = path.relative_to(_PACKAGE)
-        if name.parts[0] not in _READERS:
+        if name.parts[0] in _DECISIVE:
             digest.update(f"{name.as_posix()}\n".encode() + path.read_bytes())
     commit = dirty = None
     if (_PACKAGE.parent / ".git").exists():
