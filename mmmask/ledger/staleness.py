@@ -18,7 +18,7 @@ from typing import Any
 from mmmask.config_changes import changes, decides_weights, flat_config, flat_text
 from mmmask.errors import InputError
 from mmmask.ledger.cards import CARD, read_card, sitting_of
-from mmmask.provenance import code_version, file_hash
+from mmmask.provenance import file_hash
 from mmmask.tables import read_provenance
 
 #: Blocks that a test leaves as they are, so that its config can be compared with the run's.
@@ -94,14 +94,12 @@ def _changed_runs(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         source = sitting.get("config_file") or "the config"
         yield run, f"{source} has changed since the training: {'; '.join(some)}{more}"
-    trained = sitting.get("code") or {}
-    predicted = part.get("code") or code_version()
-    if trained.get("hash") and trained["hash"] != predicted.get("hash"):
-        was, is_ = (
-            f"{str(code.get('commit'))[:10]}{'+' if code.get('dirty') else ''}"
-            for code in (trained, predicted)
+    codes = [sitting.get("code") or {}, part.get("code") or {}]
+    if all("hash" in code for code in codes) and codes[0]["hash"] != codes[1]["hash"]:
+        was, then = (
+            f"{str(code.get('commit'))[:10]}{'+' if code.get('dirty') else ''}" for code in codes
         )
-        yield run, f"mmmask's code has changed since the training (commit {was}, now {is_})"
+        yield run, f"mmmask's code changed between training (commit {was}) and prediction ({then})"
 
 
 def changed_config(
