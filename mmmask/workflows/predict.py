@@ -11,9 +11,12 @@ import pandas as pd
 from mmmask.config import load_config, parse_options, plain
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
+from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
+from mmmask.ledger.scores import note_score
 from mmmask.provenance import file_hash, fingerprint, made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
+from mmmask.workflows.score import intervals_of
 from mmmask.workflows.submission import read_answers, write_submission
 from mmmask.workflows.testing import Tested, check_same, run_test
 from mmmask.years import checked_cuts, move_cut
@@ -143,8 +146,12 @@ def predict(
         **made_now(),
     }
     write_table(path, table, columns, provenance)
+    if "label" in table:
+        score, resampled = intervals_of(table)["macro_f1"], units_to_draw(table)[1]
+        note_score(score, resampled, len(table), path, provenance)
     if submission is not None:
-        write_submission(submission, table, cfg.data.data_root)
+        origin = {**provenance, "predictions": str(path)}
+        write_submission(submission, table, cfg.data.data_root, origin=origin)
     return Prediction(table, Path(cfg.data.data_root), path)
 
 
