@@ -26,8 +26,8 @@ def confident_classes(labels: Integers, probabilities: NDArray[np.floating]) -> 
     """Return the class that each row confidently belongs to, or -1.
 
     Northcutt et al., Confident Learning, 2021: a class is confident where its probability reaches
-    its mean over the rows labelled so. Of several, the most probable counts. A class that no
-    label names is never confident.
+    its mean over the rows labelled so; a class that no label names never is. Where several are,
+    the most probable class of all counts, as in the package cleanlab.
 
     Shape:
         ``labels``: (N,); ``probabilities``: (N, C) -> (N,).
@@ -37,8 +37,10 @@ def confident_classes(labels: Integers, probabilities: NDArray[np.floating]) -> 
     own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     sums = np.bincount(labels, weights=own, minlength=classes)
     thresholds = np.divide(sums, counts, out=np.full(classes, np.inf), where=counts > 0)
-    confident = np.where(probabilities >= thresholds - _SLACK, probabilities, -1.0)
-    return np.where(confident.max(axis=1) >= 0, confident.argmax(axis=1), -1)
+    confident = probabilities >= thresholds - _SLACK
+    found = confident.sum(axis=1)
+    guess = np.where(found > 1, probabilities.argmax(axis=1), confident.argmax(axis=1))
+    return np.where(found > 0, guess, -1)
 
 
 def confident_joint(labels: Integers, probabilities: NDArray[np.floating]) -> Floats:
