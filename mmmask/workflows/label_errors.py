@@ -180,7 +180,7 @@ def read_evidence(
         for name, part in one.items():
             values[name].append(part)
     parts = {name: np.mean(given, axis=0) for name, given in values.items() if given}
-    by_year: list = [given for table in aligned if (given := years_of(table)) is not None]
+    by_year = [found for table in aligned if (found := years_of(table)) is not None]
     years = None
     if by_year:
         years = years_like(parts["age"], np.mean(by_year, axis=0), COMPETITION_CUTS)
