@@ -137,12 +137,14 @@ def predict(
         "preprocessing": plain(described(cfg.preprocessing)),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
         "unlabelled": meta.get("unlabelled"),  # photos it was trained on without their labels
+        "pseudo_labels": meta.get("pseudo_labels"),  # and with labels that a model gave them
         "split": split,
         "old_from": _age_cut(meta, after, tested),
         "seed": cfg.randomness.seed,
         **made_now(),
     }
     write_table(path, table, columns, provenance)
+    table.attrs["provenance"] = provenance
     if submission is not None:
         write_submission(submission, table, cfg.data.data_root)
     return Prediction(table, Path(cfg.data.data_root), path)

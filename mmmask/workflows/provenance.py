@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,40 @@ def versions() -> dict[str, str]:
 def made_now() -> dict[str, Any]:
     """Return what every table says of its making: the versions of packages, and the time."""
     return {"versions": versions(), "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+
+
+#: What a checkpoint says of photos that it learned without true labels -> how it learned them.
+WITHOUT_TRUTH = {"pseudo_labels": "with labels that a model gave them", "unlabelled": "unlabelled"}
+
+
+def learned_from_test_set(provenance: Mapping[str, Any]) -> str | None:
+    """Return a sentence about models that learned from photos of the test set; None: none did.
+
+    Args:
+        provenance: Of a table; that of the tables it was made from may stand inside.
+    """
+    used = {
+        f"{record['from_test_set']:,} {words}"
+        for name, words in WITHOUT_TRUTH.items()
+        for record in _records(provenance, name)
+        if record.get("from_test_set")
+    }
+    if not used:
+        return None
+    return (
+        f"trained on photos of the test set ({', '.join(sorted(used))}), which some hold to be "
+        "leakage: say so beside the score"
+    )
+
+
+def _records(content: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the mappings that stand under a name, at any depth."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            if key == name and isinstance(value, Mapping):
+                yield value
+            else:
+                yield from _records(value, name)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _records(value, name)

@@ -11,6 +11,7 @@ from mmmask.reports.console import print_attribute_scores, print_scores
 from mmmask.reports.pictures import draw_confusion, draw_faces
 from mmmask.tables import attribute_of, probabilities
 from mmmask.workflows.predict import Prediction
+from mmmask.workflows.provenance import learned_from_test_set
 
 
 def show(
@@ -39,6 +40,9 @@ def show(
             draw_confusion(table, files["confusion matrix"])
         files["faces"] = folder / "faces.png"
         draw_faces(table, prediction.data_root, files["faces"])
+    warning = learned_from_test_set(table.attrs.get("provenance", {}))
+    if warning is not None:
+        print(f"warning: {warning}")
     width = max(map(len, files))
     for name, path in files.items():
         print(f"{name:>{width}}: {path.resolve()}")
