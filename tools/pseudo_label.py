@@ -22,7 +22,7 @@ def main() -> None:
     )
     parser.add_argument("--out", required=True, metavar="TABLE", help="samples, .parquet or .csv")
     parser.add_argument(
-        "--threshold", type=float, metavar="P", help="least probability of a label; default: 0.9"
+        "--threshold", type=float, metavar="P", help="least probability of a label; default: 0.8"
     )
     parser.add_argument(
         "--top-k", type=int, metavar="N", help="instead: the N surest photos of each class"

@@ -6,17 +6,18 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.pseudo_labels import agreeing, choose_sure
-from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.labels import GENDERS, MASKS, NUM_CLASSES, decode
 from mmmask.tables import SAMPLES, attribute_of, probabilities, read_predictions, write_table
 from mmmask.workflows.calibrate import calibrated
 from mmmask.workflows.ensemble import fitting
 from mmmask.workflows.provenance import file_hash, made_now
 
 #: Default of how probable a pseudo-label must be.
-THRESHOLD = 0.9
+THRESHOLD = 0.8
 
 
 @dataclass(frozen=True)
@@ -79,68 +80,65 @@ def pseudo_label(
     models = [probabilities(table).astype(np.float64) for table in aligned]
     joint = np.mean(models, axis=0)
     labels, sure = joint.argmax(axis=1), joint.max(axis=1)
-    agreed = agreeing(models, labels) >= (len(models) if agree is None else agree)
-    least = threshold if threshold is not None else 0.0 if top is not None else THRESHOLD
-    bounds = top if top is not None else None if most is None else np.array(most)
-    rows = choose_sure(joint, threshold=least, most=bounds, among=agreed)
+    needed = len(models) if agree is None else agree
+    agreed = agreeing(models, labels) >= needed
+    if top is not None:
+        threshold, most = 0.0, [top]
+    least = THRESHOLD if threshold is None else threshold
+    rows = choose_sure(joint, threshold=least, most=most, among=agreed)
     if not len(rows):
         raise InputError(
-            f"none of {len(joint)} photos is chosen: {agreed.sum()} have "
-            f"{agree or len(models)} of {len(models)} models agreed, the surest of them has "
-            f"{sure[agreed].max(initial=0):.3f}, and --threshold is {least}"
+            f"none of {len(joint):,} photos is chosen: {needed} of {len(models)} models agree on "
+            f"{agreed.sum():,}, the surest of which has {sure[agreed].max(initial=0):.3f}; "
+            f"--threshold is {least}"
         )
-    images = aligned[0]["image"].iloc[rows].reset_index(drop=True)
-    parts = decode(labels[rows])
-    samples = pd.DataFrame(
-        {
-            "image": images,
-            "person": "pseudo/" + images,
-            "mask": np.take(ATTRIBUTES["mask"], parts["mask"]),
-            "gender": np.take(ATTRIBUTES["gender"], parts["gender"]),
-            "label": labels[rows],
-            "source": "pseudo",
-            "weight": weight,
-        }
+    counted = {"seen": np.ones(len(joint), dtype=bool), "agreed": agreed}
+    counted |= {"sure": agreed & (sure >= least), "chosen": np.isin(np.arange(len(joint)), rows)}
+    if "label" in aligned[0] and aligned[0]["label"].notna().all():
+        counted["right"] = counted["chosen"] & (labels == aligned[0]["label"].to_numpy())
+    classes = pd.DataFrame(
+        {name: np.bincount(labels[some], minlength=NUM_CLASSES) for name, some in counted.items()}
     )
-    from_test_set = int(in_test_set(images).sum())
+    summed = np.bincount(labels[rows], weights=sure[rows], minlength=NUM_CLASSES)
+    classes["probability"] = summed / np.maximum(classes["chosen"], 1)
+    samples = labelled(aligned[0]["image"].iloc[rows], labels[rows], weight)
+    from_test_set = int(samples["image"].map(in_test_set).sum())
+    inputs = [
+        {"path": str(path), "hash": file_hash(path), "provenance": table.attrs.get("provenance")}
+        for path, table in tables.items()
+    ]
     provenance = {
-        "predictions": [
-            {
-                "path": str(path),
-                "hash": file_hash(path),
-                "provenance": table.attrs.get("provenance", {}),
-            }
-            for path, table in tables.items()
-        ],
+        "predictions": inputs,
         "calibrations": [str(path) for path in calibrations],
         "threshold": least,
-        "most_per_class": None if bounds is None else np.asarray(bounds).tolist(),
-        "agree": len(models) if agree is None else agree,
+        "most_per_class": None if most is None else list(most),
+        "agree": needed,
         "from_test_set": from_test_set,
         **made_now(),
     }
     write_table(out, samples, SAMPLES, provenance)
-    chosen = np.zeros(len(labels), dtype=bool)
-    chosen[rows] = True
-    truth = aligned[0].get("label")
-    classes = pd.DataFrame(
-        {
-            "seen": np.bincount(labels, minlength=NUM_CLASSES),
-            "agreed": np.bincount(labels[agreed], minlength=NUM_CLASSES),
-            "sure": np.bincount(labels[agreed & (sure >= least)], minlength=NUM_CLASSES),
-            "chosen": np.bincount(labels[rows], minlength=NUM_CLASSES),
-            "probability": pd.Series(sure[rows]).groupby(labels[rows]).mean(),
-        }
-    )
-    if truth is not None:
-        right = labels[rows] == truth.to_numpy(dtype=np.int64)[rows]
-        classes["right"] = np.bincount(labels[rows][right], minlength=NUM_CLASSES)
     return PseudoLabels(samples, classes, from_test_set)
 
 
-def in_test_set(images: pd.Series) -> pd.Series:
-    """Return which photos, by their path relative to the data root, lie in ``eval/``."""
-    return images.map(lambda image: PurePosixPath(image).parts[0] == "eval").astype(bool)
+def labelled(images: pd.Series, labels: NDArray[np.integer], weight: float) -> pd.DataFrame:
+    """Return samples of photos with pseudo-labels, each the photo of a person of its own."""
+    parts = decode(labels)
+    return pd.DataFrame(
+        {
+            "image": images.to_numpy(),
+            "person": ("pseudo/" + images).to_numpy(),
+            "mask": np.take(MASKS, parts["mask"]),
+            "gender": np.take(GENDERS, parts["gender"]),
+            "label": labels,
+            "source": "pseudo",
+            "weight": weight,
+        }
+    )
+
+
+def in_test_set(image: str) -> bool:
+    """Return whether a photo, by its path relative to the data root, lies in ``eval/``."""
+    return PurePosixPath(image).parts[0] == "eval"
 
 
 def check_options(
