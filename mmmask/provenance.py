@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ _DECISIVE = (
     *("config.py", "labels.py", "structures.py", "years.py"),
     *("datasets", "engine", "evaluation", "models"),
 )
+
+#: What a checkpoint says of photos that it learned without true labels -> how it learned them.
+WITHOUT_TRUTH = {"pseudo_labels": "with labels that a model gave them", "unlabelled": "unlabelled"}
 
 
 def file_hash(path: Path) -> str:
@@ -87,6 +91,39 @@ def now() -> str:
 def made_now() -> dict[str, Any]:
     """Return what every table says of its making: the versions of packages and code, the time."""
     return {"versions": versions(), "code": code_version(), "time": now()}
+
+
+def learned_from_test_set(provenance: Mapping[str, Any]) -> str | None:
+    """Return a sentence about models that learned from photos of the test set; None: none did.
+
+    Args:
+        provenance: Of a table; that of the tables it was made from may stand inside.
+    """
+    used = {
+        f"{record['from_test_set']:,} {words}"
+        for name, words in WITHOUT_TRUTH.items()
+        for record in _records(provenance, name)
+        if record.get("from_test_set")
+    }
+    if not used:
+        return None
+    return (
+        f"trained on photos of the test set ({', '.join(sorted(used))}), which some hold to be "
+        "leakage: say so beside the score"
+    )
+
+
+def _records(content: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the mappings that stand under a name, at any depth."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            if key == name and isinstance(value, Mapping):
+                yield value
+            else:
+                yield from _records(value, name)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _records(value, name)
 
 
 def _git(*arguments: str) -> str | None:

@@ -94,6 +94,14 @@ CORRECTIONS: Mapping[str, Column] = {
     "reason": Column("str", "why, for the next reader", required=False),
 }
 
+#: Corrections to review, best first within a kind; as they stand, they are corrections.
+SUSPECTS: Mapping[str, Column] = {
+    "kind": Column("str", "which label is suspected", (*ATTRIBUTES,)),
+    **{name: column for name, column in CORRECTIONS.items() if name != "reason"},
+    "score": Column("float64", "log of how much better than the label it fits, in nats"),
+    "reason": CORRECTIONS["reason"],
+}
+
 OUTLIERS: Mapping[str, Column] = {
     "image": Column("str", "path of the photo relative to the data root, separated by /"),
     "reason": Column("str", "unreadable, dark, small or near_duplicate", required=False),
