@@ -9,6 +9,7 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, product
+from mmmask.provenance import file_hash, made_now
 from mmmask.tables import (
     PREDICTIONS,
     PROBABILITIES,
@@ -20,7 +21,6 @@ from mmmask.tables import (
     years_of,
 )
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.provenance import file_hash, made_now
 from mmmask.workflows.submission import write_submission
 from mmmask.years import checked_cuts, move_cut
 
@@ -75,9 +75,11 @@ def compose_attributes(
     kept = [name for name in PREDICTIONS if name in first and name not in YEARS]
     extra = aligned[age_path][[name for name in YEARS if name in aligned[age_path]]]
     table = pd.concat([first[kept], table, extra], axis=1)
-    write_table(out, table, PREDICTIONS, provenance_of(tables, by_attribute, stated))
+    provenance = provenance_of(tables, by_attribute, stated)
+    write_table(out, table, PREDICTIONS, provenance)
     if submission is not None:
-        write_submission(submission, table, data_root)
+        origin = {**provenance, "predictions": str(out)}
+        write_submission(submission, table, data_root, origin=origin)
     return Prediction(table, Path(data_root), Path(out))
 
 
