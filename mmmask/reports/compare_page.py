@@ -37,7 +37,7 @@ def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thu
         sides=(("A", a, comparison.alone[0]), ("B", b, comparison.alone[1])),
         figures=[
             ("photos", f"{len(photos):,}"),
-            ("same class", f"{comparison.agreement['class']:.1%}"),
+            ("same class", f"{comparison.agreement['overall']:.1%}"),
             ("other class", f"{len(differing):,}"),
             *((f"same {name}", f"{comparison.agreement[name]:.1%}") for name in ATTRIBUTES),
         ],
@@ -69,7 +69,7 @@ def find(comparison: Comparison) -> list[Finding]:
     found.append(
         Finding(
             "know",
-            f"A and B give {agreement['class']:.1%} of the photos the same class. They part most "
+            f"A and B give {agreement['overall']:.1%} of the photos the same class. They part most "
             f"in {least}: {1 - agreement[least]:.1%} differ there.",
             "pairs",
         )
@@ -113,10 +113,10 @@ def _rights(comparison: Comparison) -> Table:
     who = pd.Series(right(comparison)).value_counts()
     rows = [
         ["both right", int((same & hit).sum()), None],
-        ["A right, B wrong", int(who.get("A", 0)), Show("differences", {"right": "A"}, "A right")],
-        ["B right, A wrong", int(who.get("B", 0)), Show("differences", {"right": "B"}, "B right")],
+        ["A right, B wrong", int(who.get("A", 0)), Show("differences", {"who is right": "A"}, "A right")],
+        ["B right, A wrong", int(who.get("B", 0)), Show("differences", {"who is right": "B"}, "B right")],
         ["both wrong, differently", int(who.get("neither", 0)),
-         Show("differences", {"right": "neither"}, "both wrong")],
+         Show("differences", {"who is right": "neither"}, "both wrong")],
         ["both wrong, alike", int((same & ~hit).sum()), None],
     ]  # fmt: skip
     kinds = {"who": "text", "photos": "count", "show": "show"}
@@ -208,7 +208,7 @@ def _gallery(comparison: Comparison, thumbnails: Thumbnails) -> Gallery:
         names = np.take(CLASSES, photos[letter].to_numpy(dtype=np.int64))
         facets[f"{letter.upper()} says"] = pd.Categorical(names, categories=CLASSES)
     if comparison.scores:
-        facets["right"] = pd.Categorical(who, categories=["A", "B", "neither"])
+        facets["who is right"] = pd.Categorical(who, categories=["A", "B", "neither"])
     return Gallery(
         id="differences",
         pictures={"": thumbnails.numbers(photos["image"])},

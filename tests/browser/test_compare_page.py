@@ -58,7 +58,7 @@ def test_the_differing_photos_filter_by_attribute_and_by_who_is_right(shown) -> 
     assert gallery.locator(".cards li").count() == 8
     assert gallery.locator(".cards li.bad").count() == 8
     gallery.get_by_role("button", name="Clear").click()
-    gallery.get_by_role("combobox", name="right", exact=True).select_option(label="B (4)")
+    gallery.get_by_role("combobox", name="who is right", exact=True).select_option(label="B (4)")
     assert gallery.locator(".cards li.good").count() == 4
     assert all("≥" not in words for words in gallery.locator("dd").all_inner_texts())
 

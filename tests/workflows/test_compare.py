@@ -47,7 +47,7 @@ def test_rows_are_matched_by_photo_and_figures_are_those_of_a_loop(paths) -> Non
     a, b, truth = answers(table(0)), answers(table(1)), table(0)["label"].to_numpy(dtype=int)
     assert comparison.photos["a"].tolist() == a.tolist()
     assert comparison.photos["b"].tolist() == b.tolist()
-    assert comparison.agreement["class"] == np.mean([x == y for x, y in zip(a, b, strict=True)])
+    assert comparison.agreement["overall"] == np.mean([x == y for x, y in zip(a, b, strict=True)])
     same_age = [decode(x)["age"] == decode(y)["age"] for x, y in zip(a, b, strict=True)]
     assert comparison.agreement["age"] == np.mean(same_age)
     for row, distance in enumerate(comparison.photos["distance"]):
@@ -102,7 +102,7 @@ def test_a_submission_meets_predictions_by_file_name(tmp_path) -> None:
 def test_equal_predictions_differ_nowhere(paths, tmp_path, capsys) -> None:
     comparison = compare(paths[0], paths[0], tmp_path / "page.html")
     assert comparison.differing.empty
-    assert comparison.agreement == dict.fromkeys(("class", "mask", "gender", "age"), 1.0)
+    assert comparison.agreement == dict.fromkeys(("overall", "mask", "gender", "age"), 1.0)
     assert "Nowhere: all photos have the same class." in (tmp_path / "page.html").read_text()
     assert "100.0%" in capsys.readouterr().out
 
@@ -144,7 +144,7 @@ def test_a_model_of_one_attribute_and_a_wrong_data_root_are_refused(paths, tmp_p
     ("rows", "message"),
     [
         ("a.jpg,18\n", "ans must be"),
-        ("a.jpg,1\na.jpg,2\n", "a.jpg is there twice"),
+        ("a.jpg,1\na.jpg,2\n", "a.jpg is twice"),
         (",1\n", "empty"),
     ],
 )
