@@ -111,14 +111,17 @@ def _rights(comparison: Comparison) -> Table:
     same = photos["a"] == photos["b"]
     hit = photos["a"] == truth
     who = pd.Series(right(comparison)).value_counts()
+
+    def lead(facet: str) -> Show:
+        return Show("differences", {"who is right": facet}, facet)
+
     rows = [
         ["both right", int((same & hit).sum()), None],
-        ["A right, B wrong", int(who.get("A", 0)), Show("differences", {"who is right": "A"}, "A right")],
-        ["B right, A wrong", int(who.get("B", 0)), Show("differences", {"who is right": "B"}, "B right")],
-        ["both wrong, differently", int(who.get("neither", 0)),
-         Show("differences", {"who is right": "neither"}, "both wrong")],
+        ["A right, B wrong", int(who.get("A", 0)), lead("A")],
+        ["B right, A wrong", int(who.get("B", 0)), lead("B")],
+        ["both wrong, differently", int(who.get("neither", 0)), lead("neither")],
         ["both wrong, alike", int((same & ~hit).sum()), None],
-    ]  # fmt: skip
+    ]
     kinds = {"who": "text", "photos": "count", "show": "show"}
     return Table("Who is right about the class", kinds, rows)
 
