@@ -12,7 +12,7 @@ from .conftest import fits_a_phone, is_accessible, opened
 
 @pytest.fixture(scope="module")
 def root(drawn, tmp_path_factory) -> Path:
-    """Drawn people with faults: a copy, junk, a missing photo, a broken one, a shared id."""
+    """Drawn people with faults: a copy, junk, a missing and a broken photo, ids, a hostile name."""
     root = tmp_path_factory.mktemp("faulty") / "data"
     shutil.copytree(drawn, root)
     people = sorted((root / "train/images").iterdir())
@@ -24,7 +24,11 @@ def root(drawn, tmp_path_factory) -> Path:
     table = root / "train/train.csv"
     renamed = people[4].name.replace(people[4].name[:6], people[3].name[:6])
     people[4].rename(people[4].with_name(renamed))
-    table.write_text(table.read_text().replace(people[4].name, renamed))
+    hostile = people[5].name.replace("Asian", "<img src=x onerror=alert(1)>'\"&")
+    people[5].rename(people[5].with_name(hostile))
+    quoted = '"' + hostile.replace('"', '""') + '"'
+    words = table.read_text().replace(people[4].name, renamed)
+    table.write_text(words.replace(people[5].name, quoted))
     return root
 
 
@@ -39,6 +43,14 @@ def path(root, tmp_path_factory) -> Path:
 def data(page, path):
     opened(page, path)
     return page
+
+
+def test_a_hostile_name_is_only_a_name(data) -> None:
+    sheet = data.locator("#sheet")
+    sheet.get_by_label("name contains").fill("<img")
+    assert sheet.locator(".cards li").count() == 7
+    assert "onerror=alert(1)" in sheet.locator(".name").first.inner_text()
+    assert data.locator("img[src='x']").count() == 0
 
 
 def column(table, number: int) -> list[str]:
