@@ -1,0 +1,295 @@
+"""Which values of a config are best? Trials proposed by Optuna, each a training of its own.
+
+``OUT/study.db`` is Optuna's study, ``OUT/trial_NNNN/fold_K/`` the run of a trial, its predictions
+of the people held out in ``val.parquet``, ``OUT/configs/trial_NNNN.py`` its complete config.
+Trial 0 is the config as it is. All trials have the same people, seed and weights to start from.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmmask.config import parse_options, read_config
+from mmmask.errors import InputError
+from mmmask.files import written_whole
+from mmmask.reports.sweeps import SweepDisplay
+from mmmask.workflows.commands import claim, plan_of, tool
+from mmmask.workflows.engines import Machine, opened, run_commands
+from mmmask.workflows.sweep_results import row_of
+from mmmask.workflows.sweep_space import Parameter, read_space
+from mmmask.workflows.sweep_trial import Runs, TrialRun, scores_of
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.study import Study
+    from optuna.trial import Trial, TrialState
+
+PRUNERS = ("median", "hyperband", "none")
+#: Failed trials in a row after which something else than their values is at fault.
+_FAILURES = 3
+#: Complete trials before the median of their scores decides about others.
+_BEFORE_PRUNING = 4
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is tried, and how.
+
+    Attributes:
+        config: Path of a config file.
+        space: Path of the space file.
+        trials: How many trials there are in the end, those of a former start included.
+        out: Folder of the study and the runs.
+        tools: Folder of ``train.py``, ``test.py`` and ``pack.py``.
+        folds: How many folds are held out in turn, from the config's on; the objective is the
+            macro F1 of all their people.
+        pruner: ``median``, ``hyperband`` or ``none``: what gives up trials early.
+        seed: Of every training, and of the proposals.
+        data_root: Folder with ``train/``; None keeps the config's.
+        pretrained: As ``tools/train.py --pretrained``.
+        pack: File of packed photos, made once where it is missing or stale.
+        engine: As for :func:`mmmask.workflows.engines.opened`.
+        jobs: Trials at a time.
+        options: ``name=value`` overrides of the config, for all trials alike.
+    """
+
+    config: Path
+    space: Path
+    trials: int
+    out: Path
+    tools: Path
+    folds: int = 1
+    pruner: str = "median"
+    seed: int = 0
+    data_root: str | None = None
+    pretrained: str | None = None
+    pack: str | None = None
+    engine: str = "local"
+    jobs: int = 1
+    options: Sequence[str] = field(default=())
+
+    @cached_property
+    def parameters(self) -> list[Parameter]:
+        """The space."""
+        return read_space(self.space, self.config, parse_options(self.options))
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """Dotted name -> value of all that decides the trials."""
+        given = {
+            "data.data_root": self.data_root,
+            "pretrained": self.pretrained,
+            "randomness.seed": self.seed,
+            "sweep.folds": self.folds,
+            "sweep.pruner": self.pruner,
+            **{f"space.{one.name}": one.options for one in self.parameters},
+        }
+        return plan_of(self.config, self.options, given)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """How each trial is trained."""
+        first, folds = self.plan["data.fold"], self.plan["data.folds"]
+        longest = [one.largest for one in self.parameters if one.name == "train_cfg.max_epochs"]
+        return Runs(
+            out=self.out,
+            tools=self.tools,
+            held_out=tuple((first + place) % folds for place in range(self.folds)),
+            horizon=max([self.plan["train_cfg.max_epochs"], *longest]),
+            seed=self.seed,
+            data_root=self.data_root,
+            pretrained=self.pretrained,
+            pack=self.pack,
+        )
+
+
+def sweep(plan: Sweep) -> "Study":
+    """Run the trials that are missing and return the study.
+
+    Finished trials are kept; one that was under way when a former start ended continues at the
+    epoch where it was, with its values. One that fails is noted and left, but trial 0.
+
+    Raises:
+        InputError: The folder holds a sweep of something else, or one that still runs; the space
+            or an option is at fault; the config as it is cannot be trained, or no trial can.
+    """
+    check(plan)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    with _alone(plan.out):
+        claim(plan.out, plan.plan)
+        study = open_study(plan)
+        if plan.pack is not None:
+            _make_pack(plan)
+        with opened(plan.engine, plan.jobs) as machine:
+            _run(plan, study, machine)
+    return study
+
+
+def check(plan: Sweep) -> None:
+    """Refuse options that no sweep can have; errors as of :func:`sweep`."""
+    if plan.trials < 1:
+        raise InputError(f"--trials must be at least 1; got {plan.trials}")
+    if plan.pruner not in PRUNERS:
+        raise InputError(f"--pruner must be one of {', '.join(PRUNERS)}; got {plan.pruner!r}")
+    names = [one.name for one in plan.parameters]
+    if plan.pretrained is not None and "pretrained" in names:
+        raise InputError(f"{plan.space}: space['pretrained'] and --pretrained exclude each other")
+    shaped = [name for name in names if name.startswith("preprocessing")]
+    if plan.pack is not None and shaped:
+        raise InputError(
+            f"--pack {plan.pack}: holds photos of one preprocessing, and {plan.space} varies "
+            f"{shaped[0]}"
+        )
+    folds = plan.plan["data.folds"]
+    if not 1 <= plan.folds <= folds:
+        raise InputError(f"--folds must be from 1 to data.folds, {folds}; got {plan.folds}")
+    if plan.plan.get("val_cfg", {}) is None:
+        raise InputError(f"{plan.config}: holds nobody out, so no trial would have a score")
+
+
+def open_study(plan: Sweep) -> "Study":
+    """Open or begin the study of a sweep, and ask for the config as it is as trial 0."""
+    optuna = _optuna()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        storage=f"sqlite:///{(plan.out / 'study.db').resolve()}",
+        study_name="sweep",
+        direction="maximize",
+        pruner=_pruner(plan),
+        load_if_exists=True,
+    )
+    if not study.trials:
+        study.enqueue_trial({one.name: one.start for one in plan.parameters})
+    return study
+
+
+def _run(plan: Sweep, study: "Study", machine: Machine) -> None:
+    """Run trials, some at a time, until all are there."""
+    running: list[TrialRun] = []
+    failures = 0
+    with SweepDisplay([one.name for one in plan.parameters], plan.trials) as display:
+        while True:
+            while len(running) < plan.jobs and (trial := _next(plan, study, running)) is not None:
+                if _repeats(study, trial):
+                    display.ended(row_of(study.trials[trial.number]))
+                else:
+                    running.append(TrialRun(trial, plan.runs, machine, prunable=trial.number > 0))
+            if not running:
+                return
+            for run in [*running]:
+                state = run.advance()
+                if state is None:
+                    continue
+                running.remove(run)
+                if run.error is not None and run.trial.number == 0:
+                    raise run.error  # there is nothing to measure the others against
+                _tell(plan, study, run, state)
+                display.ended(row_of(study.trials[run.trial.number]))
+                failures = 0 if run.error is None else failures + 1
+                if failures == _FAILURES:
+                    raise InputError(f"{failures} trials in a row failed, the last: {run.error}")
+            facts = {run.trial.number: (run.epoch, run.score) for run in running}
+            display.show(facts, plan.runs.horizon)
+            time.sleep(0.2)
+
+
+def _next(plan: Sweep, study: "Study", running: Sequence[TrialRun]) -> "Trial | None":
+    """Return the next trial with its values: one left by a former start, else a new one."""
+    from optuna.samplers import TPESampler
+    from optuna.trial import Trial, TrialState
+
+    mine = {run.trial.number for run in running}
+    known = study.get_trials(deepcopy=False)
+    left = [one for one in known if one.state == TrialState.RUNNING and one.number not in mine]
+    begun = sum(one.state != TrialState.WAITING for one in known)
+    if not left and begun >= plan.trials:
+        return None
+    # Seeded by the trial's number, so that an interrupted sweep goes on with the same proposals.
+    seed = np.random.SeedSequence([plan.seed, left[0].number if left else begun])
+    study.sampler = TPESampler(seed=int(seed.generate_state(1)[0]), constant_liar=plan.jobs > 1)
+    trial = Trial(study, left[0]._trial_id) if left else study.ask()
+    values = {one.name: one.suggest(trial) for one in plan.parameters}
+    cfg = read_config(plan.config, {**parse_options(plan.options), **values})
+    with written_whole(plan.runs.config(trial.number)) as aside:
+        cfg.dump(aside)
+    return trial
+
+
+def _repeats(study: "Study", trial: "Trial") -> bool:
+    """End a trial like a former one of the same values, which would come out the same."""
+    from optuna.trial import TrialState
+
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    twin = next((one for one in ended if one.params == trial.params), None)
+    if twin is None:
+        return False
+    for name, value in {**twin.user_attrs, "repeats": twin.number}.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, twin.value if twin.state == TrialState.COMPLETE else None, twin.state)
+    return True
+
+
+def _tell(plan: Sweep, study: "Study", run: TrialRun, state: "TrialState") -> None:
+    """Write down how a trial has ended; keep the checkpoints of trial 0 and of the best alone."""
+    from optuna.trial import TrialState
+
+    trial = run.trial
+    if run.error is not None:
+        trial.set_user_attr("reason", str(run.error))
+    if state != TrialState.COMPLETE:
+        study.tell(trial, state=state)
+        plan.runs.drop_checkpoints(trial.number)
+        return
+    scores = scores_of(plan.runs.predictions(trial.number))
+    for name, score in scores.items():
+        trial.set_user_attr(name, [score.value, score.low, score.high])
+    study.tell(trial, scores["macro_f1"].value)
+    for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        if one.number not in (0, study.best_trial.number):
+            plan.runs.drop_checkpoints(one.number)
+
+
+def _pruner(plan: Sweep) -> "BasePruner":
+    """Return what gives up trials whose scores stay behind."""
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+
+    epochs = plan.runs.horizon
+    if plan.pruner == "median":
+        # A third of the epochs tells little: learning rates and margins are still warming up.
+        return MedianPruner(n_startup_trials=_BEFORE_PRUNING, n_warmup_steps=max(1, epochs // 3))
+    if plan.pruner == "hyperband":
+        return HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs)
+    return NopPruner()
+
+
+def _make_pack(plan: Sweep) -> None:
+    """Pack the photos once, before trials that run at the same time would each do so."""
+    root, options = plan.plan["data.data_root"], plan.options
+    pack = plan.tools / "pack.py"
+    run_commands([tool(pack, root, out=plan.pack, config=plan.config, cfg_options=options)])
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Refuse a folder in which another process works."""
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{out}: another sweep runs there; one at a time") from error
+        yield
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError("a sweep needs Optuna: pip install 'mmmask[sweep]'") from error
+    return optuna
