@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from mmmask.evaluation.intervals import RESAMPLES, Interval
+from mmmask.evaluation.intervals import RESAMPLES, Interval, units_to_draw
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, encode
 
 #: Columns of the terminal that tables fill at most.
@@ -76,12 +77,40 @@ def print_macro_f1(console: Console, interval: Interval, how: str) -> None:
     console.print(f"[b]macro F1 {interval}[/b]: {how}", highlight=False, soft_wrap=True)
 
 
-def resampled(units: NDArray, kind: str) -> str:
-    """Return in words how intervals were made.
-
-    Args:
-        units: What was drawn for each photo, any values.
-        kind: ``people`` or ``photos``, as :func:`mmmask.evaluation.intervals.units_to_draw` says.
-    """
+def resampled(table: pd.DataFrame) -> str:
+    """Return in words how the intervals of a predictions table are made."""
+    units, kind = units_to_draw(table)
     words = f"95 % of {RESAMPLES:,} resamples of {len(np.unique(units)):,} {kind}"
     return words if kind == "people" else f"{words}; too narrow: no column tells the person"
+
+
+def print_score_table(intervals: Mapping[str, Mapping[str, Interval]], title: str) -> None:
+    """Print one row for each name: its macro F1 with the interval, and its accuracies."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("predictions", overflow="fold")
+    keys = list(next(iter(intervals.values())))
+    for key in keys:
+        name = "macro F1" if key == "macro_f1" else key.removesuffix("_accuracy")
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, row in intervals.items():
+        table.add_row(name, str(row["macro_f1"]), *(f"{row[key].value:.3f}" for key in keys[1:]))
+    Console(width=WIDTH).print(table)
+
+
+def print_folds(summary: pd.DataFrame) -> None:
+    """Print the scores of the folds; the table is that of ``mmmask.workflows.folds.summarise``."""
+    table = Table(title="people held out, by fold", title_justify="left")
+    accuracies = [name for name in summary if name.endswith("accuracy")]
+    titles = [name.removesuffix("_accuracy") for name in accuracies]
+    for title in ("fold", "people", "photos", "macro F1", *titles):
+        table.add_column(title, justify="right")
+    rows = summary.set_index("part")
+    for part, row in rows.drop(index=["mean", "std"]).iterrows():
+        interval = Interval(row["macro_f1"], row["low"], row["high"])
+        numbers = (f"{row[name]:.3f}" for name in accuracies)
+        table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", str(interval), *numbers)
+    table.add_section()
+    spread = rows.loc[["mean", "std"]]
+    cells = [" ± ".join(f"{value:.3f}" for value in spread[n]) for n in ("macro_f1", *accuracies)]
+    table.add_row("mean ± std", "", "", *cells)
+    Console(width=WIDTH).print(table)

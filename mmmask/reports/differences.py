@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from mmmask.evaluation.intervals import Interval
 from mmmask.files import written_whole
 
 matplotlib.use("Agg")
@@ -37,6 +38,24 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
             row.verdict,
         )
     Console(width=140).print(table)
+
+
+def difference_sentence(name: str, baseline: str, difference: Interval) -> str:
+    """Return in words which of two is better in macro F1, by how much, and whether that is shown.
+
+    Args:
+        name: What was compared.
+        baseline: With what.
+        difference: Of their macro F1, paired, as from ``paired_difference``.
+    """
+    value, low, high = difference.value, difference.low, difference.high
+    if low == high == 0:
+        return f"{name} scores as {baseline} does, on all people"
+    better = "better"
+    if value < 0:
+        better, value, low, high = "worse", -value, -high, -low
+    verdict = "shown" if difference.excludes(0) else "not shown"
+    return f"{name} is {better} than {baseline} by {Interval(value, low, high)}: {verdict}"
 
 
 def draw_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) -> None:

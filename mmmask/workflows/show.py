@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError
-from mmmask.evaluation.intervals import score_intervals, units_to_draw
 from mmmask.evaluation.scores import attribute_scores, scores
-from mmmask.labels import decode
 from mmmask.reports.console import print_attribute_scores, print_scores, resampled
 from mmmask.reports.pictures import draw_confusion, draw_faces
 from mmmask.tables import attribute_of, probabilities
 from mmmask.workflows.predict import Prediction
+from mmmask.workflows.score import intervals_of, labels_of
 
 
 def show(
@@ -44,14 +42,9 @@ def show(
 def show_scores(table: pd.DataFrame) -> None:
     """Print the scores of a predictions table with a column ``label``, and their intervals."""
     attribute = attribute_of(table)
-    truth, predicted = table["label"].to_numpy(dtype=np.int64), probabilities(table)
-    if attribute is not None:
-        truth = decode(truth)[attribute]
-    units, kind = units_to_draw(table)
-    how = resampled(units, kind)
-    intervals = score_intervals(units, truth, predicted.argmax(axis=1), attribute)
+    truth, intervals, how = labels_of(table)[0], intervals_of(table), resampled(table)
     if attribute is None:
-        print_scores(scores(truth, predicted), truth, intervals, how)
+        print_scores(scores(truth, probabilities(table)), truth, intervals, how)
     else:
-        metrics = attribute_scores(truth, predicted)
+        metrics = attribute_scores(truth, probabilities(table))
         print_attribute_scores(metrics, truth, attribute, intervals, how)

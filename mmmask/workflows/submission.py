@@ -9,6 +9,9 @@ from mmmask.files import written_whole
 from mmmask.labels import NUM_CLASSES
 from mmmask.tables import probabilities, read_csv
 
+#: Columns of a submission: a photo's file name, and its class 0-17.
+SUBMISSION = ("ImageID", "ans")
+
 
 def write_submission(path: str | Path, predictions: pd.DataFrame, data_root: str | Path) -> None:
     """Write ImageID and ans, one row for each row of eval/info.csv and in its order.
@@ -16,7 +19,7 @@ def write_submission(path: str | Path, predictions: pd.DataFrame, data_root: str
     Raises:
         InputError: A photo of info.csv has no prediction.
     """
-    info = read_csv(Path(data_root) / "eval" / "info.csv", ("ImageID", "ans"))
+    info = read_csv(Path(data_root) / "eval" / "info.csv", SUBMISSION)
     answers = pd.Series(
         probabilities(predictions).argmax(axis=1), index=_image_ids(predictions), name="ans"
     )
@@ -28,12 +31,16 @@ def write_submission(path: str | Path, predictions: pd.DataFrame, data_root: str
         )
     info["ans"] = answers.loc[info["ImageID"]].to_numpy()
     with written_whole(path) as aside:
-        info[["ImageID", "ans"]].to_csv(aside, index=False)
+        info[list(SUBMISSION)].to_csv(aside, index=False)
 
 
-def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
-    """Return the samples with ``label`` from a csv (ImageID, ans) of true classes."""
-    answers = read_csv(path, ("ImageID", "ans")).set_index("ImageID")["ans"]
+def read_submission(path: str | Path) -> pd.Series:
+    """Return ImageID -> class of a submission, or of a csv of true classes in its form.
+
+    Raises:
+        InputError: An answer is no class, or a photo is there twice.
+    """
+    answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
     classes = pd.to_numeric(answers, errors="coerce")
     wrong = ~classes.isin(range(NUM_CLASSES))
     if wrong.any():
@@ -41,6 +48,14 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
             f"{path}: ans must be a class from 0 to {NUM_CLASSES - 1}; "
             f"got {answers[wrong].iloc[0]!r} for {answers.index[wrong][0]}"
         )
+    if classes.index.has_duplicates:
+        raise InputError(f"{path}: ImageID {classes.index[classes.index.duplicated()][0]} is twice")
+    return classes.astype("int64")
+
+
+def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
+    """Return the samples with ``label`` from a csv (ImageID, ans) of true classes."""
+    classes = read_submission(path)
     ids = _image_ids(samples)
     missing = ~ids.isin(classes.index)
     if missing.any():

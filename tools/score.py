@@ -1,0 +1,48 @@
+#!/usr/bin/env python
+r"""Score predictions with intervals, and tell whether one is better than another.
+
+Example: python tools/score.py work_dirs/kfold/a/oof.parquet work_dirs/kfold/b/oof.parquet
+         python tools/score.py submission.csv best.csv --labels eval_labels.csv
+
+People are resampled, because the photos of a person are alike. A difference is paired: both are
+scored on the same resamples. It tells what other people would change, not what other seeds would.
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "predictions",
+        nargs="+",
+        metavar="PREDS",
+        help="predictions or submissions of the same photos; all are compared with the first",
+    )
+    parser.add_argument(
+        "--labels", metavar="CSV", help="true classes (ImageID, ans) of eval photos"
+    )
+    args = parser.parse_args()
+
+    from mmmask.reports.console import print_score_table, resampled
+    from mmmask.reports.differences import difference_sentence
+    from mmmask.workflows.score import differences, intervals_of, read_scored
+    from mmmask.workflows.show import show_scores
+
+    tables = read_scored(args.predictions, args.labels)
+    first, *others = tables
+    if not others:
+        show_scores(tables[first])
+        return
+    title = f"{len(tables[first]):,} photos; {resampled(tables[first])}"
+    print_score_table({str(path): intervals_of(table) for path, table in tables.items()}, title)
+    for path, difference in differences(tables).items():
+        print(difference_sentence(str(path), str(first), difference))
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
