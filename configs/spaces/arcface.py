@@ -4,7 +4,7 @@ r"""Learning rate, margin, class weights and dropout of an ArcFace config.
         --trials 30
 
 A name is that of a config's value; its range must hold the value that the config has, which the
-sweep is measured against. `log=True` draws evenly on a logarithmic scale; `type="int"` draws whole numbers.
+sweep is measured against. `log=True` draws evenly on a logarithmic scale; `type="int"`: whole numbers.
 """
 
 space = {

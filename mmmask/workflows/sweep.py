@@ -15,16 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from mmmask.config import parse_options, read_config
 from mmmask.errors import InputError
 from mmmask.files import written_whole
+from mmmask.reports.differences import print_differences
 from mmmask.reports.sweeps import SweepDisplay
+from mmmask.workflows.ablate import Study as Ablation
+from mmmask.workflows.ablate import ablate
 from mmmask.workflows.commands import claim, plan_of, tool
 from mmmask.workflows.engines import Machine, opened, run_commands
+from mmmask.workflows.score import intervals_of
 from mmmask.workflows.sweep_results import row_of
 from mmmask.workflows.sweep_space import Parameter, read_space
-from mmmask.workflows.sweep_trial import Runs, TrialRun, scores_of
+from mmmask.workflows.sweep_trial import Runs, TrialRun
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -57,6 +62,7 @@ class Sweep:
         pack: File of packed photos, made once where it is missing or stale.
         engine: As for :func:`mmmask.workflows.engines.opened`.
         jobs: Trials at a time.
+        confirm: Seeds by which the best trial is confirmed in the end; 0 for not at all.
         options: ``name=value`` overrides of the config, for all trials alike.
     """
 
@@ -73,6 +79,7 @@ class Sweep:
     pack: str | None = None
     engine: str = "local"
     jobs: int = 1
+    confirm: int = 0
     options: Sequence[str] = field(default=())
 
     @cached_property
@@ -102,6 +109,7 @@ class Sweep:
             out=self.out,
             tools=self.tools,
             held_out=tuple((first + place) % folds for place in range(self.folds)),
+            names=tuple(one.name for one in self.parameters),
             horizon=max([self.plan["train_cfg.max_epochs"], *longest]),
             seed=self.seed,
             data_root=self.data_root,
@@ -132,13 +140,49 @@ def sweep(plan: Sweep) -> "Study":
     return study
 
 
+def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
+    """Train the best trial and trial 0 anew, with other seeds and people, and print what comes out.
+
+    They hold out the next fold, whose people chose nothing, so the difference is no longer too
+    good. It is ``shown`` where its interval over people excludes 0 and all seeds agree.
+
+    Args:
+        plan: The sweep.
+        best: Number of its best trial.
+
+    Returns:
+        As :func:`mmmask.workflows.ablate.compare`; None where trial 0 is the best.
+    """
+    if best == 0:
+        print("nothing to confirm: the config as it is, is the best")
+        return None
+    runs, folds = plan.runs, plan.plan["data.folds"]
+    fold = (runs.held_out[-1] + 1) % folds
+    print(f"confirming trial {best}: fold {fold} held out, seeds other than {plan.seed}")
+    comparison = ablate(
+        Ablation(
+            configs=[runs.config(0), runs.config(best)],
+            seeds=[plan.seed + 1 + place for place in range(plan.confirm)],
+            out=plan.out / "confirm",
+            tools=plan.tools,
+            data_root=plan.data_root,
+            pretrained=plan.pretrained,
+            options=[f"data.fold={fold}", *([f"data.pack={plan.pack}"] * (plan.pack is not None))],
+        )
+    )
+    print_differences(comparison, runs.config(0).stem)
+    with written_whole(plan.out / "confirm.csv") as aside:
+        comparison.to_csv(aside, index=False)
+    return comparison
+
+
 def check(plan: Sweep) -> None:
     """Refuse options that no sweep can have; errors as of :func:`sweep`."""
     if plan.trials < 1:
         raise InputError(f"--trials must be at least 1; got {plan.trials}")
     if plan.pruner not in PRUNERS:
         raise InputError(f"--pruner must be one of {', '.join(PRUNERS)}; got {plan.pruner!r}")
-    names = [one.name for one in plan.parameters]
+    names = plan.runs.names
     if plan.pretrained is not None and "pretrained" in names:
         raise InputError(f"{plan.space}: space['pretrained'] and --pretrained exclude each other")
     shaped = [name for name in names if name.startswith("preprocessing")]
@@ -150,6 +194,11 @@ def check(plan: Sweep) -> None:
     folds = plan.plan["data.folds"]
     if not 1 <= plan.folds <= folds:
         raise InputError(f"--folds must be from 1 to data.folds, {folds}; got {plan.folds}")
+    if plan.confirm < 0 or (plan.confirm and plan.folds == folds):
+        raise InputError(
+            f"--confirm {plan.confirm} needs 1 or more seeds and a fold that no trial held out; "
+            f"--folds holds out {plan.folds} of {folds}"
+        )
     if plan.plan.get("val_cfg", {}) is None:
         raise InputError(f"{plan.config}: holds nobody out, so no trial would have a score")
 
@@ -174,7 +223,8 @@ def _run(plan: Sweep, study: "Study", machine: Machine) -> None:
     """Run trials, some at a time, until all are there."""
     running: list[TrialRun] = []
     failures = 0
-    with SweepDisplay([one.name for one in plan.parameters], plan.trials) as display:
+    ended = sum(trial.state.is_finished() for trial in study.trials)
+    with SweepDisplay(plan.runs.names, ended, plan.trials) as display:
         while True:
             while len(running) < plan.jobs and (trial := _next(plan, study, running)) is not None:
                 if _repeats(study, trial):
@@ -247,7 +297,7 @@ def _tell(plan: Sweep, study: "Study", run: TrialRun, state: "TrialState") -> No
         study.tell(trial, state=state)
         plan.runs.drop_checkpoints(trial.number)
         return
-    scores = scores_of(plan.runs.predictions(trial.number))
+    scores = intervals_of(plan.runs.predictions(trial.number))
     for name, score in scores.items():
         trial.set_user_attr(name, [score.value, score.low, score.high])
     study.tell(trial, scores["macro_f1"].value)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from mmmask.files import written_whole
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.reports.sweeps import draw_history, draw_importance, print_sweep
 from mmmask.tables import attribute_of
-from mmmask.workflows.ablate import labels_as
-from mmmask.workflows.sweep_trial import Runs, answers
+from mmmask.workflows.score import aligned, labels_of
+from mmmask.workflows.sweep_trial import Runs
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 #: Complete trials below which nobody can tell which values matter.
 _ENOUGH = 8
 _TREES, _SHUFFLES = 32, 40
+_DIFFERENCE = {"difference": "value", "difference_low": "low", "difference_high": "high"}
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
@@ -52,15 +52,14 @@ class SweepResult:
         return int(complete["trial"].iloc[self.selection.best])
 
 
-def show_sweep(study: "Study", runs: Runs, names: Sequence[str]) -> SweepResult:
+def show_sweep(study: "Study", runs: Runs) -> SweepResult:
     """Print what a sweep has shown, and write it beside its study.
 
     Args:
         study: Its study, where trial 0 is complete.
         runs: How its trials were trained.
-        names: Dotted names of the values that were varied.
     """
-    result = sweep_result(study, runs, names)
+    result = sweep_result(study, runs)
     with written_whole(runs.out / "trials.csv") as aside:
         result.trials.to_csv(aside, index=False)
     files = [runs.out / "trials.csv", runs.out / "history.png"]
@@ -68,7 +67,7 @@ def show_sweep(study: "Study", runs: Runs, names: Sequence[str]) -> SweepResult:
     if result.importance is not None:
         files.append(runs.out / "importance.png")
         draw_importance(result.trials, result.importance, files[-1])
-    print_sweep(result.trials, result.selection, result.people, names)
+    print_sweep(result.trials, result.selection, result.people, runs.names)
     if result.importance is None:
         print(f"importance: not told by less than {_ENOUGH} complete trials of unlike score")
     for path in files:
@@ -76,31 +75,30 @@ def show_sweep(study: "Study", runs: Runs, names: Sequence[str]) -> SweepResult:
     return result
 
 
-def sweep_result(study: "Study", runs: Runs, names: Sequence[str]) -> SweepResult:
+def sweep_result(study: "Study", runs: Runs) -> SweepResult:
     """Score the complete trials against trial 0 on the same people; ``Args`` as above."""
     trials = [trial for trial in study.trials if trial.state.name in _STATES]
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
-    # The folder of a trial that repeats another is that one's.
-    tables = [runs.predictions(trial.user_attrs.get("repeats", trial.number)) for trial in complete]
-    first = tables[0]
-    truth, _ = answers(first)
+    # A trial that repeats another has no run of its own.
+    ran = {one.number: one.user_attrs.get("repeats", one.number) for one in complete}
+    tables = aligned({runs.folder(number): runs.predictions(number) for number in ran.values()})
+    first = tables[runs.folder(0)]
+    truth, _ = labels_of(first)
     attribute = attribute_of(first)
     selection = select(
         first["person"].to_numpy(),
         truth,
-        [labels_as(table, first) for table in tables],
+        [labels_of(tables[runs.folder(number)])[1] for number in ran.values()],
         classes=NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute]),
     )
     table = pd.DataFrame([row_of(trial) for trial in trials])
     done = table["state"] == "complete"
-    for column in ("value", "low", "high"):
-        name = "difference" if column == "value" else f"difference_{column}"
-        values = [getattr(interval, column) for interval in selection.differences]
-        table.loc[done, name] = values
+    for name, bound in _DIFFERENCE.items():
+        table.loc[done, name] = [getattr(interval, bound) for interval in selection.differences]
     return SweepResult(
-        trials=table[_columns(table, names)],
+        trials=table[_columns(table, runs.names)],
         selection=selection,
-        importance=importance(complete, names),
+        importance=importance(complete, runs.names),
         people=first["person"].nunique(),
     )
 
@@ -121,14 +119,13 @@ def row_of(trial: "FrozenTrial") -> dict[str, Any]:
         "last_score": reported[max(reported)] if reported else np.nan,
         "repeats": facts.get("repeats", pd.NA),
         "reason": facts.get("reason", ""),
-        **trial.params,
+        **{name: "None" if value is None else value for name, value in trial.params.items()},
     }
 
 
 def _columns(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Return the columns in the order in which people read them."""
-    first = ["trial", "state", "macro_f1", "low", "high"]
-    first += ["difference", "difference_low", "difference_high"]
+    first = ["trial", "state", "macro_f1", "low", "high", *_DIFFERENCE]
     return [*first, *(name for name in table if name not in (*first, *names)), *names]
 
 
@@ -139,7 +136,8 @@ def importance(
 
     fANOVA (Hutter et al., 2014) by Optuna: the shares of the variance that a random forest of the
     scores puts down to each value, scaled to sum to 1. A forest finds something in noise too, so
-    the same is done with the scores shuffled among the trials: ``by_chance`` is the 95th percentile.
+    the same is done with the scores shuffled among the trials; ``by_chance`` is the 95th
+    percentile of that.
 
     Args:
         trials: Complete trials.

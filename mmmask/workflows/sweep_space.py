@@ -228,7 +228,8 @@ def _is_part(name: str, of: str) -> bool:
 
 
 def _is_number(value: Any, kinds: tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, kinds) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def _same(one: Any, other: Any) -> bool:

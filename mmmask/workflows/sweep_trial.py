@@ -4,17 +4,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError
-from mmmask.evaluation.intervals import Interval, score_intervals
-from mmmask.labels import decode
-from mmmask.tables import attribute_of, probabilities, read_predictions
+from mmmask.tables import read_predictions
 from mmmask.workflows.commands import last_checkpoint, tool
 from mmmask.workflows.engines import Command, Job, Machine, check_status
+from mmmask.workflows.score import intervals_of
 
 if TYPE_CHECKING:
     from optuna.trial import Trial, TrialState
@@ -29,6 +27,7 @@ class Runs:
     Attributes:
         out: Folder of the sweep.
         tools: Folder of ``train.py`` and ``test.py``.
+        names: Dotted names of the values that are varied.
         held_out: The folds that are held out, one training for each.
         horizon: The most epochs that a trial may have.
         seed: Of every training.
@@ -39,6 +38,7 @@ class Runs:
 
     out: Path
     tools: Path
+    names: tuple[str, ...]
     held_out: tuple[int, ...]
     horizon: int
     seed: int
@@ -166,7 +166,7 @@ class TrialRun:
                 self._pruned = False  # too late: the training has come to its end
                 yield _Step(self.runs.predict(number, fold), folder / LOG)
             if 0 < place < len(self.runs.held_out) - 1:
-                score = scores_of(self.runs.predictions(number))["macro_f1"].value
+                score = intervals_of(self.runs.predictions(number))["macro_f1"].value
                 self._report(self.runs.horizon + place, score)
                 if self._pruned:
                     return
@@ -198,19 +198,3 @@ def scored_epochs(folder: Path) -> dict[int, float]:
             if "macro_f1" in facts:
                 found[int(facts["step"])] = float(facts["macro_f1"])
     return dict(sorted(found.items()))
-
-
-def scores_of(predictions: pd.DataFrame) -> dict[str, Interval]:
-    """Return macro F1 and accuracies of predictions, with intervals over people."""
-    truth, predicted = answers(predictions)
-    person = predictions["person"].to_numpy()
-    return score_intervals(person, truth, predicted, attribute_of(predictions))
-
-
-def answers(predictions: pd.DataFrame) -> tuple[Any, Any]:
-    """Return true and predicted labels, (N,) each; those of one attribute where it is of one."""
-    truth = predictions["label"].to_numpy(dtype=np.int64)
-    attribute = attribute_of(predictions)
-    if attribute is not None:
-        truth = decode(truth)[attribute]
-    return truth, probabilities(predictions).argmax(axis=1)
