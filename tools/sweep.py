@@ -64,7 +64,8 @@ def main() -> None:
     from mmmask.workflows.sweep_results import show_sweep
 
     plan = Sweep(tools=Path(__file__).parent, **args)
-    best = show_sweep(sweep(plan), plan.runs).best
+    sweep(plan)
+    best = show_sweep(plan.study.study, plan.runs).best
     if plan.confirm:
         confirm(plan, best)
 

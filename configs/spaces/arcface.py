@@ -3,8 +3,9 @@ r"""Learning rate, margin, class weights and dropout of an ArcFace config.
     python tools/sweep.py configs/mobilenet_v2_arcface.py --space configs/spaces/arcface.py \
         --trials 30
 
-A name is that of a config's value; its range must hold the value that the config has, which the
-sweep is measured against. `log=True` draws evenly on a logarithmic scale; `type="int"`: whole numbers.
+A name is that of a value in the config; its range must hold the value that the config has, which
+the sweep is measured against. `log=True` draws evenly on a logarithmic scale, `type="int"` whole
+numbers.
 """
 
 space = {

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from mmmask.config import parse_options, read_config
+from mmmask.config import parse_options
 from mmmask.errors import InputError
 from mmmask.files import written_whole
 from mmmask.reports.differences import print_differences
@@ -26,21 +25,15 @@ from mmmask.workflows.ablate import Study as Ablation
 from mmmask.workflows.ablate import ablate
 from mmmask.workflows.commands import claim, plan_of, tool
 from mmmask.workflows.engines import Machine, opened, run_commands
-from mmmask.workflows.score import intervals_of
 from mmmask.workflows.sweep_results import row_of
 from mmmask.workflows.sweep_space import Parameter, read_space
+from mmmask.workflows.sweep_study import PRUNERS, SweepStudy
 from mmmask.workflows.sweep_trial import Runs, TrialRun
 
-if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
-    from optuna.study import Study
-    from optuna.trial import Trial, TrialState
-
-PRUNERS = ("median", "hyperband", "none")
 #: Failed trials in a row after which something else than their values is at fault.
 _FAILURES = 3
-#: Complete trials before the median of their scores decides about others.
-_BEFORE_PRUNING = 4
+#: Seconds between two looks at what runs.
+_PAUSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -117,9 +110,21 @@ class Sweep:
             pack=self.pack,
         )
 
+    @cached_property
+    def study(self) -> SweepStudy:
+        """What proposes the trials."""
+        return SweepStudy(
+            runs=self.runs,
+            config=self.config,
+            options=parse_options(self.options),
+            parameters=self.parameters,
+            pruner=self.pruner,
+            several=self.jobs > 1,
+        )
 
-def sweep(plan: Sweep) -> "Study":
-    """Run the trials that are missing and return the study.
+
+def sweep(plan: Sweep) -> None:
+    """Run the trials that are missing.
 
     Finished trials are kept; one that was under way when a former start ended continues at the
     epoch where it was, with its values. One that fails is noted and left, but trial 0.
@@ -132,12 +137,10 @@ def sweep(plan: Sweep) -> "Study":
     plan.out.mkdir(parents=True, exist_ok=True)
     with _alone(plan.out):
         claim(plan.out, plan.plan)
-        study = open_study(plan)
-        if plan.pack is not None:
+        if plan.pack is not None and plan.study.ended < plan.trials:
             _make_pack(plan)
         with opened(plan.engine, plan.jobs) as machine:
-            _run(plan, study, machine)
-    return study
+            _run(plan, machine)
 
 
 def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
@@ -203,120 +206,35 @@ def check(plan: Sweep) -> None:
         raise InputError(f"{plan.config}: holds nobody out, so no trial would have a score")
 
 
-def open_study(plan: Sweep) -> "Study":
-    """Open or begin the study of a sweep, and ask for the config as it is as trial 0."""
-    optuna = _optuna()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        storage=f"sqlite:///{(plan.out / 'study.db').resolve()}",
-        study_name="sweep",
-        direction="maximize",
-        pruner=_pruner(plan),
-        load_if_exists=True,
-    )
-    if not study.trials:
-        study.enqueue_trial({one.name: one.start for one in plan.parameters})
-    return study
-
-
-def _run(plan: Sweep, study: "Study", machine: Machine) -> None:
+def _run(plan: Sweep, machine: Machine) -> None:
     """Run trials, some at a time, until all are there."""
-    running: list[TrialRun] = []
-    failures = 0
-    ended = sum(trial.state.is_finished() for trial in study.trials)
-    with SweepDisplay(plan.runs.names, ended, plan.trials) as display:
+    study, running, failures = plan.study, dict[int, TrialRun](), 0
+    with SweepDisplay(plan.runs.names, study.ended, plan.trials) as display:
         while True:
-            while len(running) < plan.jobs and (trial := _next(plan, study, running)) is not None:
-                if _repeats(study, trial):
-                    display.ended(row_of(study.trials[trial.number]))
-                else:
-                    running.append(TrialRun(trial, plan.runs, machine, prunable=trial.number > 0))
+            while len(running) < plan.jobs and (trial := study.begin(plan.trials, [*running])):
+                if study.repeat(trial):
+                    display.ended(row_of(study.trial(trial.number)))
+                    continue
+                running[trial.number] = TrialRun(
+                    trial, plan.runs, machine, prunable=trial.number > 0
+                )
             if not running:
                 return
-            for run in [*running]:
+            for number, run in [*running.items()]:
                 state = run.advance()
                 if state is None:
                     continue
-                running.remove(run)
-                if run.error is not None and run.trial.number == 0:
+                del running[number]
+                if run.error is not None and number == 0:
                     raise run.error  # there is nothing to measure the others against
-                _tell(plan, study, run, state)
-                display.ended(row_of(study.trials[run.trial.number]))
+                study.end(run.trial, state, run.error)
+                display.ended(row_of(study.trial(number)))
                 failures = 0 if run.error is None else failures + 1
                 if failures == _FAILURES:
                     raise InputError(f"{failures} trials in a row failed, the last: {run.error}")
-            facts = {run.trial.number: (run.epoch, run.score) for run in running}
-            display.show(facts, plan.runs.horizon)
-            time.sleep(0.2)
-
-
-def _next(plan: Sweep, study: "Study", running: Sequence[TrialRun]) -> "Trial | None":
-    """Return the next trial with its values: one left by a former start, else a new one."""
-    from optuna.samplers import TPESampler
-    from optuna.trial import Trial, TrialState
-
-    mine = {run.trial.number for run in running}
-    known = study.get_trials(deepcopy=False)
-    left = [one for one in known if one.state == TrialState.RUNNING and one.number not in mine]
-    begun = sum(one.state != TrialState.WAITING for one in known)
-    if not left and begun >= plan.trials:
-        return None
-    # Seeded by the trial's number, so that an interrupted sweep goes on with the same proposals.
-    seed = np.random.SeedSequence([plan.seed, left[0].number if left else begun])
-    study.sampler = TPESampler(seed=int(seed.generate_state(1)[0]), constant_liar=plan.jobs > 1)
-    trial = Trial(study, left[0]._trial_id) if left else study.ask()
-    values = {one.name: one.suggest(trial) for one in plan.parameters}
-    cfg = read_config(plan.config, {**parse_options(plan.options), **values})
-    with written_whole(plan.runs.config(trial.number)) as aside:
-        cfg.dump(aside)
-    return trial
-
-
-def _repeats(study: "Study", trial: "Trial") -> bool:
-    """End a trial like a former one of the same values, which would come out the same."""
-    from optuna.trial import TrialState
-
-    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    twin = next((one for one in ended if one.params == trial.params), None)
-    if twin is None:
-        return False
-    for name, value in {**twin.user_attrs, "repeats": twin.number}.items():
-        trial.set_user_attr(name, value)
-    study.tell(trial, twin.value if twin.state == TrialState.COMPLETE else None, twin.state)
-    return True
-
-
-def _tell(plan: Sweep, study: "Study", run: TrialRun, state: "TrialState") -> None:
-    """Write down how a trial has ended; keep the checkpoints of trial 0 and of the best alone."""
-    from optuna.trial import TrialState
-
-    trial = run.trial
-    if run.error is not None:
-        trial.set_user_attr("reason", str(run.error))
-    if state != TrialState.COMPLETE:
-        study.tell(trial, state=state)
-        plan.runs.drop_checkpoints(trial.number)
-        return
-    scores = intervals_of(plan.runs.predictions(trial.number))
-    for name, score in scores.items():
-        trial.set_user_attr(name, [score.value, score.low, score.high])
-    study.tell(trial, scores["macro_f1"].value)
-    for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        if one.number not in (0, study.best_trial.number):
-            plan.runs.drop_checkpoints(one.number)
-
-
-def _pruner(plan: Sweep) -> "BasePruner":
-    """Return what gives up trials whose scores stay behind."""
-    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
-
-    epochs = plan.runs.horizon
-    if plan.pruner == "median":
-        # A third of the epochs tells little: learning rates and margins are still warming up.
-        return MedianPruner(n_startup_trials=_BEFORE_PRUNING, n_warmup_steps=max(1, epochs // 3))
-    if plan.pruner == "hyperband":
-        return HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs)
-    return NopPruner()
+            scores = {number: (run.epoch, run.score) for number, run in running.items()}
+            display.show(scores, plan.runs.horizon)
+            time.sleep(_PAUSE)
 
 
 def _make_pack(plan: Sweep) -> None:
@@ -335,11 +253,3 @@ def _alone(out: Path) -> Iterator[None]:
         except OSError as error:
             raise InputError(f"{out}: another sweep runs there; one at a time") from error
         yield
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError("a sweep needs Optuna: pip install 'mmmask[sweep]'") from error
-    return optuna
