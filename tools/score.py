@@ -30,7 +30,7 @@ def main() -> None:
 
     from mmmask.reports.console import print_score_table, resampled
     from mmmask.reports.differences import difference_sentence
-    from mmmask.workflows.score import differences, intervals_of, read_scored
+    from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
     from mmmask.workflows.show import show_scores
 
     tables = read_scored(args.predictions, args.labels)
@@ -38,10 +38,11 @@ def main() -> None:
     if not others:
         show_scores(tables[first])
         return
+    names = dict(zip(tables, short_names(tables), strict=True))
     title = f"{len(tables[first]):,} photos; {resampled(tables[first])}"
-    print_score_table({str(path): intervals_of(table) for path, table in tables.items()}, title)
+    print_score_table({names[path]: intervals_of(tables[path]) for path in tables}, title)
     for path, difference in differences(tables).items():
-        print(difference_sentence(str(path), str(first), difference))
+        print(difference_sentence(names[path], names[first], difference))
 
 
 if __name__ == "__main__":

@@ -99,18 +99,15 @@ def print_score_table(intervals: Mapping[str, Mapping[str, Interval]], title: st
 
 def print_folds(summary: pd.DataFrame) -> None:
     """Print the scores of the folds; the table is that of ``mmmask.workflows.folds.summarise``."""
-    table = Table(title="people held out, by fold", title_justify="left")
+    table = Table(title="predicted by the model that never saw them", title_justify="left")
     accuracies = [name for name in summary if name.endswith("accuracy")]
-    titles = [name.removesuffix("_accuracy") for name in accuracies]
-    for title in ("fold", "people", "photos", "macro F1", *titles):
-        table.add_column(title, justify="right")
-    rows = summary.set_index("part")
-    for part, row in rows.drop(index=["mean", "std"]).iterrows():
+    for title in ("fold", "people", "photos", "macro F1", *accuracies):
+        table.add_column(title.removesuffix("_accuracy"), justify="right", no_wrap=True)
+    for part, row in summary.set_index("part").iterrows():
+        numbers = [f"{row[name]:.3f}" for name in accuracies]
+        if part in ("mean", "std"):  # over the folds
+            table.add_row(part, "", "", f"{row['macro_f1']:.3f}".ljust(20), *numbers)
+            continue
         interval = Interval(row["macro_f1"], row["low"], row["high"])
-        numbers = (f"{row[name]:.3f}" for name in accuracies)
         table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", str(interval), *numbers)
-    table.add_section()
-    spread = rows.loc[["mean", "std"]]
-    cells = [" ± ".join(f"{value:.3f}" for value in spread[n]) for n in ("macro_f1", *accuracies)]
-    table.add_row("mean ± std", "", "", *cells)
     Console(width=WIDTH).print(table)

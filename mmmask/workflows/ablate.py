@@ -131,6 +131,7 @@ def compare(
         pairs = zip(labels[variant], labels[baseline], strict=True)
         seeds = [macro_f1(truth, one) - macro_f1(truth, other) for one, other in pairs]
         difference = paired_difference(person, truth, labels[variant], labels[baseline])
+        score, other = (macro_f1_interval(person, truth, labels[c]) for c in (variant, baseline))
         agree = len(seeds) > 1 and (min(seeds) > 0 or max(seeds) < 0)
         rows.append(
             {
@@ -139,8 +140,12 @@ def compare(
                 "changes": "; ".join(f"{k}: {was} -> {now}" for k, (was, now) in changed.items()),
                 "people": len(set(person)),
                 "photos": len(truth),
-                "baseline": macro_f1_interval(person, truth, labels[baseline]).value,
-                "macro_f1": macro_f1_interval(person, truth, labels[variant]).value,
+                "baseline": other.value,
+                "baseline_low": other.low,
+                "baseline_high": other.high,
+                "macro_f1": score.value,
+                "macro_f1_low": score.low,
+                "macro_f1_high": score.high,
                 "difference": difference.value,
                 "low": difference.low,
                 "high": difference.high,

@@ -225,7 +225,7 @@ def run_folds(study: KFold, folds: Sequence[int]) -> None:
         folder = study.folder(training[index])
         (folder / _TRAINED).write_text(f"{last_checkpoint(folder).name}\n")
 
-    print(f"fold {names} of {study.folds}: training, in {study.out}/fold_*", flush=True)
+    print(f"fold {names} of 0 to {study.folds - 1}: training, in {study.out}", flush=True)
     commands = [train_command(study, fold) for fold in training]
     _run(study, f"training {names}", commands, training if logged else None, note)
     predicting = [(fold, split) for fold in folds for split in missing(study, fold)]
@@ -246,7 +246,9 @@ def _run(
 ) -> None:
     """Run commands with a bar, their output in the logs of the folds; without both where None."""
     logs = None if logged is None else [study.folder(fold) / "kfold.log" for fold in logged]
-    with Progress(console=Console(stderr=True), disable=logs is None, transient=True) as bar:
+    console = Console(stderr=True)
+    hidden = logs is None or not console.is_terminal
+    with Progress(console=console, disable=hidden, transient=True) as bar:
         task = bar.add_task(title, total=len(commands))
 
         def done(index: int) -> None:

@@ -1,6 +1,6 @@
 """Score predictions tables or submissions, and tell whether one is better than another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +106,16 @@ def aligned(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, pd.DataFrame]:
         if len(truths) == 2 and not truths[0].equals(truths[1]):
             raise InputError(f"{first} and {path} have different true classes of the same photos")
     return found
+
+
+def short_names(paths: Iterable[Path]) -> list[str]:
+    """Return what tells paths apart, without the folders and the file name that all share."""
+    names = [list(path.parts) for path in paths]
+    for end in (0, -1):
+        while all(len(name) > 1 and name[end] == names[0][end] for name in names):
+            for name in names:
+                del name[end]
+    return ["/".join(name) for name in names]
 
 
 def differences(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, Interval]:
