@@ -27,7 +27,7 @@ from mmmask.workflows.commands import claim, plan_of, tool
 from mmmask.workflows.engines import Machine, opened, run_commands
 from mmmask.workflows.sweep_results import row_of
 from mmmask.workflows.sweep_space import Parameter, read_space
-from mmmask.workflows.sweep_study import PRUNERS, SweepStudy
+from mmmask.workflows.sweep_study import PRUNERS, SweepStudy, load_optuna
 from mmmask.workflows.sweep_trial import Runs, TrialRun
 
 #: Failed trials in a row after which something else than their values is at fault.
@@ -181,6 +181,7 @@ def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
 
 def check(plan: Sweep) -> None:
     """Refuse options that no sweep can have; errors as of :func:`sweep`."""
+    load_optuna()
     if plan.trials < 1:
         raise InputError(f"--trials must be at least 1; got {plan.trials}")
     if plan.pruner not in PRUNERS:

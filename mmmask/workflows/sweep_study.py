@@ -47,12 +47,8 @@ class SweepStudy:
 
     @cached_property
     def study(self) -> "Study":
-        """Optuna's study; a new one begins with the config as it is, trial 0.
-
-        Raises:
-            InputError: Optuna is not installed.
-        """
-        optuna = _optuna()
+        """Optuna's study; a new one begins with the config as it is, trial 0."""
+        optuna = load_optuna()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(
             storage=f"sqlite:///{(self.runs.out / 'study.db').resolve()}",
@@ -154,7 +150,8 @@ def _pruner(name: str, epochs: int) -> "BasePruner":
     return NopPruner()
 
 
-def _optuna() -> Any:
+def load_optuna() -> Any:
+    """Return the package; an :class:`InputError` says how to install it."""
     try:
         import optuna
     except ImportError as error:
