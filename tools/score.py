@@ -39,8 +39,8 @@ def main() -> None:
         show_scores(tables[first])
         return
     names = dict(zip(tables, short_names(tables), strict=True))
-    title = f"{len(tables[first]):,} photos; {resampled(tables[first])}"
-    print_score_table({names[path]: intervals_of(tables[path]) for path in tables}, title)
+    print(f"{len(tables[first]):,} photos, {resampled(tables[first])}")
+    print_score_table({names[path]: intervals_of(tables[path]) for path in tables})
     for path, difference in differences(tables).items():
         print(difference_sentence(names[path], names[first], difference))
 

@@ -84,9 +84,9 @@ def resampled(table: pd.DataFrame) -> str:
     return words if kind == "people" else f"{words}; too narrow: no column tells the person"
 
 
-def print_score_table(intervals: Mapping[str, Mapping[str, Interval]], title: str) -> None:
+def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
     """Print one row for each name: its macro F1 with the interval, and its accuracies."""
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("predictions", overflow="fold")
     keys = list(next(iter(intervals.values())))
     for key in keys:

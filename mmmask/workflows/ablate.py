@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.config_changes import blocks, changes
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
 from mmmask.evaluation.scores import macro_f1
 from mmmask.tables import PREDICTIONS, probabilities, read_table
 from mmmask.workflows.commands import claim, last_checkpoint, plan_of, tool
-from mmmask.workflows.config_changes import blocks, changes
 from mmmask.workflows.engines import run_commands
 
 PREDICTED = "predictions.parquet"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mmmask.config import parse_options
+from mmmask.config_changes import changes, flat_config
 from mmmask.errors import InputError
 from mmmask.files import written_whole
-from mmmask.workflows.config_changes import changes, flat_config
 
 
 def tool(script: Path, *arguments: object, **options: object) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, product
+from mmmask.provenance import file_hash, made_now
 from mmmask.tables import (
     PREDICTIONS,
     PROBABILITIES,
@@ -20,7 +21,6 @@ from mmmask.tables import (
     years_of,
 )
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.provenance import file_hash, made_now
 from mmmask.workflows.submission import write_submission
 from mmmask.years import checked_cuts, move_cut
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError
+from mmmask.provenance import file_hash, made_now
 from mmmask.tables import (
     YEARS,
     attribute_of,
@@ -19,7 +20,6 @@ from mmmask.tables import (
     year_columns,
     years_of,
 )
-from mmmask.workflows.provenance import file_hash, made_now
 from mmmask.workflows.score import aligned, intervals_of
 
 VAL, EVAL = "val.parquet", "eval.parquet"

@@ -19,6 +19,7 @@ from mmmask.datasets.layout import read_train
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import written_whole
+from mmmask.provenance import file_hash, fingerprint
 from mmmask.tables import attribute_of, prediction_columns, read_predictions, write_table
 from mmmask.workflows.commands import claim, last_checkpoint, plan_of, tool
 from mmmask.workflows.engines import run_commands
@@ -31,7 +32,6 @@ from mmmask.workflows.folds import (
     read_fold,
     summarise,
 )
-from mmmask.workflows.provenance import file_hash, fingerprint
 from mmmask.workflows.score import intervals_of
 
 CHECKPOINTS = ("last", "best")
@@ -133,9 +133,7 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
     """
     check(study)
     samples = read_train(study.root)
-    assign_folds(
-        samples, folds=study.folds, seed=study.plan["data.split_seed"]
-    )  # are there so many
+    assign_folds(samples, folds=study.folds)  # refuses more folds than people
     claim(study.out, {**study.plan, **contents(study)})
     pending = [fold for fold in range(study.folds) if missing(study, fold)]
     if pending and pack_of(study) is not None:
@@ -225,12 +223,13 @@ def run_folds(study: KFold, folds: Sequence[int]) -> None:
         folder = study.folder(training[index])
         (folder / _TRAINED).write_text(f"{last_checkpoint(folder).name}\n")
 
-    print(f"fold {names} of 0 to {study.folds - 1}: training, in {study.out}", flush=True)
+    if training:
+        print(f"training fold {names} of {study.folds} in {study.out}/fold_*", flush=True)
     commands = [train_command(study, fold) for fold in training]
-    _run(study, f"training {names}", commands, training if logged else None, note)
+    _run(study, f"training fold {names}", commands, training if logged else None, note)
     predicting = [(fold, split) for fold in folds for split in missing(study, fold)]
     commands = [test_command(study, fold, split) for fold, split in predicting]
-    _run(study, f"predicting {names}", commands, [fold for fold, _ in predicting])
+    _run(study, f"predicting by fold {names}", commands, [fold for fold, _ in predicting])
     for fold in folds:
         table = read_predictions(study.folder(fold) / VAL)
         score = intervals_of(table)["macro_f1"]

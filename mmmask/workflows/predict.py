@@ -12,8 +12,8 @@ from mmmask.config import load_config, parse_options, plain
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
+from mmmask.provenance import file_hash, fingerprint, made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
-from mmmask.workflows.provenance import file_hash, fingerprint, made_now
 from mmmask.workflows.submission import read_answers, write_submission
 from mmmask.workflows.testing import Tested, check_same, run_test
 from mmmask.years import checked_cuts, move_cut

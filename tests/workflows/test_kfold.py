@@ -12,9 +12,9 @@ from mmmask.datasets.layout import read_eval, read_train, with_labels
 from mmmask.datasets.splits import assign_folds
 from mmmask.engine.hooks.person_split_hook import split_table
 from mmmask.errors import InputError, MissingFileError
+from mmmask.provenance import file_hash, fingerprint
 from mmmask.tables import PREDICTIONS, PROBABILITIES, probabilities, read_predictions, write_table
 from mmmask.workflows.kfold import KFold, kfold
-from mmmask.workflows.provenance import file_hash, fingerprint
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 CONFIG = CONFIGS / "mobilenet_v2_linear.py"

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from mmmask.workflows.config_changes import blocks, changes, flat_config
+from mmmask.config_changes import blocks, changes, flat_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
