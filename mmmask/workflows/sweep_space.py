@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmmask.config import RUNNER_KEYS, load_config, plain, read_config
+from mmmask.config_changes import flat_config
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.workflows.config_changes import flat_config
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
