@@ -16,6 +16,8 @@ VERSION = next(
 FULL_MMCV = find_spec("mmcv") is not None and find_spec("mmcv._ext") is not None
 # What tools/benchmark.py compares with and measures by.
 BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
+# What tools/sweep.py proposes trials by, and tells by which values matter.
+SWEEP = ["optuna>=5,<6", "scikit-learn>=1.4,<2"]
 
 setup(
     name="mmmask",
@@ -46,6 +48,7 @@ setup(
             "matplotlib>=3.8,<4",
         ],
         "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
+        "sweep": SWEEP,
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],
         # Apart: mlflow 3 holds pyarrow and others below the versions that are tested together.
@@ -60,6 +63,7 @@ setup(
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
+            *SWEEP,
             "coral-pytorch>=1.4,<2",
         ],
         "benchmark": BENCHMARK,

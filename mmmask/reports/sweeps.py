@@ -203,8 +203,9 @@ def draw_history(trials: pd.DataFrame, path: str | Path) -> None:
         pruned["trial"], pruned["last_score"], "x", color=_COLOURS["pruned"],
         label="pruned, last score",
     )  # fmt: skip
-    for number in trials.loc[trials["state"] == "failed", "trial"]:
-        axes.axvline(number, color=_COLOURS["failed"], linewidth=1, linestyle=":")
+    for place, number in enumerate(trials.loc[trials["state"] == "failed", "trial"]):
+        label = {"label": "failed"} if place == 0 else {}
+        axes.axvline(number, color=_COLOURS["failed"], linewidth=1, linestyle=":", **label)
     axes.annotate(
         "trial 0: the config as it is", (1, base["macro_f1"]), xycoords=("axes fraction", "data"),
         xytext=(-4, 3), textcoords="offset points", ha="right", fontsize=8,
@@ -223,50 +224,50 @@ def draw_importance(trials: pd.DataFrame, importance: pd.DataFrame, path: str | 
     short = short_names(names)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(3.6 * columns + 1, 1.3 + 0.3 * len(names) + 2.6 * rows))
-    above, below = figure.subfigures(
-        2, 1, height_ratios=[1.0 + 0.3 * len(names), 2.6 * rows], hspace=0.05
-    )
-    axes = above.subplots()
-    above.subplots_adjust(left=0.25, right=0.97, bottom=0.3, top=0.85)
+    heights = [0.8 + 0.28 * len(names), 2.3 * rows]  # in inches: the bars, the scores below
+    figure = Figure(figsize=(max(3.6 * columns + 1, 7.5), sum(heights)), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=heights)
+    _draw_bars(above.subplots(), importance, [short[name] for name in names])
+    grid = below.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes in grid.flat[len(names) :]:
+        axes.set_axis_off()
+    complete = trials[trials["state"] == "complete"]
+    for axes, name, log in zip(grid.flat, names, importance["log"], strict=False):
+        _draw_slice(axes, complete[name], complete["macro_f1"], log=log)
+        axes.set_xlabel(short[name], fontsize=8)
+    for line in grid:
+        line[0].set_ylabel("macro F1", fontsize=8)
+    figure.suptitle(f"{len(complete)} complete trials; ring: the config as it is", fontsize=9)
+    with written_whole(path) as aside:
+        figure.savefig(aside, dpi=110)
+
+
+def _draw_bars(axes: Axes, importance: pd.DataFrame, names: Sequence[str]) -> None:
+    """Draw the importance of each value, grey where chance alone would give as much."""
     heights = np.arange(len(names))
     matters = importance["importance"] > importance["by_chance"]
     colours = np.where(matters, _COLOURS["complete"], _COLOURS["pruned"])
     axes.barh(heights, importance["importance"], color=colours, height=0.6)
     axes.plot(importance["by_chance"], heights, "|", color="black", markersize=14)
-    axes.set_yticks(heights, [short[name] for name in names], fontsize=9)
+    axes.set_yticks(heights, names, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlabel(
-        "share of the spread explained (fANOVA); |: 95th percentile by chance", fontsize=8
+        "share of the spread of macro F1 (fANOVA); |: 95th percentile of shuffled scores; "
+        "grey: not more than chance",
+        fontsize=8,
     )
-    axes.set_title(f"{(trials['state'] == 'complete').sum()} complete trials", fontsize=9)
-    grid = below.subplots(rows, columns, squeeze=False, sharey=True)
-    below.subplots_adjust(left=0.09, right=0.97, bottom=0.14 if rows > 1 else 0.2, hspace=0.45)
-    for axes in grid.flat[len(names) :]:
-        axes.set_axis_off()
-    for axes, name in zip(grid.flat, names, strict=False):
-        _draw_slice(axes, trials, name, short[name])
-    for line in grid:
-        line[0].set_ylabel("macro F1", fontsize=8)
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
 
 
-def _draw_slice(axes: Axes, trials: pd.DataFrame, name: str, title: str) -> None:
-    """Draw the scores of the trials by one value; trial 0 as a ring."""
-    complete = trials[trials["state"] == "complete"]
-    values = complete[name]
-    numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if numbers:
+def _draw_slice(axes: Axes, values: pd.Series, scores: pd.Series, *, log: bool) -> None:
+    """Draw the scores of the trials by one value; trial 0, the first, as a ring."""
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         x = values.to_numpy(dtype=float)
-        if x.min() > 0 and x.max() / x.min() > 20:
-            axes.set_xscale("log")
+        axes.set_xscale("log" if log else "linear")
     else:
         kinds = sorted(values.astype(str).unique())
         x = np.array([kinds.index(str(value)) for value in values], dtype=float)
-        axes.set_xticks(range(len(kinds)), [kind[:18] for kind in kinds], fontsize=7)
+        axes.set_xticks(range(len(kinds)), [kind[:18] for kind in kinds])
         axes.set_xlim(-0.5, len(kinds) - 0.5)
-    axes.scatter(x, complete["macro_f1"], s=18, color=_COLOURS["complete"], alpha=0.8)
-    axes.plot(x[0], complete["macro_f1"].iloc[0], "o", markersize=10, mfc="none", mec="black")
-    axes.set_xlabel(title, fontsize=8)
+    axes.scatter(x, scores, s=18, color=_COLOURS["complete"], alpha=0.8)
+    axes.plot(x[0], scores.iloc[0], "o", markersize=10, mfc="none", mec="black")
     axes.tick_params(labelsize=7)

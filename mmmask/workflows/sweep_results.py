@@ -35,8 +35,9 @@ class SweepResult:
             ``high``; ``difference`` from trial 0 with its bounds; accuracies; ``epoch`` of the
             last score seen in training; ``repeats``, ``reason``; then the values by dotted name.
         selection: The complete trials in the order of that table, trial 0 first.
-        importance: ``name``, ``importance`` (a share of 1) and ``by_chance``, which shuffled
-            scores reach in one case of twenty; None of too few trials.
+        importance: ``name``, ``importance`` (a share of 1), ``by_chance``, which shuffled scores
+            exceed in one case of twenty, and ``log``, how the value is drawn; None of too few
+            trials.
         people: How many people are held out.
     """
 
@@ -169,6 +170,7 @@ def importance(
             "name": list(names),
             "importance": shares(scores),
             "by_chance": np.quantile(shuffled, 0.95, axis=0),
+            "log": [getattr(trials[0].distributions[name], "log", False) for name in names],
         }
     )
     return table.sort_values("importance", ascending=False, ignore_index=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmmask.errors import InputError
-from mmmask.workflows.engines import run_commands
+from mmmask.workflows.engines import opened, run_commands
 
 
 def python(code: str) -> list[str]:
@@ -97,7 +97,7 @@ def test_children_end_with_the_process_that_started_them(tmp_path, way) -> None:
     child = tmp_path / "child"
     parent = subprocess.Popen(
         python(
-            "import sys; from mmmask.workflows.engines import run_commands\n"
+            "import sys; from mmmask.workflows.engines import opened, run_commands\n"
             f"run_commands([[sys.executable, '-c', {SLEEPER.format(str(child), 60)!r}]])"
         ),
         stderr=subprocess.DEVNULL,
@@ -115,6 +115,26 @@ def test_jobs_take_turns_in_the_visible_gpus(tmp_path, monkeypatch) -> None:
     assert sorted((tmp_path / "two.txt").read_text().split()) == ["3", "3", "5", "5"]
     run_commands([show], logs=[tmp_path / "one.txt"])
     assert (tmp_path / "one.txt").read_text() == "3,5\n"
+
+
+def test_a_single_command_is_started_watched_and_stopped(tmp_path) -> None:
+    sleeping = tmp_path / "sleeping"
+    with opened("local", 2) as machine:
+        one = machine.start(python("raise SystemExit(3)"), tmp_path / "one.txt")
+        assert until(lambda: one.poll() == 3)
+        other = machine.start(python(SLEEPER.format(str(sleeping), 60)), tmp_path / "other.txt")
+        assert until(lambda: sleeping.exists() and sleeping.read_text() != "")
+        assert other.poll() is None
+        other.stop()
+        assert not alive(int(sleeping.read_text()))
+
+
+def test_nothing_outlives_the_block_that_started_it(tmp_path) -> None:
+    sleeping = tmp_path / "sleeping"
+    with opened("local", 1) as machine:
+        machine.start(python(SLEEPER.format(str(sleeping), 60)), tmp_path / "log.txt")
+        assert until(lambda: sleeping.exists() and sleeping.read_text() != "")
+    assert not alive(int(sleeping.read_text()))
 
 
 def test_unknown_engines_and_no_jobs_are_refused() -> None:
