@@ -99,7 +99,7 @@ class SweepDisplay:
         self._bars.advance(self._all)
         said = {
             "complete": f"macro F1 {row['macro_f1']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-            "pruned": f"pruned at step {row['epoch']}, macro F1 {row['last_score']:.3f}",
+            "pruned": f"pruned after {row['after']}, macro F1 {row['last_score']:.3f}",
             "failed": f"failed: {row['reason']}",
         }[row["state"]]
         if not pd.isna(row["repeats"]):

@@ -214,7 +214,7 @@ def _run(plan: Sweep, machine: Machine) -> None:
         while True:
             while len(running) < plan.jobs and (trial := study.begin(plan.trials, [*running])):
                 if study.repeat(trial):
-                    display.ended(row_of(study.trial(trial.number)))
+                    display.ended(row_of(study.trial(trial.number), plan.runs))
                     continue
                 running[trial.number] = TrialRun(
                     trial, plan.runs, machine, prunable=trial.number > 0
@@ -229,7 +229,7 @@ def _run(plan: Sweep, machine: Machine) -> None:
                 if run.error is not None and number == 0:
                     raise run.error  # there is nothing to measure the others against
                 study.end(run.trial, state, run.error)
-                display.ended(row_of(study.trial(number)))
+                display.ended(row_of(study.trial(number), plan.runs))
                 failures = 0 if run.error is None else failures + 1
                 if failures == _FAILURES:
                     raise InputError(f"{failures} trials in a row failed, the last: {run.error}")

@@ -32,8 +32,9 @@ class SweepResult:
 
     Attributes:
         trials: One row a trial that has ended: ``trial``, ``state``, ``macro_f1`` with ``low`` and
-            ``high``; ``difference`` from trial 0 with its bounds; accuracies; ``epoch`` of the
-            last score seen in training; ``repeats``, ``reason``; then the values by dotted name.
+            ``high``; ``difference`` from trial 0 with its bounds; accuracies; ``after`` what its
+            ``last_score`` in training was seen; the trial that it ``repeats``, the ``reason`` of a
+            failure; then the values by dotted name.
         selection: The complete trials in the order of that table, trial 0 first.
         importance: ``name``, ``importance`` (a share of 1), ``by_chance``, which shuffled scores
             exceed in one case of twenty, and ``log``, how the value is drawn; None of too few
@@ -92,7 +93,7 @@ def sweep_result(study: "Study", runs: Runs) -> SweepResult:
         [labels_of(tables[runs.folder(number)])[1] for number in ran.values()],
         classes=NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute]),
     )
-    table = pd.DataFrame([row_of(trial) for trial in trials])
+    table = pd.DataFrame([row_of(trial, runs) for trial in trials])
     done = table["state"] == "complete"
     for name, bound in _DIFFERENCE.items():
         table.loc[done, name] = [getattr(interval, bound) for interval in selection.differences]
@@ -104,7 +105,7 @@ def sweep_result(study: "Study", runs: Runs) -> SweepResult:
     )
 
 
-def row_of(trial: "FrozenTrial") -> dict[str, Any]:
+def row_of(trial: "FrozenTrial", runs: Runs) -> dict[str, Any]:
     """Return the row of a trial that has ended, without its difference from trial 0."""
     facts = trial.user_attrs
     value, low, high = facts.get("macro_f1", [np.nan] * 3)
@@ -116,7 +117,7 @@ def row_of(trial: "FrozenTrial") -> dict[str, Any]:
         "low": low,
         "high": high,
         **{name: score[0] for name, score in facts.items() if name.endswith("accuracy")},
-        "epoch": max(reported) if reported else pd.NA,
+        "after": runs.after(max(reported)) if reported else "",
         "last_score": reported[max(reported)] if reported else np.nan,
         "repeats": facts.get("repeats", pd.NA),
         "reason": facts.get("reason", ""),

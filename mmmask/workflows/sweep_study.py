@@ -143,8 +143,8 @@ def _pruner(name: str, epochs: int) -> "BasePruner":
     from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
 
     if name == "median":
-        # The first third tells little: learning rates and margins are still warming up.
-        return MedianPruner(n_startup_trials=_BEFORE_PRUNING, n_warmup_steps=max(1, epochs // 3))
+        # The first epochs tell little: learning rates and margins are still warming up.
+        return MedianPruner(n_startup_trials=_BEFORE_PRUNING, n_warmup_steps=max(2, epochs // 3))
     if name == "hyperband":
         return HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs)
     return NopPruner()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mmmask.config import read_config
 from mmmask.errors import InputError
 from mmmask.tables import read_predictions
 from mmmask.workflows.commands import last_checkpoint, tool
@@ -53,6 +54,14 @@ class Runs:
     def folder(self, trial: int) -> Path:
         """Return the folder of a trial, which has a work directory for each fold."""
         return self.out / f"trial_{trial:04}"
+
+    def step(self, folds: int) -> int:
+        """Return what Optuna calls the score of the first folds together; epochs come before."""
+        return self.horizon + folds - 1
+
+    def after(self, step: int) -> str:
+        """Return what such a step, or an epoch, is."""
+        return f"epoch {step}" if step <= self.horizon else f"{step - self.horizon + 1} folds"
 
     def train(self, trial: int, fold: int) -> list[str]:
         """Return the command line that trains a trial, or continues it."""
@@ -125,6 +134,7 @@ class TrialRun:
         self.epoch = 0
         self.score: float | None = None
         self._machine = machine
+        self._epochs = read_config(runs.config(trial.number)).train_cfg.max_epochs
         self._reported = set(trial.study.trials[trial.number].intermediate_values)
         self._pruned = False
         self._steps = self._plan()
@@ -167,7 +177,7 @@ class TrialRun:
                 yield _Step(self.runs.predict(number, fold), folder / LOG)
             if 0 < place < len(self.runs.held_out) - 1:
                 score = intervals_of(self.runs.predictions(number))["macro_f1"].value
-                self._report(self.runs.horizon + place, score)
+                self._report(self.runs.step(place + 1), score)
                 if self._pruned:
                     return
 
@@ -175,15 +185,17 @@ class TrialRun:
         """Report the epochs that have been scored since the last look."""
         for epoch, score in scored_epochs(folder).items():
             self.epoch = epoch
-            self._report(epoch, score)
+            self._report(epoch, score, last=epoch >= self._epochs)
 
-    def _report(self, step: int, score: float) -> None:
+    def _report(self, step: int, score: float, *, last: bool = False) -> None:
+        """Tell Optuna a score; after the last epoch there is nothing to save by pruning."""
         self.score = score
         if step in self._reported:
             return
         self._reported.add(step)
         self.trial.report(score, step)
-        self._pruned = self._pruned or (self.prunable and self.trial.should_prune())
+        if self.prunable and not last:
+            self._pruned = self._pruned or self.trial.should_prune()
 
 
 def scored_epochs(folder: Path) -> dict[int, float]:

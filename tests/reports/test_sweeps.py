@@ -25,14 +25,14 @@ def table(trials: int = 14) -> pd.DataFrame:
             "trial": range(trials), "state": "complete",
             "macro_f1": score, "low": score - 0.05, "high": score + 0.05,
             "difference": score - 0.4, "difference_low": score - 0.44,
-            "difference_high": score - 0.36, "epoch": 6, "last_score": score, "repeats": pd.NA,
-            "reason": "", NAMES[0]: np.geomspace(1e-4, 1e-2, trials),
+            "difference_high": score - 0.36, "after": "epoch 6", "last_score": score,
+            "repeats": pd.NA, "reason": "", NAMES[0]: np.geomspace(1e-4, 1e-2, trials),
             NAMES[1]: np.linspace(0, 0.5, trials),
             NAMES[2]: ["None", "inverse"] * (trials // 2),
         }
     )  # fmt: skip
     scores = [*frame.columns[2:8]]
-    frame.loc[4, ["state", "epoch", *scores]] = ["pruned", 2, *[np.nan] * len(scores)]
+    frame.loc[4, ["state", "after", *scores]] = ["pruned", "epoch 2", *[np.nan] * len(scores)]
     frame.loc[5, ["state", "reason", *scores]] = ["failed", "disk full", *[np.nan] * len(scores)]
     return frame
 
@@ -85,7 +85,7 @@ def test_a_line_for_each_trial_that_has_ended(capsys) -> None:
             display.ended(rows[number])
     one, pruned, failed, repeated = capsys.readouterr().out.splitlines()
     assert one.startswith("trial 1: macro F1 0.408 [0.358, 0.458]; lr 0.000143, dropout 0.0385,")
-    assert pruned.startswith("trial 4: pruned at step 2, macro F1 0.431; lr")
+    assert pruned.startswith("trial 4: pruned after epoch 2, macro F1 0.431; lr")
     assert failed.startswith("trial 5: failed: disk full; lr")
     assert "as trial 3, of the same values" in repeated
 

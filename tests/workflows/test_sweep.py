@@ -89,19 +89,17 @@ class PlayedJob:
         record = folder / "20260101_000000" / "vis_data" / "scalars.json"
         record.parent.mkdir(parents=True, exist_ok=True)
         epoch = len(scored_epochs(folder)) + 1
-        if epoch > EPOCHS:
-            return 0  # it had come to its end
+        if epoch > EPOCHS:  # it has come to its end, now or in a former start
+            (folder / self.config.name).write_text(self.config.read_text())
+            (folder / f"epoch_{EPOCHS}.pth").touch()
+            (folder / "last_checkpoint").write_text(f"/elsewhere/epoch_{EPOCHS}.pth")
+            return 0
         with record.open("a") as file:
             facts = {"macro_f1": quality(self.config) * epoch / EPOCHS, "step": epoch}
             file.write('{"loss": 1.0, "step": 7}\n' + json.dumps(facts) + "\n" + '{"half": ')
             file.write("\n")
         self.machine.epochs.append(f"{self.config.stem} {folder.name} {epoch}")
-        if epoch < EPOCHS:
-            return None
-        (folder / self.config.name).write_text(self.config.read_text())
-        (folder / f"epoch_{epoch}.pth").touch()
-        (folder / "last_checkpoint").write_text(f"/elsewhere/epoch_{epoch}.pth")
-        return 0
+        return None
 
     def _test(self) -> int:
         out = Path(self.options["--out"])
