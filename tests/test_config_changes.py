@@ -2,7 +2,7 @@ from pathlib import Path
 
 from mmmask.config_changes import blocks, changes, flat_config
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def changed(one: str, other: str, **options) -> dict:
