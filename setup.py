@@ -64,6 +64,7 @@ setup(
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
             *SWEEP,
+            "abstention>=0.1.3,<0.2",
             "coral-pytorch>=1.4,<2",
         ],
         "benchmark": BENCHMARK,

@@ -94,6 +94,14 @@ CORRECTIONS: Mapping[str, Column] = {
     "reason": Column("str", "why, for the next reader", required=False),
 }
 
+#: Corrections to review, best first within a kind; as they stand, they are corrections.
+SUSPECTS: Mapping[str, Column] = {
+    "kind": Column("str", "which label is suspected", (*ATTRIBUTES,)),
+    **{name: column for name, column in CORRECTIONS.items() if name != "reason"},
+    "score": Column("float64", "log of how much better than the label it fits, in nats"),
+    "reason": CORRECTIONS["reason"],
+}
+
 OUTLIERS: Mapping[str, Column] = {
     "image": Column("str", "path of the photo relative to the data root, separated by /"),
     "reason": Column("str", "unreadable, dark, small or near_duplicate", required=False),
@@ -110,6 +118,34 @@ BOXES: Mapping[str, Column] = {
     "x1": Column("float32", "right edge of the face in pixels"),
     "y1": Column("float32", "lower edge of the face in pixels"),
     "score": Column("float32", "how sure the detector is, 0 to 1"),
+}
+
+SUBMISSIONS: Mapping[str, Column] = {
+    "number": Column("Int32", "counts the submissions of a ledger from 1"),
+    "time": Column("str", "local time with offset"),
+    "path": Column("str", "file that was written"),
+    "answers": Column("str", "hash of photos and classes: equal for equal submissions"),
+    "photos": Column("str", "hash of the photos: which test set it answers"),
+    "score": Column("float64", "macro F1 of the leaderboard, once entered", required=False),
+    "predictions": Column("str", "table that the classes are from", required=False),
+    "checkpoints": Column("str", "weights behind it, separated by a space", required=False),
+    "config_hash": Column("str", "hash of the config's text", required=False),
+    "command": Column("str", "command line that wrote it", required=False),
+    "note": Column("str", "for the next reader", required=False),
+}
+
+SCORES: Mapping[str, Column] = {
+    "time": Column("str", "local time with offset"),
+    "checkpoint": Column("str", "file name of the weights"),
+    "split": Column("str", "val, train, all or eval"),
+    "views": Column("str", "views of test-time augmentation, separated by a space", required=False),
+    "old_from": Column("Int16", "first age called old by the predictions", required=False),
+    "photos": Column("Int32", "photos scored"),
+    "macro_f1": Column("float64", "macro F1"),
+    "low": Column("float64", "lower bound of its 95 % interval", required=False),
+    "high": Column("float64", "upper bound", required=False),
+    "resampled": Column("str", "what the interval resamples", ("people", "photos"), required=False),
+    "predictions": Column("str", "table that was scored"),
 }
 
 
@@ -167,6 +203,15 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> pd.DataFrame:
     if path.suffix == ".csv":
         return checked(read_csv(path, columns), columns, str(path))
     raise InputError(f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}")
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Return the provenance in a parquet file, without its rows; empty where there is none."""
+    try:
+        metadata = pq.read_schema(path).metadata
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
+    return json.loads((metadata or {}).get(_PROVENANCE_KEY, b"{}"))
 
 
 def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) -> pd.DataFrame:

@@ -273,5 +273,5 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise InputError("--engine ray needs Ray: pip install 'mmmask[ray]'") from error
+        raise InputError("--engine ray needs Ray: pip install 'ray>=2.40'") from error
     return ray

@@ -75,9 +75,11 @@ def compose_attributes(
     kept = [name for name in PREDICTIONS if name in first and name not in YEARS]
     extra = aligned[age_path][[name for name in YEARS if name in aligned[age_path]]]
     table = pd.concat([first[kept], table, extra], axis=1)
-    write_table(out, table, PREDICTIONS, provenance_of(tables, by_attribute, stated))
+    provenance = provenance_of(tables, by_attribute, stated)
+    write_table(out, table, PREDICTIONS, provenance)
     if submission is not None:
-        write_submission(submission, table, data_root)
+        origin = {**provenance, "predictions": str(out)}
+        write_submission(submission, table, data_root, origin=origin)
     return Prediction(table, Path(data_root), Path(out))
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.evaluation.scores import attribute_scores, scores
+from mmmask.provenance import learned_from_test_set
 from mmmask.reports.console import print_attribute_scores, print_scores, resampled
 from mmmask.reports.pictures import draw_confusion, draw_faces
 from mmmask.tables import attribute_of, probabilities
@@ -34,6 +35,9 @@ def show(
             draw_confusion(table, files["confusion matrix"])
         files["faces"] = folder / "faces.png"
         draw_faces(table, prediction.data_root, files["faces"])
+    warning = learned_from_test_set(table.attrs.get("provenance", {}))
+    if warning is not None:
+        print(f"warning: {warning}")
     width = max(map(len, files))
     for name, path in files.items():
         print(f"{name:>{width}}: {path.resolve()}")

@@ -23,7 +23,7 @@ from mmmask.reports.differences import print_differences
 from mmmask.reports.sweeps import SweepDisplay
 from mmmask.workflows.ablate import Study as Ablation
 from mmmask.workflows.ablate import ablate
-from mmmask.workflows.commands import claim, plan_of, tool
+from mmmask.workflows.commands import claim, contents, plan_of, tool
 from mmmask.workflows.engines import Machine, opened, run_commands
 from mmmask.workflows.sweep_results import row_of
 from mmmask.workflows.sweep_space import Parameter, read_space
@@ -134,9 +134,10 @@ def sweep(plan: Sweep) -> None:
             or an option is at fault; the config as it is cannot be trained, or no trial can.
     """
     check(plan)
+    data = contents(plan.plan)
     plan.out.mkdir(parents=True, exist_ok=True)
     with _alone(plan.out):
-        claim(plan.out, plan.plan)
+        claim(plan.out, {**plan.plan, **data})
         if plan.pack is not None and plan.study.ended < plan.trials:
             _make_pack(plan)
         with opened(plan.engine, plan.jobs) as machine:

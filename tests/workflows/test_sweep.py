@@ -152,7 +152,11 @@ def planned(folder: Path, **options: object) -> Sweep:
     """Return a sweep of four trials, unless told otherwise."""
     space = folder / "space.py"
     space.write_text(SPACE)
+    people = folder / "data" / "train" / "train.csv"
+    people.parent.mkdir(parents=True)
+    people.write_text("id,gender,race,age,path\n")
     given = {"trials": 4, "out": folder / "out", "tools": folder, "pruner": "none", **options}
+    given["data_root"] = str(folder / "data")
     return Sweep(config=CONFIG, space=space, **given)
 
 
@@ -236,6 +240,13 @@ def test_a_sweep_of_something_else_is_not_continued(plan, machine) -> None:
     plan.space.write_text(SPACE.replace("high=0.5", "high=0.4"))
     with pytest.raises(InputError, match=r"space\.head\.dropout"):
         sweep(replace(plan))
+
+
+def test_other_data_are_not_taken_for_the_same(plan, machine) -> None:
+    sweep(replace(plan, trials=1))
+    (Path(plan.data_root) / "train" / "train.csv").write_text("id,gender,race,age,path\n1\n")
+    with pytest.raises(InputError, match=r"1 values differ: sha256 of .*train\.csv"):
+        sweep(plan)
 
 
 def test_two_sweeps_do_not_share_a_folder(plan, machine) -> None:
