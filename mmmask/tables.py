@@ -6,7 +6,7 @@ the suffix of the path decides.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,17 +146,24 @@ def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> p
     return table[known + [name for name in table if name not in columns]]
 
 
-def read_table(path: str | Path, columns: Mapping[str, Column]) -> pd.DataFrame:
+def read_table(
+    path: str | Path, columns: Mapping[str, Column], *, only: Collection[str] | None = None
+) -> pd.DataFrame:
     """Read a csv or parquet file and check it against the definition of its columns.
 
     The provenance of a parquet file stands in ``table.attrs['provenance']``.
+
+    Args:
+        path: The file.
+        columns: Definition of the columns.
+        only: Columns to read of those that the file has; None reads all.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
+    names = column_names(path)
+    wanted = names if only is None else [name for name in names if name in only]
     if path.suffix == ".parquet":
         try:
-            arrow = pq.read_table(path)
+            arrow = pq.read_table(path, columns=wanted)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
         table = arrow.to_pandas()
@@ -164,21 +171,27 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> pd.DataFrame:
         table = checked(table, columns, str(path))
         table.attrs["provenance"] = json.loads(stored)
         return table
+    return checked(read_csv(path, columns)[wanted], columns, str(path))
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Return the names of the columns of a csv or parquet file."""
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    if path.suffix == ".parquet":
+        try:
+            return list(pq.read_schema(path).names)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
     if path.suffix == ".csv":
-        return checked(read_csv(path, columns), columns, str(path))
+        return list(_read_text(path, rows=0))
     raise InputError(f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}")
 
 
 def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) -> pd.DataFrame:
     """Read a csv file as text, so that ids keep their zeros; refuse one without ``columns``."""
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
-    try:
-        table = pd.read_csv(path, dtype="str", encoding="utf-8-sig", skipinitialspace=True)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
-        raise InputError(f"{path}: not a readable csv file: {first_line(error)}") from error
-    table.columns = table.columns.str.strip()
+    table = _read_text(path)
     required = (
         [name for name, column in columns.items() if column.required]
         if isinstance(columns, Mapping)
@@ -190,6 +203,20 @@ def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) ->
             f"{path}: column {', '.join(missing)} is missing; "
             f"columns received: {', '.join(table.columns) or 'none'}"
         )
+    return table
+
+
+def _read_text(path: str | Path, rows: int | None = None) -> pd.DataFrame:
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    try:
+        table = pd.read_csv(
+            path, dtype="str", encoding="utf-8-sig", skipinitialspace=True, nrows=rows
+        )
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+        raise InputError(f"{path}: not a readable csv file: {first_line(error)}") from error
+    table.columns = table.columns.str.strip()
     return table
 
 
@@ -234,18 +261,37 @@ def prediction_columns(attribute: str | None) -> tuple[Mapping[str, Column], tup
     return ATTRIBUTE_PREDICTIONS[attribute], ATTRIBUTE_PROBABILITIES[attribute]
 
 
-def attribute_of(predictions: pd.DataFrame) -> str | None:
-    """Return which attribute a predictions table is about; None for the 18 classes."""
+def attribute_of(predictions: Collection[str]) -> str | None:
+    """Return which attribute predictions are about; None for the 18 classes.
+
+    Args:
+        predictions: The table, or the names of its columns.
+    """
     if set(PROBABILITIES) & set(predictions):
         return None
     found = (name for name, columns in ATTRIBUTE_PROBABILITIES.items() if columns[0] in predictions)
     return next(found, None)
 
 
-def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Read predictions of the 18 classes or of one attribute, as the columns say."""
-    names = read_table(path, {"image": PREDICTIONS["image"]})
-    return read_table(path, prediction_columns(attribute_of(names))[0])
+def read_predictions(path: str | Path, *, only: Collection[str] | None = None) -> pd.DataFrame:
+    """Read predictions of the 18 classes or of one attribute, as the columns say.
+
+    Args:
+        path: The file.
+        only: Columns to read beside the probabilities; None reads all.
+    """
+    columns, names = prediction_columns(attribute_of(column_names(path)))
+    return read_table(path, columns, only=None if only is None else {*names, *only})
+
+
+def people_of(predictions: pd.DataFrame) -> tuple[NDArray[np.int64], bool]:
+    """Return who is in each photo, as numbers from 0, (N,), and whether the table says so.
+
+    Of photos to be classified nobody knows who is in them: then each is a person of its own.
+    """
+    if "person" in predictions and (predictions["person"].fillna("") != "").all():
+        return pd.factorize(predictions["person"])[0].astype(np.int64), True
+    return np.arange(len(predictions)), False
 
 
 def years_of(predictions: pd.DataFrame) -> NDArray[np.float32] | None:

@@ -15,6 +15,9 @@ from mmmask.labels import NUM_CLASSES
 
 Counts = NDArray[np.float64]
 
+#: Above so many people, groups of them are resampled; the bounds then scatter by about 1 %.
+GROUPS = 5000
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -110,7 +113,7 @@ def macro_f1_interval(
     Shape:
         ``person``, ``truth``, each of ``predicted``: (N,).
     """
-    scores = _scores(person, truth, predicted, resamples, seed)
+    scores = resampled_scores(person, truth, predicted, resamples=resamples, seed=seed).mean(axis=0)
     return percentile_interval(scores[0], scores[1:], level)
 
 
@@ -131,26 +134,41 @@ def paired_difference(
     people would change, not what other seeds would. ``Args`` as in :func:`macro_f1_interval`.
     """
     scores, others = (
-        _scores(person, truth, labels, resamples, seed) for labels in (predicted, baseline)
+        resampled_scores(person, truth, labels, resamples=resamples, seed=seed).mean(axis=0)
+        for labels in (predicted, baseline)
     )
     difference = scores - others
     return percentile_interval(difference[0], difference[1:], level)
 
 
-def _scores(
+def resampled_scores(
     person: ArrayLike,
     truth: ArrayLike,
     predicted: Sequence[ArrayLike],
-    resamples: int,
-    seed: int,
+    *,
+    classes: int = NUM_CLASSES,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Return macro F1 of the people as they are, then of each resample: (1 + R,)."""
+    """Return macro F1 of each model, on the people as they are, then on each resample of them.
+
+    All models are scored on the same resamples. Beyond ``GROUPS`` people, that many groups of
+    people are drawn: their sums scatter as much, and time and memory stay bounded.
+
+    Shape:
+        ``person``, ``truth``, each of the K ``predicted``: (N,) -> (K, 1 + R).
+    """
     _, rows = np.unique(np.asarray(person), return_inverse=True)
-    labels = np.asarray(truth, dtype=np.int64)
     people = int(rows.max()) + 1
+    if people > GROUPS:
+        rows = np.random.default_rng(seed).permutation(people)[rows] % GROUPS
+        people = GROUPS
+    labels = np.asarray(truth, dtype=np.int64)
     draws = np.vstack([np.ones(people), resample_people(people, resamples, seed)])
-    models = [
-        macro_f1_of_draws(draws, counts_by_person(rows, labels, np.asarray(model, dtype=np.int64)))
+    scores = [
+        macro_f1_of_draws(
+            draws, counts_by_person(rows, labels, np.asarray(model, dtype=np.int64), classes)
+        )
         for model in predicted
     ]
-    return np.mean(models, axis=0)
+    return np.stack(scores)
