@@ -1,56 +1,63 @@
-"""Weights of models for their weighted vote, in plain numpy."""
+"""Weights of models for their weighted vote, in plain numpy and scipy."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
 
-from mmmask.evaluation.calibration import person_weights
+from mmmask.evaluation.calibration import FLOOR, person_weights
 
-#: Smallest likelihood that takes part in a logarithm.
-FLOOR = 1e-12
+#: How many people the prior for equal weights is worth, for each model. With a few hundred people
+#: differences between similar models are mostly chance.
+PRIOR = 5.0
 
 
 def mixture_weights(
-    likelihoods: NDArray[np.floating], person: ArrayLike | None = None
+    tables: Sequence[NDArray[np.floating]],
+    truth: NDArray[np.integer],
+    person: ArrayLike | None = None,
+    *,
+    prior: float = PRIOR,
 ) -> NDArray[np.float64]:
-    """Return the weights by which mixed models make the true classes most likely.
+    """Return the weights of models whose mean tells the true classes best.
 
-    Maximises ``sum_n v_n log(sum_m w_m L_nm) + sum_m log w_m`` over positive weights that sum
-    to 1: stacking of predictive distributions (Yao et al., Using Stacking to Average Bayesian
-    Predictive Distributions, 2018) with a Dirichlet(2) prior, worth one person for each model,
-    so equal models get equal weights and none gets 0. The photos of a person are alike, so
-    ``v_n`` is 1 over their number. The problem is convex and has one solution.
+    With ``p = sum_m w_m p_m`` and ``q`` proportional to ``p ** s``, weights (positive, they sum
+    to 1) and sharpness ``s`` maximise ``sum_n v_n log q_n(y_n) + prior * sum_m log w_m``: stacking
+    of predictive distributions (Yao et al., Using Stacking to Average Bayesian Predictive
+    Distributions, 2018), which has no ``s``. Without it the one surest model wins wherever the
+    mean is not sure enough, though the mean errs less; a class is chosen whatever ``s`` is.
+    The prior is Dirichlet: equal models get equal weights, and none gets 0. The photos of
+    a person are alike, so ``v_n`` is 1 over their number.
 
     Args:
-        likelihoods: Probability that each model gives to the true class of each photo.
+        tables: Probabilities of each model, of people that it has not learned from.
+        truth: True classes.
         person: Who is in each photo, any values; None takes each photo for another person.
+        prior: In people for each model.
 
     Shape:
-        ``likelihoods``: (N, M); ``person``: (N,) -> (M,).
+        Each of ``tables``: (N, C); ``truth``, ``person``: (N,) -> (M,).
     """
-    count, models = likelihoods.shape
-    values = np.maximum(likelihoods.astype(np.float64), FLOOR)
-    weight_of = person_weights(person, count)
-    # A multiplier for the sum of 1 is known beforehand: at the optimum the slopes, weighted by w,
-    # add up to this many people. So Newton's method needs no constraint but w > 0.
-    people = weight_of.sum() + models
+    photos, models = np.arange(len(truth)), len(tables)
+    stacked = np.stack(tables, axis=2).astype(np.float64)  # (N, C, M)
+    weight = person_weights(person, len(truth))
+    people = weight.sum() + prior * models
 
-    def loss(w: NDArray[np.float64]) -> float:
-        return float(people * w.sum() - weight_of @ np.log(values @ w) - np.log(w).sum())
+    def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        w, sharpness = softmax(theta[:-1]), np.exp(theta[-1])
+        mean = np.maximum(stacked @ w, FLOOR)  # (N, C)
+        log_mean = np.log(mean)
+        log_q = log_softmax(sharpness * log_mean, axis=1)
+        value = -weight @ log_q[photos, truth] - prior * np.log(w).sum()
+        error = np.exp(log_q)
+        error[photos, truth] -= 1
+        error *= weight[:, None]  # slope of the logits, (N, C)
+        slope_w = (error * sharpness / mean).ravel() @ stacked.reshape(-1, models) - prior / w
+        slope = np.append(w * (slope_w - w @ slope_w), sharpness * np.sum(error * log_mean))
+        return value / people, slope / people
 
-    w = np.full(models, 1 / models)
-    now = loss(w)
-    for _ in range(100):
-        shares = values / (values @ w)[:, None]  # (N, M)
-        slope = people - shares.T @ weight_of - 1 / w
-        curve = (shares.T * weight_of) @ shares + np.diag(w**-2.0)
-        step = np.linalg.solve(curve, slope)
-        if slope @ step < 1e-9 * people:  # nats, about twice what is left to gain
-            break
-        size = 0.99 / max(0.99, *(step / w))  # at most 1, and all stay positive
-        while loss(w - size * step) > now:
-            size /= 2
-            if size < 1e-9:  # nothing is left that the numbers can tell
-                return w / w.sum()
-        w = w - size * step
-        now = loss(w)
-    return w / w.sum()
+    start = np.zeros(models + 1)  # equal weights, sharpness 1
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-20, 20)] * len(start))
+    return softmax(found.x[:-1])

@@ -19,6 +19,8 @@ from mmmask.workflows.ensemble.members import Members
 
 #: By how much the winner of a tied hard vote is put ahead in the table of shares.
 LEAD = 1e-3
+#: So many photos are enough to find weights or a stack on.
+ENOUGH = 50_000
 #: Splits whose people a model has learned from.
 SEEN = ("train", "all")
 
@@ -159,13 +161,17 @@ def elect(members: Members) -> Outcome:
 
 def learn_weights(evidence: Members) -> LearnedWeights:
     """Find the weights of a mean, and judge them on people that they were not found on."""
-    truth, person, parts = _people(evidence)
-    photos = np.arange(len(truth))
-    likelihoods = np.stack([m.probabilities()[photos, truth] for m in evidence.each], axis=1)
-    weights = mixture_weights(likelihoods, person)
-    by_part = np.stack(
-        [mixture_weights(likelihoods[rest], person[rest]) for _, rest in _held_out(parts)]
-    )
+    truth, person, parts, learners = _people(evidence)
+    tables = [member.probabilities()[learners] for member in evidence.each]
+
+    def fit(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+        kept = rows[learners]
+        return mixture_weights(
+            [table[kept] for table in tables], truth[learners][kept], person[learners][kept]
+        )
+
+    weights = fit(parts >= 0)
+    by_part = np.stack([fit(rest) for _, rest in _held_out(parts)])
     of_photos = by_part[parts]
     outcome = mix(evidence, of_photos)
     in_sample = mix(evidence, weights, leave_out=False)
@@ -177,22 +183,25 @@ def learn_stack(evidence: Members) -> LearnedStack:
 
     Without each member it is fitted anew on the others.
     """
-    truth, person, parts = _people(evidence)
+    truth, person, parts, learners = _people(evidence)
     attribute = evidence.attribute
     answers = _no_answers(evidence)
     values = [features(table, attribute) for table in _each(evidence, answers)]
 
+    def fit(table: NDArray[np.float32], rows: NDArray[np.bool_]) -> Stack:
+        kept = learners[rows[learners]]
+        return fit_stack(table[kept], truth[kept], person=person[kept], attribute=attribute)
+
     def held_out(members: Sequence[int]) -> NDArray[np.float32]:
-        chosen = np.concatenate([values[number] for number in members], axis=1)
+        table = np.concatenate([values[number] for number in members], axis=1)
         result = np.empty((len(truth), evidence.classes), np.float32)
         for part, rest in _held_out(parts):
-            fitted = fit_stack(chosen[rest], truth[rest], person=person[rest], attribute=attribute)
-            result[part] = fitted(chosen[part])
+            result[part] = fit(table, rest)(table[part])
         return result
 
     everybody = range(len(values))
     together = np.concatenate(values, axis=1)
-    stack = fit_stack(together, truth, person=person, attribute=attribute)
+    stack = fit(together, parts >= 0)
     without = None
     if len(values) > 1:
         without = np.empty_like(answers)
@@ -210,8 +219,13 @@ def apply_stack(members: Members, stack: Stack) -> Outcome:
     return Outcome(stack(np.concatenate(values, axis=1)), answers)
 
 
-def _people(evidence: Members) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
-    """Return the true classes, who is in each photo, and the part that is held out with it.
+def _people(
+    evidence: Members,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
+    """Return true classes, who is in each photo, its part, and the photos to learn from.
+
+    The photos of a part are held out together. Beyond ``ENOUGH`` photos, those of people drawn at
+    random are learned from.
 
     Raises:
         InputError: The true classes are unknown, the models have learned from the people, or
@@ -233,7 +247,12 @@ def _people(evidence: Members) -> tuple[NDArray[np.int64], NDArray[np.int64], ND
     _, parts = np.unique(held_out_parts(evidence.keys), return_inverse=True)
     if parts.max() == 0:
         raise InputError(f"{where}: needs photos of at least two people; got one")
-    return evidence.truth(), people_of(evidence.keys)[0], parts
+    person, _ = people_of(evidence.keys)
+    learners = np.arange(len(person))
+    if len(person) > ENOUGH:
+        order = np.random.default_rng(0).permutation(person.max() + 1)[person]
+        learners = np.sort(np.argsort(order, kind="stable")[:ENOUGH])
+    return evidence.truth(), person, parts, learners
 
 
 def _held_out(parts: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
