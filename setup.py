@@ -45,6 +45,7 @@ setup(
             "mmcv>=2.1,<2.4" if FULL_MMCV else "mmcv-lite>=2.1,<2.4",
             "matplotlib>=3.8,<4",
         ],
+        "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],
         # Apart: mlflow 3 holds pyarrow and others below the versions that are tested together.
@@ -59,6 +60,7 @@ setup(
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
+            "abstention>=0.1.3,<0.2",
             "coral-pytorch>=1.4,<2",
         ],
         "benchmark": BENCHMARK,

@@ -94,6 +94,14 @@ CORRECTIONS: Mapping[str, Column] = {
     "reason": Column("str", "why, for the next reader", required=False),
 }
 
+#: Corrections to review, best first within a kind; as they stand, they are corrections.
+SUSPECTS: Mapping[str, Column] = {
+    "kind": Column("str", "which label is suspected", (*ATTRIBUTES,)),
+    **{name: column for name, column in CORRECTIONS.items() if name != "reason"},
+    "score": Column("float64", "log of how much better than the label it fits, in nats"),
+    "reason": CORRECTIONS["reason"],
+}
+
 OUTLIERS: Mapping[str, Column] = {
     "image": Column("str", "path of the photo relative to the data root, separated by /"),
     "reason": Column("str", "unreadable, dark, small or near_duplicate", required=False),
@@ -110,6 +118,34 @@ BOXES: Mapping[str, Column] = {
     "x1": Column("float32", "right edge of the face in pixels"),
     "y1": Column("float32", "lower edge of the face in pixels"),
     "score": Column("float32", "how sure the detector is, 0 to 1"),
+}
+
+SUBMISSIONS: Mapping[str, Column] = {
+    "number": Column("Int32", "counts the submissions of a ledger from 1"),
+    "time": Column("str", "local time with offset"),
+    "path": Column("str", "file that was written"),
+    "answers": Column("str", "hash of photos and classes: equal for equal submissions"),
+    "photos": Column("str", "hash of the photos: which test set it answers"),
+    "score": Column("float64", "macro F1 of the leaderboard, once entered", required=False),
+    "predictions": Column("str", "table that the classes are from", required=False),
+    "checkpoints": Column("str", "weights behind it, separated by a space", required=False),
+    "config_hash": Column("str", "hash of the config's text", required=False),
+    "command": Column("str", "command line that wrote it", required=False),
+    "note": Column("str", "for the next reader", required=False),
+}
+
+SCORES: Mapping[str, Column] = {
+    "time": Column("str", "local time with offset"),
+    "checkpoint": Column("str", "file name of the weights"),
+    "split": Column("str", "val, train, all or eval"),
+    "views": Column("str", "views of test-time augmentation, separated by a space", required=False),
+    "old_from": Column("Int16", "first age called old by the predictions", required=False),
+    "photos": Column("Int32", "photos scored"),
+    "macro_f1": Column("float64", "macro F1"),
+    "low": Column("float64", "lower bound of its 95 % interval", required=False),
+    "high": Column("float64", "upper bound", required=False),
+    "resampled": Column("str", "what the interval resamples", ("people", "photos"), required=False),
+    "predictions": Column("str", "table that was scored"),
 }
 
 
@@ -189,6 +225,15 @@ def column_names(path: str | Path) -> list[str]:
     raise InputError(f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}")
 
 
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Return the provenance in a parquet file, without its rows; empty where there is none."""
+    try:
+        metadata = pq.read_schema(path).metadata
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
+    return json.loads((metadata or {}).get(_PROVENANCE_KEY, b"{}"))
+
+
 def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) -> pd.DataFrame:
     """Read a csv file as text, so that ids keep their zeros; refuse one without ``columns``."""
     table = _read_text(path)
@@ -244,6 +289,40 @@ def write_table(
         pq.write_table(arrow.replace_schema_metadata(metadata), aside)
 
 
+def rows_like(
+    first: Path, images: pd.Series, path: Path, others: pd.Series
+) -> NDArray[np.intp] | None:
+    """Return the rows of ``others`` that hold the photos of ``images``, in that order.
+
+    Args:
+        first: File of ``images``, for messages.
+        images: Paths of the photos, each once.
+        path: File of ``others``.
+        others: Paths of the photos.
+
+    Returns:
+        (N,), or None where they are in that order already.
+
+    Raises:
+        InputError: They are not the same photos, or one is there twice.
+    """
+    if path != first and others.reset_index(drop=True).equals(images.reset_index(drop=True)):
+        return None
+    index = pd.Index(others)
+    if index.has_duplicates:
+        raise InputError(f"{path}: {index[index.duplicated()][0]} is there twice")
+    if path == first:
+        return None
+    rows = index.get_indexer(images)
+    if len(rows) != len(index) or (rows < 0).any():
+        different = index.symmetric_difference(pd.Index(images))
+        raise InputError(
+            f"{first} and {path} have different photos, {len(different)} are in one alone, "
+            f"such as {different[0]}"
+        )
+    return rows
+
+
 def probabilities(predictions: pd.DataFrame) -> NDArray[np.float32]:
     """Return the probabilities of a predictions table: (N, 18), or (N, 3 or 2) of an attribute."""
     _, names = prediction_columns(attribute_of(predictions))
@@ -282,16 +361,6 @@ def read_predictions(path: str | Path, *, only: Collection[str] | None = None) -
     """
     columns, names = prediction_columns(attribute_of(column_names(path)))
     return read_table(path, columns, only=None if only is None else {*names, *only})
-
-
-def people_of(predictions: pd.DataFrame) -> tuple[NDArray[np.int64], bool]:
-    """Return who is in each photo, as numbers from 0, (N,), and whether the table says so.
-
-    Of photos to be classified nobody knows who is in them: then each is a person of its own.
-    """
-    if "person" in predictions and (predictions["person"].fillna("") != "").all():
-        return pd.factorize(predictions["person"])[0].astype(np.int64), True
-    return np.arange(len(predictions)), False
 
 
 def years_of(predictions: pd.DataFrame) -> NDArray[np.float32] | None:

@@ -17,7 +17,7 @@ def main() -> None:
     )
     parser.add_argument("data_root", help="holds train/")
     parser.add_argument(
-        "--config", help="its crop, size and hold-out; default: whole photos of everybody"
+        "--config", help="its preprocessing and hold-out; default: whole photos of everybody"
     )
     parser.add_argument("--out", metavar="CSV", help="outliers: review it, delete lines to keep")
     parser.add_argument(

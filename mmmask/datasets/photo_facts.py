@@ -1,13 +1,11 @@
 """What can be measured on a photo before anything is trained: light, size, colours, likeness."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from mmmask.datasets.transforms import LoadPhoto, Preprocess
 
 HASH_BITS = 64
 
@@ -33,16 +31,13 @@ class PhotoFacts:
     bits: NDArray[np.int8]
 
 
-def photo_facts(path: str | Path, preprocess: Preprocess | None = None) -> PhotoFacts:
-    """Load a photo and measure it; None preprocesses nothing.
-
-    Raises:
-        InputError: The file cannot be decoded, or is not there.
-    """
-    results = LoadPhoto().transform({"img_path": str(path)})
-    image = results["img"]
+def photo_facts(loaded: dict, preprocessing: Sequence[Callable[[dict], dict]] = ()) -> PhotoFacts:
+    """Measure what ``LoadPhoto`` loaded, its colours after the given steps of preprocessing."""
+    results, image = dict(loaded), loaded["img"]
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    seen = image if preprocess is None else preprocess.transform(results)["img"]
+    for step in preprocessing:
+        results = step(results)
+    seen = results["img"]
     mean, std = (values.ravel()[::-1] for values in cv2.meanStdDev(seen))  # BGR -> RGB
     return PhotoFacts(
         light=float(grey.mean()),

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mmmask.labels import NUM_CLASSES
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 
-Counts = NDArray[np.float64]
-
+#: How often people are drawn anew, unless told otherwise.
+RESAMPLES = 1000
 #: Above so many people, groups of them are resampled; the bounds then scatter by about 1 %.
 GROUPS = 5000
+
+Counts = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,23 @@ class Interval:
         """Say whether ``value`` lies outside the bounds."""
         return not self.low <= value <= self.high
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
-def resample_people(people: int, resamples: int = 1000, seed: int = 0) -> Counts:
+
+def units_to_draw(table: pd.DataFrame) -> tuple[NDArray, str]:
+    """Return what a resample draws, one value a row, and its name: the people, else the photos.
+
+    Photos are drawn where the table does not tell the person of every photo. The photos of a
+    person are alike, so the interval is then too narrow.
+    """
+    person = table["person"] if "person" in table else pd.Series(dtype="str")
+    if len(person) and person.notna().all() and (person != "").all():
+        return person.to_numpy(), "people"
+    return np.arange(len(table)), "photos"
+
+
+def resample_people(people: int, resamples: int = RESAMPLES, seed: int = 0) -> Counts:
     """Return how often each person is drawn in each resample: (R, P), rows sum to P."""
     random = np.random.default_rng(seed)
     return random.multinomial(people, np.full(people, 1 / people), resamples).astype(np.float64)
@@ -96,7 +114,8 @@ def macro_f1_interval(
     truth: ArrayLike,
     predicted: Sequence[ArrayLike],
     *,
-    resamples: int = 1000,
+    classes: int = NUM_CLASSES,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
 ) -> Interval:
@@ -106,6 +125,7 @@ def macro_f1_interval(
         person: Who is in each photo; any values.
         truth: Labels of the photos.
         predicted: Predicted labels of the photos, one array for each model (seed).
+        classes: C, the number of labels.
         resamples: R.
         seed: Of the resampling.
         level: Share of the resamples inside the bounds.
@@ -113,7 +133,10 @@ def macro_f1_interval(
     Shape:
         ``person``, ``truth``, each of ``predicted``: (N,).
     """
-    scores = resampled_scores(person, truth, predicted, resamples=resamples, seed=seed).mean(axis=0)
+    models = resampled_scores(
+        person, truth, predicted, classes=classes, resamples=resamples, seed=seed
+    )
+    scores = models.mean(axis=0)
     return percentile_interval(scores[0], scores[1:], level)
 
 
@@ -123,7 +146,8 @@ def paired_difference(
     predicted: Sequence[ArrayLike],
     baseline: Sequence[ArrayLike],
     *,
-    resamples: int = 1000,
+    classes: int = NUM_CLASSES,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
 ) -> Interval:
@@ -133,12 +157,57 @@ def paired_difference(
     other, which a difference of two intervals would count twice. The interval tells what other
     people would change, not what other seeds would. ``Args`` as in :func:`macro_f1_interval`.
     """
-    scores, others = (
-        resampled_scores(person, truth, labels, resamples=resamples, seed=seed).mean(axis=0)
-        for labels in (predicted, baseline)
+    models = [*predicted, *baseline]
+    scores = resampled_scores(
+        person, truth, models, classes=classes, resamples=resamples, seed=seed
     )
-    difference = scores - others
+    ours, theirs = scores[: len(predicted)], scores[len(predicted) :]
+    difference = ours.mean(axis=0) - theirs.mean(axis=0)
     return percentile_interval(difference[0], difference[1:], level)
+
+
+def score_intervals(
+    person: ArrayLike,
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    attribute: str | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval]:
+    """Return the scores of one model with their intervals, by their names in ``scores``.
+
+    They are ``macro_f1``, ``accuracy`` and, of the 18 classes, ``mask_accuracy``,
+    ``gender_accuracy`` and ``age_accuracy``; all from the same resamples.
+
+    Args:
+        person: Who is in each photo; any values.
+        truth: Labels of the photos.
+        predicted: Predicted labels of the photos.
+        attribute: Of which attribute they are labels; None for the 18 classes.
+        resamples: R.
+        seed: Of the resampling.
+        level: Share of the resamples inside the bounds.
+
+    Shape:
+        ``person``, ``truth``, ``predicted``: (N,).
+    """
+    classes = NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute])
+    right = {"accuracy": truth == predicted}
+    if attribute is None:
+        parts, others = decode(truth), decode(predicted)
+        right |= {f"{name}_accuracy": parts[name] == others[name] for name in parts}
+    rows, draws = _draws(person, resamples, seed)
+    counts = counts_by_person(rows, truth, predicted, classes)
+    hits = np.stack([np.bincount(rows, hit) for hit in right.values()], axis=1)  # (P, K)
+    photos = np.bincount(rows)
+    accuracies = (draws @ hits).T / (draws @ photos)
+    resampled = [macro_f1_of_draws(draws, counts), *accuracies]
+    return {
+        name: percentile_interval(values[0], values[1:], level)
+        for name, values in zip(("macro_f1", *right), resampled, strict=True)
+    }
 
 
 def resampled_scores(
@@ -147,28 +216,32 @@ def resampled_scores(
     predicted: Sequence[ArrayLike],
     *,
     classes: int = NUM_CLASSES,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> NDArray[np.float64]:
     """Return macro F1 of each model, on the people as they are, then on each resample of them.
 
-    All models are scored on the same resamples. Beyond ``GROUPS`` people, that many groups of
-    people are drawn: their sums scatter as much, and time and memory stay bounded.
+    All models are scored on the same resamples.
 
     Shape:
         ``person``, ``truth``, each of the K ``predicted``: (N,) -> (K, 1 + R).
+    """
+    rows, draws = _draws(person, resamples, seed)
+    labels, *models = (np.asarray(values, dtype=np.int64) for values in (truth, *predicted))
+    counts = (counts_by_person(rows, labels, model, classes) for model in models)
+    return np.stack([macro_f1_of_draws(draws, one) for one in counts])
+
+
+def _draws(person: ArrayLike, resamples: int, seed: int) -> tuple[NDArray[np.int64], Counts]:
+    """Return the number of the person of each photo, (N,), and how often each is drawn.
+
+    The first of the draws, (1 + R, P), is of the people as they are. Beyond ``GROUPS`` people,
+    that many groups of people are drawn: their sums scatter as much, and time and memory stay
+    bounded.
     """
     _, rows = np.unique(np.asarray(person), return_inverse=True)
     people = int(rows.max()) + 1
     if people > GROUPS:
         rows = np.random.default_rng(seed).permutation(people)[rows] % GROUPS
         people = GROUPS
-    labels = np.asarray(truth, dtype=np.int64)
-    draws = np.vstack([np.ones(people), resample_people(people, resamples, seed)])
-    scores = [
-        macro_f1_of_draws(
-            draws, counts_by_person(rows, labels, np.asarray(model, dtype=np.int64), classes)
-        )
-        for model in predicted
-    ]
-    return np.stack(scores)
+    return rows, np.vstack([np.ones(people), resample_people(people, resamples, seed)])

@@ -81,7 +81,7 @@ def _draw_part(
         )
         lower.bar(middles + shift / bins, found.photos, width=0.4 / bins, color=colour)
     upper.set(title=name, xlim=(0, 1), ylim=(0, 1))
-    upper.legend(loc="upper left", fontsize=8)
+    upper.legend(loc="lower right", fontsize=8)
     lower.set_xlabel("confidence")
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)

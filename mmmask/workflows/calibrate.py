@@ -19,6 +19,7 @@ from mmmask.evaluation.intervals import Interval, percentile_interval, resample_
 from mmmask.evaluation.scores import TINY
 from mmmask.files import written_whole
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, decode, marginals
+from mmmask.provenance import file_hash, made_now
 from mmmask.tables import (
     YEARS,
     attribute_of,
@@ -28,7 +29,6 @@ from mmmask.tables import (
     year_columns,
     years_of,
 )
-from mmmask.workflows.provenance import file_hash, made_now
 from mmmask.years import Cuts, checked_cuts, group_slices
 
 #: What predictions must share with those that a calibration was fitted on, where both state it.

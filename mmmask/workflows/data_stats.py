@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.config import load_config, parse_options
+from mmmask.config import load_config, parse_options, pipeline
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.photo_facts import PhotoFacts, nearest_earlier, photo_facts
 from mmmask.datasets.splits import assign_folds
-from mmmask.datasets.transforms import Preprocess
+from mmmask.datasets.transforms import LoadPhoto
 from mmmask.errors import InputError
 from mmmask.tables import OUTLIERS, write_table
 
@@ -65,7 +65,7 @@ def data_stats(
 
     Args:
         data_root: Folder with ``train/``.
-        config: Its crop, size and hold-out decide what mean and std are taken over; None: whole
+        config: Its preprocessing and hold-out decide what mean and std are taken over; None: whole
             photos of everybody.
         out: csv of the outliers, for review; then for ``data.drop``.
         dark: Mean luminance, 0 to 255, below which a photo is dark.
@@ -74,20 +74,25 @@ def data_stats(
             to count as a near-duplicate. Photos of one person are alike by nature.
         options: ``name=value`` overrides of the config.
     """
+    from mmpretrain.registry import TRANSFORMS
+
     root = Path(data_root)
     samples = read_train(root)
-    preprocess, trained = None, np.ones(len(samples), dtype=bool)
+    preprocessing, trained = [], np.ones(len(samples), dtype=bool)
     if config is not None:
         cfg = load_config(config, parse_options(options))
-        preprocess = Preprocess(size=cfg.preprocessing.size, crop=cfg.preprocessing.crop)
+        cfg.data.data_root = str(root)
+        steps = pipeline(cfg, training=False)[1:-1]  # without loading and packing
+        preprocessing = [TRANSFORMS.build(step) for step in steps]
         folds = assign_folds(samples, folds=cfg.data.folds, seed=cfg.data.split_seed)
         trained = (folds != cfg.data.fold).to_numpy(dtype=bool)
 
     def measured(image: str) -> PhotoFacts | None:
         try:
-            return photo_facts(root / image, preprocess)
+            loaded = LoadPhoto().transform({"img_path": str(root / image)})
         except InputError:
             return None  # listed as unreadable
+        return photo_facts(loaded, preprocessing)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         found = track(
@@ -121,7 +126,7 @@ def colours(facts: Sequence[PhotoFacts]) -> tuple[NDArray[np.float64], NDArray[n
     share = pixels / pixels.sum()
     mean = share @ np.array([fact.mean for fact in facts])
     square = share @ np.array([fact.square for fact in facts])
-    return mean, np.sqrt(square - mean**2)
+    return mean, np.sqrt(np.maximum(square - mean**2, 0))  # rounding may fall below 0
 
 
 def find_outliers(

@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.evaluation.scores import attribute_scores, scores
-from mmmask.labels import decode
-from mmmask.reports.console import print_attribute_scores, print_scores
+from mmmask.provenance import learned_from_test_set
+from mmmask.reports.console import print_attribute_scores, print_scores, resampled
 from mmmask.reports.members import draw_agreement, print_agreement, print_gain, print_members
 from mmmask.reports.pictures import draw_confusion, draw_faces
 from mmmask.tables import attribute_of, probabilities
 from mmmask.workflows.ensemble.combine import Ensemble
 from mmmask.workflows.predict import Prediction
+from mmmask.workflows.score import intervals_of, labels_of
 
 
 def show(
@@ -24,15 +25,10 @@ def show(
     if submission is not None:
         files["submission"] = Path(submission)
     labelled = "label" in table
-    attribute = attribute_of(table)
     if labelled:
-        truth = table["label"].to_numpy(dtype=np.int64)
-        if attribute is None:
-            print_scores(scores(truth, probabilities(table)), truth)
-        else:
-            truth = decode(truth)[attribute]
-            print_attribute_scores(attribute_scores(truth, probabilities(table)), truth, attribute)
+        show_scores(table)
     if pictures is not None:
+        attribute = attribute_of(table)
         if attribute is not None:
             raise InputError(f"--pictures needs the 18 classes, got a model of {attribute} alone")
         folder = Path(pictures)
@@ -41,15 +37,29 @@ def show(
             draw_confusion(table, files["confusion matrix"])
         files["faces"] = folder / "faces.png"
         draw_faces(table, prediction.data_root, files["faces"])
+    warning = learned_from_test_set(table.attrs.get("provenance", {}))
+    if warning is not None:
+        print(f"warning: {warning}")
     width = max(map(len, files))
     for name, path in files.items():
         print(f"{name:>{width}}: {path.resolve()}")
 
 
+def show_scores(table: pd.DataFrame) -> None:
+    """Print the scores of a predictions table with a column ``label``, and their intervals."""
+    attribute = attribute_of(table)
+    truth, intervals, how = labels_of(table)[0], intervals_of(table), resampled(table)
+    if attribute is None:
+        print_scores(scores(truth, probabilities(table)), truth, intervals, how)
+    else:
+        metrics = attribute_scores(truth, probabilities(table))
+        print_attribute_scores(metrics, truth, attribute, intervals, how)
+
+
 def show_ensemble(
     found: Ensemble, *, plot: str | Path | None = None, submission: str | None = None
 ) -> None:
-    """Print what the members add, how far they agree, what fitting brought, and the scores.
+    """Print what the members add, what fitting brought, how far they agree, and the scores.
 
     Args:
         found: The ensemble.

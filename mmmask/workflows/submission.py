@@ -1,66 +1,76 @@
 """Submissions: one predicted class a photo, in the order of info.csv."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
 from mmmask.files import written_whole
-from mmmask.labels import NUM_CLASSES
+from mmmask.ledger.staleness import stale_reasons
+from mmmask.ledger.submissions import (
+    SUBMISSION,
+    enter,
+    ledger_folder,
+    read_submission,
+    review,
+    warnings_of,
+)
+from mmmask.reports.submissions import print_review
 from mmmask.tables import probabilities, read_csv
 
-#: Columns of a submission.
-SUBMISSION = ("ImageID", "ans")
 
+def write_submission(
+    path: str | Path,
+    predictions: pd.DataFrame,
+    data_root: str | Path,
+    *,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ImageID and ans, one row for each row of eval/info.csv and in its order, and log it.
 
-def write_submission(path: str | Path, predictions: pd.DataFrame, data_root: str | Path) -> None:
-    """Write ImageID and ans, one row for each row of eval/info.csv and in its order.
+    Before, print which of today's submissions it is, how far it agrees with the best one so far,
+    and warnings: that it repeats an earlier one, exceeds the day's quota, or is stale (see
+    :mod:`mmmask.ledger.staleness`). Whether to send it is the user's to decide.
+
+    Args:
+        path: Where it goes.
+        predictions: Of the 18 classes.
+        data_root: Folder that holds ``eval/info.csv``.
+        origin: Provenance of the predictions, for the log; ``predictions`` names their file. None
+            takes what a table read from a file brings with it.
 
     Raises:
-        InputError: A photo of info.csv has no prediction.
+        InputError: A photo of info.csv has no prediction, or more than one.
     """
     info = read_csv(Path(data_root) / "eval" / "info.csv", SUBMISSION)
     answers = pd.Series(
         probabilities(predictions).argmax(axis=1), index=_image_ids(predictions), name="ans"
     )
+    if answers.index.has_duplicates:
+        twice = answers.index[answers.index.duplicated()][0]
+        raise InputError(f"{path}: {twice} has more than one prediction")
     missing = ~info["ImageID"].isin(answers.index)
     if missing.any():
         raise InputError(
             f"{path}: {missing.sum()} photos of info.csv have no prediction, "
             f"the first is {info.loc[missing, 'ImageID'].iloc[0]}"
         )
-    info["ans"] = answers.loc[info["ImageID"]].to_numpy()
+    submission = answers.loc[info["ImageID"]]
+    if origin is None:
+        origin = predictions.attrs.get("provenance", {})
+    folder = ledger_folder()
+    seen = review(submission, folder)
+    print_review(seen, warnings_of(seen, stale_reasons(origin)), str(path))
     with written_whole(path) as aside:
-        info[list(SUBMISSION)].to_csv(aside, index=False)
-
-
-def read_submission(path: str | Path) -> pd.Series:
-    """Return the class, 0 to 17, of each photo of a csv (ImageID, ans), indexed by its path.
-
-    Raises:
-        InputError: A column is missing, an answer is no class, or a photo is there twice.
-    """
-    answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
-    classes = pd.to_numeric(answers, errors="coerce")
-    wrong = ~classes.isin(range(NUM_CLASSES))
-    if wrong.any():
-        raise InputError(
-            f"{path}: ans must be a class from 0 to {NUM_CLASSES - 1}; "
-            f"got {answers[wrong].iloc[0]!r} for {answers.index[wrong][0]}"
-        )
-    if classes.index.has_duplicates:
-        twice = classes.index[classes.index.duplicated()][0]
-        raise InputError(f"{path}: ImageID {twice} is twice")
-    classes.index = pd.Index(EVAL_IMAGES + classes.index, name="image")
-    return classes.astype(np.int64)
+        submission.reset_index().to_csv(aside, index=False)
+    enter(path, submission, folder, origin)
 
 
 def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
     """Return the samples with ``label`` from a csv (ImageID, ans) of true classes."""
     classes = read_submission(path)
-    classes.index = _image_ids(classes.reset_index())
     ids = _image_ids(samples)
     missing = ~ids.isin(classes.index)
     if missing.any():
@@ -72,4 +82,4 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
 
 def _image_ids(table: pd.DataFrame) -> pd.Index:
     """Return the file names by which info.csv knows the photos."""
-    return pd.Index(table["image"].str.rsplit("/", n=1).str[-1])
+    return pd.Index(table["image"].str.rsplit("/", n=1).str[-1], name="ImageID")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mmmask.datasets.photo_facts import difference_hash, nearest_earlier, photo_facts
-from mmmask.datasets.transforms import Preprocess
+from mmmask.datasets.transforms import LoadPhoto, Preprocess
 
 
 def portrait(seed: int, size: tuple[int, int] = (96, 72)) -> np.ndarray:
@@ -62,7 +62,8 @@ def test_facts_are_of_the_photo_and_of_what_the_network_sees(tmp_path) -> None:
     image = portrait(3)
     image[:24] = 0  # cropped away
     cv2.imwrite(str(path), image)
-    facts = photo_facts(path, Preprocess(size=(48, 72), crop=(0.5, 1.0)))
+    loaded = LoadPhoto().transform({"img_path": str(path)})
+    facts = photo_facts(loaded, [Preprocess(size=(48, 72), crop=(0.5, 1.0))])
     seen = image[24:72, :, ::-1].astype(np.float64)
     assert facts.pixels == 48 * 72
     assert facts.shorter_side == 72

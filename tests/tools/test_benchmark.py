@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from .conftest import tool
 
@@ -16,7 +17,7 @@ def test_contenders_are_measured_and_compared(drawn, tmp_path) -> None:
     ratios = pd.read_csv(out / "ratios.csv").set_index(["task", "ratio"])["median"]
     speed = runs.set_index(["task", "contender"])["photos_per_s"]
     expected = speed["test_tta", "mmmask_packed"] / speed["test_tta", "stock"]
-    assert abs(ratios["test_tta", "mmmask_packed / stock"] - expected) < 0.01
+    assert ratios["test_tta", "mmmask_packed / stock"] == pytest.approx(expected, rel=0.01)
     assert (out / "speed.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -2,12 +2,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from mmmask.config import load_config
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.errors import InputError
-from mmmask.tables import OUTLIERS, read_table
+from mmmask.tables import BOXES, OUTLIERS, read_table, write_table
 from mmmask.workflows.data_stats import data_stats
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,24 @@ def test_mean_and_std_are_those_of_all_pixels_of_the_photos_trained_on(root) -> 
     np.testing.assert_allclose(stats.mean, pixels.mean(axis=0), rtol=1e-9)
     np.testing.assert_allclose(stats.std, pixels.std(axis=0), rtol=1e-9)
     assert (stats.trained, stats.photos) == (56, 70)
+
+
+def test_colours_are_those_of_the_faces_where_a_config_crops_to_them(root, tmp_path) -> None:
+    images = MaskFaceDataset(str(root), split="all").samples["image"]
+    for image in images:
+        grey = np.full((32, 24, 3), 20, dtype=np.uint8)
+        grey[8:24, 6:18] = 220
+        cv2.imwrite(str(root / image), grey, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    face = {"width": 24, "height": 32, "x0": 6, "y0": 8, "x1": 18, "y1": 24, "score": 1.0}
+    boxes = tmp_path / "boxes.parquet"
+    write_table(boxes, pd.DataFrame({"image": images, **face}), BOXES)
+    leaf = tmp_path / "leaf.py"
+    faces = {"boxes": str(boxes), "margin": 0}
+    leaf.write_text(f"_base_ = ['{CONFIG}']\npreprocessing = dict(size=(16, 12), faces={faces})\n")
+    np.testing.assert_allclose(data_stats(root, config=leaf).mean, 220, atol=2)
+    write_table(boxes, pd.DataFrame({"image": images[1:], **face}), BOXES)
+    with pytest.raises(InputError, match="no row for"):
+        data_stats(root, config=leaf)
 
 
 def test_the_printed_lines_are_a_block_of_a_config(root, tmp_path) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.voting import agreement, agreement_by_attribute
-from mmmask.tables import people_of, prediction_columns, write_table, year_columns
+from mmmask.provenance import made_now
+from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.calibrate import BELONGING
 from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
 from mmmask.workflows.ensemble.members import Member, Members, read_members
@@ -27,7 +28,6 @@ from mmmask.workflows.ensemble.voting import (
     mixed_years,
 )
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.provenance import made_now
 from mmmask.workflows.submission import write_submission
 
 VOTES = ("soft", "hard", "weighted", "stack")
@@ -120,27 +120,29 @@ def ensemble(
     found = {"class": agreement(final.answers)}
     if members.attribute is None:
         found |= agreement_by_attribute(final.answers)
-    people, known = people_of(evidence.keys)
+    people = evidence.people()
     predictions = _predictions(members, final, years)
     provenance = {
         "vote": vote,
         "members": [member.described() for member in members.each],
-        "fitted_on": [member.described() for member in evidence.each] if learned else [],
+        "fitted_on": [member.described() for member in evidence.each] if learned and oof else [],
         **({} if learned is None else learned.to_dict()),
         **members.common(),
         **made_now(),
     }
     columns, _ = prediction_columns(members.attribute)
-    if submission is not None:
-        write_submission(submission, predictions, data_root)
     write_table(out, predictions, columns, provenance)
+    predictions.attrs["provenance"] = provenance
+    if submission is not None:
+        origin = {**provenance, "predictions": str(out)}
+        write_submission(submission, predictions, data_root, origin=origin)
     return Ensemble(
         Prediction(predictions, Path(data_root), Path(out)),
         vote=vote,
         agreement=found,
         members=table,
         photos=len(people),
-        people=int(people.max()) + 1 if known else None,
+        people=int(people.max()) + 1 if "person" in evidence.keys else None,
         tied=None if final.tied is None else int(final.tied.sum()),
         ties_go_to=final.ties_go_to,
         gain=gain,

@@ -8,11 +8,11 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, product
+from mmmask.provenance import made_now
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table, year_columns
 from mmmask.workflows.ensemble.members import Member, Members, read_members
 from mmmask.workflows.ensemble.voting import equal_weights, mix, mixed_years
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.provenance import made_now
 from mmmask.workflows.submission import write_submission
 
 
@@ -60,9 +60,11 @@ def compose_attributes(
         **members.common(),
         **made_now(),
     }
-    if submission is not None:
-        write_submission(submission, table, data_root)
     write_table(out, table, PREDICTIONS, provenance)
+    table.attrs["provenance"] = provenance
+    if submission is not None:
+        origin = {**provenance, "predictions": str(out)}
+        write_submission(submission, table, data_root, origin=origin)
     return Prediction(table, Path(data_root), Path(out))
 
 

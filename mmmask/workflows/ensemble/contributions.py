@@ -1,9 +1,7 @@
 """What each member adds to an ensemble, and what fitting the vote has brought."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,6 @@ from numpy.typing import NDArray
 
 from mmmask.evaluation.intervals import Interval, percentile_interval, resampled_scores
 from mmmask.evaluation.scores import TINY, negative_log_likelihood
-from mmmask.tables import people_of
 from mmmask.workflows.ensemble.members import Members
 from mmmask.workflows.ensemble.voting import (
     Learned,
@@ -20,6 +17,7 @@ from mmmask.workflows.ensemble.voting import (
     equal_weights,
     mix,
 )
+from mmmask.workflows.score import short_names
 
 
 @dataclass(frozen=True)
@@ -92,17 +90,8 @@ def gain_of(evidence: Members, learned: Learned) -> Gain:
 
 def _scores(evidence: Members, voters: Sequence[NDArray[np.integer]]) -> NDArray[np.float64]:
     """Return macro F1 of answers on the people as they are, and on resamples of them."""
-    person, _ = people_of(evidence.keys)
+    person = evidence.people()
     return resampled_scores(person, evidence.truth(), voters, classes=evidence.classes)
-
-
-def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return the paths without the folders, and the file name, that all share."""
-    full = [path.absolute() for path in paths]
-    if len({path.name for path in full}) == 1 and len(full) > 1:
-        full = [path.parent for path in full]
-    shared = os.path.commonpath([path.parent for path in full])
-    return [os.path.relpath(path, shared) for path in full]
 
 
 def _put(table: pd.DataFrame, name: str, scores: NDArray[np.float64]) -> None:

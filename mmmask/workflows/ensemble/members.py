@@ -12,22 +12,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
+from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, decode
+from mmmask.ledger.submissions import is_submission, read_submission
+from mmmask.provenance import file_hash
 from mmmask.tables import (
     PREDICTIONS,
     YEARS,
     attribute_of,
     column_names,
-    people_of,
     prediction_columns,
     probabilities,
     read_table,
+    rows_like,
     years_of,
 )
 from mmmask.workflows.calibrate import calibrated
-from mmmask.workflows.provenance import file_hash
-from mmmask.workflows.submission import SUBMISSION, read_submission
 from mmmask.years import Cuts, checked_cuts, move_cut
 
 #: What predictions must have in common where they state it.
@@ -153,6 +155,10 @@ class Members:
         labels = self.keys["label"].to_numpy(dtype=np.int64)
         return labels if self.attribute is None else decode(labels)[self.attribute]
 
+    def people(self) -> NDArray[np.int64]:
+        """Return who is in each photo as numbers from 0, (N,); unknown: each photo another."""
+        return pd.factorize(units_to_draw(self.keys)[0])[0].astype(np.int64)
+
     def common(self) -> dict[str, Any]:
         """Return the provenance that an ensemble inherits: where members differ, None."""
         known = [member.provenance for member in self.each]
@@ -200,7 +206,7 @@ def read_members(
         if path in files[:number]:
             raise InputError(f"{path} is given twice; a member votes once")
         names = column_names(path)
-        submission = path.suffix == ".csv" and set(SUBMISSION) <= {*names}
+        submission = is_submission(path)
         card = _submission_card(path) if submission else _card(path)
         member = Member(
             path,
@@ -261,7 +267,8 @@ class _Known:
                     f"{other} and {path} {problem}: {value!s:.12} and {provenance[key]!s:.12}"
                 )
         card = card[[name for name in KEYS if name in card]].reset_index(drop=True)
-        rows = self._order(path, card["image"])
+        first = path if self._first is None else self._first
+        rows = rows_like(first, self.keys.get("image", card["image"]), path, card["image"])
         if rows is not None:
             card = card.take(rows).reset_index(drop=True)
         if labelled and "label" in self.keys and not card["label"].equals(self.keys["label"]):
@@ -271,27 +278,9 @@ class _Known:
         self._remember(path, card)
         return rows
 
-    def _order(self, path: Path, images: pd.Series) -> NDArray[np.intp] | None:
-        if self._first is not None and images.equals(self.keys["image"]):
-            return None
-        index = pd.Index(images)
-        if index.has_duplicates:
-            raise InputError(f"{path}: {index[index.duplicated()][0]} is there twice")
-        if self._first is None:
-            if not len(index):
-                raise InputError(f"{path}: it must have photos; got none")
-            return None
-        rows = index.get_indexer(self.keys["image"])
-        if len(rows) != len(index) or (rows < 0).any():
-            different = index.symmetric_difference(pd.Index(self.keys["image"]))
-            raise InputError(
-                f"{self._first} and {path} have different photos, {len(different)} are in one "
-                f"alone, such as {different[0]}"
-            )
-        return rows
-
     def _remember(self, path: Path, card: pd.DataFrame) -> None:
-        known = card if people_of(card)[1] else card.drop(columns="person", errors="ignore")
+        tells_people = units_to_draw(card)[1] == "people"
+        known = card if tells_people else card.drop(columns="person", errors="ignore")
         if self._first is None:
             self._first, self.keys = path, known
         elif "fold" in self.keys and not known.get("fold", self.keys["image"]).equals(
@@ -311,7 +300,7 @@ def _card(path: Path) -> pd.DataFrame:
 
 
 def _submission_card(path: Path) -> pd.DataFrame:
-    return pd.DataFrame({"image": read_submission(path).index})
+    return pd.DataFrame({"image": EVAL_IMAGES + read_submission(path).index.astype("str")})
 
 
 def _cuts(member: Member, old_from: int) -> tuple[Cuts, Cuts] | None:

@@ -10,7 +10,7 @@ from rich.progress import track
 from mmmask.config import load_config, plain
 from mmmask.errors import InputError
 from mmmask.files import written_whole
-from mmmask.workflows.provenance import file_hash, made_now
+from mmmask.provenance import WITHOUT_TRUTH, file_hash, made_now
 from mmmask.workflows.testing import check_same, load_weights, prepare_test
 from mmmask.workflows.train import build_runner
 
@@ -24,7 +24,7 @@ SHARED = {
     "preprocessing": "another preprocessing",
     "data": "other labels, or other people held out (data)",
     "trained_on": "another training split",
-    "unlabelled": "other unlabelled photos",
+    **dict.fromkeys(WITHOUT_TRUTH, "other photos without true labels"),
     "dataset_meta": "other classes",
 }
 #: Parts of ``data`` that say where it lies, not what it is.

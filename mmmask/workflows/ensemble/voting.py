@@ -13,7 +13,6 @@ from mmmask.errors import InputError
 from mmmask.evaluation.mixing import mixture_weights
 from mmmask.evaluation.stacking import Stack, features, fit_stack
 from mmmask.evaluation.voting import by_order, count_votes, hard_vote, soft_vote, weighted
-from mmmask.tables import people_of
 from mmmask.workflows.calibrate import held_out_parts
 from mmmask.workflows.ensemble.members import Members
 
@@ -247,7 +246,7 @@ def _people(
     _, parts = np.unique(held_out_parts(evidence.keys), return_inverse=True)
     if parts.max() == 0:
         raise InputError(f"{where}: needs photos of at least two people; got one")
-    person, _ = people_of(evidence.keys)
+    person = evidence.people()
     learners = np.arange(len(person))
     if len(person) > ENOUGH:
         order = np.random.default_rng(0).permutation(person.max() + 1)[person]
