@@ -37,7 +37,7 @@ from mmmask.tables import (
     years_of,
 )
 from mmmask.workflows.calibrate import calibrated, true_values, years_like
-from mmmask.workflows.ensemble import fitting
+from mmmask.workflows.ensemble.members import fitting
 from mmmask.years import COMPETITION_CUTS, NUM_YEARS
 
 #: Splits whose people a model may have learned from, or whose labels are unknown.
