@@ -15,7 +15,7 @@ from mmmask.evaluation.intervals import (
     units_to_draw,
 )
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
-from mmmask.tables import PROBABILITIES, attribute_of, probabilities, read_csv, read_predictions
+from mmmask.tables import PROBABILITIES, answers, attribute_of, read_csv, read_predictions
 from mmmask.workflows.submission import SUBMISSION, read_answers, read_submission
 
 
@@ -26,7 +26,7 @@ def labels_of(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]
     """
     attribute = attribute_of(table)
     truth = table["label"].to_numpy(dtype=np.int64)
-    predicted = probabilities(table).argmax(axis=1)
+    predicted = answers(table)
     return truth if attribute is None else decode(truth)[attribute], predicted
 
 
@@ -72,10 +72,10 @@ def _is_submission(path: Path) -> bool:
 
 
 def _read_submission(path: Path) -> pd.DataFrame:
-    answers = read_submission(path)
-    certain = np.eye(NUM_CLASSES, dtype=np.float32)[answers.to_numpy()]
+    given = read_submission(path)
+    certain = np.eye(NUM_CLASSES, dtype=np.float32)[given.to_numpy()]
     table = pd.DataFrame(certain, columns=list(PROBABILITIES))
-    table.insert(0, "image", "eval/images/" + answers.index.astype("str"))
+    table.insert(0, "image", "eval/images/" + given.index.astype("str"))
     return table
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from mmmask.errors import InputError
 from mmmask.files import written_whole
 from mmmask.labels import NUM_CLASSES
-from mmmask.tables import probabilities, read_csv
+from mmmask.tables import answers, read_csv
 
 #: Columns of a submission: a photo's file name, and its class 0-17.
 SUBMISSION = ("ImageID", "ans")
@@ -20,16 +20,14 @@ def write_submission(path: str | Path, predictions: pd.DataFrame, data_root: str
         InputError: A photo of info.csv has no prediction.
     """
     info = read_csv(Path(data_root) / "eval" / "info.csv", SUBMISSION)
-    answers = pd.Series(
-        probabilities(predictions).argmax(axis=1), index=_image_ids(predictions), name="ans"
-    )
-    missing = ~info["ImageID"].isin(answers.index)
+    given = pd.Series(answers(predictions), index=_image_ids(predictions), name="ans")
+    missing = ~info["ImageID"].isin(given.index)
     if missing.any():
         raise InputError(
             f"{path}: {missing.sum()} photos of info.csv have no prediction, "
             f"the first is {info.loc[missing, 'ImageID'].iloc[0]}"
         )
-    info["ans"] = answers.loc[info["ImageID"]].to_numpy()
+    info["ans"] = given.loc[info["ImageID"]].to_numpy()
     with written_whole(path) as aside:
         info[list(SUBMISSION)].to_csv(aside, index=False)
 
@@ -40,13 +38,13 @@ def read_submission(path: str | Path) -> pd.Series:
     Raises:
         InputError: An answer is no class, or a photo is there twice.
     """
-    answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
-    classes = pd.to_numeric(answers, errors="coerce")
+    given = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
+    classes = pd.to_numeric(given, errors="coerce")
     wrong = ~classes.isin(range(NUM_CLASSES))
     if wrong.any():
         raise InputError(
             f"{path}: ans must be a class from 0 to {NUM_CLASSES - 1}; "
-            f"got {answers[wrong].iloc[0]!r} for {answers.index[wrong][0]}"
+            f"got {given[wrong].iloc[0]!r} for {given.index[wrong][0]}"
         )
     if classes.index.has_duplicates:
         raise InputError(f"{path}: ImageID {classes.index[classes.index.duplicated()][0]} is twice")
