@@ -100,7 +100,9 @@ def draw_shares(outcome: Outcome, path: str | Path) -> None:
     classes = shares[shares["of"] == "class"]
     names = [f"{m} {g} {a}" for m in MASKS for g in GENDERS for a in AGE_GROUPS]
     _draw_part(right, classes, names)
-    left.legend(loc="lower right", fontsize=8)
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8
+    )
     done = (
         "nothing changed"
         if outcome.applied is None
