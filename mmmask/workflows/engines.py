@@ -48,6 +48,16 @@ class Machine(Protocol):
         """End what still runs."""
 
 
+def check_engine(engine: str, jobs: int) -> None:
+    """Refuse what :func:`opened` cannot have, before anything is done."""
+    if engine not in ENGINES:
+        raise InputError(f"--engine must be one of {', '.join(ENGINES)}; got {engine!r}")
+    if jobs < 1:
+        raise InputError(f"--jobs must be at least 1; got {jobs}")
+    if engine == "ray":
+        _ray()
+
+
 @contextmanager
 def opened(engine: str, jobs: int) -> Iterator[Machine]:
     """Yield where to start command lines, up to ``jobs`` at a time; none outlives the block.
@@ -63,10 +73,7 @@ def opened(engine: str, jobs: int) -> Iterator[Machine]:
     Raises:
         InputError: ``engine`` or ``jobs`` is not allowed, or Ray is not installed.
     """
-    if engine not in ENGINES:
-        raise InputError(f"--engine must be one of {', '.join(ENGINES)}; got {engine!r}")
-    if jobs < 1:
-        raise InputError(f"--jobs must be at least 1; got {jobs}")
+    check_engine(engine, jobs)
     machine: Machine = _Here(jobs) if engine == "local" else _RayCluster(jobs)
     try:
         yield machine

@@ -24,7 +24,7 @@ from mmmask.reports.sweeps import SweepDisplay
 from mmmask.workflows.ablate import Study as Ablation
 from mmmask.workflows.ablate import ablate
 from mmmask.workflows.commands import claim, contents, plan_of, tool
-from mmmask.workflows.engines import Machine, opened, run_commands
+from mmmask.workflows.engines import Machine, check_engine, opened, run_commands
 from mmmask.workflows.sweep_results import row_of
 from mmmask.workflows.sweep_space import Parameter, read_space
 from mmmask.workflows.sweep_study import PRUNERS, SweepStudy, load_optuna
@@ -183,6 +183,7 @@ def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
 def check(plan: Sweep) -> None:
     """Refuse options that no sweep can have; errors as of :func:`sweep`."""
     load_optuna()
+    check_engine(plan.engine, plan.jobs)
     if plan.trials < 1:
         raise InputError(f"--trials must be at least 1; got {plan.trials}")
     if plan.pruner not in PRUNERS:

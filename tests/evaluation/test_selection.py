@@ -92,3 +92,10 @@ def test_the_bound_of_one_model_is_the_basic_bootstrap_and_falls_with_more_model
 def test_fewer_people_than_groups_are_enough() -> None:
     person, truth, predicted = world(0, 3, people=4)
     assert np.isfinite(select(person, truth, predicted).corrected)
+
+
+def test_models_of_one_attribute_are_scored_by_its_values() -> None:
+    person = np.repeat(np.arange(4), 3)
+    truth = np.tile([0, 1, 2], 4)
+    found = select(person, truth, [truth, np.zeros_like(truth)], classes=3)
+    assert [score.value for score in found.scores] == pytest.approx([1, 0.5 / 3])

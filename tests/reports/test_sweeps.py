@@ -2,6 +2,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmmask.evaluation.intervals import Interval
 from mmmask.evaluation.selection import Selection
@@ -49,6 +51,13 @@ def test_names_are_cut_to_what_tells_them_apart() -> None:
         "b.lr": "b.lr",
         "lr": "lr",
     }
+
+
+@given(st.sets(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(".".join)))
+def test_short_names_differ_as_the_names_do(names) -> None:
+    short = short_names([*names])
+    assert len(set(short.values())) == len(names)
+    assert all(name == end or name.endswith(f".{end}") for name, end in short.items())
 
 
 def test_the_table_has_the_ten_best_and_trial_0_with_their_intervals(capsys) -> None:

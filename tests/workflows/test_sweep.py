@@ -346,6 +346,8 @@ def test_three_failures_in_a_row_end_the_sweep(plan, machine) -> None:
 
 REFUSED = {
     "--trials must be at least 1; got 0": {"trials": 0},
+    "--engine must be one of local, ray; got 'dask'": {"engine": "dask"},
+    "--jobs must be at least 1; got 0": {"jobs": 0},
     "--pruner must be one of median, hyperband, none; got 'best'": {"pruner": "best"},
     "--folds must be from 1 to data.folds, 5; got 6": {"folds": 6},
     "--confirm 2 needs .* --folds holds out 5 of 5": {"folds": 5, "confirm": 2},
