@@ -16,6 +16,8 @@ VERSION = next(
 FULL_MMCV = find_spec("mmcv") is not None and find_spec("mmcv._ext") is not None
 # What tools/benchmark.py compares with and measures by.
 BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
+# What tools/sweep.py proposes trials by, and tells by which values matter.
+SWEEP = ["optuna>=5,<6", "scikit-learn>=1.4,<2"]
 
 setup(
     name="mmmask",
@@ -47,6 +49,7 @@ setup(
             "jinja2>=3.1,<4",
         ],
         "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
+        "sweep": SWEEP,
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],
         # Apart: mlflow 3 holds pyarrow and others below the versions that are tested together.
@@ -61,6 +64,7 @@ setup(
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
+            *SWEEP,
             "abstention>=0.1.3,<0.2",
             "coral-pytorch>=1.4,<2",
             "playwright>=1.49,<2",  # drives the Chromium of the system in tests/browser

@@ -7,6 +7,7 @@ predictions of people that the network has not learned from, repairs that:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -284,6 +285,7 @@ def _logits(
     return log_p @ weight.T + theta @ basis.biases
 
 
+@lru_cache
 def _basis(
     method: str,
     classes: int,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.evaluation.decision import decide
+from mmmask.evaluation.decision import RULES, decide
 from mmmask.evaluation.prior_shift import Shares, with_margins
 from mmmask.evaluation.scores import macro_f1
 from mmmask.evaluation.shift_correction import (
@@ -171,7 +171,7 @@ def simulate(
     def gain(values: NDArray, rule: str) -> float:
         return macro_f1(truth, decide(values, rule)) - uncorrected
 
-    for rule in ("macro-f1", "argmax"):
+    for rule in RULES:
         choice = choose(evidence, shift, rule, seed=seed)
         chosen = choice.chosen
         strength = np.nan if chosen is None else chosen.strength

@@ -22,7 +22,7 @@ from mmmask.files import locked, written_whole
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.staleness import checkpoints_of
 from mmmask.provenance import now, text_hash
-from mmmask.tables import SUBMISSIONS, read_csv, read_table, write_table
+from mmmask.tables import SUBMISSIONS, column_names, read_csv, read_table, write_table
 
 #: Columns of a submission: a photo's file name, and its class 0-17.
 SUBMISSION = ("ImageID", "ans")
@@ -82,6 +82,11 @@ def read_submission(path: str | Path) -> pd.Series:
     if classes.index.has_duplicates:
         raise InputError(f"{path}: ImageID {classes.index[classes.index.duplicated()][0]} is twice")
     return classes.astype("int64")
+
+
+def is_submission(path: str | Path) -> bool:
+    """Say whether a file has the columns of a submission."""
+    return Path(path).suffix == ".csv" and set(SUBMISSION) <= set(column_names(path))
 
 
 def read_log(folder: Path) -> pd.DataFrame:

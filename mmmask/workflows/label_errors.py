@@ -37,13 +37,14 @@ from mmmask.tables import (
     years_of,
 )
 from mmmask.workflows.calibrate import calibrated, true_values, years_like
-from mmmask.workflows.ensemble import fitting
+from mmmask.workflows.ensemble.members import fitting
 from mmmask.years import COMPETITION_CUTS, NUM_YEARS
 
 #: Splits whose people a model may have learned from, or whose labels are unknown.
 NOT_HELD_OUT = ("train", "all", "eval")
-#: By how many years the stated age of a person and the age that shows may differ.
-AGE_BLUR = 3.0
+#: By how many years the stated age of a person and the age that shows may differ. Small networks
+#: trained on few people err by about as much; planted errors ranked best so, of 2 to 12 years.
+AGE_BLUR = 8.0
 INCORRECT, NORMAL = MASKS.index("incorrect"), MASKS.index("normal")
 _STATE_IN_WORDS = ("worn", "worn wrongly", "without mask")
 
@@ -290,23 +291,17 @@ def suspect_ages(evidence: Evidence) -> Found:
     log_groups, votes = _pooled(evidence, evidence.parts["age"], groups)
     summary = _summary(groups, np.exp(log_groups), votes)
     if evidence.years is None:
-        prior = np.bincount(groups, minlength=len(AGE_GROUPS)) / len(groups)
-        proposed, scores = age_scores(log_groups, groups, np.arange(len(AGE_GROUPS)), prior)
+        proposed, scores = age_scores(log_groups, groups, np.arange(len(AGE_GROUPS)), possible=2)
         typical = [int(np.median(ages[groups == k])) if k in groups else 0 for k in range(3)]
         values = np.take(typical, proposed)
         sure = np.exp(log_groups[np.arange(len(ages)), proposed])
         said = [f"{AGE_GROUPS[k]} ({p:.2f})" for k, p in zip(proposed, sure, strict=True)]
     else:
         log_years, _ = _pooled(evidence, evidence.years, ages)
-        prior = np.bincount(ages, minlength=NUM_YEARS) / len(ages)
-        years = blurred(np.exp(log_years), AGE_BLUR)
-        values, scores = age_scores(
-            np.log(np.maximum(years, TINY)),
-            ages,
-            age_group(np.arange(NUM_YEARS)),
-            np.maximum(blurred(prior[None], AGE_BLUR)[0], TINY),
-        )
-        reached = years.cumsum(axis=1)
+        log_blurred = np.log(np.maximum(blurred(np.exp(log_years), AGE_BLUR), TINY))
+        group = age_group(np.arange(NUM_YEARS))
+        values, scores = age_scores(log_blurred, ages, group, possible=int(np.ptp(ages)) + 1)
+        reached = np.exp(log_years).cumsum(axis=1)
         quarters = [(reached >= share).argmax(axis=1) for share in (0.25, 0.75)]
         said = [f"{a} to {b} (middle half)" for a, b in zip(*quarters, strict=True)]
     suspects = [

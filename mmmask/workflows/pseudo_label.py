@@ -14,7 +14,7 @@ from mmmask.labels import GENDERS, MASKS, NUM_CLASSES, decode
 from mmmask.provenance import file_hash, made_now
 from mmmask.tables import SAMPLES, attribute_of, probabilities, read_predictions, write_table
 from mmmask.workflows.calibrate import calibrated
-from mmmask.workflows.ensemble import fitting
+from mmmask.workflows.ensemble.members import fitting
 
 #: Default of how probable a pseudo-label must be.
 THRESHOLD = 0.8

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import (
     Interval,
@@ -15,8 +16,15 @@ from mmmask.evaluation.intervals import (
     units_to_draw,
 )
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
-from mmmask.tables import PROBABILITIES, attribute_of, probabilities, read_csv, read_predictions
-from mmmask.workflows.submission import SUBMISSION, read_answers, read_submission
+from mmmask.ledger.submissions import is_submission, read_submission
+from mmmask.tables import (
+    PROBABILITIES,
+    answers,
+    attribute_of,
+    read_predictions,
+    rows_like,
+)
+from mmmask.workflows.submission import read_answers
 
 
 def labels_of(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -26,7 +34,7 @@ def labels_of(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]
     """
     attribute = attribute_of(table)
     truth = table["label"].to_numpy(dtype=np.int64)
-    predicted = probabilities(table).argmax(axis=1)
+    predicted = answers(table)
     return truth if attribute is None else decode(truth)[attribute], predicted
 
 
@@ -51,7 +59,7 @@ def read_scored(
     """
     tables = {}
     for path in map(Path, paths):
-        table = _read_submission(path) if _is_submission(path) else read_predictions(path)
+        table = _read_submission(path) if is_submission(path) else read_predictions(path)
         if labels is not None:
             table = read_answers(labels, table)
         if "label" not in table or table["label"].isna().any():
@@ -67,15 +75,11 @@ def read_scored(
     return {path: table.assign(person=person) for path, table in found.items()}  # the same photos
 
 
-def _is_submission(path: Path) -> bool:
-    return path.suffix == ".csv" and set(SUBMISSION) <= set(read_csv(path, ()))
-
-
 def _read_submission(path: Path) -> pd.DataFrame:
-    answers = read_submission(path)
-    certain = np.eye(NUM_CLASSES, dtype=np.float32)[answers.to_numpy()]
+    given = read_submission(path)
+    certain = np.eye(NUM_CLASSES, dtype=np.float32)[given.to_numpy()]
     table = pd.DataFrame(certain, columns=list(PROBABILITIES))
-    table.insert(0, "image", "eval/images/" + answers.index.astype("str"))
+    table.insert(0, "image", EVAL_IMAGES + given.index.astype("str"))
     return table
 
 
@@ -86,19 +90,11 @@ def aligned(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, pd.DataFrame]:
         InputError: They have other photos, true classes or attributes.
     """
     first = next(iter(tables))
-    images = pd.Index(tables[first]["image"])
+    images = tables[first]["image"]
     found: dict[Path, pd.DataFrame] = {}
     for path, table in tables.items():
-        index = pd.Index(table["image"])
-        if index.has_duplicates:
-            raise InputError(f"{path}: {index[index.duplicated()][0]} is there twice")
-        odd = images.symmetric_difference(index)
-        if len(odd):
-            raise InputError(
-                f"{first} and {path} have different photos, {len(odd)} are in one alone, "
-                f"such as {odd[0]}"
-            )
-        found[path] = table.iloc[index.get_indexer(images)].reset_index(drop=True)
+        rows = rows_like(first, images, path, table["image"])
+        found[path] = (table if rows is None else table.take(rows)).reset_index(drop=True)
         one, other = (attribute_of(found[p]) or "the 18 classes" for p in (first, path))
         if one != other:
             raise InputError(f"{first} predicts {one}, and {path} {other}: no comparison")

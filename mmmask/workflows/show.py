@@ -8,8 +8,10 @@ from mmmask.errors import InputError
 from mmmask.evaluation.scores import attribute_scores, scores
 from mmmask.provenance import learned_from_test_set
 from mmmask.reports.console import print_attribute_scores, print_scores, resampled
+from mmmask.reports.members import draw_agreement, print_agreement, print_gain, print_members
 from mmmask.reports.pictures import draw_confusion, draw_faces
 from mmmask.tables import attribute_of, probabilities
+from mmmask.workflows.ensemble.combine import Ensemble
 from mmmask.workflows.predict import Prediction
 from mmmask.workflows.score import intervals_of, labels_of
 
@@ -52,3 +54,26 @@ def show_scores(table: pd.DataFrame) -> None:
     else:
         metrics = attribute_scores(truth, probabilities(table))
         print_attribute_scores(metrics, truth, attribute, intervals, how)
+
+
+def show_ensemble(
+    found: Ensemble, *, plot: str | Path | None = None, submission: str | None = None
+) -> None:
+    """Print what the members add, what fitting brought, how far they agree, and the scores.
+
+    Args:
+        found: The ensemble.
+        plot: Where a picture of the agreement goes (.png).
+        submission: Where the submission went.
+    """
+    print_members(found.members, found.photos, found.people)
+    if found.gain is not None:
+        print_gain(**vars(found.gain))
+    if found.tied is not None:
+        photos = len(found.prediction.table)
+        print(f"{found.tied:,} of {photos:,} photos were a tie, given to {found.ties_go_to}")
+    print_agreement(found.agreement)
+    if plot is not None:
+        draw_agreement(found.agreement, found.members["member"].tolist()[:-1], plot)
+        print(f"agreement: {Path(plot).resolve()}")
+    show(found.prediction, submission=submission)
