@@ -59,6 +59,7 @@ setup(
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
+            "abstention>=0.1.3,<0.2",
             "coral-pytorch>=1.4,<2",
         ],
         "benchmark": BENCHMARK,

@@ -1,0 +1,287 @@
+"""Calibration: probabilities that mean what they say, in plain numpy and scipy.
+
+A network's probabilities are mostly too sure. An affine map of their logarithms, fitted on
+predictions of people that the network has not learned from, repairs that:
+``softmax(W log p + b)``. The methods differ in what W and b may be.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from mmmask.errors import InputError
+from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, NUM_CLASSES
+
+#: attribute: a scale for each of mask, gender and age, and a bias for each of their values; of a
+#: model of one attribute, one scale. Mask states are easy and ages hard, so a network is unsure of
+#: the former and too sure of the latter, which no single temperature repairs.
+#: temperature: one scale for all classes, Guo et al., On Calibration of Modern Neural Networks,
+#: 2017. vector: the same paper, a scale and a bias for each class.
+METHODS = ("attribute", "temperature", "vector")
+
+#: Smallest probability whose logarithm is told apart from smaller ones.
+FLOOR = 1e-12
+#: Bounds of the scale that all classes share, the inverse of the temperature.
+SCALES = (1 / 20, 20.0)
+#: Method -> how far a scale may stray from the shared one: the standard deviation of a normal
+#: prior. A class that few people have stays near the others.
+SCALE_SPREAD = {"attribute": 2.0, "vector": 0.5, "temperature": np.inf}
+#: The same of the biases, in nats.
+BIAS_SPREAD = 0.5
+
+
+class _Basis(NamedTuple):
+    """The parameters of a method: ``W = sum_k t_k weights_k``, ``b = sum_k t_k biases_k``."""
+
+    names: tuple[str, ...]
+    weights: NDArray[np.float64]  # (K, C, C)
+    biases: NDArray[np.float64]  # (K, C)
+    pull: NDArray[np.float64]  # (K,) 1 / variance of the prior, 0 where there is none
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted map of probabilities to probabilities.
+
+    Attributes:
+        method: One of ``METHODS``.
+        classes: C.
+        parameters: Name -> value: ``scale`` is the inverse of the temperature, ``scale_...`` is
+            added to it for one class or attribute, ``bias_...`` is added to a logit, in nats.
+        provenance: What it was fitted on.
+    """
+
+    method: str
+    classes: int
+    parameters: Mapping[str, float]
+    provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __call__(self, probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the calibrated probabilities, rows sum to 1.
+
+        Shape:
+            ``probabilities``: (N, C) -> (N, C).
+        """
+        basis = _basis(self.method, self.classes)
+        theta = np.array([self.parameters[name] for name in basis.names])
+        logits = _logits(_log(probabilities), basis, theta)
+        return softmax(logits, axis=1).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what :meth:`from_dict` reads, ready for JSON."""
+        return {
+            "method": self.method,
+            "classes": self.classes,
+            "parameters": dict(self.parameters),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Any) -> "Calibration":
+        """Return the calibration that :meth:`to_dict` described.
+
+        Raises:
+            InputError: A field is missing, or its value is not allowed.
+        """
+        if not isinstance(content, Mapping):
+            raise InputError(f"no calibration but a {type(content).__name__}")
+        method, classes = content.get("method"), content.get("classes")
+        if method not in METHODS:
+            raise InputError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+        if not isinstance(classes, int) or not 2 <= classes <= NUM_CLASSES:
+            raise InputError(f"classes must be from 2 to {NUM_CLASSES}; got {classes!r}")
+        names = _basis(method, classes).names
+        given = content.get("parameters")
+        if not isinstance(given, Mapping) or {*given} != {*names}:
+            raise InputError(f"parameters must be {', '.join(names)}; got {given!r:.60}")
+        values = {name: given[name] for name in names}
+        for name, value in values.items():
+            if not isinstance(value, int | float) or not np.isfinite(value):
+                raise InputError(f"parameter {name} must be a finite number; got {value!r}")
+        return cls(method, classes, values, content.get("provenance") or {})
+
+
+def fit_calibration(
+    probabilities: NDArray[np.floating],
+    labels: ArrayLike,
+    method: str = "attribute",
+    *,
+    person: ArrayLike | None = None,
+    scale_spread: float | None = None,
+    bias_spread: float = BIAS_SPREAD,
+) -> Calibration:
+    """Return the calibration that makes the labels most likely, on its prior.
+
+    The photos of a person are alike, so together they weigh as one against the prior.
+
+    Args:
+        probabilities: Of photos whose people the model has not learned from.
+        labels: True classes.
+        method: One of ``METHODS``.
+        person: Who is in each photo, any values; None takes each photo for another person.
+        scale_spread: In place of the method's ``SCALE_SPREAD``; ``inf`` is no prior.
+        bias_spread: In place of ``BIAS_SPREAD``, in nats; ``inf`` is no prior.
+
+    Shape:
+        ``probabilities``: (N, C); ``labels``, ``person``: (N,).
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    basis = _basis(method, probabilities.shape[1], scale_spread, bias_spread)
+    log_p = _log(probabilities)
+    weight = person_weights(person, len(labels))[:, None]  # (N, 1)
+    truth = np.eye(probabilities.shape[1])[labels]
+    people = weight.sum()
+
+    def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        log_q = log_softmax(_logits(log_p, basis, theta), axis=1)
+        error = weight * (np.exp(log_q) - truth)  # (N, C)
+        slope = np.tensordot(basis.weights, error.T @ log_p, axes=2)
+        slope += basis.biases @ error.sum(axis=0) + basis.pull * (theta - start)
+        value = -np.sum(weight * truth * log_q) + 0.5 * np.sum(basis.pull * (theta - start) ** 2)
+        return value / people, slope / people
+
+    start = np.zeros(len(basis.names))
+    start[0] = 1
+    bounds = [SCALES, *[(None, None)] * (len(start) - 1)]
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}
+    )
+    parameters = {name: float(value) for name, value in zip(basis.names, found.x, strict=True)}
+    return Calibration(method, probabilities.shape[1], parameters)
+
+
+def cross_calibrated(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    group: ArrayLike,
+    method: str = "attribute",
+    *,
+    person: ArrayLike | None = None,
+) -> NDArray[np.float32]:
+    """Return each group's probabilities as calibrated by a fit on the other groups, (N, C)."""
+    group = np.asarray(group)
+    people = None if person is None else np.asarray(person)
+    result = np.empty(probabilities.shape, np.float32)
+    for one in np.unique(group):
+        held_out = group == one
+        fitted = fit_calibration(
+            probabilities[~held_out],
+            np.asarray(labels)[~held_out],
+            method,
+            person=None if people is None else people[~held_out],
+        )
+        result[held_out] = fitted(probabilities[held_out])
+    return result
+
+
+def person_weights(person: ArrayLike | None, photos: int) -> NDArray[np.float64]:
+    """Return weights by which each person's photos together weigh 1; None: each photo does."""
+    if person is None:
+        return np.ones(photos)
+    _, rows, counts = np.unique(np.asarray(person), return_inverse=True, return_counts=True)
+    return 1 / counts[rows]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often the top answer is right, by how sure it is; one value a bin.
+
+    Attributes:
+        photos: Their number.
+        confidence: Mean probability of the top answer; 0 in an empty bin.
+        accuracy: Share of right answers; 0 in an empty bin.
+    """
+
+    photos: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+
+def reliability(
+    probabilities: NDArray[np.floating], labels: ArrayLike, bins: int = 15
+) -> Reliability:
+    """Return confidence and accuracy in bins of equal width over the confidence 0 to 1.
+
+    Shape:
+        ``probabilities``: (N, C); ``labels``: (N,) -> (bins,) each.
+    """
+    sure = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == np.asarray(labels)
+    # As in the paper a bin holds its upper bound; rounding may lift a row's sum above 1.
+    rows = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
+    photos = np.bincount(rows, minlength=bins)
+    filled = np.maximum(photos, 1)
+    return Reliability(
+        photos,
+        np.bincount(rows, sure, minlength=bins) / filled,
+        np.bincount(rows, right, minlength=bins) / filled,
+    )
+
+
+def expected_calibration_error(
+    probabilities: NDArray[np.floating], labels: ArrayLike, bins: int = 15
+) -> float:
+    """Return the mean over the photos of |confidence - accuracy| of their bin, 0 to 1.
+
+    Guo et al. 2017, of the top answer, in bins of equal width.
+    """
+    found = reliability(probabilities, labels, bins)
+    share = found.photos / found.photos.sum()
+    return float(np.sum(share * np.abs(found.confidence - found.accuracy)))
+
+
+def _log(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.log(np.maximum(probabilities.astype(np.float64), FLOOR))
+
+
+def _logits(
+    log_p: NDArray[np.float64], basis: _Basis, theta: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    weight = np.tensordot(theta, basis.weights, axes=1)  # (C, C)
+    return log_p @ weight.T + theta @ basis.biases
+
+
+def _basis(
+    method: str,
+    classes: int,
+    scale_spread: float | None = None,
+    bias_spread: float = BIAS_SPREAD,
+) -> _Basis:
+    """Return the parameters of a method; the first is the scale that all classes share."""
+    if method not in METHODS:
+        raise InputError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    scales: dict[str, NDArray[np.float64]] = {}
+    biases: dict[str, NDArray[np.float64]] = {}
+    if method == "attribute" and classes == NUM_CLASSES:
+        for axis, (attribute, values) in enumerate(ATTRIBUTES.items()):
+            scales[attribute] = _main_effect(axis)
+            own = np.indices(JOINT_SHAPE)[axis].ravel()  # (18,) value of the attribute
+            biases |= {f"{attribute}_{name}": own == k for k, name in enumerate(values)}
+    elif method != "temperature":
+        biases = {f"{label:02d}": row for label, row in enumerate(np.eye(classes))}
+        if method == "vector":
+            scales = {name: np.diag(row) for name, row in biases.items()}
+    names = ("scale", *(f"scale_{name}" for name in scales), *(f"bias_{name}" for name in biases))
+    weights, bias = np.zeros((len(names), classes, classes)), np.zeros((len(names), classes))
+    weights[0] = np.eye(classes)
+    for row, weight in enumerate(scales.values(), 1):
+        weights[row] = weight
+    for row, one in enumerate(biases.values(), 1 + len(scales)):
+        bias[row] = one
+    spread = SCALE_SPREAD[method] if scale_spread is None else scale_spread
+    pull = [0.0, *[spread**-2.0] * len(scales), *[bias_spread**-2.0] * len(biases)]
+    return _Basis(names, weights, bias, np.array(pull))
+
+
+def _main_effect(axis: int) -> NDArray[np.float64]:
+    """Return the projection of (18,) on what one attribute alone tells: means over the others."""
+    parts = [
+        np.eye(size) - 1 / size if own == axis else np.full((size, size), 1 / size)
+        for own, size in enumerate(JOINT_SHAPE)
+    ]
+    return np.kron(np.kron(parts[0], parts[1]), parts[2])

@@ -1,0 +1,199 @@
+import json
+
+import numpy as np
+import pytest
+from abstention.calibration import TempScaling, VectorScaling, compute_ece
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+from mmmask.errors import InputError
+from mmmask.evaluation.calibration import (
+    METHODS,
+    Calibration,
+    cross_calibrated,
+    expected_calibration_error,
+    fit_calibration,
+    reliability,
+)
+from mmmask.labels import decode, marginals, product
+
+
+def predictions(photos=1200, classes=3, sharpness=1.0, seed=0):
+    """Labels drawn from probabilities, and the same probabilities made too sure."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=(photos, classes)) + np.linspace(0, 1, classes)
+    truth = (softmax(logits, axis=1).cumsum(axis=1) < random.random((photos, 1))).sum(axis=1)
+    return truth, softmax(sharpness * logits, axis=1)
+
+
+def joint_predictions(people=150, sharpness=(0.5, 1.0, 2.5), seed=0):
+    """Labels of seven photos a person, and attributes that are too sure each in its own way."""
+    random = np.random.default_rng(seed)
+    person = np.repeat(np.arange(people), 7)
+    parts, label = {}, 0
+    for name, classes, factor in zip(("mask", "gender", "age"), (3, 2, 3), sharpness, strict=True):
+        logits = 2 * random.normal(size=(len(person), classes))
+        true = softmax(logits, axis=1)
+        value = (true.cumsum(axis=1) < random.random((len(person), 1))).sum(axis=1)
+        label = label * classes + value
+        parts[name] = softmax(factor * logits, axis=1)
+    return person, label, product(parts)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 18])
+def test_temperature_equals_that_of_abstention(classes) -> None:
+    truth, p = predictions(classes=classes, sharpness=2)
+    reference = TempScaling()(np.log(p), np.eye(classes)[truth])
+    fitted = fit_calibration(p, truth, "temperature")
+    np.testing.assert_allclose(fitted(p), reference(np.log(p)), atol=2e-4)
+    assert fitted.parameters["scale"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_biases_without_a_prior_equal_those_of_abstention() -> None:
+    truth, p = predictions(sharpness=2)
+    p = p * [0.2, 1, 3]
+    p /= p.sum(axis=1, keepdims=True)
+    reference = TempScaling(bias_positions="all")(np.log(p), np.eye(3)[truth])
+    fitted = fit_calibration(p, truth, "attribute", bias_spread=np.inf)
+    np.testing.assert_allclose(fitted(p), reference(np.log(p)), atol=2e-3)
+
+
+def test_vector_scaling_without_a_prior_equals_that_of_abstention() -> None:
+    truth, p = predictions(sharpness=2)
+    reference = VectorScaling()(np.log(p), np.eye(3)[truth])
+    fitted = fit_calibration(p, truth, "vector", scale_spread=np.inf, bias_spread=np.inf)
+    np.testing.assert_allclose(fitted(p), reference(np.log(p)), atol=2e-3)
+
+
+def test_each_attribute_finds_its_own_scale() -> None:
+    person, truth, p = joint_predictions(people=600)
+    found = fit_calibration(p, truth, person=person).parameters
+    scales = [found["scale"] + found[f"scale_{name}"] for name in ("mask", "gender", "age")]
+    np.testing.assert_allclose(scales, [2, 1, 0.4], rtol=0.1)
+    assert max(abs(value) for name, value in found.items() if name.startswith("bias")) < 0.1
+
+
+def test_attributes_that_are_too_sure_apart_are_all_repaired_on_other_people() -> None:
+    person, truth, p = joint_predictions()
+    repaired = cross_calibrated(p, truth, person % 5, person=person)
+    for name, labels in decode(truth).items():
+        before, after = (
+            expected_calibration_error(marginals(values)[name], labels) for values in (p, repaired)
+        )
+        assert after < 0.05
+        assert name == "gender" or before > 0.08
+    one_scale = cross_calibrated(p, truth, person % 5, "temperature", person=person)
+    mask = decode(truth)["mask"]
+    assert expected_calibration_error(marginals(one_scale)["mask"], mask) > 0.08
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_fit_is_where_the_penalised_likelihood_is_best(method) -> None:
+    """By a loop over photos, at the fit and beside it."""
+    person, truth, p = joint_predictions(people=30)
+    fitted = fit_calibration(p, truth, method, person=person, scale_spread=0.3, bias_spread=0.4)
+
+    def loss(parameters) -> float:
+        q = Calibration(method, 18, parameters)(p).astype(float)
+        total = sum(-np.log(q[row, label]) / 7 for row, label in enumerate(truth))
+        for name, value in parameters.items():
+            spread = {"scale": np.inf}.get(name, 0.3 if name.startswith("scale") else 0.4)
+            total += value**2 / (2 * spread**2)
+        return total
+
+    best = loss(fitted.parameters)
+    for name, value in fitted.parameters.items():
+        for step in (-0.05, 0.05):
+            assert loss({**fitted.parameters, name: value + step}) > best
+
+
+def test_the_photos_of_a_person_count_as_one_against_the_prior() -> None:
+    truth, p = predictions(photos=100, sharpness=2)
+    once = fit_calibration(p, truth, "vector").parameters
+    person = np.repeat(np.arange(100), 7)
+    seven = fit_calibration(np.repeat(p, 7, axis=0), truth.repeat(7), "vector", person=person)
+    assert seven.parameters == pytest.approx(once, abs=1e-4)
+    alone = fit_calibration(np.repeat(p, 7, axis=0), truth.repeat(7), "vector").parameters
+    assert max(abs(alone[name] - value) for name, value in once.items()) > 0.05
+
+
+def test_a_class_that_nobody_has_is_not_banned() -> None:
+    truth, p = predictions(photos=100, classes=18)
+    seen = truth != 3
+    sane = fit_calibration(p[seen], truth[seen], "vector")(p)
+    free = fit_calibration(p[seen], truth[seen], "vector", scale_spread=np.inf, bias_spread=np.inf)
+    assert sane[:, 3].mean() > 0.15 * p[:, 3].mean()
+    assert free(p)[:, 3].mean() < 0.02 * p[:, 3].mean()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_calibrated_predictions_stay_as_they_are(method) -> None:
+    person, truth, p = joint_predictions(people=600, sharpness=(1, 1, 1))
+    assert np.abs(fit_calibration(p, truth, method, person=person)(p) - p).max() < 0.12
+
+
+def test_a_group_is_calibrated_without_its_own_labels() -> None:
+    person, truth, p = joint_predictions(people=40)
+    group = person % 4
+    other = np.where(group == 2, (truth + 5) % 18, truth)
+    one, two = (cross_calibrated(p, labels, group, person=person) for labels in (truth, other))
+    np.testing.assert_array_equal(one[group == 2], two[group == 2])
+    assert np.abs(one - two)[group != 2].max() > 0.01
+
+
+@given(st.integers(0, 10**6), st.sampled_from(METHODS), st.sampled_from([2, 3, 18]))
+@settings(max_examples=30, deadline=None)
+def test_rows_sum_to_1_and_survive_json(seed, method, classes) -> None:
+    truth, p = predictions(photos=40, classes=classes, sharpness=20, seed=seed)
+    fitted = fit_calibration(p, truth, method)
+    np.testing.assert_allclose(fitted(p).sum(axis=1), 1, rtol=1e-5)
+    assert np.isfinite(fitted(np.eye(classes))).all()
+    again = Calibration.from_dict(json.loads(json.dumps(fitted.to_dict())))
+    assert again == fitted
+    np.testing.assert_array_equal(again(p), fitted(p))
+
+
+def test_one_temperature_moves_no_decision() -> None:
+    truth, p = predictions(classes=18, sharpness=3)
+    calibrated = fit_calibration(p, truth, "temperature")(p)
+    np.testing.assert_array_equal(calibrated.argmax(axis=1), p.argmax(axis=1))
+
+
+@pytest.mark.parametrize("bins", [5, 15])
+def test_the_calibration_error_equals_that_of_abstention(bins) -> None:
+    truth, p = predictions(sharpness=2)
+    expected = compute_ece(p, np.eye(3)[truth], bins + 1) / 100  # it counts edges, in percent
+    assert expected_calibration_error(p, truth, bins) == pytest.approx(expected)
+
+
+def test_a_bin_holds_its_upper_bound_and_certain_answers_the_last() -> None:
+    p = np.array([[0.6, 0.4], [0.61, 0.39], [1.0, 0.0], [np.float32(1.0000001), 0]])
+    found = reliability(p, [0, 0, 1, 1], bins=5)
+    assert found.photos.tolist() == [0, 0, 1, 1, 2]
+    assert found.accuracy.tolist() == [0, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"method": "platt"}, "method must be one of attribute, temperature, vector; got 'platt'"),
+        ({"classes": 1}, "classes must be from 2 to 18; got 1"),
+        ({"parameters": {"scale": 1}}, "parameters must be scale, bias_00, bias_01; got"),
+        ({"parameters": None}, "parameters must be scale"),
+        ({"parameters": {"scale": np.nan, "bias_00": 0, "bias_01": 0}}, "parameter scale must be"),
+    ],
+)
+def test_what_is_no_calibration_is_refused(change, sentence) -> None:
+    truth, p = predictions(photos=30, classes=2)
+    content = fit_calibration(p, truth).to_dict() | change
+    with pytest.raises(InputError, match=sentence):
+        Calibration.from_dict(content)
+    with pytest.raises(InputError, match="no calibration but a list"):
+        Calibration.from_dict([content])
+
+
+def test_an_unknown_method_is_refused() -> None:
+    truth, p = predictions(photos=30)
+    with pytest.raises(InputError, match="method must be one of attribute, temperature, vector"):
+        fit_calibration(p, truth, "platt")

@@ -1,0 +1,186 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+
+from mmmask.errors import InputError
+from mmmask.evaluation.calibration import expected_calibration_error
+from mmmask.labels import decode, encode, marginals, product
+from mmmask.tables import (
+    ATTRIBUTE_PREDICTIONS,
+    PREDICTIONS,
+    PROBABILITIES,
+    YEARS,
+    probabilities,
+    read_predictions,
+    write_table,
+    year_columns,
+    years_of,
+)
+from mmmask.workflows.calibrate import (
+    calibrate,
+    calibrated,
+    held_out_parts,
+    read_calibration,
+    with_probabilities,
+)
+from mmmask.years import group_probabilities
+
+STATED = {"old_from": 60, "preprocessing": {"size": [64, 48]}, "tta": [], "split": "oof"}
+
+
+def predictions(people=80, seed=0, folds=4) -> pd.DataFrame:
+    """Predictions of a model that is too sure of ages, with years."""
+    random = np.random.default_rng(seed)
+    person = np.repeat(np.arange(people), 7)
+    years = np.zeros((len(person), 121))
+    years[:, 18:80] = random.dirichlet(np.full(62, 0.05), len(person))
+    age = np.minimum(random.random((len(person), 1)) > years.cumsum(axis=1), 1).sum(axis=1)
+    years = years**3 / (years**3).sum(axis=1, keepdims=True)
+    parts = {"age": group_probabilities(years)}
+    values = {"age": np.digitize(age, (30, 60))}
+    for name, classes in (("mask", 3), ("gender", 2)):
+        p = softmax(3 * random.normal(size=(len(person), classes)), axis=1)
+        values[name] = (p.cumsum(axis=1) < random.random((len(person), 1))).sum(axis=1)
+        parts[name] = p
+    table = pd.DataFrame(product(parts), columns=list(PROBABILITIES))
+    table.insert(0, "image", [f"{row}.jpg" for row in range(len(person))])
+    table = table.assign(label=encode(**values), person=person.astype(str), fold=person % folds)
+    return pd.concat([table, year_columns(years)], axis=1)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Return a function that writes predictions and returns their path."""
+
+    def written(table=None, columns=PREDICTIONS, name="oof.parquet", **stated):
+        path = tmp_path / name
+        table = predictions() if table is None else table
+        write_table(path, table, columns, {**STATED, **stated})
+        return path
+
+    return written
+
+
+def test_ages_become_honest_and_the_measure_is_of_people_held_out(written, tmp_path) -> None:
+    fitted, measured = calibrate(written(), tmp_path / "calibration.json")
+    measured = measured.set_index("of")
+    assert measured.index.tolist() == ["class", "mask", "gender", "age"]
+    age = measured.loc["age"]
+    assert age.ece_after < 0.5 * age.ece_before
+    assert age.nll_after < age.nll_before
+    assert age.nll_low < age.nll_after - age.nll_before < age.nll_high < 0
+    table = predictions()
+    truth = table["label"].to_numpy(dtype=int)
+    before = expected_calibration_error(
+        marginals(probabilities(table))["age"], decode(truth)["age"]
+    )
+    assert age.ece_before == pytest.approx(before)
+    # Measured on people that each fit has not seen, so never better than on its own people.
+    own = fitted(probabilities(table))[np.arange(len(truth)), truth]
+    assert -np.log(own).mean() < measured.loc["class", "nll_after"]
+
+
+def test_the_file_tells_what_it_was_fitted_on_and_is_read_back(written, tmp_path) -> None:
+    path = written(data_fingerprint="abc")
+    fitted, _ = calibrate(path, tmp_path / "calibration.json")
+    again = read_calibration(tmp_path / "calibration.json")
+    assert again == fitted
+    stated = again.provenance
+    assert (stated["people"], stated["photos"], stated["data_fingerprint"]) == (80, 560, "abc")
+    assert len(stated["input"]["hash"]) == 64
+    assert {key: stated[key] for key in STATED} == STATED
+
+
+def test_a_plot_shows_class_and_attributes(written, tmp_path) -> None:
+    calibrate(written(), tmp_path / "c.json", plot=tmp_path / "reliability.png")
+    assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_years_follow_the_calibrated_ages(written, tmp_path) -> None:
+    path = written()
+    calibrate(path, tmp_path / "c.json")
+    table = calibrated(read_predictions(path), path, tmp_path / "c.json")
+    ages = marginals(probabilities(table))["age"]
+    np.testing.assert_allclose(group_probabilities(years_of(table)), ages, atol=2e-6)
+    assert np.abs(ages - marginals(probabilities(read_predictions(path)))["age"]).max() > 0.05
+
+
+def test_years_without_a_stated_cut_are_left_out() -> None:
+    table = predictions()
+    changed = with_probabilities(table, probabilities(table))
+    assert not set(YEARS) & set(changed)
+    np.testing.assert_array_equal(probabilities(changed), probabilities(table))
+
+
+def test_a_model_of_one_attribute_is_calibrated(written, tmp_path) -> None:
+    table = predictions()
+    ages = pd.DataFrame(marginals(probabilities(table))["age"], columns=["age_0", "age_1", "age_2"])
+    table = pd.concat([table[["image", "label", "person", "fold"]], ages], axis=1)
+    path = written(table, ATTRIBUTE_PREDICTIONS["age"])
+    _, measured = calibrate(path, tmp_path / "c.json")
+    assert measured["of"].tolist() == ["age"]
+    assert measured["ece_after"].item() < measured["ece_before"].item()
+    joint = written(name="joint.parquet")
+    with pytest.raises(InputError, match=r"joint.*predicts the 18 classes, and .* calibrates age"):
+        calibrated(read_predictions(joint), joint, tmp_path / "c.json")
+
+
+@pytest.mark.parametrize(
+    ("stated", "sentence"),
+    [
+        ({"preprocessing": {"size": [32, 24]}}, "were made with another preprocessing than those"),
+        ({"old_from": 58}, r"have another age cut \(old_from\) than those .* 58 and 60"),
+        ({"tta": ["flip"]}, r"were averaged over other views \(tta\)"),
+    ],
+)
+def test_predictions_that_it_does_not_belong_to_are_refused(
+    written, tmp_path, stated, sentence
+) -> None:
+    calibrate(written(), tmp_path / "c.json")
+    other = written(name="other.parquet", **stated)
+    with pytest.raises(InputError, match=sentence):
+        calibrated(read_predictions(other), other, tmp_path / "c.json")
+
+
+def test_people_without_folds_are_dealt_into_five_parts() -> None:
+    table = predictions().drop(columns="fold")
+    parts = held_out_parts(table)
+    assert set(parts) == set(range(5))
+    assert pd.Series(parts).groupby(table["person"]).nunique().eq(1).all()
+    assert (held_out_parts(table.assign(fold=3)) == parts).all()  # one fold is none
+
+
+def test_predictions_without_labels_are_refused(written, tmp_path) -> None:
+    path = written(predictions().drop(columns="label"))
+    with pytest.raises(InputError, match="label is missing for 560 of 560 photos"):
+        calibrate(path, tmp_path / "c.json")
+    assert not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("{", "not a readable JSON file"), ("[]", "no calibration but a list"), (None, "no such")],
+)
+def test_a_file_that_holds_no_calibration_is_refused(tmp_path, text, sentence) -> None:
+    path = tmp_path / "c.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=rf"c\.json: {sentence}"):
+        read_calibration(path)
+
+
+def test_a_method_that_does_not_exist_is_refused(written, tmp_path) -> None:
+    with pytest.raises(InputError, match="method must be one of attribute"):
+        calibrate(written(), tmp_path / "c.json", "platt")
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_the_same_input_gives_the_same_file(written, tmp_path) -> None:
+    files = []
+    for name in ("one.json", "two.json"):
+        calibrate(written(), tmp_path / name)
+        files.append(json.loads((tmp_path / name).read_text())["parameters"])
+    assert files[0] == files[1]

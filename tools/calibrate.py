@@ -1,0 +1,43 @@
+#!/usr/bin/env python
+r"""Fit on out-of-fold predictions what makes probabilities mean what they say.
+
+Example: python tools/calibrate.py work_dirs/kfold/mobilenet_v2_linear/oof.parquet \
+    --out calibration.json --plot reliability.png
+"""
+
+import argparse
+from pathlib import Path
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("oof", metavar="OOF", help="labelled predictions of people held out")
+    parser.add_argument(
+        "--out", default="calibration.json", metavar="JSON", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--method",
+        default="attribute",
+        metavar="attribute|temperature|vector",
+        help="a scale for each of mask, gender and age and a bias for each of their values "
+        "(default), one temperature, or a scale and a bias for each class",
+    )
+    parser.add_argument("--plot", metavar="PNG", help="draw accuracy over confidence")
+    args = parser.parse_args()
+
+    from mmmask.reports.reliability import print_calibration
+    from mmmask.workflows.calibrate import calibrate
+
+    fitted, measured = calibrate(args.oof, args.out, args.method, args.plot)
+    print_calibration(measured, fitted.provenance["people"])
+    print(f"calibration: {Path(args.out).resolve()}")
+    if args.plot:
+        print(f"       plot: {Path(args.plot).resolve()}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
