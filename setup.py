@@ -26,7 +26,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["mmmask", "mmmask.*"]),
-    package_data={"mmmask.datasets": ["*.csv"]},
+    package_data={"mmmask.datasets": ["*.csv"], "mmmask.reports": ["templates/*"]},
     # Enough for labels, tables, scores and drawn faces; training needs the extra `train`.
     install_requires=[
         "numpy>=1.26,<3",
@@ -44,7 +44,9 @@ setup(
             "mmpretrain>=1.2,<1.3",
             "mmcv>=2.1,<2.4" if FULL_MMCV else "mmcv-lite>=2.1,<2.4",
             "matplotlib>=3.8,<4",
+            "jinja2>=3.1,<4",
         ],
+        "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],
         # Apart: mlflow 3 holds pyarrow and others below the versions that are tested together.
@@ -61,6 +63,7 @@ setup(
             *BENCHMARK,
             "abstention>=0.1.3,<0.2",
             "coral-pytorch>=1.4,<2",
+            "playwright>=1.49,<2",  # drives the Chromium of the system in tests/browser
         ],
         "benchmark": BENCHMARK,
         # tools/detect_faces.py needs facenet-pytorch, whose pins exclude today's torch though it

@@ -5,13 +5,19 @@ of the drawn people needs only what each of them adds to hits and totals of the 
 resamples are one product of matrices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mmmask.labels import NUM_CLASSES
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+
+#: How often people are drawn anew, unless told otherwise.
+RESAMPLES = 1000
+#: How many draws are held in memory at once.
+BLOCK = 2**22
 
 Counts = NDArray[np.float64]
 
@@ -34,8 +40,23 @@ class Interval:
         """Say whether ``value`` lies outside the bounds."""
         return not self.low <= value <= self.high
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
-def resample_people(people: int, resamples: int = 1000, seed: int = 0) -> Counts:
+
+def units_to_draw(table: pd.DataFrame) -> tuple[NDArray, str]:
+    """Return what a resample draws, one value a row, and its name: the people, else the photos.
+
+    Photos are drawn where the table does not tell the person of every photo. The photos of a
+    person are alike, so the interval is then too narrow.
+    """
+    person = table["person"] if "person" in table else pd.Series(dtype="str")
+    if len(person) and person.notna().all() and (person != "").all():
+        return person.to_numpy(), "people"
+    return np.arange(len(table)), "photos"
+
+
+def resample_people(people: int, resamples: int = RESAMPLES, seed: int = 0) -> Counts:
     """Return how often each person is drawn in each resample: (R, P), rows sum to P."""
     random = np.random.default_rng(seed)
     return random.multinomial(people, np.full(people, 1 / people), resamples).astype(np.float64)
@@ -93,7 +114,8 @@ def macro_f1_interval(
     truth: ArrayLike,
     predicted: Sequence[ArrayLike],
     *,
-    resamples: int = 1000,
+    classes: int = NUM_CLASSES,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
 ) -> Interval:
@@ -103,6 +125,7 @@ def macro_f1_interval(
         person: Who is in each photo; any values.
         truth: Labels of the photos.
         predicted: Predicted labels of the photos, one array for each model (seed).
+        classes: C, the number of labels.
         resamples: R.
         seed: Of the resampling.
         level: Share of the resamples inside the bounds.
@@ -110,7 +133,7 @@ def macro_f1_interval(
     Shape:
         ``person``, ``truth``, each of ``predicted``: (N,).
     """
-    scores = _scores(person, truth, predicted, resamples, seed)
+    scores = _scores(person, truth, predicted, classes, resamples, seed).mean(axis=0)
     return percentile_interval(scores[0], scores[1:], level)
 
 
@@ -120,7 +143,8 @@ def paired_difference(
     predicted: Sequence[ArrayLike],
     baseline: Sequence[ArrayLike],
     *,
-    resamples: int = 1000,
+    classes: int = NUM_CLASSES,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
 ) -> Interval:
@@ -130,27 +154,98 @@ def paired_difference(
     other, which a difference of two intervals would count twice. The interval tells what other
     people would change, not what other seeds would. ``Args`` as in :func:`macro_f1_interval`.
     """
-    scores, others = (
-        _scores(person, truth, labels, resamples, seed) for labels in (predicted, baseline)
-    )
-    difference = scores - others
+    scores = _scores(person, truth, [*predicted, *baseline], classes, resamples, seed)
+    ours, theirs = scores[: len(predicted)], scores[len(predicted) :]
+    difference = ours.mean(axis=0) - theirs.mean(axis=0)
     return percentile_interval(difference[0], difference[1:], level)
+
+
+def score_intervals(
+    person: ArrayLike,
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    attribute: str | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval]:
+    """Return the scores of one model with their intervals, by their names in ``scores``.
+
+    They are ``macro_f1``, ``accuracy`` and, of the 18 classes, ``mask_accuracy``,
+    ``gender_accuracy`` and ``age_accuracy``; all from the same resamples.
+
+    Args:
+        person: Who is in each photo; any values.
+        truth: Labels of the photos.
+        predicted: Predicted labels of the photos.
+        attribute: Of which attribute they are labels; None for the 18 classes.
+        resamples: R.
+        seed: Of the resampling.
+        level: Share of the resamples inside the bounds.
+
+    Shape:
+        ``person``, ``truth``, ``predicted``: (N,).
+    """
+    classes = NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute])
+    right = {"accuracy": truth == predicted}
+    if attribute is None:
+        parts, others = decode(truth), decode(predicted)
+        right |= {f"{name}_accuracy": parts[name] == others[name] for name in parts}
+    rows, blocks = _draws(person, [truth, predicted], resamples, seed)
+    counts = counts_by_person(rows, truth, predicted, classes)
+    hits = np.stack([np.bincount(rows, hit) for hit in right.values()], axis=1)  # (P, K)
+    photos = np.bincount(rows)
+    resampled = np.concatenate(
+        [
+            [macro_f1_of_draws(draws, counts), *((draws @ hits).T / (draws @ photos))]
+            for draws in blocks
+        ],
+        axis=1,
+    )  # (1 + K, 1 + R)
+    return {
+        name: percentile_interval(values[0], values[1:], level)
+        for name, values in zip(("macro_f1", *right), resampled, strict=True)
+    }
 
 
 def _scores(
     person: ArrayLike,
     truth: ArrayLike,
     predicted: Sequence[ArrayLike],
+    classes: int,
     resamples: int,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Return macro F1 of the people as they are, then of each resample: (1 + R,)."""
-    _, rows = np.unique(np.asarray(person), return_inverse=True)
-    labels = np.asarray(truth, dtype=np.int64)
-    people = int(rows.max()) + 1
-    draws = np.vstack([np.ones(people), resample_people(people, resamples, seed)])
-    models = [
-        macro_f1_of_draws(draws, counts_by_person(rows, labels, np.asarray(model, dtype=np.int64)))
-        for model in predicted
-    ]
-    return np.mean(models, axis=0)
+    """Return macro F1 of each model, of the people as they are and of each resample: (M, 1 + R)."""
+    labels, *models = (np.asarray(values, dtype=np.int64) for values in (truth, *predicted))
+    rows, blocks = _draws(person, [labels, *models], resamples, seed)
+    counts = [counts_by_person(rows, labels, model, classes) for model in models]
+    scores = [[macro_f1_of_draws(draws, one) for one in counts] for draws in blocks]
+    return np.concatenate(scores, axis=1)
+
+
+def _draws(
+    person: ArrayLike, labels: Sequence[NDArray[np.integer]], resamples: int, seed: int
+) -> tuple[NDArray[np.int64], Iterator[Counts]]:
+    """Return the number of the person of each photo, (N,), and how often each person is drawn.
+
+    The draws come in blocks of at most ``BLOCK`` numbers, (1, P) of the people as they are and
+    then (_, P). Where nobody has two photos, those of the same ``labels`` (truth and predictions)
+    count as one person, of whom fractions are drawn: the same resamples, of fewer numbers.
+    """
+    _, rows, photos = np.unique(np.asarray(person), return_inverse=True, return_counts=True)
+    alike = np.ones(len(photos))
+    if (photos == 1).all():
+        key = np.stack(labels, axis=1)
+        _, rows, alike = np.unique(key, axis=0, return_inverse=True, return_counts=True)
+    random, people = np.random.default_rng(seed), int(alike.sum())
+
+    def blocks() -> Iterator[Counts]:
+        yield np.ones((1, len(alike)))
+        at_once = max(1, BLOCK // len(alike))
+        for start in range(0, resamples, at_once):
+            drawn = min(at_once, resamples - start)
+            yield random.multinomial(people, alike / people, drawn) / alike
+
+    return rows.ravel(), blocks()
