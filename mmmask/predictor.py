@@ -17,13 +17,8 @@ from mmmask.datasets.preparation import NO_FACE
 from mmmask.deploy.networks import Answer, Network, OnnxNetwork
 from mmmask.errors import InputError
 from mmmask.labels import MIDDLE_FROM
-from mmmask.tables import checked, prediction_columns, year_columns
-from mmmask.workflows.calibrate import (
-    check_belongs,
-    probabilities,
-    read_calibration,
-    with_probabilities,
-)
+from mmmask.tables import checked, prediction_columns, probabilities, year_columns
+from mmmask.workflows.calibrate import check_belongs, read_calibration, with_probabilities
 from mmmask.workflows.provenance import file_hash, made_now
 from mmmask.years import checked_cuts, move_cut
 
@@ -117,17 +112,34 @@ class Predictor:
         names, items = _listed(photos)
         edges = self._edges(boxes, len(items))
         answers = list(self._answers(items, edges, progress))
-        values = np.concatenate([answer.probabilities for answer in answers])
-        columns, class_names = prediction_columns(self.facts.attribute)
-        parts = [pd.DataFrame({"image": names})]
+        years = None
         if self.facts.years:
             years = np.concatenate([answer.years for answer in answers if answer.years is not None])
+        values = np.concatenate([answer.probabilities for answer in answers])
+        return self.table(names, values, years)
+
+    def table(
+        self, images: Sequence[str], values: NDArray[np.float32], years: NDArray[np.float32] | None
+    ) -> pd.DataFrame:
+        """Return the predictions table of a network's answers.
+
+        Args:
+            images: What the photos are called.
+            values: The probabilities.
+            years: Of the ages 0 to 120, of a model of years.
+
+        Shape:
+            ``values``: (N, C); ``years``: (N, 121).
+        """
+        columns, class_names = prediction_columns(self.facts.attribute)
+        parts = []
+        if years is not None:
             assert self.old_from is not None  # a model of years has a cut
-            cuts = checked_cuts((MIDDLE_FROM, self.old_from))
-            values = move_cut(values, years, after=cuts)
+            values = move_cut(values, years, after=checked_cuts((MIDDLE_FROM, self.old_from)))
             parts.append(year_columns(years))
-        parts.insert(1, pd.DataFrame(values, columns=list(class_names)))
-        table = checked(pd.concat(parts, axis=1), columns, "predictions")
+        first = pd.DataFrame({"image": list(images)})
+        named = pd.DataFrame(values, columns=list(class_names))
+        table = checked(pd.concat([first, named, *parts], axis=1), columns, "predictions")
         table.attrs["provenance"] = self.provenance()
         if self._calibration is not None:
             calibration, path = self._calibration

@@ -1,6 +1,6 @@
 """A trained classifier as an ONNX graph: uint8 photos in, probabilities out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from mmmask.structures import SampleBatch
 
 #: Photos of the batch that is traced; what depends on their number shows on another.
 TRACED = 2
+#: How the names of nodes begin that work on the pooled feature: few, and easily spoilt.
+HEAD = "head/"
 
 
 class PhotoClassifier(nn.Module):
@@ -83,11 +85,27 @@ def write_graph(
     except (torch.onnx.OnnxExporterError, onnx.version_converter.ConvertError) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise InputError(f"the network has no ONNX graph: {reason[:300]}") from error
+    written = next(entry.version for entry in model.opset_import if not entry.domain)
+    if opset is not None and written != opset:  # the exporter says so in its log alone
+        raise InputError(
+            f"--opset must be one that the network has a form in, such as {written}; got {opset}"
+        )
+    _name_head(model.graph.node)
     for node in [*model.graph.node, *(node for part in model.functions for node in part.node)]:
         del node.metadata_props[:]  # where in whose Python files it comes from
         node.doc_string = ""
     onnx.helper.set_model_props(model, facts.to_metadata())
     Path(path).write_bytes(model.SerializeToString())
+
+
+def _name_head(nodes: Sequence[Any]) -> None:
+    """Let the names of the head's nodes, and of what follows it, begin with ``HEAD``."""
+    behind: set[str] = set()
+    for node in nodes:  # ordered such that a node stands behind what it reads
+        scopes = next((p.value for p in node.metadata_props if p.key.endswith("name_scopes")), "")
+        if "'classifier.head'" in scopes or behind & {*node.input}:
+            behind |= {*node.output}
+            node.name = HEAD + node.name
 
 
 def _running_minimum(values: Any, dim: int) -> tuple[Any, Any]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
+from mmengine.registry import MODELS, init_default_scope
 from numpy.typing import NDArray
 
 from mmmask.config import compose, load_config, parse_options, pipeline, plain
@@ -18,7 +17,6 @@ from mmmask.deploy.networks import Answer
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.labels import OLD_FROM
 from mmmask.models.grad_cam import grad_cam
-from mmmask.structures import SampleBatch
 from mmmask.workflows.provenance import file_hash, made_now
 from mmmask.workflows.testing import check_same, load_weights
 
@@ -105,5 +103,7 @@ class TorchNetwork:
 
     def _batch(self, photos: NDArray[np.uint8]) -> dict:
         """Return prepared photos as the data workers hand them over."""
+        from mmmask.structures import SampleBatch  # late, as it imports MMPretrain
+
         inputs = torch.from_numpy(np.ascontiguousarray(photos)).permute(0, 3, 1, 2)
         return {"inputs": inputs, "data_samples": [SampleBatch()]}
