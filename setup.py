@@ -18,6 +18,11 @@ FULL_MMCV = find_spec("mmcv") is not None and find_spec("mmcv._ext") is not None
 BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
 # What tools/sweep.py proposes trials by, and tells by which values matter.
 SWEEP = ["optuna>=5,<6", "scikit-learn>=1.4,<2"]
+# What mmmask.Predictor runs an exported model with, what tools/export.py writes it with, and what
+# the pages of tools/demo.py are served by.
+PREDICT = ["onnxruntime>=1.20,<2", "pillow>=10"]
+EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.5,<1", *PREDICT]
+APPS = ["starlette>=0.46,<2", "uvicorn>=0.34,<1", "jinja2>=3.1,<4", "pillow>=10"]
 
 setup(
     name="mmmask",
@@ -48,6 +53,10 @@ setup(
             "matplotlib>=3.8,<4",
             "jinja2>=3.1,<4",
         ],
+        # mmmask.Predictor without torch; Pillow for configs with preprocessing.reduced_decode
+        "predict": PREDICT,
+        "export": EXPORT,
+        "apps": APPS,
         "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
         "sweep": SWEEP,
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
@@ -65,6 +74,8 @@ setup(
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
             *SWEEP,
+            *EXPORT,
+            *APPS,
             "abstention>=0.1.3,<0.2",
             "coral-pytorch>=1.4,<2",
             "playwright>=1.49,<2",  # drives the Chromium of the system in tests/browser

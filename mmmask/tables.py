@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import written_whole
-from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
+from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: Where a sample's label comes from.
 SOURCES = ("train", "corrected", "pseudo", "external")
@@ -156,6 +156,21 @@ SHARES: Mapping[str, Column] = {
     "share": Column("float64", "share of the photos to predict, 0 to 1"),
     "low": Column("float64", "lower bound of the share's 95 % interval", required=False),
     "high": Column("float64", "upper bound", required=False),
+}
+
+
+ANSWERS: Mapping[str, Column] = {
+    "image": Column("str", "the photo, as its prediction names it"),
+    "answer": Column("Int8", "most probable class 0-17", required=False),
+    "mask": Column("str", "mask of the answer", MASKS, required=False),
+    "gender": Column("str", "gender of the answer", GENDERS, required=False),
+    "age_group": Column("str", "age group of the answer", AGE_GROUPS, required=False),
+    "probability": Column("float32", "probability of the answer"),
+    **{
+        f"{name}_probability": Column("float32", f"probability of its {name} alone", required=False)
+        for name in ATTRIBUTES
+    },
+    "median_age": Column("Int16", "age in years, of a model of years", required=False),
 }
 
 

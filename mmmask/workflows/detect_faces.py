@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
+from mmmask.datasets.layout import find_photos
 from mmmask.datasets.transforms import LoadPhoto
-from mmmask.datasets.unlabelled import find_photos
 from mmmask.errors import InputError
 from mmmask.provenance import fingerprint, made_now
 from mmmask.tables import BOXES, read_table, write_table
