@@ -167,15 +167,19 @@ def _pairs(comparison: Comparison) -> Table:
         mine, theirs = CLASSES[row.a], CLASSES[row.b]
         what = [name for name in ATTRIBUTES if parts[0][name][place] != parts[1][name][place]]
         show = Show("differences", {"A says": mine, "B says": theirs}, f"{mine}, {theirs}")
-        figures = [row.photos, row.photos / len(comparison.photos)]
         who = [row.A, row.B, row.neither] if known else []
-        rows.append([mine, theirs, " and ".join(what), *figures, *who, show])
-    kinds = {"A says": "text", "B says": "text", "differs in": "text", "photos": "count"}
-    kinds |= {"share": "share"}
+        rows.append([show, mine, theirs, " and ".join(what), row.photos, *who])
+    kinds = {
+        "show": "show",
+        "A says": "text",
+        "B says": "text",
+        "differs in": "text",
+        "photos": "count",
+    }
     if known:
         kinds |= dict.fromkeys(("A right", "B right", "neither"), "count")
     caption = "Pairs of different classes, the commonest first"
-    return Table(caption, kinds | {"show": "show"}, rows, search=True)
+    return Table(caption, kinds, rows, search=True)
 
 
 def _matrices(comparison: Comparison) -> list[Chart]:

@@ -77,8 +77,8 @@ def test_disagreement_orders_the_photos(shown) -> None:
 
 def test_a_pair_of_classes_leads_to_its_photos(shown) -> None:
     row = shown.locator("#pairs tbody tr").first
-    mine, theirs = row.locator("td").nth(0).inner_text(), row.locator("td").nth(1).inner_text()
-    photos = int(row.locator("td").nth(3).inner_text())
+    mine, theirs = row.locator("td").nth(1).inner_text(), row.locator("td").nth(2).inner_text()
+    photos = int(row.locator("td").nth(4).inner_text())
     assert {mine, theirs} < set(CLASSES)
     row.get_by_role("button").press("Enter")
     gallery = shown.locator("#differences")
