@@ -39,9 +39,9 @@ def print_members(members: pd.DataFrame, photos: int, people: int | None) -> Non
     table.add_column("")
     table.add_column("member", overflow="fold")
     columns = {
-        "weight": ("weight", "{:.3f}", "{:.2f} to {:.2f}"),
-        "macro_f1": ("macro F1", "{:.3f}", "{:.3f} to {:.3f}"),
-        "helps": ("ensemble minus that without it", "{:+.4f}", "{:+.4f} to {:+.4f}"),
+        "weight": ("weight", "{:.3f}", "{:.3f}, {:.3f}"),
+        "macro_f1": ("macro F1", "{:.3f}", "{:.3f}, {:.3f}"),
+        "helps": ("helps", "{:+.4f}", "{:+.4f}, {:+.4f}"),
     }
     shown = {key: value for key, value in columns.items() if key in members}
     for title, *_ in shown.values():
@@ -55,12 +55,17 @@ def print_members(members: pd.DataFrame, photos: int, people: int | None) -> Non
             cells.append(_with_bounds(row, key, value, bounds))
         cells += [_share(row.get(key, np.nan)) for key in ("agrees", "changes")]
         table.add_row(*cells, end_section=number == len(members) - 1)
-    console = Console(width=_WIDTH)
+    console = Console(width=_WIDTH, markup=False, highlight=False)
     console.print(table)
-    console.print(
-        "agrees: answers as the ensemble does; changes: answers of the ensemble that would differ "
-        "without the member"
-    )
+    legend = {
+        "weight": "found on all people [on all but one part of them: lowest, highest]",
+        "helps": "macro F1 of the ensemble minus that without the member",
+        "agrees": "answers as the ensemble does",
+        "changes": "answers of the ensemble that would differ without the member",
+    }
+    for title, meaning in legend.items():
+        if title in members:
+            console.print(f"{title}: {meaning}")
 
 
 def print_gain(
@@ -72,13 +77,11 @@ def print_gain(
 ) -> None:
     """Print what a fitted vote brings over the plain mean on people it was not fitted on."""
     shown = "shown" if difference.excludes(0) else "not shown"
-    Console(width=_WIDTH).print(
+    Console(width=_WIDTH, markup=False, highlight=False).print(
         f"On people that it was not fitted on, this vote has macro F1 {fitted:.3f}, equal weights "
         f"{equal:.3f}: {difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}], "
         f"{shown}; log loss {log_loss[1]:.3f} and {log_loss[0]:.3f} nats. On the people of the fit "
         f"it would seem {in_sample:+.4f}, and {log_loss[2]:.3f} nats.",
-        highlight=False,
-        markup=False,
     )
 
 
@@ -138,7 +141,7 @@ def _draw_matrix(axes: "Axes", shares: NDArray[np.floating], lowest: float) -> N
 def _with_bounds(row: pd.Series, key: str, value: str, bounds: str) -> str:
     if pd.isna(row[key]):
         return ""
-    return f"{value.format(row[key])} ({bounds.format(row[f'{key}_low'], row[f'{key}_high'])})"
+    return f"{value.format(row[key])} [{bounds.format(row[f'{key}_low'], row[f'{key}_high'])}]"
 
 
 def _share(value: float) -> str:

@@ -111,7 +111,7 @@ def short_names(paths: Iterable[Path]) -> list[str]:
         while all(len(name) > 1 and name[end] == names[0][end] for name in names):
             for name in names:
                 del name[end]
-    return ["/".join(name) for name in names]
+    return [str(Path(*name)) for name in names]
 
 
 def differences(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, Interval]:

@@ -157,7 +157,7 @@ class Members:
 
     def people(self) -> NDArray[np.int64]:
         """Return who is in each photo as numbers from 0, (N,); unknown: each photo another."""
-        return pd.factorize(units_to_draw(self.keys)[0])[0].astype(np.int64)
+        return pd.factorize(units_to_draw(self.keys)[0], sort=True)[0].astype(np.int64)
 
     def common(self) -> dict[str, Any]:
         """Return the provenance that an ensemble inherits: where members differ, None."""
@@ -249,6 +249,8 @@ class _Known:
 
     def add(self, path: Path, card: pd.DataFrame, old_from: int | None) -> NDArray[np.intp] | None:
         """Refuse a table unlike those before; return its rows in their order, None: as they are."""
+        if not len(card):
+            raise InputError(f"{path}: it must have photos; got none")
         labelled = "label" in card
         if labelled and card["label"].isna().any():
             raise InputError(
