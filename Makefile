@@ -10,6 +10,7 @@ RUN = $(BIN)/python
 
 .PHONY: demo test lint clean
 
+demo: export MMMASK_LEDGER = $(DEMO)/submissions
 demo: $(READY)
 	rm -rf $(DEMO)
 	$(RUN) tools/make_faces.py --out $(DEMO)/data --people 300 --eval-people 60

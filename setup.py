@@ -21,6 +21,8 @@ BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
 PREDICT = ["onnxruntime>=1.20,<2", "pillow>=10"]
 EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.5,<1", *PREDICT]
 APPS = ["starlette>=0.46,<2", "uvicorn>=0.34,<1", "jinja2>=3.1,<4", "pillow>=10"]
+# What tools/sweep.py proposes trials by, and tells by which values matter.
+SWEEP = ["optuna>=5,<6", "scikit-learn>=1.4,<2"]
 
 setup(
     name="mmmask",
@@ -56,6 +58,7 @@ setup(
         "export": EXPORT,
         "apps": APPS,
         "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
+        "sweep": SWEEP,
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],
         # Apart: mlflow 3 holds pyarrow and others below the versions that are tested together.
@@ -72,6 +75,7 @@ setup(
             *BENCHMARK,
             *EXPORT,
             *APPS,
+            *SWEEP,
             "abstention>=0.1.3,<0.2",
             "coral-pytorch>=1.4,<2",
             "playwright>=1.49,<2",  # drives the Chromium of the system in tests/browser

@@ -167,6 +167,10 @@ def compose(cfg: "Config") -> None:
         loader["dataset"] = _dataset(cfg, name, loader.get("dataset") or {})
     if cfg.get("train_cfg") is not None:
         _compose_loop(cfg)
+    if cfg.data.get("samples"):
+        cfg.default_hooks.pseudo_labels = {"type": "PseudoLabelHook"}
+    else:
+        cfg.default_hooks.pop("pseudo_labels", None)
 
 
 def pipeline(cfg: "Config", *, training: bool) -> list[dict]:

@@ -1,5 +1,6 @@
-"""Write files whole or not at all."""
+"""Write files whole or not at all, and one process at a time."""
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -29,3 +30,17 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         os.replace(aside, target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Let one process at a time work on ``path``: the others wait here until its block ends.
+
+    The lock is the empty file ``.NAME.lock`` beside it; it ends with its process, however that
+    does. Missing parent folders are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

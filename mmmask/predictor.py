@@ -17,9 +17,9 @@ from mmmask.datasets.preparation import NO_FACE
 from mmmask.deploy.networks import Answer, Network, OnnxNetwork
 from mmmask.errors import InputError
 from mmmask.labels import MIDDLE_FROM
+from mmmask.provenance import file_hash, made_now
 from mmmask.tables import checked, prediction_columns, probabilities, year_columns
 from mmmask.workflows.calibrate import check_belongs, read_calibration, with_probabilities
-from mmmask.workflows.provenance import file_hash, made_now
 from mmmask.years import checked_cuts, move_cut
 
 #: Views that need the photo alone; further ones of a config stay with tools/test.py.

@@ -35,6 +35,8 @@ import mmmask.engine.hooks.margin_warmup_hook
 import mmmask.engine.hooks.person_split_hook
 import mmmask.engine.hooks.preprocessing_hook
 import mmmask.engine.hooks.progress_hook
+import mmmask.engine.hooks.pseudo_label_hook
+import mmmask.engine.hooks.run_card_hook
 import mmmask.engine.hooks.temperature_hook
 import mmmask.engine.hooks.unlabelled_hook
 import mmmask.engine.optim.async_wrapper

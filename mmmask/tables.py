@@ -6,7 +6,7 @@ the suffix of the path decides.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ def _predictions(probabilities: Sequence[str], of: str) -> dict[str, Column]:
         "label": Column("Int8", "true class 0-17", required=False),
         "person": Column("str", "directory of the person", required=False),
         "fold": Column("Int8", "fold whose model made the prediction", required=False),
+        "answer": Column("Int8", "class to submit, where not the most probable", required=False),
         **dict.fromkeys(YEARS, year),
     }
 
@@ -94,6 +95,14 @@ CORRECTIONS: Mapping[str, Column] = {
     "reason": Column("str", "why, for the next reader", required=False),
 }
 
+#: Corrections to review, best first within a kind; as they stand, they are corrections.
+SUSPECTS: Mapping[str, Column] = {
+    "kind": Column("str", "which label is suspected", (*ATTRIBUTES,)),
+    **{name: column for name, column in CORRECTIONS.items() if name != "reason"},
+    "score": Column("float64", "log of how much better than the label it fits, in nats"),
+    "reason": CORRECTIONS["reason"],
+}
+
 OUTLIERS: Mapping[str, Column] = {
     "image": Column("str", "path of the photo relative to the data root, separated by /"),
     "reason": Column("str", "unreadable, dark, small or near_duplicate", required=False),
@@ -110,6 +119,43 @@ BOXES: Mapping[str, Column] = {
     "x1": Column("float32", "right edge of the face in pixels"),
     "y1": Column("float32", "lower edge of the face in pixels"),
     "score": Column("float32", "how sure the detector is, 0 to 1"),
+}
+
+SUBMISSIONS: Mapping[str, Column] = {
+    "number": Column("Int32", "counts the submissions of a ledger from 1"),
+    "time": Column("str", "local time with offset"),
+    "path": Column("str", "file that was written"),
+    "answers": Column("str", "hash of photos and classes: equal for equal submissions"),
+    "photos": Column("str", "hash of the photos: which test set it answers"),
+    "score": Column("float64", "macro F1 of the leaderboard, once entered", required=False),
+    "predictions": Column("str", "table that the classes are from", required=False),
+    "checkpoints": Column("str", "weights behind it, separated by a space", required=False),
+    "config_hash": Column("str", "hash of the config's text", required=False),
+    "command": Column("str", "command line that wrote it", required=False),
+    "note": Column("str", "for the next reader", required=False),
+}
+
+SCORES: Mapping[str, Column] = {
+    "time": Column("str", "local time with offset"),
+    "checkpoint": Column("str", "file name of the weights"),
+    "split": Column("str", "val, train, all or eval"),
+    "views": Column("str", "views of test-time augmentation, separated by a space", required=False),
+    "old_from": Column("Int16", "first age called old by the predictions", required=False),
+    "photos": Column("Int32", "photos scored"),
+    "macro_f1": Column("float64", "macro F1"),
+    "low": Column("float64", "lower bound of its 95 % interval", required=False),
+    "high": Column("float64", "upper bound", required=False),
+    "resampled": Column("str", "what the interval resamples", ("people", "photos"), required=False),
+    "predictions": Column("str", "table that was scored"),
+}
+
+
+SHARES: Mapping[str, Column] = {
+    "of": Column("str", "what has shares that sum to 1", ("class", *ATTRIBUTES)),
+    "value": Column("str", "class 0-17, or a value of the attribute such as >=60"),
+    "share": Column("float64", "share of the photos to predict, 0 to 1"),
+    "low": Column("float64", "lower bound of the share's 95 % interval", required=False),
+    "high": Column("float64", "upper bound", required=False),
 }
 
 
@@ -161,17 +207,24 @@ def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> p
     return table[known + [name for name in table if name not in columns]]
 
 
-def read_table(path: str | Path, columns: Mapping[str, Column]) -> pd.DataFrame:
+def read_table(
+    path: str | Path, columns: Mapping[str, Column], *, only: Collection[str] | None = None
+) -> pd.DataFrame:
     """Read a csv or parquet file and check it against the definition of its columns.
 
     The provenance of a parquet file stands in ``table.attrs['provenance']``.
+
+    Args:
+        path: The file.
+        columns: Definition of the columns.
+        only: Columns to read of those that the file has; None reads all.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
+    names = column_names(path)
+    wanted = names if only is None else [name for name in names if name in only]
     if path.suffix == ".parquet":
         try:
-            arrow = pq.read_table(path)
+            arrow = pq.read_table(path, columns=wanted)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
         table = arrow.to_pandas()
@@ -179,21 +232,36 @@ def read_table(path: str | Path, columns: Mapping[str, Column]) -> pd.DataFrame:
         table = checked(table, columns, str(path))
         table.attrs["provenance"] = json.loads(stored)
         return table
+    return checked(read_csv(path, columns)[wanted], columns, str(path))
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Return the names of the columns of a csv or parquet file."""
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    if path.suffix == ".parquet":
+        try:
+            return list(pq.read_schema(path).names)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
     if path.suffix == ".csv":
-        return checked(read_csv(path, columns), columns, str(path))
+        return list(_read_text(path, rows=0))
     raise InputError(f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}")
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Return the provenance in a parquet file, without its rows; empty where there is none."""
+    try:
+        metadata = pq.read_schema(path).metadata
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
+    return json.loads((metadata or {}).get(_PROVENANCE_KEY, b"{}"))
 
 
 def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) -> pd.DataFrame:
     """Read a csv file as text, so that ids keep their zeros; refuse one without ``columns``."""
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
-    try:
-        table = pd.read_csv(path, dtype="str", encoding="utf-8-sig", skipinitialspace=True)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
-        raise InputError(f"{path}: not a readable csv file: {first_line(error)}") from error
-    table.columns = table.columns.str.strip()
+    table = _read_text(path)
     required = (
         [name for name, column in columns.items() if column.required]
         if isinstance(columns, Mapping)
@@ -205,6 +273,20 @@ def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) ->
             f"{path}: column {', '.join(missing)} is missing; "
             f"columns received: {', '.join(table.columns) or 'none'}"
         )
+    return table
+
+
+def _read_text(path: str | Path, rows: int | None = None) -> pd.DataFrame:
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    try:
+        table = pd.read_csv(
+            path, dtype="str", encoding="utf-8-sig", skipinitialspace=True, nrows=rows
+        )
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+        raise InputError(f"{path}: not a readable csv file: {first_line(error)}") from error
+    table.columns = table.columns.str.strip()
     return table
 
 
@@ -232,10 +314,51 @@ def write_table(
         pq.write_table(arrow.replace_schema_metadata(metadata), aside)
 
 
+def rows_like(
+    first: Path, images: pd.Series, path: Path, others: pd.Series
+) -> NDArray[np.intp] | None:
+    """Return the rows of ``others`` that hold the photos of ``images``, in that order.
+
+    Args:
+        first: File of ``images``, for messages.
+        images: Paths of the photos, each once.
+        path: File of ``others``.
+        others: Paths of the photos.
+
+    Returns:
+        (N,), or None where they are in that order already.
+
+    Raises:
+        InputError: They are not the same photos, or one is there twice.
+    """
+    if path != first and others.reset_index(drop=True).equals(images.reset_index(drop=True)):
+        return None
+    index = pd.Index(others)
+    if index.has_duplicates:
+        raise InputError(f"{path}: {index[index.duplicated()][0]} is there twice")
+    if path == first:
+        return None
+    rows = index.get_indexer(images)
+    if len(rows) != len(index) or (rows < 0).any():
+        different = index.symmetric_difference(pd.Index(images))
+        raise InputError(
+            f"{first} and {path} have different photos, {len(different)} are in one alone, "
+            f"such as {different[0]}"
+        )
+    return rows
+
+
 def probabilities(predictions: pd.DataFrame) -> NDArray[np.float32]:
     """Return the probabilities of a predictions table: (N, 18), or (N, 3 or 2) of an attribute."""
     _, names = prediction_columns(attribute_of(predictions))
     return predictions[list(names)].to_numpy(dtype=np.float32)
+
+
+def answers(predictions: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the classes to submit, (N,): the column ``answer``, else the most probable."""
+    if "answer" in predictions:
+        return predictions["answer"].to_numpy(dtype=np.int64)
+    return probabilities(predictions).argmax(axis=1)
 
 
 def prediction_columns(attribute: str | None) -> tuple[Mapping[str, Column], tuple[str, ...]]:
@@ -249,18 +372,27 @@ def prediction_columns(attribute: str | None) -> tuple[Mapping[str, Column], tup
     return ATTRIBUTE_PREDICTIONS[attribute], ATTRIBUTE_PROBABILITIES[attribute]
 
 
-def attribute_of(predictions: pd.DataFrame) -> str | None:
-    """Return which attribute a predictions table is about; None for the 18 classes."""
+def attribute_of(predictions: Collection[str]) -> str | None:
+    """Return which attribute predictions are about; None for the 18 classes.
+
+    Args:
+        predictions: The table, or the names of its columns.
+    """
     if set(PROBABILITIES) & set(predictions):
         return None
     found = (name for name, columns in ATTRIBUTE_PROBABILITIES.items() if columns[0] in predictions)
     return next(found, None)
 
 
-def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Read predictions of the 18 classes or of one attribute, as the columns say."""
-    names = read_table(path, {"image": PREDICTIONS["image"]})
-    return read_table(path, prediction_columns(attribute_of(names))[0])
+def read_predictions(path: str | Path, *, only: Collection[str] | None = None) -> pd.DataFrame:
+    """Read predictions of the 18 classes or of one attribute, as the columns say.
+
+    Args:
+        path: The file.
+        only: Columns to read beside the probabilities; None reads all.
+    """
+    columns, names = prediction_columns(attribute_of(column_names(path)))
+    return read_table(path, columns, only=None if only is None else {*names, *only})
 
 
 def years_of(predictions: pd.DataFrame) -> NDArray[np.float32] | None:

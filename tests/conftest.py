@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,14 @@ def _configs_changed() -> bool:
     paths = ("configs", "mmmask/config.py", "mmmask/models", "requirements")
     command = ["git", "diff", "--quiet", "HEAD~1", "--", *paths]
     return subprocess.run(command, cwd=ROOT, capture_output=True).returncode != 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_ledger_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Log the submissions of tests, in processes of their own too, apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MMMASK_LEDGER", str(tmp_path_factory.mktemp("ledger")))
+        yield
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from mmmask.files import written_whole
+from mmmask.files import locked, written_whole
 
 
 def test_a_failing_writer_leaves_the_former_file_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -22,3 +25,32 @@ def test_a_file_appears_whole_in_a_new_folder(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_lock_lets_one_process_in_at_a_time_and_ends_with_it(tmp_path) -> None:
+    target = tmp_path / "new" / "log.csv"
+    code = (
+        "import os, sys\n"
+        "from mmmask.files import locked\n"
+        f"with locked({str(target)!r}):\n"
+        "    print('in', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    os._exit(9)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "in\n"
+    entered = threading.Event()
+
+    def enter() -> None:
+        with locked(target):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert not entered.wait(0.2)
+    process.communicate("end\n")
+    assert entered.wait(10)
+    thread.join()
+    assert [path.name for path in target.parent.iterdir()] == [".log.csv.lock"]

@@ -1,8 +1,12 @@
 #!/usr/bin/env python
-r"""Combine predictions of several models; print scores where labels are known.
+r"""Combine predictions of several models; print what each adds, and scores where labels are known.
 
-Example: python tools/ensemble.py mask.parquet gender.parquet age.parquet --compose \
-    --out composed.parquet --submission submission.csv
+Examples:
+    python tools/ensemble.py a/eval.parquet b/eval.parquet c/eval.parquet --vote weighted \
+        --oof a/oof.parquet b/oof.parquet c/oof.parquet --out p.parquet --submission s.csv
+    python tools/ensemble.py best.csv second.csv third.csv --vote hard --submission s.csv
+    python tools/ensemble.py mask.parquet gender.parquet age.parquet --compose --out p.parquet
+    python tools/ensemble.py seed_*/best*.pth --soup configs/effnet_b3_arcface.py --out soup.pth
 """
 
 import argparse
@@ -15,35 +19,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("predictions", nargs="+", metavar="PREDS", help="written by tools/test.py")
     parser.add_argument(
+        "members", nargs="+", metavar="PREDS", help="tables; or submissions, or checkpoints"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--vote", choices=("soft", "hard", "weighted", "stack"), help="default: soft, the mean"
+    )
+    how.add_argument(
         "--compose", action="store_true", help="multiply mask, gender and age to the 18 classes"
+    )
+    how.add_argument("--soup", metavar="CONFIG", help="average the weights of checkpoints")
+    out_of_fold = "of the same models, of people held out: judges members, fits weights and stacks"
+    parser.add_argument("--oof", nargs="+", default=[], metavar="PREDS", help=out_of_fold)
+    parser.add_argument(
+        "--calibration", nargs="+", default=[], metavar="JSON", help="one for each model, first"
     )
     parser.add_argument(
         "--out", default="predictions.parquet", metavar="PATH", help="default: predictions.parquet"
     )
     parser.add_argument("--submission", metavar="CSV", help="submission in info.csv's order")
+    parser.add_argument("--data-root", metavar="DIR", help="holds train/ and eval/; default: data")
     parser.add_argument(
-        "--data-root", default="data", metavar="DIR", help="holds eval/info.csv; default: data"
+        "--old-from", type=int, metavar="AGE", help="move the age cut, of models of years"
     )
-    parser.add_argument(
-        "--old-from", type=int, metavar="AGE", help="move the age cut, of an age model of years"
-    )
-    args = parser.parse_args()
-    if not args.compose:
-        raise InputError("say how to combine the predictions: --compose")
+    parser.add_argument("--plot", metavar="PNG", help="draw the agreement of the members")
+    args = vars(parser.parse_args())
+    members, out, data_root = (args.pop(name) for name in ("members", "out", "data_root"))
+    vote, compose, config = (args.pop(name) for name in ("vote", "compose", "soup"))
+    for name in args if config else ("oof", "plot") if compose else ():
+        if args[name]:
+            raise InputError(f"--{name.replace('_', '-')} has no meaning with --compose or --soup")
 
-    from mmmask.workflows.ensemble import compose_attributes
-    from mmmask.workflows.show import show
+    if config:
+        from mmmask.workflows.ensemble.soup import soup
 
-    prediction = compose_attributes(
-        args.predictions,
-        out=args.out,
-        submission=args.submission,
-        data_root=args.data_root,
-        old_from=args.old_from,
-    )
-    show(prediction, submission=args.submission)
+        print(soup(members, config, out=out, data_root=data_root).resolve())
+        return
+    from mmmask.workflows.ensemble.combine import ensemble
+    from mmmask.workflows.ensemble.compose import compose_attributes
+    from mmmask.workflows.show import show, show_ensemble
+
+    oof, plot, submission = args.pop("oof"), args.pop("plot"), args["submission"]
+    args |= {"out": out, "data_root": data_root or "data", "calibrations": args.pop("calibration")}
+    if compose:
+        show(compose_attributes(members, **args), submission=submission)
+    else:
+        found = ensemble(members, vote=vote or "soft", oof=oof, **args)
+        show_ensemble(found, plot=plot, submission=submission)
 
 
 if __name__ == "__main__":

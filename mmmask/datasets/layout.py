@@ -22,6 +22,8 @@ MASK_OF_STEM = {f"mask{i}": "wear" for i in range(1, 6)} | {
     "normal": "normal",
 }
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
+#: Where the photos to be classified lie, as tables name them.
+EVAL_IMAGES = "eval/images/"
 
 logger = logging.getLogger("mmmask")
 
@@ -85,7 +87,7 @@ def read_eval(root: str | Path) -> pd.DataFrame:
             f"{images}: {len(missing)} of the {len(names)} photos in info.csv are missing, "
             f"the first is {missing[0]}"
         )
-    samples = pd.DataFrame({"image": "eval/images/" + names, "person": ""})
+    samples = pd.DataFrame({"image": EVAL_IMAGES + names, "person": ""})
     return checked(samples, SAMPLES, str(root))
 
 

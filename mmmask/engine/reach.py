@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 from mmengine.dataset import RepeatDataset
 from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
@@ -71,3 +72,9 @@ def inner_datasets(dataset: Dataset, attribute: str) -> Iterator[tuple[Any, int]
             f"dataset must have `{attribute}`, as MaskFaceDataset has, alone or inside "
             f"ConcatDataset and RepeatDataset, got {type(dataset).__name__}"
         )
+
+
+def samples_of(dataset: Dataset) -> pd.DataFrame:
+    """Return the table ``samples`` of a dataset, or of all those inside its wrappers."""
+    tables = [inner.samples for inner, _ in inner_datasets(dataset, "samples")]
+    return pd.concat(tables, ignore_index=True)

@@ -8,6 +8,7 @@ from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmpretrain.registry import RUNNERS
+from torch import nn
 from torch.utils.data import DataLoader
 
 from mmmask.engine.prefetch import DevicePrefetcher
@@ -29,6 +30,14 @@ class ConsoleRunner(Runner):
                 handler.setLevel(max(handler.level, logging.WARNING))
                 handler.addFilter(_concerns_users)
         return logger
+
+    def train(self) -> nn.Module:
+        """Train; hooks with a method ``after_failure`` are told of what ends it before its end."""
+        try:
+            return super().train()
+        except BaseException as error:
+            self.call_hook("after_failure", error=error)
+            raise
 
     @staticmethod
     def build_dataloader(

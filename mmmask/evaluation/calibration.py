@@ -6,7 +6,8 @@ predictions of people that the network has not learned from, repairs that:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,13 @@ class Calibration:
         theta = np.array([self.parameters[name] for name in basis.names])
         logits = _logits(_log(probabilities), basis, theta)
         return softmax(logits, axis=1).astype(np.float32)
+
+    def moved(self, step: NDArray[np.floating]) -> "Calibration":
+        """Return the calibration whose parameters are greater by ``step``, (K,)."""
+        values = (
+            value + float(by) for value, by in zip(self.parameters.values(), step, strict=True)
+        )
+        return replace(self, parameters=dict(zip(self.parameters, values, strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` reads, ready for JSON."""
@@ -179,6 +187,37 @@ def cross_calibrated(
     return result
 
 
+def influence(
+    calibration: Calibration,
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    person: NDArray[np.integer],
+) -> NDArray[np.float64]:
+    """Return how much further the parameters went for each person that they were fitted on.
+
+    One Newton step of the penalised likelihood: drawn once more, a person moves them about so
+    much, left out as much back. So ``(draws - 1) @ influence`` are the steps to the fits on
+    resampled people, without fitting each anew.
+
+    Shape:
+        ``probabilities``: (N, C); ``labels``: (N,); ``person``: (N,) numbers 0 to P - 1 ->
+        (P, K), in the order of ``calibration.parameters``.
+    """
+    basis = _basis(calibration.method, calibration.classes)
+    log_p = _log(probabilities)
+    weight = person_weights(person, len(labels))
+    # (N, K, C): by how much each parameter moves each logit
+    moves = np.einsum("kcd,nd->nkc", basis.weights, log_p) + basis.biases
+    p = calibration(probabilities).astype(np.float64)
+    mean = np.einsum("nkc,nc->nk", moves, p)
+    rows = np.arange(len(labels))
+    slopes = np.zeros((int(person.max()) + 1, len(basis.names)))
+    np.add.at(slopes, person, weight[:, None] * (mean - moves[rows, :, labels]))
+    squares = np.einsum("nkc,nlc->kl", moves * (weight[:, None] * p)[:, None], moves, optimize=True)
+    curvature = squares - (weight[:, None] * mean).T @ mean + np.diag(basis.pull)
+    return -np.linalg.solve(curvature, slopes.T).T
+
+
 def person_weights(person: ArrayLike | None, photos: int) -> NDArray[np.float64]:
     """Return weights by which each person's photos together weigh 1; None: each photo does."""
     if person is None:
@@ -246,6 +285,7 @@ def _logits(
     return log_p @ weight.T + theta @ basis.biases
 
 
+@lru_cache
 def _basis(
     method: str,
     classes: int,

@@ -5,7 +5,7 @@ of the drawn people needs only what each of them adds to hits and totals of the 
 resamples are one product of matrices.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 
 #: How often people are drawn anew, unless told otherwise.
 RESAMPLES = 1000
-#: How many draws are held in memory at once.
-BLOCK = 2**22
+#: Above so many people, groups of them are resampled; the bounds then scatter by about 1 %.
+GROUPS = 5000
 
 Counts = NDArray[np.float64]
 
@@ -133,7 +133,10 @@ def macro_f1_interval(
     Shape:
         ``person``, ``truth``, each of ``predicted``: (N,).
     """
-    scores = _scores(person, truth, predicted, classes, resamples, seed).mean(axis=0)
+    models = resampled_scores(
+        person, truth, predicted, classes=classes, resamples=resamples, seed=seed
+    )
+    scores = models.mean(axis=0)
     return percentile_interval(scores[0], scores[1:], level)
 
 
@@ -154,7 +157,10 @@ def paired_difference(
     other, which a difference of two intervals would count twice. The interval tells what other
     people would change, not what other seeds would. ``Args`` as in :func:`macro_f1_interval`.
     """
-    scores = _scores(person, truth, [*predicted, *baseline], classes, resamples, seed)
+    models = [*predicted, *baseline]
+    scores = resampled_scores(
+        person, truth, models, classes=classes, resamples=resamples, seed=seed
+    )
     ours, theirs = scores[: len(predicted)], scores[len(predicted) :]
     difference = ours.mean(axis=0) - theirs.mean(axis=0)
     return percentile_interval(difference[0], difference[1:], level)
@@ -192,60 +198,50 @@ def score_intervals(
     if attribute is None:
         parts, others = decode(truth), decode(predicted)
         right |= {f"{name}_accuracy": parts[name] == others[name] for name in parts}
-    rows, blocks = _draws(person, [truth, predicted], resamples, seed)
+    rows, draws = _draws(person, resamples, seed)
     counts = counts_by_person(rows, truth, predicted, classes)
     hits = np.stack([np.bincount(rows, hit) for hit in right.values()], axis=1)  # (P, K)
     photos = np.bincount(rows)
-    resampled = np.concatenate(
-        [
-            [macro_f1_of_draws(draws, counts), *((draws @ hits).T / (draws @ photos))]
-            for draws in blocks
-        ],
-        axis=1,
-    )  # (1 + K, 1 + R)
+    accuracies = (draws @ hits).T / (draws @ photos)
+    resampled = [macro_f1_of_draws(draws, counts), *accuracies]
     return {
         name: percentile_interval(values[0], values[1:], level)
         for name, values in zip(("macro_f1", *right), resampled, strict=True)
     }
 
 
-def _scores(
+def resampled_scores(
     person: ArrayLike,
     truth: ArrayLike,
     predicted: Sequence[ArrayLike],
-    classes: int,
-    resamples: int,
-    seed: int,
+    *,
+    classes: int = NUM_CLASSES,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Return macro F1 of each model, of the people as they are and of each resample: (M, 1 + R)."""
-    labels, *models = (np.asarray(values, dtype=np.int64) for values in (truth, *predicted))
-    rows, blocks = _draws(person, [labels, *models], resamples, seed)
-    counts = [counts_by_person(rows, labels, model, classes) for model in models]
-    scores = [[macro_f1_of_draws(draws, one) for one in counts] for draws in blocks]
-    return np.concatenate(scores, axis=1)
+    """Return macro F1 of each model, on the people as they are, then on each resample of them.
 
+    All models are scored on the same resamples.
 
-def _draws(
-    person: ArrayLike, labels: Sequence[NDArray[np.integer]], resamples: int, seed: int
-) -> tuple[NDArray[np.int64], Iterator[Counts]]:
-    """Return the number of the person of each photo, (N,), and how often each person is drawn.
-
-    The draws come in blocks of at most ``BLOCK`` numbers, (1, P) of the people as they are and
-    then (_, P). Where nobody has two photos, those of the same ``labels`` (truth and predictions)
-    count as one person, of whom fractions are drawn: the same resamples, of fewer numbers.
+    Shape:
+        ``person``, ``truth``, each of the K ``predicted``: (N,) -> (K, 1 + R).
     """
-    _, rows, photos = np.unique(np.asarray(person), return_inverse=True, return_counts=True)
-    alike = np.ones(len(photos))
-    if (photos == 1).all():
-        key = np.stack(labels, axis=1)
-        _, rows, alike = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-    random, people = np.random.default_rng(seed), int(alike.sum())
+    rows, draws = _draws(person, resamples, seed)
+    labels, *models = (np.asarray(values, dtype=np.int64) for values in (truth, *predicted))
+    counts = (counts_by_person(rows, labels, model, classes) for model in models)
+    return np.stack([macro_f1_of_draws(draws, one) for one in counts])
 
-    def blocks() -> Iterator[Counts]:
-        yield np.ones((1, len(alike)))
-        at_once = max(1, BLOCK // len(alike))
-        for start in range(0, resamples, at_once):
-            drawn = min(at_once, resamples - start)
-            yield random.multinomial(people, alike / people, drawn) / alike
 
-    return rows.ravel(), blocks()
+def _draws(person: ArrayLike, resamples: int, seed: int) -> tuple[NDArray[np.int64], Counts]:
+    """Return the number of the person of each photo, (N,), and how often each is drawn.
+
+    The first of the draws, (1 + R, P), is of the people as they are. Beyond ``GROUPS`` people,
+    that many groups of people are drawn: their sums scatter as much, and time and memory stay
+    bounded.
+    """
+    _, rows = np.unique(np.asarray(person), return_inverse=True)
+    people = int(rows.max()) + 1
+    if people > GROUPS:
+        rows = np.random.default_rng(seed).permutation(people)[rows] % GROUPS
+        people = GROUPS
+    return rows, np.vstack([np.ones(people), resample_people(people, resamples, seed)])

@@ -6,7 +6,7 @@ Each chart has a title, a description for those who do not see it, and the table
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
@@ -34,6 +34,7 @@ class Chart:
         table: The values.
         legend: Names of the series, where there is more than one.
         wide: Whether it takes the whole width of a page, scrolling where that is too narrow.
+        thin: Whether its bars are too thin for outlines, so that colour alone tells series apart.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Chart:
     table: Table
     legend: tuple[str, ...] = ()
     wide: bool = False
+    thin: bool = False
 
     @property
     def id(self) -> str:
@@ -99,19 +101,21 @@ def columns(
     ticks = round_ticks(0, values.max(initial=0))
     slot = (100 - _AXIS) / len(labels)
     width = slot * (0.9 if len(labels) > 12 else 0.7) / len(values)
+    thin = width < 2  # percent: outlines would run into each other
     parts = grid(ticks, _AXIS, _HEIGHT, kind)
     for column, label in enumerate(labels):
         middle = _AXIS + slot * (column + 0.5)
         for place, (name, value) in enumerate(zip(series, values[:, column], strict=True)):
             x, tall = middle + width * (place - len(values) / 2), _HEIGHT * value / ticks[-1]
             tip = f"{label}, {name}: {shown(value, kind)}"
-            tone = f"s{place} thin" if width < 3 else f"s{place}"
+            tone = f"s{place} thin" if thin else f"s{place}"
             parts.append(box(x, _HEIGHT - tall, width, tall, tone, tip))
         if column % math.ceil(len(labels) / 8) == 0:
             parts.append(words(middle, _HEIGHT + 13, label))
     parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))
     svg = drawing(parts, _HEIGHT + _FOOT)
-    return _chart(title, svg, axis, labels, series, kind, description)
+    chart = _chart(title, svg, axis, labels, series, kind, description)
+    return replace(chart, thin=thin)
 
 
 def lines(

@@ -37,7 +37,7 @@ def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thu
         sides=(("A", a, comparison.alone[0]), ("B", b, comparison.alone[1])),
         figures=[
             ("photos", f"{len(photos):,}"),
-            ("same class", f"{comparison.agreement['class']:.1%}"),
+            ("same class", f"{comparison.agreement['overall']:.1%}"),
             ("other class", f"{len(differing):,}"),
             *((f"same {name}", f"{comparison.agreement[name]:.1%}") for name in ATTRIBUTES),
         ],
@@ -69,7 +69,7 @@ def find(comparison: Comparison) -> list[Finding]:
     found.append(
         Finding(
             "know",
-            f"A and B give {agreement['class']:.1%} of the photos the same class. They part most "
+            f"A and B give {agreement['overall']:.1%} of the photos the same class. They part most "
             f"in {least}: {1 - agreement[least]:.1%} differ there.",
             "pairs",
         )
@@ -83,7 +83,7 @@ def find(comparison: Comparison) -> list[Finding]:
         if alone:
             words = f"{alone:,} photos are in {letter} alone and not compared."
             found.append(Finding("look", words, "findings"))
-    return found
+    return sorted(found, key=lambda finding: finding.weight != "look")
 
 
 def _scores(comparison: Comparison) -> list[Chart]:
@@ -111,14 +111,17 @@ def _rights(comparison: Comparison) -> Table:
     same = photos["a"] == photos["b"]
     hit = photos["a"] == truth
     who = pd.Series(right(comparison)).value_counts()
+
+    def lead(facet: str) -> Show:
+        return Show("differences", {"who is right": facet}, facet)
+
     rows = [
         ["both right", int((same & hit).sum()), None],
-        ["A right, B wrong", int(who.get("A", 0)), Show("differences", {"right": "A"}, "A right")],
-        ["B right, A wrong", int(who.get("B", 0)), Show("differences", {"right": "B"}, "B right")],
-        ["both wrong, differently", int(who.get("neither", 0)),
-         Show("differences", {"right": "neither"}, "both wrong")],
+        ["A right, B wrong", int(who.get("A", 0)), lead("A")],
+        ["B right, A wrong", int(who.get("B", 0)), lead("B")],
+        ["both wrong, differently", int(who.get("neither", 0)), lead("neither")],
         ["both wrong, alike", int((same & ~hit).sum()), None],
-    ]  # fmt: skip
+    ]
     kinds = {"who": "text", "photos": "count", "show": "show"}
     return Table("Who is right about the class", kinds, rows)
 
@@ -208,7 +211,7 @@ def _gallery(comparison: Comparison, thumbnails: Thumbnails) -> Gallery:
         names = np.take(CLASSES, photos[letter].to_numpy(dtype=np.int64))
         facets[f"{letter.upper()} says"] = pd.Categorical(names, categories=CLASSES)
     if comparison.scores:
-        facets["right"] = pd.Categorical(who, categories=["A", "B", "neither"])
+        facets["who is right"] = pd.Categorical(who, categories=["A", "B", "neither"])
     return Gallery(
         id="differences",
         pictures={"": thumbnails.numbers(photos["image"])},

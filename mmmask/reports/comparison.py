@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.intervals import Interval
-from mmmask.labels import ATTRIBUTES, CLASSES, decode
+from mmmask.labels import CLASSES
+from mmmask.ledger.submissions import agreement
 from mmmask.reports.console import WIDTH
 
 
@@ -59,10 +60,8 @@ class Comparison:
 
     @property
     def agreement(self) -> dict[str, float]:
-        """Share of the photos with the same class, and with the same value of each attribute."""
-        equal = (self.photos["a"] == self.photos["b"]).mean()
-        parts = zip(ATTRIBUTES, *(decode(self.photos[name]).values() for name in "ab"), strict=True)
-        return {"class": float(equal)} | {name: float((a == b).mean()) for name, a, b in parts}
+        """Share of the photos with the same class (overall), and with the same mask, ...."""
+        return agreement(*(self.photos[name].to_numpy(dtype=np.int64) for name in "ab"))
 
 
 def right(comparison: Comparison) -> NDArray[np.str_]:
@@ -91,13 +90,11 @@ def print_comparison(comparison: Comparison) -> None:
     for letter, path, alone in zip("AB", comparison.paths, comparison.alone, strict=True):
         more = f" ({alone:,} photos that the other has not)" if alone else ""
         console.print(f"{letter}: {path}{more}", highlight=False, soft_wrap=True)
-    agreement = Table(
-        title=f"Same answer, of {len(comparison.photos):,} photos", title_justify="left"
-    )
+    same = Table(title=f"Same answer, of {len(comparison.photos):,} photos", title_justify="left")
     for name in comparison.agreement:
-        agreement.add_column(name, justify="right")
-    agreement.add_row(*(f"{share:.1%}" for share in comparison.agreement.values()))
-    console.print(agreement)
+        same.add_column(name, justify="right")
+    same.add_row(*(f"{share:.1%}" for share in comparison.agreement.values()))
+    console.print(same)
     commonest = pairs(comparison).head(5)
     if len(commonest):
         table = Table(title="Commonest differences", title_justify="left")

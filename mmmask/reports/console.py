@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from mmmask.evaluation.intervals import RESAMPLES, Interval
+from mmmask.evaluation.intervals import RESAMPLES, Interval, units_to_draw
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, encode
 
 #: Columns of the terminal that tables fill at most.
@@ -76,12 +77,37 @@ def print_macro_f1(console: Console, interval: Interval, how: str) -> None:
     console.print(f"[b]macro F1 {interval}[/b]: {how}", highlight=False, soft_wrap=True)
 
 
-def resampled(units: NDArray, kind: str) -> str:
-    """Return in words how intervals were made.
-
-    Args:
-        units: What was drawn for each photo, any values.
-        kind: ``people`` or ``photos``, as :func:`mmmask.evaluation.intervals.units_to_draw` says.
-    """
+def resampled(table: pd.DataFrame) -> str:
+    """Return in words how the intervals of a predictions table are made."""
+    units, kind = units_to_draw(table)
     words = f"95 % of {RESAMPLES:,} resamples of {len(np.unique(units)):,} {kind}"
     return words if kind == "people" else f"{words}; too narrow: no column tells the person"
+
+
+def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
+    """Print one row for each name: its macro F1 with the interval, and its accuracies."""
+    table = Table()
+    table.add_column("predictions", overflow="fold")
+    keys = list(next(iter(intervals.values())))
+    for key in keys:
+        name = "macro F1" if key == "macro_f1" else key.removesuffix("_accuracy")
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, row in intervals.items():
+        table.add_row(name, str(row["macro_f1"]), *(f"{row[key].value:.3f}" for key in keys[1:]))
+    Console(width=WIDTH).print(table)
+
+
+def print_folds(summary: pd.DataFrame) -> None:
+    """Print the scores of the folds; the table is that of ``mmmask.workflows.folds.summarise``."""
+    table = Table(title="predicted by the model that never saw them", title_justify="left")
+    accuracies = [name for name in summary if name.endswith("accuracy")]
+    for title in ("fold", "people", "photos", "macro F1", *accuracies):
+        table.add_column(title.removesuffix("_accuracy"), justify="right", no_wrap=True)
+    for part, row in summary.set_index("part").iterrows():
+        numbers = [f"{row[name]:.3f}" for name in accuracies]
+        if part in ("mean", "std"):  # over the folds
+            table.add_row(part, "", "", f"{row['macro_f1']:.3f}".ljust(20), *numbers)
+            continue
+        interval = Interval(row["macro_f1"], row["low"], row["high"])
+        table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", str(interval), *numbers)
+    Console(width=WIDTH).print(table)

@@ -59,39 +59,39 @@ class DataFacts:
 
 #: What is counted -> weight of the finding, section, sentence; in the order of the page.
 _SENTENCES: Mapping[str, tuple[str, str, str]] = {
-    "unreadable": ("act", "outliers", "{} photos cannot be read."),
-    "corrections": (
-        "act",
-        "corrections",
-        "{} label errors that other teams agree on are in these labels.",
-    ),
+    "unreadable": ("act", "outliers", "Photos that cannot be read: {}."),
+    "corrections": ("act", "corrections", "Label errors here that other teams agree on: {}."),
     "row and name differ": (
         "act",
         "files",
-        "{} people have another gender or age in train.csv than in the name of their folder.",
+        "People whose gender or age in train.csv is not that in the name of their folder: {}.",
     ),
-    "missing": ("act", "files", "{} photos are missing: not everybody has all seven."),
+    "missing": ("act", "files", "Photos missing of the seven that everybody should have: {}."),
     "odd name": (
         "act",
         "files",
-        "{} photos have a name that tells no state of the mask; training leaves them out.",
+        "Photos left out because their name tells no state of the mask: {}.",
     ),
-    "twice": ("act", "files", "{} photos are a second one of one name; training uses both."),
-    "train and eval": ("act", "outliers", "{} photos of eval/ are in train/ too, pixel by pixel."),
-    "two people": ("act", "outliers", "{} photos are there under two people, pixel by pixel."),
-    "one person": ("look", "outliers", "{} photos equal another one of the same person."),
-    "near_duplicate": ("look", "outliers", "{} photos nearly equal one of somebody else."),
-    "dark": ("look", "outliers", "{} photos are dark."),
-    "small": ("look", "outliers", "{} photos are small."),
+    "twice": ("act", "files", "Photos beside another of one name; training uses both: {}."),
+    "train and eval": (
+        "act",
+        "outliers",
+        "Photos of eval/ that are in train/ too, pixel by pixel: {}.",
+    ),
+    "two people": ("act", "outliers", "Photos that two people have, pixel by pixel: {}."),
+    "one person": ("look", "outliers", "Photos that one person has twice, pixel by pixel: {}."),
+    "near_duplicate": ("look", "outliers", "Photos that nearly equal one of somebody else: {}."),
+    "dark": ("look", "outliers", "Dark photos: {}."),
+    "small": ("look", "outliers", "Small photos: {}."),
     "ids": (
         "look",
         "files",
-        "{} people share their id with somebody: tell people by their folders.",
+        "People who share their id with somebody, so that the folder names them: {}.",
     ),
-    "nobody's": ("look", "files", "{} folders belong to nobody in train.csv."),
-    "not listed": ("look", "files", "{} photos of eval/ are not in info.csv."),
-    "junk": ("know", "files", "{} junk files lie among the photos; nothing reads them."),
-    "sizes": ("know", "photos", "The photos have {} different sizes."),
+    "nobody's": ("look", "files", "Folders that belong to nobody in train.csv: {}."),
+    "not listed": ("look", "files", "Photos of eval/ that are not in info.csv: {}."),
+    "junk": ("know", "files", "Junk files among the photos, which nothing reads: {}."),
+    "sizes": ("know", "photos", "Different sizes of photos: {}."),
 }
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from mmmask.evaluation.intervals import Interval
 from mmmask.files import written_whole
 
 matplotlib.use("Agg")
@@ -17,26 +18,46 @@ _COLOURS = {"shown": "#1d5f8a", "not shown": "#8a8a8a"}
 
 def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
     """Print one row for each variant; the table is that of ``mmmask.workflows.ablate.compare``."""
-    people = comparison["people"].iloc[0]
+    first = comparison.iloc[0]
+    score = Interval(first["baseline"], first["baseline_low"], first["baseline_high"])
     table = Table(
-        title=f"macro F1 against {baseline} ({comparison['baseline'].iloc[0]:.3f}), "
-        f"{people} people held out",
+        title=f"macro F1 against {baseline}, {score}; 95 % over {first['people']} people held out",
         title_justify="left",
     )
-    for title in ("variant", "changes", "macro F1", "difference", "95 % over people", "by seed"):
-        table.add_column(title, justify="left" if title in ("variant", "changes") else "right")
+    table.add_column("variant", overflow="fold")
+    table.add_column("changes")
+    for title in ("macro F1", "difference", "95 %", "by seed"):
+        table.add_column(title, justify="right")
     table.add_column("verdict")
     for row in comparison.itertuples(index=False):
         table.add_row(
             row.variant,
             row.blocks,
-            f"{row.macro_f1:.3f}",
+            str(Interval(row.macro_f1, row.macro_f1_low, row.macro_f1_high)),
             f"{row.difference:+.3f}",
             f"{row.low:+.3f} to {row.high:+.3f}",
             row.seeds,
             row.verdict,
         )
     Console(width=140).print(table)
+
+
+def difference_sentence(name: str, baseline: str, difference: Interval) -> str:
+    """Return in words which of two is better in macro F1, by how much, and whether that is shown.
+
+    Args:
+        name: What was compared.
+        baseline: With what.
+        difference: Of their macro F1, paired, as from ``paired_difference``.
+    """
+    value, low, high = difference.value, difference.low, difference.high
+    if low == high == 0:
+        return f"{name} scores as {baseline} does, on all people"
+    better = "better"
+    if value < 0:
+        better, value, low, high = "worse", -value, -high, -low
+    verdict = "shown" if difference.excludes(0) else "not shown"
+    return f"{name} is {better} than {baseline} by {Interval(value, low, high)}: {verdict}"
 
 
 def draw_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) -> None:

@@ -62,7 +62,8 @@ class Table:
     @staticmethod
     def of(caption: str, frame: pd.DataFrame, kinds: Mapping[str, str], **more: Any) -> "Table":
         """Return a table of the columns of a frame that ``kinds`` names, in its order."""
-        rows = frame[list(kinds)].astype(object).to_numpy().tolist()
+        values = frame[list(kinds)].astype(object)
+        rows = values.where(values.notna(), None).to_numpy().tolist()
         return Table(caption, kinds, rows, **more)
 
 

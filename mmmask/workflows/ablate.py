@@ -1,8 +1,5 @@
 """Why did the score move? Variants against one baseline, on the same people and seeds."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.config import parse_options
+from mmmask.config_changes import blocks, changes
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
 from mmmask.evaluation.scores import macro_f1
-from mmmask.files import written_whole
 from mmmask.tables import PREDICTIONS, probabilities, read_table
-from mmmask.workflows.config_changes import blocks, changes, flat_config
+from mmmask.workflows.commands import claim, last_checkpoint, plan_of, tool
+from mmmask.workflows.engines import run_commands
 
 PREDICTED = "predictions.parquet"
 _SAME_PEOPLE = ("data.data_root", "data.folds", "data.fold", "data.split_seed")
@@ -52,9 +49,8 @@ class Study:
 
     def plan(self, config: Path) -> dict[str, Any]:
         """Return dotted name -> value of all that decides a run but its seed."""
-        plan = flat_config(config, parse_options(self.options))
         given = {"data.data_root": self.data_root, "pretrained": self.pretrained}
-        return {**plan, **{key: value for key, value in given.items() if value is not None}}
+        return plan_of(config, self.options, given)
 
 
 def ablate(study: Study) -> pd.DataFrame:
@@ -116,23 +112,6 @@ def announce(plans: Mapping[Path, Mapping[str, Any]]) -> None:
             print("    warning: more than one thing, so a difference does not tell which")
 
 
-def claim(folder: Path, plan: Mapping[str, Any]) -> None:
-    """Write down what a run is made of; refuse a folder that holds a run of something else."""
-    path = folder / "plan.json"
-    text = json.dumps(plan, default=str, indent=1, sort_keys=True)
-    if not path.exists():
-        with written_whole(path) as aside:
-            aside.write_text(text)
-        return
-    different = changes(json.loads(path.read_text()), json.loads(text))
-    if different:
-        key, (was, now) = next(iter(different.items()))
-        raise InputError(
-            f"{folder}: holds a run of another config, {len(different)} values differ: {key} was "
-            f"{was}, is {now}; use another --out, or delete the folder"
-        )
-
-
 def compare(
     tables: Mapping[Path, Sequence[pd.DataFrame]], plans: Mapping[Path, Mapping[str, Any]]
 ) -> pd.DataFrame:
@@ -152,6 +131,7 @@ def compare(
         pairs = zip(labels[variant], labels[baseline], strict=True)
         seeds = [macro_f1(truth, one) - macro_f1(truth, other) for one, other in pairs]
         difference = paired_difference(person, truth, labels[variant], labels[baseline])
+        score, other = (macro_f1_interval(person, truth, labels[c]) for c in (variant, baseline))
         agree = len(seeds) > 1 and (min(seeds) > 0 or max(seeds) < 0)
         rows.append(
             {
@@ -160,8 +140,12 @@ def compare(
                 "changes": "; ".join(f"{k}: {was} -> {now}" for k, (was, now) in changed.items()),
                 "people": len(set(person)),
                 "photos": len(truth),
-                "baseline": macro_f1_interval(person, truth, labels[baseline]).value,
-                "macro_f1": macro_f1_interval(person, truth, labels[variant]).value,
+                "baseline": other.value,
+                "baseline_low": other.low,
+                "baseline_high": other.high,
+                "macro_f1": score.value,
+                "macro_f1_low": score.low,
+                "macro_f1_high": score.high,
                 "difference": difference.value,
                 "low": difference.low,
                 "high": difference.high,
@@ -183,28 +167,17 @@ def _labels(table: pd.DataFrame, first: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def _train(study: Study, config: Path, seed: int) -> None:
-    arguments: list[Any] = [config, "--seed", seed, "--work-dir", study.folder(config, seed)]
-    if study.data_root is not None:
-        arguments += ["--data-root", study.data_root]
-    if study.pretrained is not None:
-        arguments += ["--pretrained", study.pretrained]
-    if study.options:
-        arguments += ["--cfg-options", *study.options]
-    _run(study.tools / "train.py", *arguments, "--resume")
+    command = tool(
+        study.tools / "train.py", config, seed=seed, work_dir=study.folder(config, seed),
+        data_root=study.data_root, pretrained=study.pretrained, cfg_options=study.options,
+        resume=True,
+    )  # fmt: skip
+    run_commands([command])
 
 
 def _predict(study: Study, config: Path, folder: Path) -> None:
-    checkpoint = folder / Path((folder / "last_checkpoint").read_text().strip()).name
-    stored = folder / config.name
-    _run(
-        study.tools / "test.py", stored, checkpoint, "--split", "val", "--out", folder / PREDICTED,
-        quiet=True,
+    command = tool(
+        study.tools / "test.py", folder / config.name, last_checkpoint(folder),
+        split="val", out=folder / PREDICTED,
     )  # fmt: skip
-
-
-def _run(*command: Any, quiet: bool = False) -> None:
-    output = subprocess.DEVNULL if quiet else None
-    done = subprocess.run([sys.executable, *map(str, command)], stdout=output)
-    if done.returncode == 2:
-        raise InputError(f"{command[0]} {command[1]} refuses its input; its sentence is above")
-    done.check_returncode()
+    run_commands([command], logs=[folder / "test.log"])

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
-from mmmask.labels import ATTRIBUTES, decode
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.ledger.submissions import read_submission
 from mmmask.reports.compare_page import write_compare_page
 from mmmask.reports.comparison import Comparison, ScorePair, print_comparison
 from mmmask.reports.console import resampled
@@ -106,14 +107,11 @@ def _read(path: Path) -> pd.DataFrame:
     ``attrs["ans"]`` is there where the table is a submission.
     """
     if path.suffix == ".csv" and "ImageID" in read_csv(path, ()):
-        images = "eval/images/" + read_csv(path, ("ImageID", "ans"))["ImageID"]
-        if images.isna().any():
-            raise InputError(f"{path}, line {images.index[images.isna()][0] + 2}: ImageID is empty")
-        if images.duplicated().any():
-            raise InputError(f"{path}: {images[images.duplicated()].iloc[0]} is there twice")
-        table = read_answers(path, pd.DataFrame({"image": images}))
-        table["answer"], table["sure"] = table["label"].astype("int64"), np.nan
-        table = table.drop(columns="label")  # a prediction, not the truth
+        answers = read_submission(path)
+        if answers.index.hasnans:
+            raise InputError(f"{path}: ImageID is empty in one row or more")
+        images = "eval/images/" + answers.index
+        table = pd.DataFrame({"image": images, "answer": answers.to_numpy(), "sure": np.nan})
         table.attrs["ans"] = True
         return table
     table = read_predictions(path)
@@ -139,7 +137,7 @@ def _distance(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
 
 def _scores(photos: pd.DataFrame) -> tuple[dict[str, ScorePair], str]:
     """Return macro F1 of the 18 classes and of each attribute, and how the intervals were made."""
-    units, kind = units_to_draw(photos)
+    units, _ = units_to_draw(photos)
     truth, a, b = (photos[name].to_numpy(dtype=np.int64) for name in ("label", "a", "b"))
     parts = [decode(labels) for labels in (truth, a, b)]
     of: dict[str, tuple[str | None, list[NDArray[np.int64]]]] = {
@@ -152,12 +150,12 @@ def _scores(photos: pd.DataFrame) -> tuple[dict[str, ScorePair], str]:
             score_intervals(units, true, theirs, attribute)["macro_f1"],
             paired_difference(
                 units, true, [theirs], [mine],
-                classes=len(ATTRIBUTES[attribute]) if attribute else len(PROBABILITIES),
+                classes=len(ATTRIBUTES[attribute]) if attribute else NUM_CLASSES,
             ),
         )
         for title, (attribute, (true, mine, theirs)) in of.items()
     }  # fmt: skip
-    return scores, resampled(units, kind)
+    return scores, resampled(photos)
 
 
 def _made_by(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[str, str]]:

@@ -16,8 +16,8 @@ from rich.progress import track
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.transforms import LoadPhoto
 from mmmask.errors import InputError
+from mmmask.provenance import fingerprint, made_now
 from mmmask.tables import BOXES, read_table, write_table
-from mmmask.workflows.provenance import fingerprint, made_now
 
 #: Photos are shrunk to this for the search: a face of a portrait is far larger than needed.
 LONGEST_SIDE = 320

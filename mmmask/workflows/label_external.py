@@ -21,8 +21,8 @@ from mmmask.labels import (
     age_group,
     product,
 )
+from mmmask.provenance import file_hash, fingerprint, made_now
 from mmmask.tables import SAMPLES, checked, read_csv, write_table
-from mmmask.workflows.provenance import file_hash, fingerprint, made_now
 from mmmask.workflows.testing import check_same, run_test
 
 

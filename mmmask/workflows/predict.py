@@ -1,6 +1,5 @@
 """Predict a split with a trained checkpoint: predictions table, scores, submission."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,12 @@ import pandas as pd
 from mmmask.config import load_config, parse_options, plain
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
+from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
+from mmmask.ledger.scores import note_score
+from mmmask.provenance import file_hash, fingerprint, made_now, text_hash
 from mmmask.tables import prediction_columns, write_table, year_columns
-from mmmask.workflows.provenance import file_hash, fingerprint, made_now
+from mmmask.workflows.score import intervals_of
 from mmmask.workflows.submission import read_answers, write_submission
 from mmmask.workflows.testing import Tested, check_same, run_test
 from mmmask.years import checked_cuts, move_cut
@@ -130,21 +132,27 @@ def predict(
     text = cfg.pretty_text  # formatted anew at each access
     provenance = {
         "config": text,
-        "config_hash": hashlib.sha256(text.encode()).hexdigest(),
+        "config_hash": text_hash(text),
         "checkpoint": str(checkpoint),
         "checkpoint_hash": file_hash(checkpoint),
         "data_fingerprint": fingerprint(samples),
         "preprocessing": plain(described(cfg.preprocessing)),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
         "unlabelled": meta.get("unlabelled"),  # photos it was trained on without their labels
+        "pseudo_labels": meta.get("pseudo_labels"),  # and with labels that a model gave them
         "split": split,
         "old_from": _age_cut(meta, after, tested),
         "seed": cfg.randomness.seed,
         **made_now(),
     }
     write_table(path, table, columns, provenance)
+    if "label" in table:
+        score, resampled = intervals_of(table)["macro_f1"], units_to_draw(table)[1]
+        note_score(score, resampled, len(table), path, provenance)
+    table.attrs["provenance"] = provenance
     if submission is not None:
-        write_submission(submission, table, cfg.data.data_root)
+        origin = {**provenance, "predictions": str(path)}
+        write_submission(submission, table, cfg.data.data_root, origin=origin)
     return Prediction(table, Path(cfg.data.data_root), path)
 
 

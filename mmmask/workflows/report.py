@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from mmmask.errors import InputError
-from mmmask.workflows.data_report import data_report
 
 
 def report(path: str | Path, out: str | Path, *, faces: int = 40) -> None:
@@ -19,6 +18,8 @@ def report(path: str | Path, out: str | Path, *, faces: int = 40) -> None:
     """
     path = Path(path)
     if (path / "train" / "train.csv").is_file():
+        from mmmask.workflows.data_report import data_report
+
         data_report(path, out, faces=faces)
     elif is_run(path):
         raise InputError(f"{path}: is a run directory; there is no page of runs yet")

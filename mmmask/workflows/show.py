@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError
-from mmmask.evaluation.intervals import score_intervals, units_to_draw
 from mmmask.evaluation.scores import attribute_scores, scores
-from mmmask.labels import decode
+from mmmask.provenance import learned_from_test_set
 from mmmask.reports.console import print_attribute_scores, print_scores, resampled
+from mmmask.reports.members import draw_agreement, print_agreement, print_gain, print_members
 from mmmask.reports.pictures import draw_confusion, draw_faces
 from mmmask.tables import attribute_of, probabilities
+from mmmask.workflows.ensemble.combine import Ensemble
 from mmmask.workflows.predict import Prediction
+from mmmask.workflows.score import intervals_of, labels_of
 
 
 def show(
@@ -36,6 +37,9 @@ def show(
             draw_confusion(table, files["confusion matrix"])
         files["faces"] = folder / "faces.png"
         draw_faces(table, prediction.data_root, files["faces"])
+    warning = learned_from_test_set(table.attrs.get("provenance", {}))
+    if warning is not None:
+        print(f"warning: {warning}")
     width = max(map(len, files))
     for name, path in files.items():
         print(f"{name:>{width}}: {path.resolve()}")
@@ -44,14 +48,32 @@ def show(
 def show_scores(table: pd.DataFrame) -> None:
     """Print the scores of a predictions table with a column ``label``, and their intervals."""
     attribute = attribute_of(table)
-    truth, predicted = table["label"].to_numpy(dtype=np.int64), probabilities(table)
-    if attribute is not None:
-        truth = decode(truth)[attribute]
-    units, kind = units_to_draw(table)
-    how = resampled(units, kind)
-    intervals = score_intervals(units, truth, predicted.argmax(axis=1), attribute)
+    truth, intervals, how = labels_of(table)[0], intervals_of(table), resampled(table)
     if attribute is None:
-        print_scores(scores(truth, predicted), truth, intervals, how)
+        print_scores(scores(truth, probabilities(table)), truth, intervals, how)
     else:
-        metrics = attribute_scores(truth, predicted)
+        metrics = attribute_scores(truth, probabilities(table))
         print_attribute_scores(metrics, truth, attribute, intervals, how)
+
+
+def show_ensemble(
+    found: Ensemble, *, plot: str | Path | None = None, submission: str | None = None
+) -> None:
+    """Print what the members add, what fitting brought, how far they agree, and the scores.
+
+    Args:
+        found: The ensemble.
+        plot: Where a picture of the agreement goes (.png).
+        submission: Where the submission went.
+    """
+    print_members(found.members, found.photos, found.people)
+    if found.gain is not None:
+        print_gain(**vars(found.gain))
+    if found.tied is not None:
+        photos = len(found.prediction.table)
+        print(f"{found.tied:,} of {photos:,} photos were a tie, given to {found.ties_go_to}")
+    print_agreement(found.agreement)
+    if plot is not None:
+        draw_agreement(found.agreement, found.members["member"].tolist()[:-1], plot)
+        print(f"agreement: {Path(plot).resolve()}")
+    show(found.prediction, submission=submission)

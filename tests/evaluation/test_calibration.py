@@ -14,6 +14,7 @@ from mmmask.evaluation.calibration import (
     cross_calibrated,
     expected_calibration_error,
     fit_calibration,
+    influence,
     reliability,
 )
 from mmmask.labels import decode, marginals, product
@@ -197,3 +198,21 @@ def test_an_unknown_method_is_refused() -> None:
     truth, p = predictions(photos=30)
     with pytest.raises(InputError, match="method must be one of attribute, temperature, vector"):
         fit_calibration(p, truth, "platt")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_influence_foretells_the_fit_without_a_person(method) -> None:
+    person, truth, p = joint_predictions(people=60)
+    fitted = fit_calibration(p, truth, method, person=person)
+    found = influence(fitted, p, truth, person)
+    for who in (0, 7):
+        rest = person != who
+        refitted = fit_calibration(p[rest], truth[rest], method, person=person[rest])
+        expected = np.subtract(*([*one.parameters.values()] for one in (refitted, fitted)))
+        assert np.abs(expected).max() > 0.002
+        np.testing.assert_allclose(-found[who], expected, atol=0.25 * np.abs(expected).max())
+        np.testing.assert_allclose(
+            fitted.moved(-found[who])(p),
+            refitted(p),
+            atol=0.2 * np.abs(refitted(p) - fitted(p)).max(),
+        )

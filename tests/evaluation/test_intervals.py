@@ -1,6 +1,7 @@
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
@@ -11,7 +12,10 @@ from mmmask.evaluation.intervals import (
     macro_f1_of_draws,
     paired_difference,
     resample_people,
+    score_intervals,
+    units_to_draw,
 )
+from mmmask.labels import decode
 
 
 def predictions(people=40, photos=7, seed=0, right=0.6):
@@ -108,8 +112,67 @@ def test_names_and_order_of_the_people_do_not_matter():
     assert one == other
 
 
-def test_a_thousand_resamples_of_four_thousand_photos_take_about_a_second():
-    person, truth, predicted = predictions(people=570)
+def test_all_scores_and_their_bounds_are_those_of_a_loop_over_the_drawn_people():
+    person, truth, predicted = predictions(people=12)
+    found = score_intervals(person, truth, predicted, resamples=50, seed=3, level=0.9)
+    parts, others = decode(truth), decode(predicted)
+    right = {f"{name}_accuracy": parts[name] == others[name] for name in parts}
+    right["accuracy"] = truth == predicted
+    loop = {name: [] for name in ("macro_f1", *right)}
+    for drawn in resample_people(12, 50, seed=3).astype(int):
+        rows = np.concatenate(
+            [np.flatnonzero(person == who) for who in np.repeat(np.arange(12), drawn)]
+        )
+        loop["macro_f1"].append(macro_f1(truth[rows], predicted[rows]))
+        for name, hits in right.items():
+            loop[name].append(hits[rows].mean())
+    assert found.keys() == loop.keys()
+    for name, values in loop.items():
+        expected = np.quantile(values, [0.05, 0.95])
+        np.testing.assert_allclose([found[name].low, found[name].high], expected, err_msg=name)
+    assert found["macro_f1"].value == pytest.approx(macro_f1(truth, predicted))
+    assert found["age_accuracy"].value == pytest.approx(right["age_accuracy"].mean())
+
+
+def test_a_score_of_one_attribute_is_the_mean_over_its_values_alone():
+    person, truth, predicted = (values % 3 for values in predictions())
+    found = score_intervals(person, truth, predicted, "age")
+    assert found.keys() == {"macro_f1", "accuracy"}
+    assert found["macro_f1"].value == pytest.approx(f1_score(truth, predicted, average="macro"))
+    interval = macro_f1_interval(person, truth, [predicted], classes=3)
+    assert (interval.low, interval.high) == (found["macro_f1"].low, found["macro_f1"].high)
+    assert paired_difference(person, truth, [truth], [predicted], classes=3).value == (
+        pytest.approx(1 - interval.value)
+    )
+
+
+def test_people_are_drawn_where_all_are_known_and_photos_elsewhere():
+    known = pd.DataFrame({"person": ["a", "a", "b"]})
+    units, kind = units_to_draw(known)
+    assert (list(units), kind) == (["a", "a", "b"], "people")
+    for unknown in (["", "", ""], ["a", "", "b"], ["a", None, "b"]):
+        units, kind = units_to_draw(pd.DataFrame({"person": unknown}))
+        assert (list(units), kind) == ([0, 1, 2], "photos")
+    assert units_to_draw(known.drop(columns="person"))[1] == "photos"
+
+
+def test_groups_of_many_people_have_nearly_the_same_bounds(monkeypatch):
+    person, truth, predicted = predictions(people=2000, photos=2)
+    each = macro_f1_interval(person, truth, [predicted])
+    monkeypatch.setattr("mmmask.evaluation.intervals.GROUPS", 500)
+    groups = macro_f1_interval(person, truth, [predicted])
+    assert groups.value == pytest.approx(each.value)
+    width = each.high - each.low
+    assert abs(groups.low - each.low) < width / 5
+    assert abs(groups.high - each.high) < width / 5
+
+
+def test_an_interval_reads_as_value_and_bounds():
+    assert str(Interval(0.5531, 0.5062, 0.597)) == "0.553 [0.506, 0.597]"
+
+
+def test_a_thousand_resamples_of_the_competitions_people_take_less_than_a_second_or_two():
+    person, truth, predicted = predictions(people=2700)
     start = time.process_time()
-    macro_f1_interval(person, truth, [predicted])
+    score_intervals(person, truth, predicted)
     assert time.process_time() - start < 2

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from mmmask.evaluation.scores import macro_f1
+from mmmask.ledger.scores import read_scores
+from mmmask.ledger.submissions import ledger_folder, read_log
 from mmmask.tables import PREDICTIONS, probabilities, read_table
 
 from .conftest import CONFIG, tool
@@ -52,6 +54,47 @@ def test_the_printed_score_is_that_of_the_table(run, tested) -> None:
     assert f"{score:.3f}" in text
     for word in ("macro F1", "accuracy", "gender", "female 30-59", "submission.csv"):
         assert word in text
+
+
+def test_the_submission_is_reviewed_and_logged_with_its_origin(run, tested) -> None:
+    out, text = tested
+    assert f"{out / 'submission.csv'}: " in text
+    assert " of 10 on " in text
+    log = read_log(ledger_folder())
+    row = log[log["path"] == str(out / "submission.csv")].iloc[-1]
+    assert row["checkpoints"] == str(run.best)
+    assert row["predictions"] == str(out / "predictions.parquet")
+    kept = ledger_folder() / f"{row['number']:04d}.csv"
+    assert kept.read_bytes() == (out / "submission.csv").read_bytes()
+    stale = [line for line in text.splitlines() if f"warning: {run.work_dir}" in line]
+    assert stale == [], "it was trained and tested by the same config and code"
+
+
+def test_a_planted_duplicate_is_called_out_and_its_score_is_known(run, tested, tmp_path) -> None:
+    out, _ = tested
+    again = tmp_path / "again.csv"
+    pd.read_csv(out / "submission.csv").iloc[::-1].to_csv(again, index=False)
+    done = tool("runs.py", "score", out / "submission.csv", "0.7337")
+    assert done.returncode == 0, done.stderr
+    done = tool("runs.py", "check", again)
+    assert done.returncode == 0, done.stderr
+    assert "warning: the same answers as submission" in done.stdout
+    assert "leaderboard 0.7337" in done.stdout
+
+
+def test_scores_are_noted_beside_the_card_and_listed(run, tested) -> None:
+    out, _ = tested
+    predictions = read_table(out / "predictions.parquet", PREDICTIONS)
+    truth = predictions["label"].to_numpy(dtype=np.int64)
+    score = macro_f1(truth, probabilities(predictions).argmax(axis=1))
+    noted = read_scores(run.work_dir)
+    row = noted[noted["predictions"] == str(out / "predictions.parquet")].iloc[-1]
+    assert row["macro_f1"] == pytest.approx(score)
+    assert (row["split"], row["views"], row["photos"]) == ("eval", "identity hflip", 42)
+    assert row["low"] <= score <= row["high"]
+    done = tool("runs.py", "list", run.work_dir.parent)
+    assert done.returncode == 0, done.stderr
+    assert f"eval identity+hflip {score:.3f}" in " ".join(done.stdout.split())
 
 
 def test_the_pictures_are_there(tested) -> None:

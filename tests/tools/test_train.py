@@ -10,7 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
+from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.engine.checkpoints import load_checkpoint_file
+from mmmask.ledger.cards import best, read_card, status
+from mmmask.ledger.staleness import stale_reasons
+from mmmask.provenance import fingerprint
 
 from .conftest import CONFIG, ROOT, SMALL, tool, train
 
@@ -35,6 +39,26 @@ def test_a_run_leaves_checkpoints_split_config_and_log(run) -> None:
     assert split["person"].is_unique
     assert set(split["part"]) == {"train", "val"}
     assert len(split) == 24
+
+
+def test_the_card_tells_what_the_run_was_made_of_and_how_well_it_did(run) -> None:
+    card = read_card(run.work_dir)
+    (sitting,) = card["sittings"]
+    assert (sitting["status"], sitting["epoch"], sitting["max_epochs"]) == ("finished", 2, 2)
+    assert sitting["config_file"] == str(ROOT / CONFIG)
+    assert sitting["overrides"]["preprocessing.size"] == [32, 24]
+    assert sitting["overrides"]["pretrained"] is None
+    assert not {"work_dir", "data.data_root"} & set(sitting["overrides"])
+    text = card["configs"][sitting["config_hash"]]
+    assert text == run.config.read_text()
+    assert sitting["split"] == {"trained_on": "train", "folds": 5, "fold": 0, "split_seed": 0}
+    split = pd.read_csv(run.work_dir / "split.csv")
+    for part in ("train", "val"):
+        dataset = MaskFaceDataset(str(run.data), split=part)
+        assert sitting["data"][part]["fingerprint"] == fingerprint(dataset.samples)
+        assert sitting["data"][part]["people"] == (split["part"] == part).sum()
+    assert f"{best(card)['macro_f1']:.3f}" in run.output
+    assert f"epoch_{best(card)['epoch']}.pth" in run.best.name
 
 
 def test_the_console_tells_losses_score_and_time_for_each_epoch(run) -> None:
@@ -86,6 +110,7 @@ def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn,
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "epoch_3.pth").exists()
+    assert status(read_card(killed)) == "interrupted"
 
     resumed = tool(*train(killed, drawn, "--resume", **settings))
     assert resumed.returncode == 0, resumed.stderr
@@ -95,6 +120,15 @@ def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn,
     assert {path.name for path in whole.glob("*.pth")} == {
         path.name for path in killed.glob("*.pth")
     }
+    cards = read_card(whole), read_card(killed)
+    assert cards[0]["validations"] == cards[1]["validations"]
+    assert [one["status"] for one in cards[1]["sittings"]] == ["interrupted", "finished"]
+    # The config is edited after the training: its checkpoint is stale.
+    best_one = next(whole.glob("best_*.pth"))
+    assert stale_reasons({"checkpoint": str(best_one)}) == []
+    config.write_text(config.read_text() + "head = dict(margin=0.9)\n")
+    (reason,) = stale_reasons({"checkpoint": str(best_one)})
+    assert "averaged.py has changed since the training: head.margin was 0.2, is 0.9" in reason
 
 
 def test_resuming_a_copied_work_dir_leaves_the_original_as_it_was(run, tmp_path) -> None:
@@ -168,6 +202,8 @@ def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
     assert name == "train.py"
     assert done.returncode == 0, done.stderr
     assert (work_dir / "epoch_1.pth").exists()
+    (sitting,) = read_card(work_dir)["sittings"]
+    assert (sitting["status"], sitting["machine"]["processes"]) == ("finished", 2)
     assert done.stdout.count("epoch 1/1  train loss") == 1
 
 

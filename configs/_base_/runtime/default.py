@@ -22,6 +22,7 @@ default_hooks = dict(
     margin_warmup=dict(type="MarginWarmupHook", begin=0.0, end=2.0),  # epochs
     temperature=dict(type="TemperatureHook"),
     preprocessing=dict(type="PreprocessingHook"),
+    run_card=dict(type="RunCardHook"),
     checkpoint=dict(
         type="ResumableCheckpointHook",
         save_best="macro_f1",

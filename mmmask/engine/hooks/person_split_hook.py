@@ -7,10 +7,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
-from torch.utils.data import Dataset
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import inner_datasets
+from mmmask.engine.reach import samples_of
 from mmmask.errors import InputError
 from mmmask.files import written_whole
 
@@ -44,17 +43,11 @@ class PersonSplitHook(Hook):
     priority = priorities.SPLIT_CHECK
 
     def before_train(self, runner: Runner) -> None:
-        train = _samples(runner.train_dataloader.dataset)
+        train = samples_of(runner.train_dataloader.dataset)
         val = None
         if runner.val_loop is not None:
-            val = _samples(runner.val_loop.dataloader.dataset)
+            val = samples_of(runner.val_loop.dataloader.dataset)
             check_disjoint(train, val)
         if is_main_process():
             with written_whole(Path(runner.work_dir) / "split.csv") as aside:
                 split_table(train, val).to_csv(aside, index=False)
-
-
-def _samples(dataset: Dataset) -> pd.DataFrame:
-    return pd.concat(
-        [inner.samples for inner, _ in inner_datasets(dataset, "samples")], ignore_index=True
-    )

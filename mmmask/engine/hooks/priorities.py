@@ -18,4 +18,5 @@ TEMPERATURE = 65
 # 70 ParamSchedulerHook
 EARLY_STOPPING = 80
 CHECKPOINT = 90
+RUN_CARD = 95  # it tells of no more than is on disk
 PROGRESS = 100

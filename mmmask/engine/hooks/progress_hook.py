@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmmask.engine.console import StageDisplay, clock, print_line
 from mmmask.engine.hooks import priorities
+from mmmask.engine.photo_rate import PhotoRate
 
 
 class LossMean:
@@ -48,6 +49,7 @@ class ProgressHook(Hook):
 
     def __init__(self) -> None:
         self.console = Console()
+        self._rate = PhotoRate()
         self._display: StageDisplay | None = None
         self._epoch_ended = False
         self._validated = False
@@ -60,19 +62,20 @@ class ProgressHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         self._summarise(runner)
         self._open(f"epoch {runner.epoch + 1}/{runner.max_epochs}", len(runner.train_dataloader))
-        self._loss, self._photos, self._epoch_start = LossMean(), 0, time.monotonic()
+        self._loss = LossMean()
+        self._rate.start()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         if outputs and "loss" in outputs:
             self._loss.add(outputs["loss"])
-        self._photos += len(data_batch["inputs"]) * runner.world_size
+        self._rate.add(len(data_batch["inputs"]) * runner.world_size)
         if self._display is not None and self._display.is_due():
             facts = (
                 f"loss {self._loss.look()[0]:.3f}",
                 f"lr {_learning_rate(runner):.1e}",
-                f"{self._speed():.0f} photos/s",
+                f"{self._rate.epoch():.0f} photos/s",
                 f"ETA {clock(self._remaining(runner, runner.iter + 1))}",
                 *_score_facts(runner),
             )
@@ -81,7 +84,7 @@ class ProgressHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         self._close()
         self._epoch_ended, self._validated = True, False
-        self._epoch_speed = self._speed()
+        self._epoch_speed = self._rate.epoch()
 
     def after_train(self, runner: Runner) -> None:
         self._summarise(runner)
@@ -124,10 +127,6 @@ class ProgressHook(Hook):
         if self._display is not None:
             self._display.stop()
             self._display = None
-
-    def _speed(self) -> float:
-        """Return photos a second since the epoch began."""
-        return self._photos / max(time.monotonic() - self._epoch_start, 1e-9)
 
     def _remaining(self, runner: Runner, done: int) -> float:
         """Return seconds to the end of the run, validations included in the rate so far."""

@@ -97,16 +97,22 @@
     const clear = make("button", { type: "button", textContent: "Clear" });
     form.append(clear);
 
-    const fits = (row, but) => Object.entries(selects).every(([facet, select]) =>
-      facet === but || select.value === "" || data.facets[facet].codes[row] === Number(select.value));
-    const count = () => {  // how many each choice would leave, the others as they are
+    const count = () => {  // how many photos each choice would leave, the others as they are
       const wanted = search.value.trim().toLowerCase();
-      const named = [];
-      for (let row = 0; row < total; row++) if (lower[row].includes(wanted)) named.push(row);
-      for (const [facet, select] of Object.entries(selects)) {
-        const { values, codes } = data.facets[facet], sums = new Array(values.length).fill(0);
-        let all = 0;
-        for (const row of named) if (fits(row, facet)) { sums[codes[row]]++; all++; }
+      const parts = Object.entries(selects).map(([facet, select]) => {
+        const { values, codes } = data.facets[facet];
+        return { select, values, codes, sums: new Array(values.length).fill(0), all: 0,
+          code: select.value === "" ? -1 : Number(select.value) };
+      });
+      const add = (part, row) => { part.sums[part.codes[row]]++; part.all++; };
+      found = [];
+      for (let row = 0; row < total; row++) {
+        if (wanted && !lower[row].includes(wanted)) continue;
+        const misses = parts.filter(({ code, codes }) => code >= 0 && codes[row] !== code);
+        if (misses.length === 0) { found.push(row); for (const part of parts) add(part, row); }
+        else if (misses.length === 1) add(misses[0], row);
+      }
+      for (const { select, values, sums, all } of parts) {
         select.options[0].textContent = `all (${all.toLocaleString("en")})`;
         values.forEach((value, code) => {
           const option = select.options[code + 1];
@@ -114,7 +120,6 @@
           option.hidden = sums[code] === 0 && select.value !== option.value;
         });
       }
-      found = named.filter((row) => fits(row));
       if (order) {
         const values = data.orders[order.value];
         found.sort((a, b) => values[b] - values[a]);
@@ -130,7 +135,7 @@
       }
       const lines = make("dl"), lead = make("p", { className: "lead" });
       for (const [term, { values, codes }] of Object.entries(data.lines)) {
-        const words = values[codes[row]];
+        const words = values[codes[row]].replace(/(\d)-(\d)/g, "$1\u2011$2");  // 30-59 stays whole
         if (!words) continue;
         if (term) lines.append(make("dt", { textContent: term }), make("dd", { textContent: words }));
         else lead.textContent = words;

@@ -1,0 +1,189 @@
+"""Write down what a run is made of, how far it came and how well it did."""
+
+import math
+import os
+import shlex
+import sys
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from mmmask.config_changes import changes, decides_weights, flat, flat_config
+from mmmask.engine.hooks import priorities
+from mmmask.engine.photo_rate import PhotoRate
+from mmmask.engine.reach import samples_of
+from mmmask.errors import InputError, first_line
+from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
+from mmmask.provenance import code_version, fingerprint, machine, now, text_hash, versions
+
+
+@HOOKS.register_module()
+class RunCardHook(Hook):
+    """Keep ``card.json`` in the work directory; :mod:`mmmask.ledger.cards` says what stands in it.
+
+    The main process writes it at the start, after each epoch and its validation, and at the end.
+    A run that is refused before it starts leaves none.
+    """
+
+    priority = priorities.RUN_CARD
+
+    def __init__(self) -> None:
+        self._card: dict[str, Any] | None = None  # None but in a training, on the main process
+
+    def before_run(self, runner: Runner) -> None:
+        # Formatting takes a while, so the text that RuntimeInfoHook made is used where there is
+        # one; resuming drops it from the message hub.
+        self._config = runner.message_hub.get_info("cfg") or runner.cfg.pretty_text
+
+    def before_train(self, runner: Runner) -> None:
+        self._rate = PhotoRate()
+        if not is_main_process():
+            return
+        former = _former(Path(runner.work_dir))
+        sitting = {
+            "status": "running",
+            "start": now(),
+            "end": None,
+            "from_epoch": runner.epoch,
+            "epoch": runner.epoch,
+            "max_epochs": runner.max_epochs,
+            "photos_per_second": None,
+            "command": shlex.join(sys.argv),
+            "config_file": runner.cfg.filename and os.path.abspath(runner.cfg.filename),
+            "config_hash": text_hash(self._config),
+            "overrides": _overrides(runner.cfg),
+            "seed": runner.seed,
+            "split": _split(runner),
+            "data": _data(runner),
+            "code": code_version(),
+            "versions": versions(),
+            "machine": {**machine(), **_devices(runner)},
+            "process": this_process(),
+        }
+        self._card = {
+            "sittings": [*former.get("sittings", []), sitting],
+            "validations": [
+                one for one in former.get("validations", []) if one["epoch"] <= runner.epoch
+            ],
+            "configs": {**former.get("configs", {}), sitting["config_hash"]: self._config},
+        }
+        self._write(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self._write(runner)
+        self._rate.start()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
+        self._rate.add(len(data_batch["inputs"]) * runner.world_size)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self._rate.stop()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        if self._card is not None:
+            scores = {name: float(value) for name, value in (metrics or {}).items() if _told(value)}
+            per_class = [name for name in scores if name.startswith("f1_")]
+            for name in per_class:
+                del scores[name]
+            self._card["validations"].append({"epoch": runner.epoch, **scores})
+
+    def after_val(self, runner: Runner) -> None:
+        self._write(runner)
+
+    def after_run(self, runner: Runner) -> None:
+        self._end(runner, status="finished")
+
+    def after_failure(self, runner: Runner, error: BaseException) -> None:
+        """Say on the card why the run ended; :class:`ConsoleRunner` calls this."""
+        interrupted = isinstance(error, KeyboardInterrupt)
+        reason = {} if interrupted else {"error": f"{type(error).__name__}: {first_line(error)}"}
+        self._end(runner, status="interrupted" if interrupted else "failed", **reason)
+
+    def _end(self, runner: Runner, **how: str) -> None:
+        if self._card is not None:
+            self._card["sittings"][-1].update(how)
+        self._write(runner)
+        self._card = None
+
+    def _write(self, runner: Runner) -> None:
+        if self._card is None:
+            return
+        rate = self._rate.overall()
+        self._card["sittings"][-1].update(
+            end=now(),
+            epoch=runner.epoch,
+            photos_per_second=None if rate is None else round(rate, 1),
+        )
+        write_card(runner.work_dir, self._card)
+
+
+def _former(work_dir: Path) -> dict[str, Any]:
+    """Return the card so far, if there is one, its last sitting ended.
+
+    Raises:
+        InputError: That sitting goes on, in another process.
+    """
+    if not (work_dir / CARD).exists():
+        return {}
+    card = read_card(work_dir)
+    last = card["sittings"][-1]
+    if last.get("status") == "running":
+        process = last.get("process")
+        if is_alive(process) and process != this_process():
+            raise InputError(
+                f"{work_dir}: process {process['pid']} is training in it since {last['start']}; "
+                "wait for its end, or use another --work-dir"
+            )
+        last["status"] = "interrupted"
+    return card
+
+
+def _told(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
+
+
+def _overrides(cfg: Config) -> dict[str, Any]:
+    """Return dotted name -> value, where a config learns otherwise than the file it is from."""
+    if cfg.filename is None:
+        return {}
+    try:
+        of_file = flat_config(cfg.filename, {})
+    except InputError:  # it is no config by itself, or gone
+        return {}
+    changed = changes(of_file, flat(cfg.to_dict()))
+    return {name: used for name, (_, used) in changed.items() if decides_weights(name)}
+
+
+def _split(runner: Runner) -> dict[str, Any]:
+    data = runner.cfg.get("data", {})
+    trained_on = getattr(runner.train_dataloader.dataset, "split", None)
+    keys = ("folds", "fold", "split_seed")
+    return {"trained_on": trained_on, **{key: data[key] for key in keys if key in data}}
+
+
+def _data(runner: Runner) -> dict[str, Any]:
+    datasets = {"train": runner.train_dataloader.dataset}
+    if runner.val_loop is not None:
+        datasets["val"] = runner.val_loop.dataloader.dataset
+    parts = {name: _facts(samples_of(dataset)) for name, dataset in datasets.items()}
+    return {"root": runner.cfg.get("data", {}).get("data_root"), **parts}
+
+
+def _facts(samples: pd.DataFrame) -> dict[str, Any]:
+    people = int(samples["person"].nunique())
+    return {"photos": len(samples), "people": people, "fingerprint": fingerprint(samples)}
+
+
+def _devices(runner: Runner) -> dict[str, Any]:
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return {"device": device, "processes": runner.world_size}

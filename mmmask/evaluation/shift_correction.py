@@ -1,0 +1,377 @@
+"""Correct predictions for a prior shift, or leave them alone where that is the better bet.
+
+Out-of-fold people teach how far the probabilities can be trusted (:class:`Evidence`); from the
+photos to predict follow the shares of the classes, and how sure they are (:class:`Shift`); and
+many test sets as they may well be, drawn from the out-of-fold people, tell whether a correction
+would have helped (:class:`Choice`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmmask.evaluation.calibration import (
+    Calibration,
+    cross_calibrated,
+    fit_calibration,
+    influence,
+)
+from mmmask.evaluation.decision import decide
+from mmmask.evaluation.intervals import resample_people
+from mmmask.evaluation.prior_shift import (
+    FLOOR,
+    Shares,
+    confusion_by_person,
+    estimate_shares,
+    macro_f1_at,
+    reweight,
+)
+from mmmask.labels import ATTRIBUTES, marginals
+
+#: How many people of the shares that out-of-fold people have are seen beside the test people;
+#: and how many of the shares by attribute alone, when gender and age are looked at together.
+PULL, CELL_PULL = 15.0, 60.0
+#: Shares of the estimated shift that are tried; 0 corrects for none, but decides anew.
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: A correction is refused if, in one of twenty test sets as they may be, it costs more macro F1.
+TOLERATED_LOSS = 0.005
+_ONE_IN_TWENTY = 1.645  # standard deviations of a normal distribution
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What out-of-fold predictions teach about a model.
+
+    Attributes:
+        probabilities: (N, 18) as predicted.
+        labels: (N,)
+        person: (N,) numbers 0 to P - 1.
+        calibration: Fitted on all of them.
+        held_out: (N, 18) each part calibrated by a fit on the others.
+        source: (18,) class shares that the calibrated probabilities imply.
+        steps: (P, K) influence of each person on the calibration.
+    """
+
+    probabilities: NDArray[np.floating]
+    labels: NDArray[np.int64]
+    person: NDArray[np.int64]
+    calibration: Calibration
+    held_out: NDArray[np.float64]
+    source: Shares
+    steps: NDArray[np.float64]
+
+    @property
+    def people(self) -> int:
+        """Number of people."""
+        return len(self.steps)
+
+    @property
+    def photos_per_person(self) -> float:
+        """Mean number of photos of a person."""
+        return len(self.labels) / self.people
+
+
+def learn(
+    probabilities: NDArray[np.floating],
+    labels: ArrayLike,
+    person: ArrayLike,
+    part: ArrayLike,
+    method: str = "attribute",
+) -> Evidence:
+    """Return what predictions of people that the model has not learned from teach about it.
+
+    Args:
+        probabilities: (N, 18).
+        labels: (N,) true classes.
+        person: (N,) who is in each photo, any values.
+        part: (N,) the folds, or other parts of the people, that calibrate each other.
+        method: Of the calibration.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    rows = np.unique(np.asarray(person), return_inverse=True)[1].astype(np.int64)
+    calibration = fit_calibration(probabilities, labels, method, person=rows)
+    return Evidence(
+        probabilities,
+        labels,
+        rows,
+        calibration,
+        cross_calibrated(probabilities, labels, part, method, person=rows).astype(np.float64),
+        _implied(calibration(probabilities)),
+        influence(calibration, probabilities, labels, rows),
+    )
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The class shares of the photos to predict.
+
+    Attributes:
+        shares: (18,) the estimate.
+        plausible: (R, 18) estimates from resampled out-of-fold people and resampled photos.
+        draws: (R, P) how often each out-of-fold person is drawn in each.
+        people: How many people the photos are taken to show.
+    """
+
+    shares: Shares
+    plausible: NDArray[np.float64]
+    draws: NDArray[np.float64]
+    people: int
+
+
+def estimate_shift(
+    evidence: Evidence,
+    probabilities: Sequence[NDArray[np.floating]],
+    *,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Shift:
+    """Estimate the class shares of photos, and how far they can be trusted.
+
+    Nothing tells which photos show the same person. So that they do not pretend to be more people
+    than they are, as many photos as there are people weigh: all of them with less weight in the
+    estimate, so many drawn ones in each resample.
+
+    Args:
+        evidence: About the model.
+        probabilities: Of the photos, (M, 18) as predicted, from one model or several alike that
+            share the evidence, such as those of the folds.
+        resamples: R.
+        seed: Of the resampling.
+    """
+    photos = len(probabilities[0])
+    people = max(1, round(photos / evidence.photos_per_person))
+    calibrated = [evidence.calibration(one) for one in probabilities]
+    shares = _shares(calibrated, evidence.source, np.full(photos, people / photos))
+    resampled = list(resample(evidence, probabilities, resamples=resamples, seed=seed))
+    plausible = [_shares(one.calibrated, one.source, one.weight) for one in resampled]
+    draws = np.array([one.drawn for one in resampled])
+    return Shift(shares, np.array(plausible), draws, people)
+
+
+@dataclass(frozen=True)
+class Resample:
+    """Out-of-fold people and photos as they might have been.
+
+    Attributes:
+        drawn: (P,) how often each out-of-fold person is drawn.
+        source: (18,) shares that the calibrated probabilities of the drawn people imply.
+        calibrated: Of the drawn photos, by a calibration of the drawn people, of each model.
+        weight: (n,) how often each of these photos is drawn.
+    """
+
+    drawn: NDArray[np.float64]
+    source: Shares
+    calibrated: list[NDArray[np.float32]]
+    weight: NDArray[np.float64]
+
+
+def resample(
+    evidence: Evidence,
+    probabilities: Sequence[NDArray[np.floating]],
+    *,
+    resamples: int,
+    seed: int,
+) -> Iterator[Resample]:
+    """Draw out-of-fold people, and as many photos to predict as they are taken to show people."""
+    photos = len(probabilities[0])
+    people = max(1, round(photos / evidence.photos_per_person))
+    random = np.random.default_rng((seed, 1))
+    for drawn in resample_people(evidence.people, resamples, seed):
+        calibration = evidence.calibration.moved((drawn - 1) @ evidence.steps)
+        weight = random.multinomial(people, np.full(photos, 1 / photos)).astype(np.float64)
+        seen = weight > 0
+        yield Resample(
+            drawn,
+            _implied(calibration(evidence.probabilities), drawn[evidence.person]),
+            [calibration(one[seen]) for one in probabilities],
+            weight[seen],
+        )
+
+
+def known_shift(evidence: Evidence, shares: Shares, photos: int, *, resamples: int = 200) -> Shift:
+    """Return a shift to shares that are known, to the same effect as an estimated one."""
+    people = max(1, round(photos / evidence.photos_per_person))
+    draws = resample_people(evidence.people, resamples)
+    return Shift(shares, np.tile(shares, (resamples, 1)), draws, people)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to correct, and what macro F1 it is expected to gain.
+
+    Attributes:
+        strength: Share of the estimated shift that is corrected for.
+        gain: Mean over test sets as they may be.
+        low: So that the gain is less in one of twenty.
+        after: (R,) macro F1 in each.
+    """
+
+    strength: float
+    gain: float
+    low: float
+    after: NDArray[np.float64]
+
+    @property
+    def worth_it(self) -> bool:
+        """Say whether the gain outweighs the risk."""
+        return self.gain > 0 and self.low >= -TOLERATED_LOSS
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to do about a shift.
+
+    Attributes:
+        rule: How classes are decided, as in :func:`mmmask.evaluation.decision.decide`.
+        chosen: None: leave the predictions as they are.
+        options: All that were weighed.
+        before: (R,) macro F1 of the predictions as they are, in each test set as it may be.
+    """
+
+    rule: str
+    chosen: Option | None
+    options: tuple[Option, ...]
+    before: NDArray[np.float64]
+
+
+def choose(
+    evidence: Evidence,
+    shift: Shift,
+    rule: str = "macro-f1",
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+    seed: int = 0,
+) -> Choice:
+    """Weigh corrections of several strengths against leaving the predictions alone.
+
+    Each resample of the shift gives a test set as it may be: its people are drawn from the
+    resample's out-of-fold people, those of classes with a larger share more often. On it the
+    corrected out-of-fold predictions are scored against those as they are. The best is the
+    correction that gains most in the worst of twenty test sets.
+
+    Args:
+        evidence: About the model.
+        shift: Estimated or known.
+        rule: How classes are decided.
+        strengths: Shares of the estimated shift to try.
+        seed: Of the drawing.
+    """
+    tests = _tests(evidence, shift, seed)
+
+    def scores(decided: NDArray[np.int64]) -> NDArray[np.float64]:
+        confusion = confusion_by_person(evidence.person, evidence.labels, decided)
+        return macro_f1_at(shift.plausible, confusion, tests)
+
+    before = scores(evidence.probabilities.argmax(axis=1))
+    weight = (shift.shares / _label_shares(evidence))[evidence.labels]
+    options = []
+    for strength in strengths:
+        moved = reweight(evidence.held_out, evidence.source, shift.shares, strength)
+        after = scores(decide(moved, rule, weight))
+        gains = after - before
+        low = gains.mean() - _ONE_IN_TWENTY * gains.std()
+        options.append(Option(strength, float(gains.mean()), float(low), after))
+    best = max((one for one in options if one.worth_it), key=lambda one: one.low, default=None)
+    return Choice(rule, best, tuple(options), before)
+
+
+def surprise(
+    evidence: Evidence,
+    shift: Shift,
+    probabilities: Sequence[NDArray[np.floating]],
+    *,
+    seed: int = 0,
+) -> dict[str, tuple[float, float, float]]:
+    """Return how unlike the out-of-fold photos those to predict are, beyond their class shares.
+
+    If only the shares differ, the model is as sure of the photos as it is of out-of-fold photos
+    of the same shares. Blurred or bright ones, or other people, would show.
+
+    Returns:
+        Attribute -> mean probability of its most probable value on the photos; the mean of the
+        same over test sets as they may be; and how many of their standard deviations lie between.
+    """
+    tests = _tests(evidence, shift, seed)
+    ours = marginals(evidence.held_out)
+    theirs = [marginals(evidence.calibration(one)) for one in probabilities]
+    classes = np.eye(len(evidence.source))[evidence.labels]
+    found = {}
+    for name in ATTRIBUTES:
+        sure = ours[name].max(axis=1)
+        sums, photos = (
+            tests @ _by_person(evidence, classes * values[:, None])
+            for values in (sure, np.ones(len(sure)))
+        )  # (R, 18)
+        means = np.divide(sums, photos, out=np.zeros_like(sums), where=photos > 0)
+        weight = np.where(photos > 0, shift.plausible, 0)
+        expected = (weight * means).sum(axis=1) / weight.sum(axis=1)
+        given = float(np.mean([one[name].max(axis=1).mean() for one in theirs]))
+        away = (given - expected.mean()) / expected.std()
+        found[name] = given, float(expected.mean()), float(away)
+    return found
+
+
+def corrected(
+    evidence: Evidence,
+    shift: Shift,
+    strength: float,
+    probabilities: Sequence[NDArray[np.floating]],
+) -> NDArray[np.float64]:
+    """Return probabilities, calibrated and corrected for a shift; the mean over the models.
+
+    Shape:
+        ``probabilities``: (M, 18) each -> (M, 18).
+    """
+    calibrated = np.mean([evidence.calibration(one) for one in probabilities], axis=0)
+    return reweight(calibrated, evidence.source, shift.shares, strength)
+
+
+def _shares(
+    probabilities: Sequence[NDArray[np.floating]], source: Shares, weight: NDArray[np.float64]
+) -> Shares:
+    """Return the class shares of photos from the calibrated probabilities of several models."""
+    pooled = np.concatenate([*probabilities]).astype(np.float64)
+    weights = np.tile(weight / len(probabilities), len(probabilities))
+    coarse = estimate_shares(pooled, source, family="attributes", weight=weights, pull=PULL)
+    return estimate_shares(
+        pooled, source, family="cells", weight=weights, toward=coarse, pull=CELL_PULL
+    )
+
+
+def _implied(
+    calibrated: NDArray[np.floating], weight: NDArray[np.floating] | None = None
+) -> Shares:
+    """Return the class shares that calibrated probabilities imply.
+
+    Those of the labels differ a little where a calibration has fewer parameters than classes;
+    then the former let photos without a shift show none (Alexandari et al., Maximum Likelihood
+    with Bias-Corrected Calibration is Hard-to-Beat at Label Shift Adaptation, 2020).
+    """
+    mean = np.average(calibrated.astype(np.float64), axis=0, weights=weight)
+    shares = np.maximum(mean, FLOOR)
+    return shares / shares.sum()
+
+
+def _by_person(evidence: Evidence, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of the values of each person's photos, (N, K) -> (P, K)."""
+    sums = np.zeros((evidence.people, values.shape[1]))
+    np.add.at(sums, evidence.person, values)
+    return sums
+
+
+def _label_shares(evidence: Evidence) -> Shares:
+    counts = np.bincount(evidence.labels, minlength=len(evidence.source))
+    return np.maximum(counts, 0.5) / len(evidence.labels)
+
+
+def _tests(evidence: Evidence, shift: Shift, seed: int) -> NDArray[np.float64]:
+    """Return how often each person is in each test set as it may be, (R, P)."""
+    random = np.random.default_rng((seed, 2))
+    weight = shift.plausible / _label_shares(evidence)  # (R, 18)
+    tests = np.empty(shift.draws.shape)
+    for row, (drawn, by_class) in enumerate(zip(shift.draws, weight, strict=True)):
+        likely = drawn * np.bincount(evidence.person, by_class[evidence.labels], evidence.people)
+        tests[row] = random.multinomial(shift.people, likely / likely.sum())
+    return tests

@@ -1,0 +1,118 @@
+"""The card of a run: what it is made of, how far it came and how well it did, as ``card.json``.
+
+A card holds ``sittings``, one for each time that the run was started, the last one last;
+``configs``, the texts of their configs by hash; and ``validations``, the scores of each epoch that
+counts. A resumed run adds a sitting and forgets the validations behind the epoch it starts from.
+
+==========================  ===================================================================
+of a sitting
+==========================  ===================================================================
+``status``                  ``running``, ``finished``, ``interrupted`` or ``failed`` (``error``)
+``start`` ``end``           times; ``end`` is when the card was last written
+``from_epoch`` ``epoch``    epochs that were done at the start, and when it was last written
+``max_epochs``              how many were planned
+``photos_per_second``       of the training alone, all processes together
+``command``                 the command line
+``config_file``             config that it was started from
+``config_hash``             key of the complete config's text in ``configs``
+``overrides``               dotted name -> value, where a weight may depend on how that config
+                            differs from its file: what the command line set
+``seed`` ``split``          seed; ``trained_on`` (train or all), ``folds``, ``fold``, ``split_seed``
+``data``                    ``root``; of ``train`` and ``val`` photos, people and ``fingerprint``
+``code`` ``versions``       as in :mod:`mmmask.provenance`
+``machine`` ``process``     host, system, cores, device, processes; and what tells a process
+==========================  ===================================================================
+"""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.files import written_whole
+
+CARD = "card.json"
+
+
+def read_card(folder: str | Path) -> dict[str, Any]:
+    """Return the card in a run's folder.
+
+    Raises:
+        MissingFileError: There is none.
+        InputError: It is no card.
+    """
+    path = Path(folder) / CARD
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file; runs made by an older version have no card")
+    try:
+        card = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: not a readable card: {first_line(error)}") from error
+    sittings = card.get("sittings") if isinstance(card, dict) else None
+    if not (isinstance(sittings, list) and sittings and isinstance(sittings[-1], dict)):
+        raise InputError(f"{path}: a card has a list `sittings` with at least one; got none")
+    return card
+
+
+def write_card(folder: str | Path, card: Mapping[str, Any]) -> None:
+    """Write a card, whole."""
+    text = json.dumps(card, indent=1, default=str)
+    with written_whole(Path(folder) / CARD) as aside:
+        aside.write_text(text)
+
+
+def status(card: Mapping[str, Any]) -> str:
+    """Return how the last sitting stands; one whose process is gone was interrupted."""
+    sitting = card["sittings"][-1]
+    stated = sitting.get("status", "unknown")
+    gone = stated == "running" and is_alive(sitting.get("process")) is False
+    return "interrupted" if gone else stated
+
+
+def best(card: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the validation with the highest macro F1, its epoch with it; the first of equals."""
+    scored = [one for one in card.get("validations", []) if "macro_f1" in one]
+    return max(scored, key=lambda one: one["macro_f1"], default=None)
+
+
+def sitting_of(card: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
+    """Return the sitting that wrote a checkpoint, by the epoch in the file's name."""
+    epoch = re.search(r"epoch_(\d+)", checkpoint.stem)
+    wrote = [
+        sitting
+        for sitting in card["sittings"]
+        if epoch and sitting.get("from_epoch", 0) < int(epoch[1])
+    ]
+    return (wrote or card["sittings"])[-1]
+
+
+def this_process() -> dict[str, Any]:
+    """Return what tells this process from all others, also from a later one of its number."""
+    pid = os.getpid()
+    return {"host": platform.node(), "pid": pid, "started": _started(pid)}
+
+
+def is_alive(process: Mapping[str, Any] | None) -> bool | None:
+    """Say whether a process is still there; None where one cannot tell, on another machine."""
+    if process is None or process.get("host") != platform.node():
+        return None
+    try:
+        os.kill(process["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, so it is there
+        pass
+    return _started(process["pid"]) == process.get("started")
+
+
+def _started(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since the machine did; None off Linux."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[19])

@@ -1,0 +1,242 @@
+"""The ledger of submissions: what was written when, from what, and how it did on the leaderboard.
+
+A folder holds ``log.csv`` with a row for each submission (columns: ``mmmask.tables.SUBMISSIONS``)
+and a copy of its answers as ``0001.csv`` and so on. Submissions of another test set, of drawn faces
+say, may stand in the same ledger: they are neither counted nor compared with those at hand.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.errors import InputError, MissingFileError
+from mmmask.files import locked, written_whole
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.ledger.staleness import checkpoints_of
+from mmmask.provenance import now, text_hash
+from mmmask.tables import SUBMISSIONS, column_names, read_csv, read_table, write_table
+
+#: Columns of a submission: a photo's file name, and its class 0-17.
+SUBMISSION = ("ImageID", "ans")
+LOG = "log.csv"
+#: Submissions that the competition takes a day.
+QUOTA = 10
+
+
+def ledger_folder() -> Path:
+    """Return the folder of the ledger: ``$MMMASK_LEDGER``, by default work_dirs/submissions."""
+    return Path(os.environ.get("MMMASK_LEDGER") or "work_dirs/submissions")
+
+
+@dataclass(frozen=True)
+class Review:
+    """What there is to know of a submission before it is sent.
+
+    Attributes:
+        answers: Hash of photos and classes.
+        photos: Hash of the photos.
+        day: Today's date.
+        count: Which of today's submissions it is; equal ones count once.
+        duplicates: Rows of the log with the very same answers.
+        against: Row of the log that it is compared with: the one with the highest leaderboard
+            score, or, while none is known, the last. None: there is no other.
+        agreement: Share of the photos with the same answer as that one, ``overall`` and of each
+            attribute; empty where its copy is gone.
+        shares: Attribute -> share of the photos with each of its values.
+        shares_against: Likewise of the one compared with.
+    """
+
+    answers: str
+    photos: str
+    day: str
+    count: int
+    duplicates: pd.DataFrame
+    against: pd.Series | None
+    agreement: Mapping[str, float]
+    shares: Mapping[str, NDArray[np.float64]]
+    shares_against: Mapping[str, NDArray[np.float64]]
+
+
+def read_submission(path: str | Path) -> pd.Series:
+    """Return ImageID -> class of a submission, or of a csv of true classes in its form.
+
+    Raises:
+        InputError: An answer is no class, or a photo is there twice.
+    """
+    answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
+    classes = pd.to_numeric(answers, errors="coerce")
+    wrong = ~classes.isin(range(NUM_CLASSES))
+    if wrong.any():
+        raise InputError(
+            f"{path}: ans must be a class from 0 to {NUM_CLASSES - 1}; "
+            f"got {answers[wrong].iloc[0]!r} for {answers.index[wrong][0]}"
+        )
+    if classes.index.has_duplicates:
+        raise InputError(f"{path}: ImageID {classes.index[classes.index.duplicated()][0]} is twice")
+    return classes.astype("int64")
+
+
+def is_submission(path: str | Path) -> bool:
+    """Say whether a file has the columns of a submission."""
+    return Path(path).suffix == ".csv" and set(SUBMISSION) <= set(column_names(path))
+
+
+def read_log(folder: Path) -> pd.DataFrame:
+    """Return the log, with all its columns; empty where nothing has been submitted yet."""
+    if not (folder / LOG).exists():
+        log = pd.DataFrame(columns=list(SUBMISSIONS))
+    else:
+        log = read_table(folder / LOG, SUBMISSIONS).reindex(columns=list(SUBMISSIONS))
+    return log.astype({name: column.dtype for name, column in SUBMISSIONS.items()})
+
+
+def review(answers: pd.Series, folder: Path) -> Review:
+    """Compare a submission, ImageID -> class, with the submissions of the same photos so far."""
+    answers_hash, photos_hash = hashes(answers)
+    log = read_log(folder)
+    log = log[log["photos"] == photos_hash]
+    day = now()[:10]
+    today = log.loc[log["time"].str[:10] == day, "answers"]
+    others = log[log["answers"] != answers_hash]
+    scored = others[others["score"].notna()]
+    against = None
+    if len(others):
+        against = scored.loc[scored["score"].idxmax()] if len(scored) else others.iloc[-1]
+    classes = answers.sort_index().to_numpy()
+    agreed: dict[str, float] = {}
+    shares_against: dict[str, NDArray[np.float64]] = {}
+    if against is not None and copy_of(folder, against["number"]).exists():
+        other = read_submission(copy_of(folder, against["number"])).sort_index().to_numpy()
+        agreed, shares_against = agreement(classes, other), shares(other)
+    return Review(
+        answers=answers_hash,
+        photos=photos_hash,
+        day=day,
+        count=len({*today, answers_hash}),
+        duplicates=log[log["answers"] == answers_hash],
+        against=against,
+        agreement=agreed,
+        shares=shares(classes),
+        shares_against=shares_against,
+    )
+
+
+def warnings_of(seen: Review, stale: Sequence[str] = ()) -> list[str]:
+    """Return what speaks against sending a submission, one sentence each."""
+    found = []
+    if len(seen.duplicates):
+        first = seen.duplicates.iloc[0]
+        score = "" if pd.isna(first["score"]) else f", leaderboard {first['score']:.4f}"
+        found.append(
+            f"the same answers as submission {first['number']} of {first['time'][:10]} "
+            f"({first['path']}{score}): sending them again tells nothing new"
+        )
+    if seen.count > QUOTA:
+        found.append(f"{seen.count} submissions today, {QUOTA} are taken")
+    return found + list(stale)
+
+
+def agreement(one: NDArray[np.integer], other: NDArray[np.integer]) -> dict[str, float]:
+    """Return the share of photos with equal classes, and with equal parts of the class.
+
+    Shape:
+        ``one``, ``other``: (N,) classes of the same photos.
+    """
+    parts, others = decode(one), decode(other)
+    return {
+        "overall": float(np.mean(one == other)),
+        **{name: float(np.mean(parts[name] == others[name])) for name in parts},
+    }
+
+
+def shares(classes: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
+    """Return attribute -> share of the photos with each of its values."""
+    return {
+        name: np.bincount(part, minlength=len(ATTRIBUTES[name])) / len(part)
+        for name, part in decode(classes).items()
+    }
+
+
+def enter(path: str | Path, answers: pd.Series, folder: Path, origin: Mapping[str, Any]) -> int:
+    """Log a submission, keep a copy of its answers, and return its number.
+
+    Args:
+        path: Where it was written.
+        answers: ImageID -> class.
+        folder: The ledger.
+        origin: Provenance of the predictions; ``predictions`` names their file.
+    """
+    answers_hash, photos_hash = hashes(answers)
+    with locked(folder / LOG):
+        log = read_log(folder)
+        number = 1 if log.empty else int(log["number"].max()) + 1
+        with written_whole(copy_of(folder, number)) as aside:
+            answers.reset_index().to_csv(aside, index=False)
+        row = {
+            "number": number,
+            "time": now(),
+            "path": os.path.abspath(path),
+            "answers": answers_hash,
+            "photos": photos_hash,
+            "predictions": origin.get("predictions"),
+            "checkpoints": " ".join(str(one) for one in checkpoints_of(origin)) or None,
+            "config_hash": origin.get("config_hash"),
+            "command": shlex.join(sys.argv),
+        }
+        known = log.loc[(log["answers"] == answers_hash) & log["score"].notna(), "score"]
+        if len(known):
+            row["score"] = known.iloc[0]  # the leaderboard would say the same again
+        rows = [*log.to_dict("records"), row]
+        write_table(folder / LOG, pd.DataFrame(rows, columns=list(SUBMISSIONS)), SUBMISSIONS)
+    return number
+
+
+def enter_score(which: str, score: float, folder: Path, note: str | None = None) -> pd.Series:
+    """Write down what the leaderboard said of a submission; return its row of the log.
+
+    Args:
+        which: Its number, or a file with its answers; one that is not in the log is entered.
+        score: Macro F1, 0 to 1.
+        folder: The ledger.
+        note: Anything to remember with it.
+    """
+    if not 0 <= score <= 1:
+        raise InputError(f"score must be a macro F1 from 0 to 1; got {score}")
+    if which.isdigit():
+        number = int(which)
+        if number not in set(read_log(folder)["number"]):
+            raise InputError(f"{folder / LOG}: has no submission {number}")
+    else:
+        if not Path(which).is_file():
+            raise MissingFileError(f"{which}: no such file; name a number or a csv of the log")
+        answers = read_submission(which)
+        log = read_log(folder)
+        same = log.loc[log["answers"] == hashes(answers)[0], "number"]
+        number = int(same.iloc[-1]) if len(same) else enter(which, answers, folder, {})
+    with locked(folder / LOG):
+        log = read_log(folder)
+        row = log["number"] == number
+        log.loc[log["answers"] == log.loc[row, "answers"].iloc[0], "score"] = score
+        if note is not None:
+            log.loc[row, "note"] = note
+        write_table(folder / LOG, log, SUBMISSIONS)
+    return log[row].iloc[0]
+
+
+def hashes(answers: pd.Series) -> tuple[str, str]:
+    """Return hashes of the answers and of the photos alone, whatever the order of the rows."""
+    ordered = answers.sort_index()
+    return text_hash(ordered.to_csv(header=False)), text_hash("\n".join(ordered.index))
+
+
+def copy_of(folder: Path, number: int) -> Path:
+    """Return where the answers of a submission are kept."""
+    return folder / f"{number:04d}.csv"

@@ -1,0 +1,220 @@
+"""Combine predictions of several models by a vote, and report what each of them adds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.errors import InputError
+from mmmask.evaluation.voting import agreement, agreement_by_attribute
+from mmmask.provenance import made_now
+from mmmask.tables import prediction_columns, write_table, year_columns
+from mmmask.workflows.calibrate import BELONGING
+from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
+from mmmask.workflows.ensemble.members import Member, Members, read_members
+from mmmask.workflows.ensemble.voting import (
+    LearnedStack,
+    LearnedWeights,
+    Outcome,
+    apply_stack,
+    elect,
+    equal_weights,
+    learn_stack,
+    learn_weights,
+    mix,
+    mixed_years,
+)
+from mmmask.workflows.predict import Prediction
+from mmmask.workflows.submission import write_submission
+
+VOTES = ("soft", "hard", "weighted", "stack")
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What a vote leaves.
+
+    Attributes:
+        prediction: The table that was written.
+        vote: One of ``VOTES``.
+        agreement: ``class`` and, of the 18, each attribute -> (M, M) share of photos answered
+            alike.
+        members: See :func:`contributions`.
+        photos: How many photos ``members`` is about.
+        people: Of how many people; None where nobody knows who is in them.
+        tied: How many of the predicted photos were a tie of a hard vote.
+        ties_go_to: What a tie was given to, in words.
+        gain: Of a fitted vote.
+    """
+
+    prediction: Prediction
+    vote: str
+    agreement: Mapping[str, NDArray[np.float64]]
+    members: pd.DataFrame
+    photos: int
+    people: int | None
+    tied: int | None
+    ties_go_to: str
+    gain: Gain | None
+
+
+def ensemble(
+    paths: Sequence[str | Path],
+    *,
+    vote: str = "soft",
+    oof: Sequence[str | Path] = (),
+    calibrations: Sequence[str | Path] = (),
+    out: str | Path,
+    submission: str | Path | None = None,
+    data_root: str | Path = "data",
+    old_from: int | None = None,
+) -> Ensemble:
+    """Combine predictions by a vote, and write them.
+
+    ``soft`` is the mean of the probabilities, ``hard`` the class that most members answer,
+    ``weighted`` a mean with weights (:func:`mmmask.evaluation.mixing.mixture_weights`), ``stack``
+    a regression on the members' answers (:func:`mmmask.evaluation.stacking.fit_stack`). The
+    latter two are fitted on ``oof``, or, without, on the tables themselves: then each person is
+    predicted by a fit on the others, so the result is out of fold too.
+
+    Args:
+        paths: Predictions of the same photos; for ``hard`` also submissions.
+        vote: One of ``VOTES``.
+        oof: Predictions of the same models, in the same order, of people that they have not
+            learned from, with labels; the members are judged on them.
+        calibrations: One for each model, applied before the vote to its predictions in ``paths``
+            and in ``oof``.
+        out: Where the predictions go (.parquet or .csv).
+        submission: Where a submission in info.csv's order goes.
+        data_root: Folder that holds ``eval/info.csv``.
+        old_from: First age, in years, called old; tables of years are moved to it.
+
+    Raises:
+        InputError: Tables do not fit together, or do not allow the vote.
+    """
+    members = _read(paths, vote, calibrations, old_from)
+    evidence = members
+    if oof:
+        evidence = _read(oof, vote, calibrations, old_from)
+        _check_pairs(members.each, evidence.each)
+    weights = equal_weights(members)
+    learned: LearnedWeights | LearnedStack | None = None
+    if vote == "weighted":
+        learned = learn_weights(evidence)
+        weights = learned.weights if oof else learned.of_photos
+        final = mix(members, weights, leave_out=False) if oof else learned.outcome
+    elif vote == "stack":
+        learned = learn_stack(evidence)
+        final = apply_stack(members, learned.stack) if oof else learned.outcome
+    else:
+        final = elect(members) if vote == "hard" else mix(members, weights)
+    judged = final if learned is None else learned.outcome
+    if oof and learned is None:
+        judged = elect(evidence) if vote == "hard" else mix(evidence, weights)
+    years = mixed_years(members, weights) if vote in ("soft", "weighted") else None
+    table = contributions(evidence, judged, learned)
+    gain = None if learned is None else gain_of(evidence, learned)
+    found = {"class": agreement(final.answers)}
+    if members.attribute is None:
+        found |= agreement_by_attribute(final.answers)
+    people = evidence.people()
+    predictions = _predictions(members, final, years)
+    provenance = {
+        "vote": vote,
+        "members": [member.described() for member in members.each],
+        "fitted_on": [member.described() for member in evidence.each] if learned and oof else [],
+        **({} if learned is None else learned.to_dict()),
+        **members.common(),
+        **made_now(),
+    }
+    columns, _ = prediction_columns(members.attribute)
+    write_table(out, predictions, columns, provenance)
+    predictions.attrs["provenance"] = provenance
+    if submission is not None:
+        origin = {**provenance, "predictions": str(out)}
+        write_submission(submission, predictions, data_root, origin=origin)
+    return Ensemble(
+        Prediction(predictions, Path(data_root), Path(out)),
+        vote=vote,
+        agreement=found,
+        members=table,
+        photos=len(people),
+        people=int(people.max()) + 1 if "person" in evidence.keys else None,
+        tied=None if final.tied is None else int(final.tied.sum()),
+        ties_go_to=final.ties_go_to,
+        gain=gain,
+    )
+
+
+def _predictions(
+    members: Members, final: Outcome, years: NDArray[np.floating] | None
+) -> pd.DataFrame:
+    _, names = prediction_columns(members.attribute)
+    parts = [members.keys, pd.DataFrame(final.probabilities, columns=list(names))]
+    if years is not None:
+        parts.append(year_columns(years))
+    return pd.concat(parts, axis=1)
+
+
+def _read(
+    paths: Sequence[str | Path],
+    vote: str,
+    calibrations: Sequence[str | Path],
+    old_from: int | None,
+) -> Members:
+    """Read members of a vote; refuse those that cannot vote together, or not so."""
+    members = read_members(paths, calibrations, old_from)
+    first = members.each[0]
+    for member in members.each:
+        if member.attribute != first.attribute:
+            raise InputError(
+                f"{first.path} predicts {first.attribute or 'the 18 classes'} and {member.path} "
+                f"{member.attribute or 'the 18 classes'}; models of mask, gender and age are "
+                "multiplied by --compose"
+            )
+        if member.submission and (vote != "hard" or calibrations):
+            raise InputError(
+                f"{member.path}: is a submission, answers without probabilities; it can take "
+                "part in --vote hard, and not be calibrated"
+            )
+    return members
+
+
+def _check_pairs(members: Sequence[Member], evidence: Sequence[Member]) -> None:
+    """Refuse out-of-fold predictions that are not of the same models in the same order."""
+    if len(members) != len(evidence):
+        raise InputError(
+            f"--oof needs one table for each of the {len(members)} members, in their order; "
+            f"got {len(evidence)}"
+        )
+    for member, other in zip(members, evidence, strict=True):
+        if member.attribute != other.attribute:
+            raise InputError(
+                f"{member.path} predicts {member.attribute or 'the 18 classes'}, and its --oof "
+                f"{other.path} {other.attribute or 'the 18 classes'}"
+            )
+        for key, problem in BELONGING.items():
+            ours, theirs = (one.provenance.get(key) for one in (member, other))
+            if key == "old_from":
+                ours, theirs = member.old_from, other.old_from
+            if ours is not None and theirs is not None and ours != theirs:
+                raise InputError(
+                    f"{member.path}: predictions {problem} than its --oof {other.path}: "
+                    f"{ours} and {theirs}"
+                )
+        models = _models(other)
+        belongs = [one.path for one in members if models & _models(one)]
+        if belongs and member.path not in belongs:
+            raise InputError(
+                f"--oof {other.path} is of the model of {belongs[0]}, not of {member.path}; "
+                "give the tables of --oof in the order of the members"
+            )
+
+
+def _models(member: Member) -> set[str]:
+    """Return the hashes of the checkpoints whose predictions a table holds."""
+    stated = [member.provenance, *(member.provenance.get("members") or [])]
+    return {one["checkpoint_hash"] for one in stated if one.get("checkpoint_hash")}

@@ -1,0 +1,84 @@
+"""Multiply predictions of mask, gender and age by models of their own to the 18 classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmmask.errors import InputError
+from mmmask.labels import ATTRIBUTES, product
+from mmmask.provenance import made_now
+from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table, year_columns
+from mmmask.workflows.ensemble.members import Member, Members, read_members
+from mmmask.workflows.ensemble.voting import equal_weights, mix, mixed_years
+from mmmask.workflows.predict import Prediction
+from mmmask.workflows.submission import write_submission
+
+
+def compose_attributes(
+    paths: Sequence[str | Path],
+    *,
+    out: str | Path,
+    calibrations: Sequence[str | Path] = (),
+    submission: str | Path | None = None,
+    data_root: str | Path = "data",
+    old_from: int | None = None,
+) -> Prediction:
+    """Multiply tables of each attribute to a table of the 18 classes, and write it.
+
+    Several tables of one attribute are averaged first.
+
+    Args:
+        paths: Predictions of mask, gender and age models, in any order; at least one of each.
+        out: Where the joint predictions go (.parquet or .csv).
+        calibrations: One for each table, applied to it first.
+        submission: Where a submission in info.csv's order goes.
+        data_root: Folder that holds ``eval/info.csv``.
+        old_from: First age, in years, called old; needs age models of years. None keeps the
+            cut that the age predictions have.
+
+    Raises:
+        InputError: An attribute has no table, or the tables do not fit together.
+    """
+    members = read_members(paths, calibrations, old_from)
+    groups = by_attribute(members)
+    parts = {
+        name: mix(group, equal_weights(group), leave_out=False).probabilities
+        for name, group in groups.items()
+    }
+    years = mixed_years(groups["age"], equal_weights(groups["age"]))
+    joint = pd.DataFrame(product(parts).astype(np.float32), columns=list(PROBABILITIES))
+    extra = [] if years is None else [year_columns(years)]
+    table = pd.concat([members.keys, joint, *extra], axis=1)
+    provenance = {
+        "composed_of": [
+            {"attribute": name, **member.described()}
+            for name, group in groups.items()
+            for member in group.each
+        ],
+        **members.common(),
+        **made_now(),
+    }
+    write_table(out, table, PREDICTIONS, provenance)
+    table.attrs["provenance"] = provenance
+    if submission is not None:
+        origin = {**provenance, "predictions": str(out)}
+        write_submission(submission, table, data_root, origin=origin)
+    return Prediction(table, Path(data_root), Path(out))
+
+
+def by_attribute(members: Members) -> dict[str, Members]:
+    """Return attribute -> its tables; refuse others, and an attribute without one."""
+    groups: dict[str, list[Member]] = {name: [] for name in ATTRIBUTES}
+    for member in members.each:
+        if member.attribute is not None:
+            groups[member.attribute].append(member)
+    used = sum(map(len, groups.values()))
+    if used < len(members.each) or not all(groups.values()):
+        received = ", ".join(f"{m.path} ({m.attribute or '18 classes'})" for m in members.each)
+        raise InputError(
+            "--compose needs predictions of mask, gender and age, at least one each and nothing "
+            f"else; got {received}"
+        )
+    return {name: Members(tuple(group), members.keys) for name, group in groups.items()}

@@ -1,0 +1,317 @@
+"""The tables of an ensemble: do they fit together, and their probabilities in a common order.
+
+A member is read anew each time it is asked for, so no more than one table is held at a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.datasets.layout import EVAL_IMAGES
+from mmmask.errors import InputError
+from mmmask.evaluation.intervals import units_to_draw
+from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, decode
+from mmmask.ledger.submissions import is_submission, read_submission
+from mmmask.provenance import file_hash
+from mmmask.tables import (
+    PREDICTIONS,
+    YEARS,
+    attribute_of,
+    column_names,
+    prediction_columns,
+    probabilities,
+    read_table,
+    rows_like,
+    years_of,
+)
+from mmmask.workflows.calibrate import calibrated
+from mmmask.years import Cuts, checked_cuts, move_cut
+
+#: What predictions must have in common where they state it.
+COMMON = {
+    "data_fingerprint": "were predicted from different photos or labels (data fingerprint)",
+    "split": "are of different splits",
+    "old_from": "have different age cuts (old_from)",
+}
+#: Columns beside the probabilities that say which photo it is and what is known of it.
+KEYS = ("image", "label", "person", "fold")
+#: How far a row of probabilities may be from a sum of 1.
+ROUNDING = 1e-3
+
+
+@dataclass(frozen=True)
+class Member:
+    """One table of an ensemble.
+
+    Attributes:
+        path: The file.
+        attribute: What it is about alone; None for the 18 classes.
+        submission: Whether it is a submission: answers, no probabilities.
+        years: Whether it has probabilities of years.
+        provenance: What the file says of its making.
+        rows: (N,) its rows in the common order; None where they are in it.
+        calibration: File of the calibration that is applied to it.
+        cuts: Age cuts of the file and those that it is moved to, where they differ.
+    """
+
+    path: Path
+    attribute: str | None = None
+    submission: bool = False
+    years: bool = False
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    rows: NDArray[np.intp] | None = None
+    calibration: Path | None = None
+    cuts: tuple[Cuts, Cuts] | None = None
+
+    @property
+    def old_from(self) -> int | None:
+        """First age, in years, that its probabilities call old, where that is known."""
+        return self.provenance.get("old_from") if self.cuts is None else self.cuts[1][1]
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """Return the probabilities, (N, C) in the common order; of a submission, 0 and 1."""
+        return self.read(years=False)[0]
+
+    def read(self, *, years: bool) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the probabilities, (N, C), and, if asked for and there, of years, (N, 121).
+
+        Raises:
+            InputError: A row holds no probabilities, or a calibration does not belong to it.
+        """
+        if self.submission:
+            answers = read_submission(self.path).to_numpy()
+            return self._ordered(np.eye(NUM_CLASSES, dtype=np.float32)[answers]), None
+        columns, names = prediction_columns(self.attribute)
+        wanted = {*names, *(YEARS if years or self.cuts is not None else ())}
+        defined = {name: columns[name] for name in columns if name in wanted}
+        table = read_table(self.path, defined, only=wanted)
+        values = probabilities(table)
+        self._check(values)
+        if self.calibration is not None:
+            table = calibrated(table, self.path, self.calibration)
+            values = probabilities(table)
+        ages = years_of(table)
+        if self.cuts is not None and ages is not None:
+            values = move_cut(values, ages, before=self.cuts[0], after=self.cuts[1])
+        return self._ordered(values), self._ordered(ages) if years and ages is not None else None
+
+    def described(self) -> dict[str, Any]:
+        """Return what the provenance of an ensemble says of this member."""
+        found: dict[str, Any] = {"path": str(self.path), "hash": file_hash(self.path)}
+        if self.calibration is not None:
+            path = self.calibration
+            found["calibration"] = {"path": str(path), "hash": file_hash(path)}
+        return {**found, "provenance": dict(self.provenance)}
+
+    def _check(self, values: NDArray[np.float32]) -> None:
+        """Refuse a row that holds no probabilities."""
+        sums = values.sum(axis=1)
+        wrong = ~(np.abs(sums - 1) < ROUNDING) | ~(values.min(axis=1) >= 0)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(
+                f"{self.path}, row {row}: probabilities must be from 0 to 1 and sum to 1; "
+                f"got a smallest of {values[row].min():.3g} and a sum of {sums[row]:.3g}"
+            )
+
+    def _ordered(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return values if self.rows is None else values[self.rows]
+
+
+@dataclass(frozen=True)
+class Members:
+    """Tables that fit together.
+
+    Attributes:
+        each: The tables.
+        keys: What is known of the photos: image and, where known of all, label, person and fold.
+    """
+
+    each: tuple[Member, ...]
+    keys: pd.DataFrame
+
+    @property
+    def attribute(self) -> str | None:
+        """What all are about alone; None for the 18 classes."""
+        return self.each[0].attribute
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, C."""
+        return NUM_CLASSES if self.attribute is None else len(ATTRIBUTES[self.attribute])
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the true classes are known."""
+        return "label" in self.keys
+
+    def truth(self) -> NDArray[np.int64]:
+        """Return the true classes, (N,), or the true values of the attribute."""
+        labels = self.keys["label"].to_numpy(dtype=np.int64)
+        return labels if self.attribute is None else decode(labels)[self.attribute]
+
+    def people(self) -> NDArray[np.int64]:
+        """Return who is in each photo as numbers from 0, (N,); unknown: each photo another."""
+        return pd.factorize(units_to_draw(self.keys)[0])[0].astype(np.int64)
+
+    def common(self) -> dict[str, Any]:
+        """Return the provenance that an ensemble inherits: where members differ, None."""
+        known = [member.provenance for member in self.each]
+        shared = {
+            key: known[0].get(key) if all(one.get(key) == known[0].get(key) for one in known)
+            else None
+            for key in ("preprocessing", "tta")
+        }  # fmt: skip
+        stated = {
+            key: next((one[key] for one in known if one.get(key) is not None), None)
+            for key in ("data_fingerprint", "split")
+        }
+        cuts = [member.old_from for member in self.each if member.old_from is not None]
+        return {**stated, **shared, "old_from": cuts[0] if cuts else None}
+
+
+def read_members(
+    paths: Sequence[str | Path],
+    calibrations: Sequence[str | Path] = (),
+    old_from: int | None = None,
+) -> Members:
+    """Return tables of predictions, or submissions, of which each has the photos of the others.
+
+    Crop, size, normalisation and test-time views may differ: members of an ensemble should.
+
+    Args:
+        paths: Predictions (.parquet or .csv) or submissions (.csv with ImageID and ans).
+        calibrations: One for each of ``paths``, or none.
+        old_from: First age, in years, called old; tables of years are moved to it.
+
+    Raises:
+        InputError: They have different photos, true classes, data fingerprints, splits or age
+            cuts; what a table does not state is not compared. Or one cannot be moved to
+            ``old_from``.
+    """
+    files = [Path(path) for path in paths]
+    if calibrations and len(calibrations) != len(files):
+        raise InputError(
+            f"--calibration needs one file for each of the {len(files)} members; "
+            f"got {len(calibrations)}"
+        )
+    known = _Known()
+    members = []
+    for number, path in enumerate(files):
+        if path in files[:number]:
+            raise InputError(f"{path} is given twice; a member votes once")
+        names = column_names(path)
+        submission = is_submission(path)
+        card = _submission_card(path) if submission else _card(path)
+        member = Member(
+            path,
+            None if submission else attribute_of(names),
+            submission,
+            not {*names}.isdisjoint(YEARS),
+            card.attrs.get("provenance", {}),
+            calibration=Path(calibrations[number]) if calibrations else None,
+        )
+        if old_from is not None:
+            member = replace(member, cuts=_cuts(member, old_from))
+        members.append(replace(member, rows=known.add(path, card, member.old_from)))
+    return Members(tuple(members), known.keys)
+
+
+def fitting(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, pd.DataFrame]:
+    """Return the tables with their rows in the first one's order.
+
+    Raises:
+        InputError: As :func:`read_members`.
+    """
+    known = _Known()
+    aligned = {}
+    for path, table in tables.items():
+        rows = known.add(path, table, table.attrs.get("provenance", {}).get("old_from"))
+        aligned[path] = table.reset_index(drop=True)
+        if rows is not None:
+            aligned[path] = table.take(rows).reset_index(drop=True)
+    return aligned
+
+
+class _Known:
+    """What the tables looked at so far say of their photos."""
+
+    def __init__(self) -> None:
+        self.keys = pd.DataFrame()
+        self._first: Path | None = None
+        self._labels: Path | None = None
+        self._stated: dict[tuple[str, bool], tuple[Path, Any]] = {}
+
+    def add(self, path: Path, card: pd.DataFrame, old_from: int | None) -> NDArray[np.intp] | None:
+        """Refuse a table unlike those before; return its rows in their order, None: as they are."""
+        labelled = "label" in card
+        if labelled and card["label"].isna().any():
+            raise InputError(
+                f"{path}: label must be known of all photos or of none; "
+                f"it is missing for {int(card['label'].isna().sum())} of {len(card)}"
+            )
+        provenance = {**card.attrs.get("provenance", {}), "old_from": old_from}
+        for key, problem in COMMON.items():
+            # True classes are part of the fingerprint, so it differs where only one knows them.
+            slot = (key, labelled and key == "data_fingerprint")
+            if provenance.get(key) is None:
+                continue
+            other, value = self._stated.setdefault(slot, (path, provenance[key]))
+            if value != provenance[key]:
+                raise InputError(
+                    f"{other} and {path} {problem}: {value!s:.12} and {provenance[key]!s:.12}"
+                )
+        card = card[[name for name in KEYS if name in card]].reset_index(drop=True)
+        first = path if self._first is None else self._first
+        rows = rows_like(first, self.keys.get("image", card["image"]), path, card["image"])
+        if rows is not None:
+            card = card.take(rows).reset_index(drop=True)
+        if labelled and "label" in self.keys and not card["label"].equals(self.keys["label"]):
+            raise InputError(
+                f"{self._labels} and {path} have different true classes of the same photos"
+            )
+        self._remember(path, card)
+        return rows
+
+    def _remember(self, path: Path, card: pd.DataFrame) -> None:
+        tells_people = units_to_draw(card)[1] == "people"
+        known = card if tells_people else card.drop(columns="person", errors="ignore")
+        if self._first is None:
+            self._first, self.keys = path, known
+        elif "fold" in self.keys and not known.get("fold", self.keys["image"]).equals(
+            self.keys["fold"]
+        ):
+            self.keys = self.keys.drop(columns="fold")
+        if "label" in known and self._labels is None:
+            self._labels = path
+        for name in ("label", "person"):
+            if name in known and name not in self.keys:
+                self.keys = self.keys.assign(**{name: known[name]})
+
+
+def _card(path: Path) -> pd.DataFrame:
+    """Return what predictions say of their photos, without the probabilities."""
+    return read_table(path, {name: PREDICTIONS[name] for name in KEYS}, only=KEYS)
+
+
+def _submission_card(path: Path) -> pd.DataFrame:
+    return pd.DataFrame({"image": EVAL_IMAGES + read_submission(path).index.astype("str")})
+
+
+def _cuts(member: Member, old_from: int) -> tuple[Cuts, Cuts] | None:
+    """Return the age cut of a table and the one to move it to, None where nothing has to move."""
+    stated = member.provenance.get("old_from")
+    if member.attribute not in (None, "age") or stated == old_from:
+        return None
+    if not member.years or stated is None:
+        missing = "provenance with its age cut" if member.years else "columns year_*"
+        raise InputError(
+            f"{member.path}: --old-from {old_from} needs predictions of years; "
+            f"it has no {missing}, and its cut is {stated or 'unknown'}"
+        )
+    return checked_cuts((MIDDLE_FROM, stated)), checked_cuts((MIDDLE_FROM, old_from))

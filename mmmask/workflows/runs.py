@@ -1,0 +1,227 @@
+"""List runs by their cards, and say what differs between two of them, in config and in score."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmmask.config_changes import blocks, changes, decides_weights, flat_text
+from mmmask.errors import InputError, MissingFileError
+from mmmask.evaluation.intervals import Interval, units_to_draw
+from mmmask.ledger.cards import CARD, best, read_card, status
+from mmmask.ledger.scores import read_scores
+from mmmask.reports.runs import RunComparison, ScoreDifference
+from mmmask.tables import attribute_of, read_predictions, read_provenance
+from mmmask.workflows.score import aligned, differences, intervals_of
+
+#: Of a work directory that a run has written to.
+_TRACES = (CARD, "last_checkpoint")
+#: Of a list of runs.
+COLUMNS = {
+    "run": "its folder",
+    "status": "running, finished, interrupted, failed, or why there is no readable card",
+    "start": "when its last sitting began",
+    "seconds": "how long that took",
+    "sittings": "how often it was started",
+    "epoch": "epochs done",
+    "max_epochs": "epochs planned",
+    "photos_per_second": "of the training alone",
+    "seed": "seed of the run",
+    "trained_on": "train or all",
+    "fold": "the fold held out",
+    "macro_f1": "best validation",
+    "best_epoch": "its epoch",
+    "tested": "list: the last score of each split and kind of test, in words",
+}
+#: How a list can be sorted -> column, and whether the smallest comes first.
+SORTS = {
+    "score": ("macro_f1", False),
+    "time": ("start", False),
+    "speed": ("photos_per_second", False),
+    "name": ("run", True),
+}
+
+
+def list_runs(folder: str | Path, sort: str = "score") -> pd.DataFrame:
+    """Return one row for each run below a folder.
+
+    Args:
+        folder: Searched with all folders below it.
+        sort: One of ``SORTS``.
+
+    Returns:
+        The columns ``COLUMNS``; what is not known is missing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder}: no such folder")
+    found = {path.parent for trace in _TRACES for path in folder.rglob(trace)}
+    rows = [{"run": str(run), **_row(run)} for run in sorted(found)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    column, ascending = SORTS[sort]
+    return table.sort_values(column, ascending=ascending, kind="stable", ignore_index=True)
+
+
+def compare_runs(one: str | Path, other: str | Path) -> RunComparison:
+    """Compare the runs in two work directories.
+
+    Raises:
+        InputError: One of them holds no run.
+    """
+    folders = [Path(one), Path(other)]
+    reasons, cards, configs = [], [], []
+    for folder in folders:
+        try:
+            cards.append(read_card(folder))
+        except InputError as error:
+            if not any((folder / trace).exists() for trace in _TRACES):
+                raise MissingFileError(f"{folder}: holds no run") from error
+            reasons.append(str(error))
+            cards.append({})
+        configs.append(_config(folder, cards[-1], reasons))
+    config = {} if None in configs else changes(*(text or {} for text in configs))
+    decisive = {name: pair for name, pair in config.items() if decides_weights(name)}
+    facts = [_facts(card) for card in cards]
+    scores = _score_differences(folders, reasons)
+    return RunComparison(
+        config=decisive,
+        blocks=blocks(decisive),
+        around=[name for name in config if name not in decisive],
+        facts=changes(*facts) if all(facts) else {},
+        scores=scores,
+        reasons=reasons,
+    )
+
+
+def _row(run: Path) -> dict[str, Any]:
+    tested = read_scores(run).drop_duplicates(["split", "views", "old_from"], keep="last")
+    shared = {"tested": [_in_words(score) for score in tested.to_dict("records")]}
+    try:
+        card = read_card(run)
+    except MissingFileError:
+        return {"status": "no card: an older run", **shared}
+    except InputError as error:
+        return {"status": str(error).removeprefix(f"{run}/"), **shared}
+    sitting, top = card["sittings"][-1], best(card) or {}
+    split = sitting.get("split") or {}
+    why = f" ({sitting['error'][:60]})" if "error" in sitting else ""
+    return {
+        "status": status(card) + why,
+        "start": sitting.get("start"),
+        "seconds": _seconds(sitting),
+        "sittings": len(card["sittings"]),
+        "epoch": sitting.get("epoch"),
+        "max_epochs": sitting.get("max_epochs"),
+        "photos_per_second": sitting.get("photos_per_second"),
+        "seed": sitting.get("seed"),
+        "trained_on": split.get("trained_on"),
+        "fold": split.get("fold"),
+        "macro_f1": top.get("macro_f1"),
+        "best_epoch": top.get("epoch"),
+        **shared,
+    }
+
+
+def _in_words(score: Mapping[str, Any]) -> str:
+    views = "" if pd.isna(score["views"]) else f" {score['views'].replace(' ', '+')}"
+    cut = "" if pd.isna(score["old_from"]) or score["old_from"] == 60 else f" {score['old_from']}+"
+    interval = Interval(score["macro_f1"], score["low"], score["high"])
+    return f"{score['split']}{views}{cut} {interval} ({score['resampled']})"
+
+
+def _seconds(sitting: Mapping[str, Any]) -> float | None:
+    try:
+        start, end = (datetime.fromisoformat(sitting[key]) for key in ("start", "end"))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (end - start).total_seconds()
+
+
+def _config(folder: Path, card: Mapping[str, Any], reasons: list[str]) -> dict[str, Any] | None:
+    """Return the config of a run, from its card, or from the file that MMEngine leaves."""
+    sittings = card.get("sittings") or [{}]
+    text = card.get("configs", {}).get(sittings[-1].get("config_hash"))
+    files = list(folder.glob("*.py"))
+    if text is None and len(files) == 1:
+        text = files[0].read_text()
+    try:
+        if text is not None:
+            return flat_text(text)
+        reasons.append(f"{folder}: must hold the one config of its run, got {len(files)} *.py")
+    except (SyntaxError, ValueError) as error:
+        reasons.append(f"{folder}: its config is not readable: {error}")
+    return None
+
+
+def _facts(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a card that may explain a score, beside the config."""
+    if not card:
+        return {}
+    sitting = card["sittings"][-1]
+    data, code = sitting.get("data") or {}, sitting.get("code") or {}
+    facts = {"status": status(card), "epochs": sitting.get("epoch")}
+    for part in ("train", "val"):
+        about = data.get(part) or {}
+        facts[f"{part} data"] = (
+            f"{about.get('photos')} photos of {about.get('people')} people, "
+            f"fingerprint {about.get('fingerprint')!s:.8}"
+        )
+    facts["code"] = f"{code.get('commit')!s:.10}{' with changes' * bool(code.get('dirty'))}"
+    facts["code that weights depend on"] = str(code.get("hash"))[:8]
+    facts |= {f"version of {name}": value for name, value in sitting.get("versions", {}).items()}
+    machine = sitting.get("machine") or {}
+    return facts | {name: machine.get(name) for name in ("host", "device", "processes")}
+
+
+def _score_differences(folders: Sequence[Path], reasons: list[str]) -> list[ScoreDifference]:
+    first, second = (_predictions(folder) for folder in folders)
+    shared = [kind for kind in first if kind in second]
+    found = []
+    for kind in shared:
+        try:
+            found.append(_difference(kind, first[kind], second[kind]))
+        except InputError as error:
+            reasons.append(str(error))
+    if not shared:
+        reasons.append(
+            "there are no predictions of both for the same photos with known classes; "
+            "tools/test.py CONFIG CHECKPOINT --split val makes them"
+        )
+    return found
+
+
+def _predictions(folder: Path) -> dict[tuple[str, str, str], Path]:
+    """Return (split, views, what is predicted) -> the newest labelled predictions of a run."""
+    listed = [Path(path) for path in read_scores(folder)["predictions"]]
+    found: dict[tuple[str, str, str], tuple[str, Path]] = {}
+    for path in dict.fromkeys([*sorted(folder.resolve().glob("*.parquet")), *listed]):
+        if path.suffix != ".parquet" or not path.is_file():
+            continue
+        stated = read_provenance(path)
+        made_by = Path(stated.get("checkpoint") or "")
+        if path.parent != folder.resolve() and made_by.parent.resolve() != folder.resolve():
+            continue  # another run has written over it since
+        table = read_predictions(path)
+        if "label" not in table:
+            continue
+        views = " ".join(stated.get("tta") or [])
+        kind = (str(stated.get("split")), views, attribute_of(table) or "classes")
+        found[kind] = max(found.get(kind, ("", path)), (str(stated.get("time")), path))
+    return {kind: path for kind, (_, path) in found.items()}
+
+
+def _difference(kind: tuple[str, str, str], one: Path, other: Path) -> ScoreDifference:
+    tables = aligned({path: read_predictions(path) for path in (one, other)})
+    before, after = (intervals_of(table)["macro_f1"] for table in tables.values())
+    units, resampled = units_to_draw(tables[one])
+    return ScoreDifference(
+        split=kind[0],
+        views=kind[1],
+        size=len(set(units)),
+        resampled=resampled,
+        one=before,
+        other=after,
+        difference=differences(tables)[other],
+    )

@@ -1,0 +1,131 @@
+"""Score predictions tables or submissions, and tell whether one is better than another."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.datasets.layout import EVAL_IMAGES
+from mmmask.errors import InputError
+from mmmask.evaluation.intervals import (
+    Interval,
+    paired_difference,
+    score_intervals,
+    units_to_draw,
+)
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.ledger.submissions import is_submission, read_submission
+from mmmask.tables import (
+    PROBABILITIES,
+    answers,
+    attribute_of,
+    read_predictions,
+    rows_like,
+)
+from mmmask.workflows.submission import read_answers
+
+
+def labels_of(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return truth and prediction, (N,) each: labels 0-17, or the attribute's values of its model.
+
+    ``table`` is a predictions table with the column ``label``.
+    """
+    attribute = attribute_of(table)
+    truth = table["label"].to_numpy(dtype=np.int64)
+    predicted = answers(table)
+    return truth if attribute is None else decode(truth)[attribute], predicted
+
+
+def intervals_of(table: pd.DataFrame) -> dict[str, Interval]:
+    """Return the scores of a predictions table with the column ``label``, with their intervals."""
+    return score_intervals(units_to_draw(table)[0], *labels_of(table), attribute_of(table))
+
+
+def read_scored(
+    paths: Sequence[str | Path], labels: str | Path | None = None
+) -> dict[Path, pd.DataFrame]:
+    """Read tables that can be scored and compared: of the same photos, in the first one's order.
+
+    Args:
+        paths: Predictions (.parquet or .csv), or submissions (.csv with ImageID and ans), whose
+            classes then have probability 1.
+        labels: csv (ImageID, ans) of the true classes; None takes those in the tables.
+
+    Raises:
+        InputError: True classes are unknown, or tables are of other photos, true classes or
+            attributes.
+    """
+    tables = {}
+    for path in map(Path, paths):
+        table = _read_submission(path) if is_submission(path) else read_predictions(path)
+        if labels is not None:
+            table = read_answers(labels, table)
+        if "label" not in table or table["label"].isna().any():
+            raise InputError(
+                f"{path}: its true classes are unknown; give them by --labels, a csv (ImageID, ans)"
+            )
+        tables[path] = table
+    found = aligned(tables)
+    people = (table["person"] for table in found.values() if units_to_draw(table)[1] == "people")
+    person = next(people, None)
+    if person is None:
+        return found
+    return {path: table.assign(person=person) for path, table in found.items()}  # the same photos
+
+
+def _read_submission(path: Path) -> pd.DataFrame:
+    given = read_submission(path)
+    certain = np.eye(NUM_CLASSES, dtype=np.float32)[given.to_numpy()]
+    table = pd.DataFrame(certain, columns=list(PROBABILITIES))
+    table.insert(0, "image", EVAL_IMAGES + given.index.astype("str"))
+    return table
+
+
+def aligned(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, pd.DataFrame]:
+    """Return predictions of the same photos with their rows in the first table's order.
+
+    Raises:
+        InputError: They have other photos, true classes or attributes.
+    """
+    first = next(iter(tables))
+    images = tables[first]["image"]
+    found: dict[Path, pd.DataFrame] = {}
+    for path, table in tables.items():
+        rows = rows_like(first, images, path, table["image"])
+        found[path] = (table if rows is None else table.take(rows)).reset_index(drop=True)
+        one, other = (attribute_of(found[p]) or "the 18 classes" for p in (first, path))
+        if one != other:
+            raise InputError(f"{first} predicts {one}, and {path} {other}: no comparison")
+        truths = [found[p]["label"] for p in (first, path) if "label" in found[p]]
+        if len(truths) == 2 and not truths[0].equals(truths[1]):
+            raise InputError(f"{first} and {path} have different true classes of the same photos")
+    return found
+
+
+def short_names(paths: Iterable[Path]) -> list[str]:
+    """Return what tells paths apart, without the folders and the file name that all share."""
+    names = [list(path.parts) for path in paths]
+    for end in (0, -1):
+        while all(len(name) > 1 and name[end] == names[0][end] for name in names):
+            for name in names:
+                del name[end]
+    return ["/".join(name) for name in names]
+
+
+def differences(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, Interval]:
+    """Return by how much each table but the first beats the first in macro F1, paired.
+
+    Args:
+        tables: As from :func:`read_scored`.
+    """
+    (_, first), *others = tables.items()
+    attribute = attribute_of(first)
+    classes = NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute])
+    truth, baseline = labels_of(first)
+    units, _ = units_to_draw(first)
+    return {
+        path: paired_difference(units, truth, [labels_of(table)[1]], [baseline], classes=classes)
+        for path, table in others
+    }

@@ -1,0 +1,69 @@
+#!/usr/bin/env python
+r"""List labels that are probably wrong, from predictions of people that models have not learned.
+
+Example: python tools/label_errors.py work_dirs/kfold/mobilenet_v2_decomposed_dldl/oof.parquet \
+    --out suspects.csv
+Then:    review suspects.csv and delete the rows that are no errors; train on the rest by
+         python tools/train.py configs/mobilenet_v2_decomposed_dldl.py --corrections suspects.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "predictions",
+        nargs="+",
+        metavar="OOF",
+        help="out-of-fold predictions of tools/kfold.py; several are averaged, "
+        "and models of one attribute serve for that one",
+    )
+    parser.add_argument("--out", required=True, metavar="CSV", help="suspects, .csv or .parquet")
+    parser.add_argument("--data-root", default="data", metavar="DIR", help="default: data")
+    parser.add_argument(
+        "--corrections", metavar="CSV", help="those that the models were trained with"
+    )
+    parser.add_argument(
+        "--calibration", nargs="+", default=[], metavar="JSON", help="one for each OOF"
+    )
+    parser.add_argument(
+        "--top", type=int, default=40, metavar="N", help="at most so many a kind; default: 40"
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="in nats; default 0: the proposal fits at least as well as the label",
+    )
+    args = parser.parse_args()
+
+    from mmmask.reports.suspects import print_suspects
+    from mmmask.workflows.label_errors import find_label_errors
+
+    found = find_label_errors(
+        args.predictions,
+        args.out,
+        data_root=args.data_root,
+        corrections=args.corrections,
+        calibrations=args.calibration,
+        top=args.top,
+        min_score=args.min_score,
+    )
+    print_suspects(found.suspects, found.summary)
+    print(f"{len(found.suspects)} suspects: {Path(args.out).resolve()}")
+    if len(found.suspects):
+        print(
+            "Next: look at the photos, delete the rows that are no errors, then train on the "
+            f"rest by tools/train.py ... --corrections {args.out}"
+        )
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))

@@ -1,0 +1,69 @@
+#!/usr/bin/env python
+r"""Make training samples of photos without labels, where models are sure of them.
+
+Example: python tools/pseudo_label.py work_dirs/mobilenet_v2_linear/predictions_eval.parquet \
+    --threshold 0.95 --max-per-class 200 --out pseudo.parquet
+Then:    python tools/train.py configs/mobilenet_v2_linear.py --samples pseudo.parquet \
+    --work-dir work_dirs/with_pseudo_labels
+"""
+
+import argparse
+from pathlib import Path
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "predictions", nargs="+", metavar="PREDS", help="of the same photos; averaged"
+    )
+    parser.add_argument("--out", required=True, metavar="TABLE", help="samples, .parquet or .csv")
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="least probability of a label; default: 0.8"
+    )
+    parser.add_argument(
+        "--top-k", type=int, metavar="N", help="instead: the N surest photos of each class"
+    )
+    parser.add_argument(
+        "--max-per-class",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="at most N photos of a class, the surest; one number, or 18",
+    )
+    parser.add_argument(
+        "--agree", type=int, metavar="K", help="models that must call a photo so; default: all"
+    )
+    parser.add_argument(
+        "--calibration", nargs="+", default=[], metavar="JSON", help="one for each PREDS"
+    )
+    parser.add_argument("--weight", type=float, default=1.0, help="of each in the loss; default 1")
+    args = parser.parse_args()
+
+    from mmmask.reports.pseudo_labels import print_pseudo_labels
+    from mmmask.workflows.pseudo_label import pseudo_label
+
+    made = pseudo_label(
+        args.predictions,
+        args.out,
+        threshold=args.threshold,
+        top=args.top_k,
+        most=args.max_per_class,
+        agree=args.agree,
+        calibrations=args.calibration,
+        weight=args.weight,
+    )
+    print_pseudo_labels(made.classes)
+    if made.from_test_set:
+        print(
+            f"warning: {made.from_test_set:,} of them are photos of the test set; some hold "
+            "training on them to be leakage, so runs and predictions with them say so"
+        )
+    print(f"{len(made.samples):,} samples: {Path(args.out).resolve()}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))

@@ -1,0 +1,49 @@
+#!/usr/bin/env python
+r"""Score predictions with intervals, and tell whether one is better than another.
+
+Example: python tools/score.py work_dirs/kfold/a/oof.parquet work_dirs/kfold/b/oof.parquet
+         python tools/score.py submission.csv best.csv --labels eval_labels.csv
+
+People are resampled, because the photos of a person are alike. A difference is paired: both are
+scored on the same resamples. It tells what other people would change, not what other seeds would.
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "predictions",
+        nargs="+",
+        metavar="PREDS",
+        help="predictions or submissions of the same photos; all are compared with the first",
+    )
+    parser.add_argument(
+        "--labels", metavar="CSV", help="true classes (ImageID, ans) of eval photos"
+    )
+    args = parser.parse_args()
+
+    from mmmask.reports.console import print_score_table, resampled
+    from mmmask.reports.differences import difference_sentence
+    from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
+    from mmmask.workflows.show import show_scores
+
+    tables = read_scored(args.predictions, args.labels)
+    first, *others = tables
+    if not others:
+        show_scores(tables[first])
+        return
+    names = dict(zip(tables, short_names(tables), strict=True))
+    print(f"{len(tables[first]):,} photos, {resampled(tables[first])}")
+    print_score_table({names[path]: intervals_of(tables[path]) for path in tables})
+    for path, difference in differences(tables).items():
+        print(difference_sentence(names[path], names[first], difference))
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
