@@ -1,6 +1,5 @@
 """A checkpoint as a network that a predictor runs, and that says where it looked."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from mmmask.deploy.networks import Answer
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.labels import OLD_FROM
 from mmmask.models.grad_cam import grad_cam
-from mmmask.provenance import file_hash, made_now
+from mmmask.provenance import file_hash, made_now, text_hash
 from mmmask.workflows.testing import check_same, load_weights
 
 
@@ -73,7 +72,7 @@ class TorchNetwork:
             old_from=old_from if head.attribute in (None, "age") else None,
             views=tuple(cfg.tta.views),
             provenance={
-                "config_hash": hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
+                "config_hash": text_hash(cfg.pretty_text),
                 "checkpoint": Path(checkpoint).name,
                 "checkpoint_hash": file_hash(Path(checkpoint)),
                 **made_now(),

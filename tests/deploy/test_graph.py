@@ -86,14 +86,14 @@ def exported(backbone, head, path, **options):
 @pytest.mark.parametrize(
     ("backbone", "head"),
     [
-        ("mobilenet", "corn"),
         ("resnet", "coral"),
-        pytest.param("timm", "arcface", marks=pytest.mark.slow),
-        ("vit", "regression"),
-        ("swin", "decomposed"),
+        ("vit", "corn"),
+        ("swin", "arcface"),
         ("convnext", "age"),
-        ("convnext", "mask"),
-        pytest.param("effnet", "linear", marks=pytest.mark.slow),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in (("mobilenet", "regression"), ("timm", "decomposed"), ("effnet", "linear"))
+        ),
     ],
 )
 def test_the_graph_answers_as_the_model_for_any_number_of_photos(backbone, head, tmp_path):
@@ -109,17 +109,20 @@ def test_the_graph_answers_as_the_model_for_any_number_of_photos(backbone, head,
             )["inputs"]
             (batch,) = model(inputs, [mmmask.structures.SampleBatch()], mode="predict")
         answer = network(photos)
-        np.testing.assert_allclose(answer.probabilities, batch.pred_score, atol=2e-6)
+        np.testing.assert_allclose(answer.probabilities, batch.pred_score, atol=1e-5)
         np.testing.assert_allclose(answer.probabilities.sum(axis=1), 1, rtol=1e-5)
         assert (answer.years is not None) == network.facts.years
         if answer.years is not None:
-            np.testing.assert_allclose(answer.years, batch.pred_years, atol=2e-6)
+            np.testing.assert_allclose(answer.years, batch.pred_years, atol=1e-5)
     if count > 1:
-        assert np.ptp(answer.probabilities, axis=0).max() > 1e-4  # it looks at the photos
+        assert np.ptp(answer.probabilities, axis=0).max() > 1e-3  # it looks at the photos
 
 
 def test_the_file_says_what_it_is_and_not_where_it_was_made(tmp_path):
     path = tmp_path / "model.onnx"
+    with pytest.raises(InputError, match=r"--opset must be one that .* such as 18; got 3"):
+        exported("convnext", "mask", path, opset=3)
+    assert not path.exists()
     model, network = exported("convnext", "mask", path, opset=18)
     assert network.facts.classes == ("wear", "incorrect", "normal")
     assert network.facts.preparation.geometry.size == (64, 48)
@@ -133,17 +136,25 @@ def test_the_file_says_what_it_is_and_not_where_it_was_made(tmp_path):
     assert not hasattr(PhotoClassifier(model).classifier, "window_reverse")
 
 
-class Bessel(torch.nn.Module):
-    def forward(self, feats):
-        return (torch.special.bessel_j0(feats[-1]),)
+class Unwritable(torch.nn.Module):
+    """A classifier by a function that ONNX does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.data_preprocessor = MODELS.build(
+            {"type": "FacePreprocessor", "mean": (0.0,) * 3, "std": (1.0,) * 3}
+        )
+
+    def forward(self, inputs, samples, mode):
+        samples[0].pred_score = torch.special.bessel_j0(inputs.mean(dim=(2, 3)))
+        return samples
 
 
-def test_what_onnx_has_no_words_for_is_said_in_a_sentence(tmp_path, monkeypatch):
+def test_what_onnx_has_no_words_for_is_said_in_a_sentence(tmp_path):
     path = tmp_path / "model.onnx"
-    with pytest.raises(InputError, match=r"--opset must be one that .* such as 18; got 3"):
-        exported("convnext", "mask", path, opset=3)
-    monkeypatch.setattr(MODELS.get("ImageClassifier"), "with_neck", True, raising=False)
-    monkeypatch.setattr(MODELS.get("ImageClassifier"), "neck", Bessel(), raising=False)
-    with pytest.raises(InputError, match=r"the network has no ONNX graph: .*bessel"):
-        exported("convnext", "mask", path)
+    facts = ModelFacts(Preparation(Geometry((8, 6))), {}, "mask", False, None, ())
+    init_default_scope("mmpretrain")
+    with pytest.raises(InputError, match=r"the network has no ONNX graph: .*bessel") as caught:
+        write_graph(Unwritable(), facts, path)
+    assert "\n" not in str(caught.value)
     assert not path.exists()
