@@ -30,11 +30,14 @@ from mmmask.evaluation.prior_shift import (
 )
 from mmmask.labels import ATTRIBUTES, marginals
 
-#: How many people of the shares that out-of-fold people have are seen beside the test people;
-#: and how many of the shares by attribute alone, when gender and age are looked at together.
-PULL, CELL_PULL = 15.0, 60.0
+#: What may move is let loose step by step: family of shares, and how many people of the shares
+#: found so far, at first those of the out-of-fold people, are seen beside the test people.
+STEPS = (("attributes", 15.0), ("cells", 60.0), ("classes", 300.0))
 #: Shares of the estimated shift that are tried; 0 corrects for none, but decides anew.
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: A model that is by so many standard deviations more or less sure of the photos than it would be
+#: of out-of-fold photos of the same shares sees other photos, not only other shares.
+STRANGE = 5.0
 #: A correction is refused if, in one of twenty test sets as they may be, it costs more macro F1.
 TOLERATED_LOSS = 0.005
 _ONE_IN_TWENTY = 1.645  # standard deviations of a normal distribution
@@ -334,10 +337,13 @@ def _shares(
     """Return the class shares of photos from the calibrated probabilities of several models."""
     pooled = np.concatenate([*probabilities]).astype(np.float64)
     weights = np.tile(weight / len(probabilities), len(probabilities))
-    coarse = estimate_shares(pooled, source, family="attributes", weight=weights, pull=PULL)
-    return estimate_shares(
-        pooled, source, family="cells", weight=weights, toward=coarse, pull=CELL_PULL
-    )
+    shares = source
+    for family, pull in STEPS:
+        toward = np.maximum(shares, FLOOR)
+        shares = estimate_shares(
+            pooled, source, family=family, weight=weights, toward=toward, pull=pull
+        )
+    return shares
 
 
 def _implied(

@@ -14,6 +14,7 @@ from mmmask.errors import InputError
 from mmmask.evaluation.decision import RULES, decide
 from mmmask.evaluation.prior_shift import FLOOR, Shares, with_margins
 from mmmask.evaluation.shift_correction import (
+    STRANGE,
     STRENGTHS,
     TOLERATED_LOSS,
     Choice,
@@ -52,9 +53,6 @@ from mmmask.workflows.calibrate import (
 from mmmask.workflows.score import aligned
 from mmmask.workflows.submission import write_submission
 
-#: A model that is by so many standard deviations more or less sure of the photos than it would be
-#: of out-of-fold photos of the same shares sees other photos, not only other shares.
-STRANGE = 5.0
 _SUM = (0.98, 1.02)  # of given shares, which may be rounded
 
 
