@@ -32,9 +32,8 @@ def simulated(skill: float = 1.5, *, people: int = 40, seed: int = 0) -> pd.Data
 def disturbed(table: pd.DataFrame, noise: float, seed: int) -> pd.DataFrame:
     """Return predictions that differ from others by a little noise alone."""
     random = np.random.default_rng(seed)
-    logits = np.log(table[list(PROBABILITIES)].to_numpy()) + noise * random.normal(
-        size=(len(table), 18)
-    )
+    logits = np.log(table[list(PROBABILITIES)].to_numpy())
+    logits += noise * random.normal(size=logits.shape)
     values = pd.DataFrame(softmax(logits, axis=1).astype(np.float32), columns=list(PROBABILITIES))
     return table.assign(**values)
 
