@@ -147,7 +147,7 @@ def sentences(trials: pd.DataFrame, selection: Selection) -> list[str]:
         f"Trial {best['trial']} is the best of {counted}: macro F1 {best['macro_f1']:.3f} against "
         f"{base['macro_f1']:.3f} of the config as it is, trial 0: {gain.value:+.3f} "
         f"[{gain.low:+.3f}, {gain.high:+.3f}].",
-        "That is too good: the best of many trials is partly the luckiest. Allowing for the "
+        "The best of many trials is partly the luckiest. Allowing for the "
         f"choice among {len(complete)}: {selection.corrected:+.3f} expected, "
         f"{selection.low:+.3f} at least (97.5 %): {verdict}.",
         "Not in these numbers: another seed, and that trials were proposed or pruned by the same "
