@@ -147,7 +147,7 @@ def sentences(trials: pd.DataFrame, selection: Selection) -> list[str]:
         f"Trial {best['trial']} is the best of {counted}: macro F1 {best['macro_f1']:.3f} against "
         f"{base['macro_f1']:.3f} of the config as it is, trial 0: {gain.value:+.3f} "
         f"[{gain.low:+.3f}, {gain.high:+.3f}].",
-        "That is too good: the best of many trials is partly the luckiest. Allowing for the "
+        "The best of many trials is partly the luckiest. Allowing for the "
         f"choice among {len(complete)}: {selection.corrected:+.3f} expected, "
         f"{selection.low:+.3f} at least (97.5 %): {verdict}.",
         "Not in these numbers: another seed, and that trials were proposed or pruned by the same "
@@ -213,7 +213,7 @@ def draw_history(trials: pd.DataFrame, path: str | Path) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("trial")
     axes.set_ylabel("macro F1 of people held out")
-    axes.legend(loc="lower right", fontsize=8)
+    figure.legend(loc="outside upper center", ncols=4, fontsize=8)  # hides no trial
     with written_whole(path) as aside:
         figure.savefig(aside, dpi=110)
 
