@@ -147,6 +147,11 @@ class Predictor:
             table = with_probabilities(table, calibration(probabilities(table)))
         return table
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether probabilities are calibrated."""
+        return self._calibration is not None
+
     def provenance(self) -> dict[str, Any]:
         """Return what a predictions table says about its making."""
         calibration = self._calibration and str(self._calibration[1])
@@ -186,7 +191,7 @@ class Predictor:
             for start in track(starts, "Predicting photos", disable=not progress, transient=True):
                 rows = range(start, min(start + self.batch_size, len(items)))
                 batch = np.stack(list(pool.map(lambda row: self._read(row, items, edges), rows)))
-                yield self._answer(batch)
+                yield self.network_answers(batch)
 
     def _read(self, row: int, items: Sequence[str | Path | Photo], edges: NDArray) -> Photo:
         """Return a prepared photo."""
@@ -199,7 +204,8 @@ class Predictor:
             )
         return self.facts.preparation(photo, edges[row])
 
-    def _answer(self, batch: NDArray[np.uint8]) -> Answer:
+    def network_answers(self, batch: NDArray[np.uint8]) -> Answer:
+        """Return the network's answer to prepared photos, averaged over the views."""
         if not self.views:
             return self.network(batch)
         one, other = self.network(batch), self.network(np.ascontiguousarray(batch[:, :, ::-1]))

@@ -174,6 +174,14 @@ ANSWERS: Mapping[str, Column] = {
 }
 
 
+FACE_ANSWERS: Mapping[str, Column] = {
+    "image": ANSWERS["image"],
+    "face": Column("Int16", "number of the face in the photo, from left to right, from 0"),
+    **{edge: BOXES[edge] for edge in ("x0", "y0", "x1", "y1", "score")},
+    **{name: column for name, column in ANSWERS.items() if name != "image"},
+}
+
+
 def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> pd.DataFrame:
     """Return ``table`` with the defined dtypes; refuse missing columns and unknown values.
 

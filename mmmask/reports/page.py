@@ -44,17 +44,24 @@ def write_page(
         thumbnails: The photos that tables and galleries refer to by number.
         content: What else the template shows.
     """
-    html = _environment().get_template(template).render(
+    html = render(
+        template,
         title=title,
         kind=kind,
         summary=summary,
         sections=sections,
-        photos=thumbnails.data,
-        made=f"mmmask {__version__}, {time.strftime('%Y-%m-%d %H:%M')}",
+        thumbnails=thumbnails,
         **content,
-    )  # fmt: skip
+    )
     with written_whole(path) as aside:
         aside.write_text(html, encoding="utf-8")
+
+
+def render(template: str, *, thumbnails: Thumbnails = NO_THUMBNAILS, **content: Any) -> str:
+    """Return a page as text; ``Args`` as of :func:`write_page`, whose names it needs too."""
+    made = f"mmmask {__version__}, {time.strftime('%Y-%m-%d %H:%M')}"
+    page = _environment().get_template(template)
+    return page.render(photos=thumbnails.data, made=made, **content)
 
 
 @cache

@@ -16,7 +16,7 @@ from mmmask.deploy.networks import Answer
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.labels import OLD_FROM
 from mmmask.models.grad_cam import grad_cam
-from mmmask.provenance import file_hash, made_now, text_hash
+from mmmask.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
 from mmmask.workflows.testing import check_same, load_weights
 
 
@@ -75,6 +75,7 @@ class TorchNetwork:
                 "config_hash": text_hash(cfg.pretty_text),
                 "checkpoint": Path(checkpoint).name,
                 "checkpoint_hash": file_hash(Path(checkpoint)),
+                **{name: meta.get(name) for name in WITHOUT_TRUTH},
                 **made_now(),
             },
         )
