@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -11,7 +13,7 @@ from mmmask.engine.features import features, pooled, tapped
 def small() -> nn.Module:
     torch.manual_seed(0)
     widths = (3, 8, 16, 32, 64, 64, 64)
-    convolutions = [nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+    convolutions = [nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(widths)]
     return nn.Sequential(*convolutions).eval()
 
 
