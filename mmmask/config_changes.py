@@ -37,7 +37,7 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
             split = (loader.pop("dataset", None) or {}).get("split", default)
             if split != default:
                 loader["dataset"] = {"split": split}
-    for name in (*HOOK_BLOCKS, "unlabelled"):
+    for name in (*HOOK_BLOCKS, "unlabelled", "pseudo_labels"):
         (values.get("default_hooks") or {}).pop(name, None)
     loop = values.get("train_cfg")
     if isinstance(loop, dict) and loop.pop("unlabelled_dataloader", None) is not None:

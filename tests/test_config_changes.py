@@ -51,6 +51,13 @@ def test_a_config_does_not_differ_from_itself() -> None:
     assert changed(*["mobilenet_v2_linear.py"] * 2) == {}
 
 
+def test_further_samples_are_one_change_without_the_hook_that_records_them() -> None:
+    path = CONFIGS / "mobilenet_v2_linear.py"
+    composed = load_config(path, {"data.samples": ["pseudo.parquet"]})
+    found = changes(flat_config(path, {}), flat(composed.to_dict()))
+    assert found == {"data.samples": ([], ["pseudo.parquet"])}
+
+
 LEAVES = ("arcface", "linear_uda", "linear_ema", "linear_everybody", "linear_stopped", "f1focal")
 
 

@@ -21,9 +21,9 @@ from mmmask.errors import InputError
 from mmmask.evaluation.calibration import fit_calibration
 from mmmask.evaluation.leave_one_out import RIDGE, leave_one_out, similarity
 from mmmask.labels import MASKS, OLD_FROM, decode
+from mmmask.provenance import fingerprint, made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.pack import ensure_pack
-from mmmask.workflows.provenance import fingerprint, made_now
 from mmmask.workflows.train import check_pretrained
 from mmmask.years import NUM_YEARS, group_probabilities
 
@@ -170,6 +170,7 @@ def normal_years(means: NDArray[np.floating], deviation: float) -> NDArray[np.fl
 def _photos(cfg: "Config") -> tuple["MaskFaceDataset", Iterable[list[NDArray[np.float32]]]]:
     """Return the data set of everybody, and its photos' features in order, batch by batch."""
     from mmengine.device import get_device
+    from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
     from mmengine.runner import Runner
     from mmpretrain.registry import MODELS
@@ -184,6 +185,7 @@ def _photos(cfg: "Config") -> tuple["MaskFaceDataset", Iterable[list[NDArray[np.
         ensure_pack(cfg)
     model = MODELS.build(cfg.model)
     check_pretrained(model, cfg.pretrained)
+    MMLogger.get_instance("probe", log_level="ERROR")  # init_weights tells of each weight
     model.init_weights()
     model.to(get_device()).eval()
     loader = Runner.build_dataloader(cfg.test_dataloader)

@@ -1,4 +1,4 @@
-import itertools
+from itertools import pairwise
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from mmmask.engine.features import features, pooled, tapped
 def small() -> nn.Module:
     torch.manual_seed(0)
     widths = (3, 8, 16, 32, 64, 64, 64)
-    convolutions = [nn.Conv2d(a, b, 3, 2, 1) for a, b in itertools.pairwise(widths)]
+    convolutions = [nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(widths)]
     return nn.Sequential(*convolutions).eval()
 
 
