@@ -71,7 +71,8 @@ def grid(ticks: Sequence[float], left: float, height: float, kind: str) -> list[
 
 def round_ticks(low: float, high: float) -> list[float]:
     """Return four or five round numbers from below ``low`` to above ``high``."""
-    span = (high - low) or abs(high) or 1.0
+    size = max(1.0, abs(low), abs(high))
+    span = high - low if high - low > 1e-9 * size else size  # all values equal, but for rounding
     step = 10 ** math.floor(math.log10(span / 4))
     step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (factor * step) <= 4.5)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

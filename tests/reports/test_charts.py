@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmmask.reports import charts
@@ -81,6 +81,8 @@ def test_more_series_than_one_can_tell_apart_are_refused() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
+@example(0.0, 5e-324)
+@example(0.0, 0.0)
 def test_ticks_are_few_and_hold_the_range(low: float, span: float) -> None:
     ticks = round_ticks(low, low + span)
     slack = 1e-6 * max(1.0, abs(low), span)
