@@ -16,7 +16,14 @@ from mmmask.reports.compare_page import write_compare_page
 from mmmask.reports.comparison import Comparison, ScorePair, print_comparison
 from mmmask.reports.console import resampled
 from mmmask.reports.thumbnails import NO_THUMBNAILS, make_thumbnails
-from mmmask.tables import PROBABILITIES, attribute_of, probabilities, read_csv, read_predictions
+from mmmask.tables import (
+    PROBABILITIES,
+    answers,
+    attribute_of,
+    probabilities,
+    read_csv,
+    read_predictions,
+)
 from mmmask.workflows.submission import read_answers
 
 #: Of the provenance, what may tell why two predictions differ.
@@ -107,11 +114,11 @@ def _read(path: Path) -> pd.DataFrame:
     ``attrs["ans"]`` is there where the table is a submission.
     """
     if path.suffix == ".csv" and "ImageID" in read_csv(path, ()):
-        answers = read_submission(path)
-        if answers.index.hasnans:
+        given = read_submission(path)
+        if given.index.hasnans:
             raise InputError(f"{path}: ImageID is empty in one row or more")
-        images = "eval/images/" + answers.index
-        table = pd.DataFrame({"image": images, "answer": answers.to_numpy(), "sure": np.nan})
+        images = "eval/images/" + given.index
+        table = pd.DataFrame({"image": images, "answer": given.to_numpy(), "sure": np.nan})
         table.attrs["ans"] = True
         return table
     table = read_predictions(path)
@@ -119,7 +126,8 @@ def _read(path: Path) -> pd.DataFrame:
     if attribute is not None:
         raise InputError(f"{path}: the comparison needs the 18 classes, got {attribute} alone")
     values, table = probabilities(table), table.copy()  # one block: its 100 columns are many
-    table["answer"], table["sure"] = values.argmax(axis=1), values.max(axis=1)
+    decided = answers(table)
+    table["answer"], table["sure"] = decided, values[np.arange(len(decided)), decided]
     return table
 
 

@@ -150,7 +150,8 @@ def answer_video(
         if not target.isOpened():
             raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
         # The header of a video may not know its length, so reading decides.
-        for photo in track(_frames(source, photo), "Reading frames", total=total, transient=True):
+        frames_read = _frames(source, photo)
+        for photo in track(frames_read, "Reading frames", total=total, transient=True):
             if frames % step == 0:
                 faces, predictions = reader(photo)
                 found = [row for row, face in enumerate(faces) if face.box is not None]
