@@ -46,6 +46,7 @@ setup(
             "matplotlib>=3.8,<4",
         ],
         "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
+        "stack": ["scikit-learn>=1.4,<2"],  # --vote stack of tools/ensemble.py
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],
         # Apart: mlflow 3 holds pyarrow and others below the versions that are tested together.
