@@ -16,6 +16,13 @@ VERSION = next(
 FULL_MMCV = find_spec("mmcv") is not None and find_spec("mmcv._ext") is not None
 # What tools/benchmark.py compares with and measures by.
 BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
+# What mmmask.Predictor runs an exported model with, what tools/export.py writes it with, and what
+# the pages of tools/demo.py are served by.
+PREDICT = ["onnxruntime>=1.20,<2", "pillow>=10"]
+EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.5,<1", *PREDICT]
+APPS = ["starlette>=0.46,<2", "uvicorn>=0.34,<1", "jinja2>=3.1,<4", "pillow>=10"]
+# What tools/sweep.py proposes trials by, and tells by which values matter.
+SWEEP = ["optuna>=5,<6", "scikit-learn>=1.4,<2"]
 
 setup(
     name="mmmask",
@@ -26,7 +33,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["mmmask", "mmmask.*"]),
-    package_data={"mmmask.datasets": ["*.csv"]},
+    package_data={"mmmask.datasets": ["*.csv"], "mmmask.reports": ["templates/*"]},
     # Enough for labels, tables, scores and drawn faces; training needs the extra `train`.
     install_requires=[
         "numpy>=1.26,<3",
@@ -44,9 +51,15 @@ setup(
             "mmpretrain>=1.2,<1.3",
             "mmcv>=2.1,<2.4" if FULL_MMCV else "mmcv-lite>=2.1,<2.4",
             "matplotlib>=3.8,<4",
+            "jinja2>=3.1,<4",
         ],
+        # mmmask.Predictor without torch; Pillow for configs with preprocessing.reduced_decode
+        "predict": PREDICT,
+        "export": EXPORT,
+        "apps": APPS,
         "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
         "stack": ["scikit-learn>=1.4,<2"],  # --vote stack of tools/ensemble.py
+        "sweep": SWEEP,
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],
         # Apart: mlflow 3 holds pyarrow and others below the versions that are tested together.
@@ -61,8 +74,13 @@ setup(
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
+            *EXPORT,
+            *APPS,
+            *SWEEP,
             "abstention>=0.1.3,<0.2",
+            "cleanlab>=2.7,<3",
             "coral-pytorch>=1.4,<2",
+            "playwright>=1.49,<2",  # drives the Chromium of the system in tests/browser
         ],
         "benchmark": BENCHMARK,
         # tools/detect_faces.py needs facenet-pytorch, whose pins exclude today's torch though it

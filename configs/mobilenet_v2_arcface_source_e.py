@@ -3,7 +3,8 @@
     python tools/train.py configs/mobilenet_v2_arcface_source_e.py
 
 Cost: that of mobilenet_v2_arcface.py, 10 minutes on two CPU cores for 4,000 photos.
-Score: not measured.
+Score: macro F1 0.41 at 80x60 in 4 epochs, three seeds; 0.073 [0.015, 0.133] below
+mobilenet_v2_arcface.py: shown. So much variety wants more epochs.
 """
 
 _base_ = [

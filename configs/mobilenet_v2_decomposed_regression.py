@@ -4,7 +4,8 @@
 
 The age cut can move at test: add --old-from 58 to tools/test.py.
 
-Cost: about 10 minutes on two CPU cores for 4,000 photos. Score: not measured.
+Cost: about 10 minutes on two CPU cores for 4,000 photos. Score: macro F1 0.44 at 80x60 in 4
+epochs, three seeds; 0.033 [-0.018, 0.080] below mobilenet_v2_linear.py: not shown.
 """
 
 _base_ = [

@@ -1,7 +1,25 @@
 """mmmask: classify masked faces with MMPretrain.
 
 Importing the package is light: it loads neither torch nor OpenMMLab. A config registers the
-trainable parts with ``custom_imports=['mmmask.register']``.
+trainable parts with ``custom_imports=['mmmask.register']``. ``mmmask.Predictor`` runs an exported
+model without them, and ``mmmask.readable`` puts its predictions into words.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmmask.evaluation.answers import readable
+    from mmmask.predictor import Predictor
+
 __version__ = "0.1.0"
+__all__ = ["Predictor", "__version__", "readable"]
+
+_HOMES = {"Predictor": "mmmask.predictor", "readable": "mmmask.evaluation.answers"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, when it is asked for."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -46,9 +46,14 @@ def fingerprint(samples: pd.DataFrame) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that a result depends on."""
-    names = ("torch", "mmengine", "mmpretrain", "numpy", "opencv-python")
-    return {"mmmask": __version__, **{name: importlib.metadata.version(name) for name in names}}
+    """Return the versions of the packages that a result depends on, as far as installed."""
+    found = {"mmmask": __version__}
+    for name in ("torch", "mmengine", "mmpretrain", "onnxruntime", "numpy", "opencv-python"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # an exported model needs few of them
+            continue
+    return found
 
 
 @cache

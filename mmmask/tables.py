@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import written_whole
-from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
+from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: Where a sample's label comes from.
 SOURCES = ("train", "corrected", "pseudo", "external")
@@ -70,6 +70,7 @@ def _predictions(probabilities: Sequence[str], of: str) -> dict[str, Column]:
         "label": Column("Int8", "true class 0-17", required=False),
         "person": Column("str", "directory of the person", required=False),
         "fold": Column("Int8", "fold whose model made the prediction", required=False),
+        "answer": Column("Int8", "class to submit, where not the most probable", required=False),
         **dict.fromkeys(YEARS, year),
     }
 
@@ -146,6 +147,38 @@ SCORES: Mapping[str, Column] = {
     "high": Column("float64", "upper bound", required=False),
     "resampled": Column("str", "what the interval resamples", ("people", "photos"), required=False),
     "predictions": Column("str", "table that was scored"),
+}
+
+
+SHARES: Mapping[str, Column] = {
+    "of": Column("str", "what has shares that sum to 1", ("class", *ATTRIBUTES)),
+    "value": Column("str", "class 0-17, or a value of the attribute such as >=60"),
+    "share": Column("float64", "share of the photos to predict, 0 to 1"),
+    "low": Column("float64", "lower bound of the share's 95 % interval", required=False),
+    "high": Column("float64", "upper bound", required=False),
+}
+
+
+ANSWERS: Mapping[str, Column] = {
+    "image": Column("str", "the photo, as its prediction names it"),
+    "answer": Column("Int8", "most probable class 0-17", required=False),
+    "mask": Column("str", "mask of the answer", MASKS, required=False),
+    "gender": Column("str", "gender of the answer", GENDERS, required=False),
+    "age_group": Column("str", "age group of the answer", AGE_GROUPS, required=False),
+    "probability": Column("float32", "probability of the answer"),
+    **{
+        f"{name}_probability": Column("float32", f"probability of its {name} alone", required=False)
+        for name in ATTRIBUTES
+    },
+    "median_age": Column("Int16", "age in years, of a model of years", required=False),
+}
+
+
+FACE_ANSWERS: Mapping[str, Column] = {
+    "image": ANSWERS["image"],
+    "face": Column("Int16", "number of the face in the photo, from left to right, from 0"),
+    **{edge: BOXES[edge] for edge in ("x0", "y0", "x1", "y1", "score")},
+    **{name: column for name, column in ANSWERS.items() if name != "image"},
 }
 
 
@@ -327,6 +360,13 @@ def probabilities(predictions: pd.DataFrame) -> NDArray[np.float32]:
     """Return the probabilities of a predictions table: (N, 18), or (N, 3 or 2) of an attribute."""
     _, names = prediction_columns(attribute_of(predictions))
     return predictions[list(names)].to_numpy(dtype=np.float32)
+
+
+def answers(predictions: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the classes to submit, (N,): the column ``answer``, else the most probable."""
+    if "answer" in predictions:
+        return predictions["answer"].to_numpy(dtype=np.int64)
+    return probabilities(predictions).argmax(axis=1)
 
 
 def prediction_columns(attribute: str | None) -> tuple[Mapping[str, Column], tuple[str, ...]]:

@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mmmask.cli import spin_briefly
 
@@ -49,6 +50,68 @@ def faces() -> Path:
     if not FACES.is_dir():
         pytest.skip(f"no real photos at {FACES}")
     return FACES
+
+
+@pytest.fixture
+def make_onnx(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes an exported model without torch: one layer on a mean colour.
+
+    Its answer to a photo whose left half has the mean colour (b, g, r) is
+    ``softmax(weight^T (b, g, r) / 255)``.
+    """
+
+    def make(
+        *, weight: np.ndarray | None = None, metadata: dict[str, str] | None = None, **facts: Any
+    ) -> Path:
+        onnx = pytest.importorskip("onnx", reason="needs onnx (extra export)")
+        from mmmask.datasets.photos import Geometry
+        from mmmask.datasets.preparation import Preparation
+        from mmmask.deploy.facts import ModelFacts
+
+        own = {
+            "preparation": Preparation(Geometry((8, 6))),
+            "preprocessing": {"size": [8, 6]},
+            "attribute": None,
+            "years": False,
+            "old_from": 60,
+            "views": ("identity", "hflip"),
+            "provenance": {"checkpoint_hash": "0" * 64},
+            **facts,
+        }
+        known = ModelFacts(**own)
+        sizes = {"probabilities": len(known.classes), **({"years": 121} if known.years else {})}
+        noise = np.random.default_rng(0)
+        half = known.preparation.geometry.size[1] // 2
+        constants = {"axes": np.array([1, 2]), "from": np.array([0]), "to": np.array([half])}
+        constants["across"] = np.array([2])
+        node = onnx.helper.make_node
+        nodes = [
+            node("Slice", ["bgr", "from", "to", "across"], ["left"]),
+            node("Cast", ["left"], ["float"], to=1),
+            node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        ]
+        for name, size in sizes.items():
+            matrix = noise.normal(size=(3, size)) * 3 if weight is None else weight
+            constants[f"{name}_w"] = (matrix / 255).astype(np.float32)
+            nodes.append(node("MatMul", ["mean", f"{name}_w"], [f"{name}_z"]))
+            nodes.append(node("Softmax", [f"{name}_z"], [name], axis=1))
+        tensor, floats = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+        shape = ["photos", *known.preparation.geometry.size, 3]
+        graph = onnx.helper.make_graph(
+            nodes,
+            "tiny",
+            [tensor("bgr", onnx.TensorProto.UINT8, shape)],
+            [tensor(name, floats, ["photos", size]) for name, size in sizes.items()],
+            [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+        )
+        opset = [onnx.helper.make_opsetid("", 18)]
+        model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10)
+        onnx.helper.set_model_props(model, {**known.to_metadata(), **(metadata or {})})
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return make
 
 
 @pytest.fixture

@@ -155,6 +155,14 @@ def test_a_semi_block_brings_loop_unlabelled_loader_and_model_and_leaves_with_th
         assert plain(cfg[key]) == plain(plain_cfg[key])
 
 
+def test_further_samples_bring_the_hook_that_records_them_and_take_it_away_again() -> None:
+    cfg = load_config(LEAF, {"data.samples": ["pseudo.parquet"]})
+    assert cfg.default_hooks.pseudo_labels.type == "PseudoLabelHook"
+    cfg.data.samples = []
+    compose(cfg)
+    assert plain(cfg.default_hooks) == plain(load_config(LEAF).default_hooks)
+
+
 def test_a_ratio_below_one_is_refused() -> None:
     with pytest.raises(InputError, match=r"semi\.ratio must be a whole number from 1; got 0\.5"):
         load_config(LEAF.with_name("mobilenet_v2_linear_uda.py"), {"semi.ratio": 0.5})

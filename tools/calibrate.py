@@ -23,8 +23,8 @@ def main() -> None:
         "--method",
         default="attribute",
         metavar="attribute|temperature|vector",
-        help="a scale for each of mask, gender and age and a bias for each of their values "
-        "(default), one temperature, or a scale and a bias for each class",
+        help="mask, gender and age each in their own way (default), one temperature for all, or a "
+        "scale and a bias for each class",
     )
     parser.add_argument("--plot", metavar="PNG", help="draw accuracy over confidence")
     args = parser.parse_args()

@@ -21,8 +21,8 @@ def main() -> None:
         "predictions",
         nargs="+",
         metavar="OOF",
-        help="out-of-fold predictions of tools/kfold.py; several are averaged, "
-        "and models of one attribute serve for that one",
+        help="out-of-fold predictions of tools/kfold.py; of several models, each gets the weight "
+        "that it proves; those of one attribute serve for that one",
     )
     parser.add_argument("--out", required=True, metavar="CSV", help="suspects, .csv or .parquet")
     parser.add_argument("--data-root", default="data", metavar="DIR", help="default: data")

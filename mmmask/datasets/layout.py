@@ -91,6 +91,30 @@ def read_eval(root: str | Path) -> pd.DataFrame:
     return checked(samples, SAMPLES, str(root))
 
 
+def find_photos(folder: str | Path) -> pd.DataFrame:
+    """Return a samples table of the photos in a folder and its subfolders, ordered by path.
+
+    ``image`` is relative to the folder, ``person`` is empty: nobody knows who it is. Hidden
+    files are left out.
+
+    Raises:
+        MissingFileError: There is no such folder.
+        InputError: It holds no photo.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder}: no such folder")
+    images = [
+        Path(parent, name).relative_to(folder).as_posix()
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
+    ]
+    if not images:
+        raise InputError(f"{folder}: holds no photo ({', '.join(PHOTO_SUFFIXES)})")
+    return checked(pd.DataFrame({"image": sorted(images), "person": ""}), SAMPLES, str(folder))
+
+
 def with_labels(samples: pd.DataFrame, old_from: int = OLD_FROM) -> pd.DataFrame:
     """Return the samples with ``label`` from mask, gender and age under the given age cut."""
     if samples[["mask", "gender", "age"]].isna().any(axis=None):

@@ -1,5 +1,6 @@
 """What can be measured on a photo before anything is trained: light, size, colours, likeness."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,19 +17,28 @@ class PhotoFacts:
 
     Attributes:
         light: Mean luminance of the whole photo, 0 to 255.
-        shorter_side: In pixels, before preprocessing.
+        width: In pixels, before preprocessing.
+        height: Likewise.
         pixels: Number of pixels after preprocessing.
         mean: Per channel, RGB, after preprocessing; (3,).
         square: Mean of the squares, likewise.
         bits: Difference hash of the whole photo, (64,) of -1 and 1.
+        digest: Hash of the whole photo's pixels: equal for equal photos alone.
     """
 
     light: float
-    shorter_side: int
+    width: int
+    height: int
     pixels: int
     mean: NDArray[np.float64]
     square: NDArray[np.float64]
     bits: NDArray[np.int8]
+    digest: bytes
+
+    @property
+    def shorter_side(self) -> int:
+        """In pixels, before preprocessing."""
+        return min(self.width, self.height)
 
 
 def photo_facts(loaded: dict, preprocessing: Sequence[Callable[[dict], dict]] = ()) -> PhotoFacts:
@@ -41,11 +51,13 @@ def photo_facts(loaded: dict, preprocessing: Sequence[Callable[[dict], dict]] = 
     mean, std = (values.ravel()[::-1] for values in cv2.meanStdDev(seen))  # BGR -> RGB
     return PhotoFacts(
         light=float(grey.mean()),
-        shorter_side=min(image.shape[:2]),
+        width=image.shape[1],
+        height=image.shape[0],
         pixels=seen.shape[0] * seen.shape[1],
         mean=mean,
         square=std**2 + mean**2,
         bits=difference_hash(grey),
+        digest=hashlib.blake2b(repr(image.shape).encode() + image.tobytes()).digest(),
     )
 
 

@@ -1,28 +1,24 @@
 """The pipeline's own steps: load a photo, crop and resize it, hand it over as a tensor."""
 
-import io
-from pathlib import Path
-
 import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
-from numpy.typing import NDArray
-from PIL import Image
 
-from mmmask.errors import InputError, MissingFileError
+from mmmask.datasets.photos import Geometry, load_photo
 
 
 @TRANSFORMS.register_module()
 class LoadPhoto(BaseTransform):
     """Decode ``img_path`` into ``img``, an (H, W, 3) uint8 array in BGR; EXIF rotation applied.
 
+    A photo that ``img`` holds already stays, as when MMPretrain's inferencer has loaded it.
+
     Args:
-        at_least: (height, width) in pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its
-            size, the smallest that is not below this in either direction: faster, and nearly
-            the same after :class:`Preprocess`. None decodes at full size.
+        at_least: (height, width) in pixels, below which a JPEG is not decoded; see
+            :func:`mmmask.datasets.photos.decoded`. None decodes at full size.
     """
 
     def __init__(self, *, at_least: tuple[int, int] | None = None) -> None:
@@ -35,66 +31,10 @@ class LoadPhoto(BaseTransform):
             MissingFileError: There is no such file.
             InputError: The file is no photo that can be decoded.
         """
-        path = Path(results["img_path"])
-        try:
-            data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        except FileNotFoundError as error:
-            raise MissingFileError(f"{path}: no such photo") from error
-        mode = cv2.IMREAD_COLOR if self.at_least is None else _reduced(data, self.at_least)
-        image = cv2.imdecode(data, mode) if len(data) else None
-        if image is None:
-            raise InputError(
-                f"{path}: not a photo that can be decoded (jpg or png), {len(data)} bytes"
-            )
-        results["img"] = image
-        results["ori_shape"] = results["img_shape"] = image.shape[:2]
+        if "img" not in results:
+            results["img"] = load_photo(results["img_path"], self.at_least)
+        results["ori_shape"] = results["img_shape"] = results["img"].shape[:2]
         return results
-
-
-_REDUCED = {
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-}
-
-
-def _reduced(data: NDArray[np.uint8], at_least: tuple[int, int]) -> int:
-    """Return OpenCV's mode for the smallest scale of a JPEG that is not below ``at_least``."""
-    try:
-        with Image.open(
-            io.BytesIO(data.tobytes()), formats=["JPEG"]
-        ) as header:  # pixels are not decoded
-            short, long = sorted(header.size)
-    except OSError:
-        return cv2.IMREAD_COLOR  # another format, or broken, which decoding will tell
-    # Whether EXIF turns the photo does not matter: both of its sides are compared sorted.
-    for scale, mode in _REDUCED.items():
-        if short >= scale * min(at_least) and long >= scale * max(at_least):
-            return mode
-    return cv2.IMREAD_COLOR
-
-
-def center_crop(image: NDArray, fraction: tuple[float, float]) -> NDArray:
-    """Return the central fractions (of the height, of the width) of an (H, W, 3) image."""
-    height, width = image.shape[:2]
-    new_height, new_width = max(1, round(height * fraction[0])), max(1, round(width * fraction[1]))
-    top, left = (height - new_height) // 2, (width - new_width) // 2
-    return image[top : top + new_height, left : left + new_width]
-
-
-def resized(image: NDArray, size: tuple[int, int]) -> NDArray:
-    """Return an image at (height, width): halved while twice too large, then bilinear.
-
-    Halving averages blocks of 2x2, so that no pixel is skipped, at a seventh of the time of
-    OpenCV's area interpolation at any other factor.
-    """
-    height, width = size
-    while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
-        half = (image.shape[1] // 2, image.shape[0] // 2)
-        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-    if image.shape[:2] == size:
-        return image
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 @TRANSFORMS.register_module()
@@ -109,20 +49,12 @@ class Preprocess(BaseTransform):
     """
 
     def __init__(self, *, size: tuple[int, int], crop: tuple[float, float] = (1.0, 1.0)) -> None:
-        if len(size) != 2 or min(size) < 1:
-            raise InputError(f"preprocessing.size must be (height, width) in pixels; got {size!r}")
-        if len(crop) != 2 or not all(0 < part <= 1 for part in crop):
-            raise InputError(
-                f"preprocessing.crop must be two fractions, above 0 and at most 1; got {crop!r}"
-            )
-        self.size = (int(size[0]), int(size[1]))
-        self.crop = (float(crop[0]), float(crop[1]))
+        self.geometry = Geometry(size, crop)
 
     def transform(self, results: dict) -> dict:
         """Crop and resize ``img``."""
-        image = resized(center_crop(results["img"], self.crop), self.size)
-        results["img"] = image
-        results["img_shape"] = image.shape[:2]
+        results["img"] = self.geometry(results["img"])
+        results["img_shape"] = results["img"].shape[:2]
         return results
 
 

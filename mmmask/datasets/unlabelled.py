@@ -5,39 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from mmmask.datasets.layout import PHOTO_SUFFIXES, read_eval
+from mmmask.datasets.layout import find_photos, read_eval
 from mmmask.datasets.sampler import Draw
 from mmmask.datasets.seeding import load_draws
-from mmmask.errors import InputError, MissingFileError
-from mmmask.tables import SAMPLES, checked, read_table
-
-
-def find_photos(folder: str | Path) -> pd.DataFrame:
-    """Return a samples table of the photos in a folder and its subfolders, ordered by path.
-
-    ``image`` is relative to the folder, ``person`` is empty: nobody knows who it is. Hidden
-    files are left out.
-
-    Raises:
-        MissingFileError: There is no such folder.
-        InputError: It holds no photo.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise MissingFileError(f"{folder}: no such folder")
-    images = [
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
-    ]
-    if not images:
-        raise InputError(f"{folder}: holds no photo ({', '.join(PHOTO_SUFFIXES)})")
-    return checked(pd.DataFrame({"image": sorted(images), "person": ""}), SAMPLES, str(folder))
+from mmmask.errors import InputError
+from mmmask.tables import SAMPLES, read_table
 
 
 @DATASETS.register_module()

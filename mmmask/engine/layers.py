@@ -36,14 +36,14 @@ def _upstream_depths(backbone: nn.Module) -> tuple[dict[str, int], int]:
 def _defined_depths(backbone: nn.Module) -> tuple[dict[str, int], int]:
     by_weight: dict[nn.Parameter, int] = {}
     depth = -1
-    for block in _blocks(backbone):
+    for block in blocks(backbone):
         depth += not (isinstance(block, _NORMS) and depth >= 0)
         by_weight.update(dict.fromkeys(block.parameters(), depth))
     named = backbone.named_parameters()
     return {name: by_weight.get(weight, 0) for name, weight in named}, depth + 1
 
 
-def _blocks(backbone: nn.Module) -> Iterator[nn.Module]:
+def blocks(backbone: nn.Module) -> Iterator[nn.Module]:
     """Yield what the outermost lists and sequences hold, and what stands beside them."""
     children = _with_weights(backbone)
     while len(children) == 1:  # a wrapper, as around timm's networks

@@ -7,6 +7,7 @@ predictions of people that the network has not learned from, repairs that:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +18,10 @@ from scipy.special import log_softmax, softmax
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, NUM_CLASSES
 
-#: attribute: a scale for each of mask, gender and age, and a bias for each of their values; of a
-#: model of one attribute, one scale. Mask states are easy and ages hard, so a network is unsure of
-#: the former and too sure of the latter, which no single temperature repairs.
+#: attribute: a scale for each of mask, gender and age, a bias for each of their values, and of
+#: three values, how far evidence between two counts for the third; of a model of one attribute,
+#: the same of this one. Mask states are easy and ages hard, so a network is unsure of the former
+#: and too sure of the latter, which no single temperature repairs.
 #: temperature: one scale for all classes, Guo et al., On Calibration of Modern Neural Networks,
 #: 2017. vector: the same paper, a scale and a bias for each class.
 METHODS = ("attribute", "temperature", "vector")
@@ -31,6 +33,8 @@ SCALES = (1 / 20, 20.0)
 #: Method -> how far a scale may stray from the shared one: the standard deviation of a normal
 #: prior. A class that few people have stays near the others.
 SCALE_SPREAD = {"attribute": 2.0, "vector": 0.5, "temperature": np.inf}
+#: The same of how far the values of an attribute may count for each other.
+MIX_SPREAD = 0.5
 #: The same of the biases, in nats.
 BIAS_SPREAD = 0.5
 
@@ -52,7 +56,8 @@ class Calibration:
         method: One of ``METHODS``.
         classes: C.
         parameters: Name -> value: ``scale`` is the inverse of the temperature, ``scale_...`` is
-            added to it for one class or attribute, ``bias_...`` is added to a logit, in nats.
+            added to it for one class or attribute, ``mix_...`` is the weight of what one contrast
+            of its values counts for another, ``bias_...`` is added to a logit, in nats.
         provenance: What it was fitted on.
     """
 
@@ -284,6 +289,7 @@ def _logits(
     return log_p @ weight.T + theta @ basis.biases
 
 
+@lru_cache
 def _basis(
     method: str,
     classes: int,
@@ -294,32 +300,61 @@ def _basis(
     if method not in METHODS:
         raise InputError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     scales: dict[str, NDArray[np.float64]] = {}
+    mixes: dict[str, NDArray[np.float64]] = {}
     biases: dict[str, NDArray[np.float64]] = {}
     if method == "attribute" and classes == NUM_CLASSES:
         for axis, (attribute, values) in enumerate(ATTRIBUTES.items()):
             scales[attribute] = _main_effect(axis)
+            maps = _mixes(JOINT_SHAPE[axis])
+            mixes |= {f"{attribute}_{name}": _of(axis, one) for name, one in maps.items()}
             own = np.indices(JOINT_SHAPE)[axis].ravel()  # (18,) value of the attribute
             biases |= {f"{attribute}_{name}": own == k for k, name in enumerate(values)}
     elif method != "temperature":
         biases = {f"{label:02d}": row for label, row in enumerate(np.eye(classes))}
+        mixes = _mixes(classes) if method == "attribute" else {}
         if method == "vector":
             scales = {name: np.diag(row) for name, row in biases.items()}
-    names = ("scale", *(f"scale_{name}" for name in scales), *(f"bias_{name}" for name in biases))
+    matrices = {f"scale_{name}": one for name, one in scales.items()}
+    matrices |= {f"mix_{name}": one for name, one in mixes.items()}
+    names = ("scale", *matrices, *(f"bias_{name}" for name in biases))
     weights, bias = np.zeros((len(names), classes, classes)), np.zeros((len(names), classes))
     weights[0] = np.eye(classes)
-    for row, weight in enumerate(scales.values(), 1):
+    for row, weight in enumerate(matrices.values(), 1):
         weights[row] = weight
-    for row, one in enumerate(biases.values(), 1 + len(scales)):
+    for row, one in enumerate(biases.values(), 1 + len(matrices)):
         bias[row] = one
-    spread = SCALE_SPREAD[method] if scale_spread is None else scale_spread
-    pull = [0.0, *[spread**-2.0] * len(scales), *[bias_spread**-2.0] * len(biases)]
+    scale = SCALE_SPREAD[method] if scale_spread is None else scale_spread
+    spread = {"scale": scale, "mix": min(scale, MIX_SPREAD), "bias": bias_spread}
+    pull = [0.0, *(spread[name.split("_")[0]] ** -2.0 for name in names[1:])]
     return _Basis(names, weights, bias, np.array(pull))
 
 
 def _main_effect(axis: int) -> NDArray[np.float64]:
     """Return the projection of (18,) on what one attribute alone tells: means over the others."""
+    return _of(axis, np.eye(JOINT_SHAPE[axis]) - 1 / JOINT_SHAPE[axis])
+
+
+def _mixes(values: int) -> dict[str, NDArray[np.float64]]:
+    """Return maps of three values by which the evidence between two of them counts for others.
+
+    Of the two contrasts of three values, that of the outer ones and that of the middle one
+    against them, the first map scales one up and the other down; the others let one contrast
+    count for the other. Ages need it: who is not young for sure need not be old.
+    """
+    if values != 3:
+        return {}
+    outer, middle = np.array([-1, 0, 1]) / np.sqrt(2), np.array([1, -2, 1]) / np.sqrt(6)
+    return {
+        "spread": np.outer(outer, outer) - np.outer(middle, middle),
+        "outer": np.outer(outer, middle),
+        "middle": np.outer(middle, outer),
+    }
+
+
+def _of(axis: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the map of (18,) that acts on the means over the attributes but one, of ``axis``."""
     parts = [
-        np.eye(size) - 1 / size if own == axis else np.full((size, size), 1 / size)
+        values if own == axis else np.full((size, size), 1 / size)
         for own, size in enumerate(JOINT_SHAPE)
     ]
     return np.kron(np.kron(parts[0], parts[1]), parts[2])

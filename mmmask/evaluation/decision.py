@@ -7,6 +7,8 @@ the other. Of calibrated probabilities the expected macro F1 can be computed, an
 import numpy as np
 from numpy.typing import NDArray
 
+#: How classes are decided: the best expected macro F1, or the most probable class.
+RULES = ("macro-f1", "argmax")
 #: Steps of the search; each looks at all photos once.
 STEPS = 40
 
@@ -48,17 +50,17 @@ def decide(
 
     Args:
         probabilities: Calibrated, (N, C).
-        rule: ``argmax``, or ``macro-f1`` for the best answers found, the argmax included.
+        rule: One of ``RULES``; of ``macro-f1`` the best answers found, the argmax included.
         weight: Of the photos, (N,); None: all alike.
 
     Raises:
         ValueError: The rule is unknown.
     """
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}; got {rule!r}")
     decided = probabilities.argmax(axis=1)
     if rule == "argmax":
         return decided
-    if rule != "macro-f1":
-        raise ValueError(f"rule must be argmax or macro-f1, got {rule!r}")
     p = probabilities.astype(np.float64)
     weight = np.ones(len(p)) if weight is None else weight
     labels = weight @ p

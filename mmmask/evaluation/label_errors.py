@@ -164,30 +164,31 @@ def swap_scores(log_p: Floats, one: Integers, other: Integers, values: tuple[int
 
 
 def age_scores(
-    log_p: Floats, labels: Integers, group: Integers, prior: Floats
+    log_p: Floats, labels: Integers, group: Integers, possible: int
 ) -> tuple[NDArray[np.int64], Floats]:
     """Return a proposed age and how much better a wrong label explains each person.
 
-    The label is right: it has the probability that the model gives it. It is wrong: the person
-    belongs to another age group, and the label is that of anybody (``prior``). So neither a label
-    at the edge of its group nor a rare one is suspect by itself.
+    The label is right: it is as probable as the model says. Or it is wrong: the person belongs to
+    another age group, and the label may be any. So a label at the edge of its group is not
+    suspect by itself. That common ages are more probable labels is left out on purpose: of ages
+    far from what it sees, a network says too little to be weighed against their shares.
 
     Args:
         log_p: Log probabilities of the values, years or age groups.
         labels: Value that each person is labelled with.
         group: Age group of each value.
-        prior: Probability of each value among the labels.
+        possible: How many values a wrong label may have.
 
     Shape:
-        ``log_p``: (P, V); ``labels``: (P,); ``group``, ``prior``: (V,) -> (P,) values, which
-        are the medians of what the other groups hold, and (P,) in nats.
+        ``log_p``: (P, V); ``labels``: (P,); ``group``: (V,) -> (P,) values, which are the
+        medians of what the other groups hold, and (P,) in nats.
     """
-    rows = np.arange(len(labels))
     elsewhere = group[None, :] != group[labels][:, None]  # (P, V)
     others = np.where(elsewhere, log_p, -np.inf)
     mass = logsumexp(others, axis=1)
     reached = np.exp(others - mass[:, None]).cumsum(axis=1) >= 0.5
-    return reached.argmax(axis=1), mass + np.log(prior[labels]) - log_p[rows, labels]
+    scores = mass - np.log(possible) - log_p[np.arange(len(labels)), labels]
+    return reached.argmax(axis=1), scores
 
 
 def blurred(probabilities: Floats, deviation: float) -> Floats:

@@ -94,7 +94,7 @@ def estimate_shares(
         value = 0.5 * theta @ ridge - (log_likelihood + prior) / total
         return float(value), ridge - slope / total
 
-    begin = np.zeros(len(features))
+    begin: NDArray[np.floating] = np.zeros(len(features))
     if start is not None:
         log_factor = np.log(np.maximum(start, FLOOR) / toward)
         begin = np.linalg.lstsq(features.T, log_factor, rcond=None)[0]

@@ -36,11 +36,20 @@ def macro_f1(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> floa
     return float(f1_per_class(confusion(truth, predicted)).mean())
 
 
-def scores(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, float]:
+def scores(
+    truth: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    predicted: NDArray[np.integer] | None = None,
+) -> dict[str, float]:
     """Return the scores of predicted probabilities.
 
+    Args:
+        truth: Labels.
+        probabilities: Predicted.
+        predicted: The answers; None takes the most probable classes.
+
     Shape:
-        ``truth``: (N,) labels; ``probabilities``: (N, 18).
+        ``truth``, ``predicted``: (N,); ``probabilities``: (N, 18).
 
     Returns:
         ``macro_f1``; ``accuracy`` over the 18 classes and ``mask_accuracy``,
@@ -48,7 +57,7 @@ def scores(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> d
         the N photos; ``nll``, the mean of -log p(true class) over the N photos, in nats;
         ``f1_00`` to ``f1_17``.
     """
-    predicted = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     counts = confusion(truth, predicted)
     per_class = f1_per_class(counts)
     truth_parts, predicted_parts = decode(truth), decode(predicted)

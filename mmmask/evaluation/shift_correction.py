@@ -6,7 +6,7 @@ many test sets as they may well be, drawn from the out-of-fold people, tell whet
 would have helped (:class:`Choice`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +28,16 @@ from mmmask.evaluation.prior_shift import (
     macro_f1_at,
     reweight,
 )
+from mmmask.labels import ATTRIBUTES, marginals
 
-#: How many people of the shares that out-of-fold people have are seen beside the test people;
-#: and how many of the shares by attribute alone, when gender and age are looked at together.
-PULL, CELL_PULL = 15.0, 60.0
+#: What may move is let loose step by step: family of shares, and how many people of the shares
+#: found so far, at first those of the out-of-fold people, are seen beside the test people.
+STEPS = (("attributes", 15.0), ("cells", 60.0), ("classes", 300.0))
 #: Shares of the estimated shift that are tried; 0 corrects for none, but decides anew.
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: A model that is by so many standard deviations more or less sure of the photos than it would be
+#: of out-of-fold photos of the same shares sees other photos, not only other shares.
+STRANGE = 5.0
 #: A correction is refused if, in one of twenty test sets as they may be, it costs more macro F1.
 TOLERATED_LOSS = 0.005
 _ONE_IN_TWENTY = 1.645  # standard deviations of a normal distribution
@@ -141,21 +145,52 @@ def estimate_shift(
     """
     photos = len(probabilities[0])
     people = max(1, round(photos / evidence.photos_per_person))
-    every = np.full(photos, people / photos)
     calibrated = [evidence.calibration(one) for one in probabilities]
-    shares = _shares(calibrated, evidence.source, every)
-    draws = resample_people(evidence.people, resamples, seed)
+    shares = _shares(calibrated, evidence.source, np.full(photos, people / photos))
+    resampled = list(resample(evidence, probabilities, resamples=resamples, seed=seed))
+    plausible = [_shares(one.calibrated, one.source, one.weight) for one in resampled]
+    draws = np.array([one.drawn for one in resampled])
+    return Shift(shares, np.array(plausible), draws, people)
+
+
+@dataclass(frozen=True)
+class Resample:
+    """Out-of-fold people and photos as they might have been.
+
+    Attributes:
+        drawn: (P,) how often each out-of-fold person is drawn.
+        source: (18,) shares that the calibrated probabilities of the drawn people imply.
+        calibrated: Of the drawn photos, by a calibration of the drawn people, of each model.
+        weight: (n,) how often each of these photos is drawn.
+    """
+
+    drawn: NDArray[np.float64]
+    source: Shares
+    calibrated: list[NDArray[np.float32]]
+    weight: NDArray[np.float64]
+
+
+def resample(
+    evidence: Evidence,
+    probabilities: Sequence[NDArray[np.floating]],
+    *,
+    resamples: int,
+    seed: int,
+) -> Iterator[Resample]:
+    """Draw out-of-fold people, and as many photos to predict as they are taken to show people."""
+    photos = len(probabilities[0])
+    people = max(1, round(photos / evidence.photos_per_person))
     random = np.random.default_rng((seed, 1))
-    plausible = np.empty((resamples, len(shares)))
-    for row, drawn in enumerate(draws):
+    for drawn in resample_people(evidence.people, resamples, seed):
         calibration = evidence.calibration.moved((drawn - 1) @ evidence.steps)
-        weight = drawn[evidence.person]
-        source = _implied(calibration(evidence.probabilities), weight)
-        photo = random.multinomial(people, np.full(photos, 1 / photos)).astype(np.float64)
-        seen = photo > 0
-        again = [calibration(one[seen]) for one in probabilities]
-        plausible[row] = _shares(again, source, photo[seen])
-    return Shift(shares, plausible, draws, people)
+        weight = random.multinomial(people, np.full(photos, 1 / photos)).astype(np.float64)
+        seen = weight > 0
+        yield Resample(
+            drawn,
+            _implied(calibration(evidence.probabilities), drawn[evidence.person]),
+            [calibration(one[seen]) for one in probabilities],
+            weight[seen],
+        )
 
 
 def known_shift(evidence: Evidence, shares: Shares, photos: int, *, resamples: int = 200) -> Shift:
@@ -245,6 +280,42 @@ def choose(
     return Choice(rule, best, tuple(options), before)
 
 
+def surprise(
+    evidence: Evidence,
+    shift: Shift,
+    probabilities: Sequence[NDArray[np.floating]],
+    *,
+    seed: int = 0,
+) -> dict[str, tuple[float, float, float]]:
+    """Return how unlike the out-of-fold photos those to predict are, beyond their class shares.
+
+    If only the shares differ, the model is as sure of the photos as it is of out-of-fold photos
+    of the same shares. Blurred or bright ones, or other people, would show.
+
+    Returns:
+        Attribute -> mean probability of its most probable value on the photos; the mean of the
+        same over test sets as they may be; and how many of their standard deviations lie between.
+    """
+    tests = _tests(evidence, shift, seed)
+    ours = marginals(evidence.held_out)
+    theirs = [marginals(evidence.calibration(one)) for one in probabilities]
+    classes = np.eye(len(evidence.source))[evidence.labels]
+    found = {}
+    for name in ATTRIBUTES:
+        sure = ours[name].max(axis=1)
+        sums, photos = (
+            tests @ _by_person(evidence, classes * values[:, None])
+            for values in (sure, np.ones(len(sure)))
+        )  # (R, 18)
+        means = np.divide(sums, photos, out=np.zeros_like(sums), where=photos > 0)
+        weight = np.where(photos > 0, shift.plausible, 0)
+        expected = (weight * means).sum(axis=1) / weight.sum(axis=1)
+        given = float(np.mean([one[name].max(axis=1).mean() for one in theirs]))
+        away = (given - expected.mean()) / expected.std()
+        found[name] = given, float(expected.mean()), float(away)
+    return found
+
+
 def corrected(
     evidence: Evidence,
     shift: Shift,
@@ -266,10 +337,13 @@ def _shares(
     """Return the class shares of photos from the calibrated probabilities of several models."""
     pooled = np.concatenate([*probabilities]).astype(np.float64)
     weights = np.tile(weight / len(probabilities), len(probabilities))
-    coarse = estimate_shares(pooled, source, family="attributes", weight=weights, pull=PULL)
-    return estimate_shares(
-        pooled, source, family="cells", weight=weights, toward=coarse, pull=CELL_PULL
-    )
+    shares = source
+    for family, pull in STEPS:
+        toward = np.maximum(shares, FLOOR)
+        shares = estimate_shares(
+            pooled, source, family=family, weight=weights, toward=toward, pull=pull
+        )
+    return shares
 
 
 def _implied(
@@ -284,6 +358,13 @@ def _implied(
     mean = np.average(calibrated.astype(np.float64), axis=0, weights=weight)
     shares = np.maximum(mean, FLOOR)
     return shares / shares.sum()
+
+
+def _by_person(evidence: Evidence, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of the values of each person's photos, (N, K) -> (P, K)."""
+    sums = np.zeros((evidence.people, values.shape[1]))
+    np.add.at(sums, evidence.person, values)
+    return sums
 
 
 def _label_shares(evidence: Evidence) -> Shares:

@@ -12,15 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.evaluation.decision import decide
+from mmmask.evaluation.decision import RULES, decide
 from mmmask.evaluation.prior_shift import Shares, with_margins
 from mmmask.evaluation.scores import macro_f1
 from mmmask.evaluation.shift_correction import (
+    STRANGE,
     choose,
     corrected,
     estimate_shift,
     known_shift,
     learn,
+    surprise,
 )
 from mmmask.evaluation.shift_references import Reference
 from mmmask.labels import JOINT_SHAPE, NUM_CLASSES, marginals
@@ -141,7 +143,8 @@ def simulate(
         predictions as they are; for each rule of deciding ``gain_RULE``, ``true_RULE`` (with the
         true shares, always corrected), ``decision_RULE`` (without any shift), ``strength_RULE``
         (missing where it abstained), ``expected_RULE`` and ``low_RULE`` (what the choice
-        promised); ``old``, ``old_estimate``, ``old_low``, ``old_high``: the share of the old;
+        promised); ``surprise``, the largest of any attribute;
+        ``old``, ``old_estimate``, ``old_low``, ``old_high``: the share of the old;
         ``error``, the sum of the errors of the 18 shares; ``gain_NAME_RULE`` of the references.
     """
     known, test = drawn.evidence, drawn.test
@@ -157,6 +160,7 @@ def simulate(
         marginals(np.atleast_2d(one))["age"][:, 2] for one in (true, shift.shares, shift.plausible)
     )
     low, high = np.quantile(plausible, [0.025, 0.975])
+    away = max(abs(one[2]) for one in surprise(evidence, shift, given, seed=seed).values())
     result: dict[str, float | str] = {
         "kind": drawn.kind,
         "people": len(set(person[test])),
@@ -165,15 +169,15 @@ def simulate(
         "old_estimate": float(estimate[0]),
         "old_low": float(low),
         "old_high": float(high),
+        "surprise": away,
         "error": float(np.abs(shift.shares - true).sum()),
     }
 
     def gain(values: NDArray, rule: str) -> float:
         return macro_f1(truth, decide(values, rule)) - uncorrected
 
-    for rule in ("macro-f1", "argmax"):
-        choice = choose(evidence, shift, rule, seed=seed)
-        chosen = choice.chosen
+    for rule in RULES:
+        chosen = None if away > STRANGE else choose(evidence, shift, rule, seed=seed).chosen
         strength = np.nan if chosen is None else chosen.strength
         result |= {
             f"gain_{rule}": 0.0

@@ -24,8 +24,10 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
         title=f"macro F1 against {baseline}, {score}; 95 % over {first['people']} people held out",
         title_justify="left",
     )
-    for title in ("variant", "changes", "macro F1", "difference", "95 %", "by seed"):
-        table.add_column(title, justify="left" if title in ("variant", "changes") else "right")
+    table.add_column("variant", overflow="fold")
+    table.add_column("changes")
+    for title in ("macro F1", "difference", "95 %", "by seed"):
+        table.add_column(title, justify="right")
     table.add_column("verdict")
     for row in comparison.itertuples(index=False):
         table.add_row(

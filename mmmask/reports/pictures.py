@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from mmmask.evaluation.scores import confusion
 from mmmask.files import written_whole
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, decode
-from mmmask.tables import probabilities
+from mmmask.tables import answers, probabilities
 
 matplotlib.use("Agg")
 
@@ -24,7 +24,7 @@ def draw_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
     Diagonal blocks of six are the mask states; within them three ages for each gender.
     """
     truth = predictions["label"].to_numpy(dtype=np.int64)
-    counts = confusion(truth, probabilities(predictions).argmax(axis=1))
+    counts = confusion(truth, answers(predictions))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(9.5, 8.6), layout="constrained")
     axes = figure.subplots()
@@ -73,8 +73,8 @@ def draw_faces(
     """
     import cv2
 
-    answers = probabilities(predictions)
-    predicted = answers.argmax(axis=1)
+    values = probabilities(predictions)
+    predicted = answers(predictions)
     chosen = _spread(predicted, columns * rows)
     truth = predictions["label"].to_numpy(dtype=np.int64) if "label" in predictions else None
     figure = Figure(figsize=(columns * 1.25, rows * 2.05), layout="constrained")
@@ -85,7 +85,7 @@ def draw_faces(
             continue
         image = cv2.imread(str(root / predictions["image"].iloc[row]))
         axes.imshow(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-        text, colour = f"{_short(predicted[row])}  {answers[row].max():.0%}", "black"
+        text, colour = f"{_short(predicted[row])}  {values[row, predicted[row]]:.0%}", "black"
         if truth is not None:
             right = truth[row] == predicted[row]
             colour = RIGHT if right else WRONG

@@ -1,8 +1,10 @@
 """Fit a calibration on out-of-fold predictions, store it, and apply it where it belongs."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,12 @@ from mmmask.evaluation.calibration import (
     expected_calibration_error,
     fit_calibration,
 )
-from mmmask.evaluation.intervals import Interval, percentile_interval, resample_people
+from mmmask.evaluation.intervals import (
+    Interval,
+    percentile_interval,
+    resample_people,
+    units_to_draw,
+)
 from mmmask.evaluation.scores import TINY
 from mmmask.files import written_whole
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, decode, marginals
@@ -37,6 +44,8 @@ BELONGING = {
     "old_from": "have another age cut (old_from)",
     "tta": "were averaged over other views (tta)",
 }
+#: What the provenance of calibrated predictions says of them.
+CALIBRATED = "calibrated"
 #: Parts of the people without folds that are calibrated by the others.
 PARTS = 5
 
@@ -67,7 +76,7 @@ def calibrate(
     table = read_predictions(oof)
     truth = true_values(table, oof)
     before = probabilities(table)
-    person = table["person"].to_numpy() if "person" in table else None
+    person = people_of(table)
     stated = table.attrs.get("provenance", {})
     provenance = {
         "input": {"path": str(oof), "hash": file_hash(Path(oof))},
@@ -126,13 +135,32 @@ def check_belongs(
             f"{where}: predicts {theirs or 'the 18 classes'}, and {path} calibrates "
             f"{ours or 'the 18 classes'}"
         )
+    check_alike(calibration.provenance, path, table, where)
+
+
+def check_alike(
+    fitted: Mapping[str, Any], path: str | Path, table: pd.DataFrame, where: str | Path
+) -> None:
+    """Refuse predictions made otherwise than those that something was fitted on.
+
+    Args:
+        fitted: Provenance of the latter.
+        path: Their file, or that of what was fitted, named in the message.
+        table: Predictions.
+        where: Their file, named in the message.
+
+    Raises:
+        InputError: They are calibrated already, or differ in what ``BELONGING`` lists.
+    """
     stated = table.attrs.get("provenance", {})
+    if stated.get(CALIBRATED):
+        raise InputError(f"{where}: is calibrated already; give the predictions as they were made")
     for key, problem in BELONGING.items():
-        fitted, given = calibration.provenance.get(key), stated.get(key)
-        if fitted is not None and given is not None and fitted != given:
+        ours, theirs = fitted.get(key), stated.get(key)
+        if ours is not None and theirs is not None and ours != theirs:
             raise InputError(
                 f"{where}: predictions {problem} than those that {path} was fitted on: "
-                f"{given} and {fitted}"
+                f"{theirs} and {ours}"
             )
 
 
@@ -172,7 +200,8 @@ def with_probabilities(table: pd.DataFrame, values: NDArray[np.floating]) -> pd.
         if moved is not None:
             extra = year_columns(moved).set_index(changed.index)
             changed = pd.concat([changed, extra], axis=1)
-    changed.attrs = dict(table.attrs)
+    changed = changed.drop(columns="answer", errors="ignore")  # it was that of the former
+    changed.attrs = {"provenance": {**table.attrs.get("provenance", {}), CALIBRATED: True}}
     return changed
 
 
@@ -207,6 +236,12 @@ def true_values(table: pd.DataFrame, where: str | Path) -> NDArray[np.int64]:
     return truth if attribute is None else decode(truth)[attribute]
 
 
+def people_of(table: pd.DataFrame) -> NDArray | None:
+    """Return who is in each photo, (N,); None where the table does not tell."""
+    units, kind = units_to_draw(table)
+    return units if kind == "people" else None
+
+
 def held_out_parts(table: pd.DataFrame) -> NDArray[np.int64]:
     """Return the part, (N,), that each photo is held out with.
 
@@ -215,8 +250,7 @@ def held_out_parts(table: pd.DataFrame) -> NDArray[np.int64]:
     """
     if "fold" in table and table["fold"].notna().all() and table["fold"].nunique() > 1:
         return table["fold"].to_numpy(dtype=np.int64)
-    unit = table["person"] if "person" in table else table["image"]
-    _, rows = np.unique(unit.to_numpy(), return_inverse=True)
+    _, rows = np.unique(units_to_draw(table)[0], return_inverse=True)
     return np.random.default_rng(0).permutation(rows.max() + 1)[rows] % PARTS
 
 

@@ -8,8 +8,12 @@ from typing import Any
 
 from mmmask.config import parse_options
 from mmmask.config_changes import changes, flat_config
-from mmmask.errors import InputError
+from mmmask.errors import InputError, MissingFileError
 from mmmask.files import written_whole
+from mmmask.provenance import file_hash
+
+#: Files of a config whose content decides a run as well as their names.
+_FILES = ("data.corrections", "data.drop", "data.samples")
 
 
 def tool(script: Path, *arguments: object, **options: object) -> list[str]:
@@ -37,6 +41,22 @@ def plan_of(config: Path, options: Sequence[str], given: Mapping[str, Any]) -> d
     """Return dotted name -> value of all that decides a run: its config, and what is ``given``."""
     plan = flat_config(config, parse_options(options))
     return {**plan, **{key: value for key, value in given.items() if value is not None}}
+
+
+def contents(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each file whose content decides the runs of a plan.
+
+    Raises:
+        MissingFileError: One of them is not there.
+    """
+    named = [plan.get(key) or [] for key in _FILES]
+    listed = [[value] if isinstance(value, str) else value for value in named]
+    root = Path(plan["data.data_root"])
+    paths = [root / "train" / "train.csv", *(Path(path) for part in listed for path in part)]
+    for path in paths:
+        if not path.is_file():
+            raise MissingFileError(f"{path}: no such file")
+    return {f"sha256 of {path}": file_hash(path) for path in paths}
 
 
 def claim(folder: Path, plan: Mapping[str, Any]) -> None:

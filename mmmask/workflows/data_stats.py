@@ -1,7 +1,7 @@
 """Mean and spread of a data set, and the photos in it that are worth a look."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +74,12 @@ def data_stats(
             to count as a near-duplicate. Photos of one person are alike by nature.
         options: ``name=value`` overrides of the config.
     """
-    from mmpretrain.registry import TRANSFORMS
-
     root = Path(data_root)
     samples = read_train(root)
     preprocessing, trained = [], np.ones(len(samples), dtype=bool)
     if config is not None:
+        from mmpretrain.registry import TRANSFORMS
+
         cfg = load_config(config, parse_options(options))
         cfg.data.data_root = str(root)
         steps = pipeline(cfg, training=False)[1:-1]  # without loading and packing
@@ -87,22 +87,7 @@ def data_stats(
         folds = assign_folds(samples, folds=cfg.data.folds, seed=cfg.data.split_seed)
         trained = (folds != cfg.data.fold).to_numpy(dtype=bool)
 
-    def measured(image: str) -> PhotoFacts | None:
-        try:
-            loaded = LoadPhoto().transform({"img_path": str(root / image)})
-        except InputError:
-            return None  # listed as unreadable
-        return photo_facts(loaded, preprocessing)
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        found = track(
-            threads.map(measured, samples["image"]),
-            description="photos",
-            total=len(samples),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        facts = list(found)
+    facts = measure(root, samples["image"], preprocessing)
     learned = [fact for fact, use in zip(facts, trained, strict=True) if use and fact is not None]
     if not learned:
         raise InputError(f"{root}: none of the {trained.sum()} photos to train on can be decoded")
@@ -111,6 +96,29 @@ def data_stats(
     if out is not None:
         write_table(out, outliers, OUTLIERS)
     return DataStats(mean, std, len(learned), len(samples), outliers)
+
+
+def measure(
+    root: Path, images: Sequence[str], preprocessing: Sequence[Callable[[dict], dict]] = ()
+) -> list[PhotoFacts | None]:
+    """Return the facts of each photo, None of one that cannot be read; with a progress bar."""
+
+    def measured(image: str) -> PhotoFacts | None:
+        try:
+            loaded = LoadPhoto().transform({"img_path": str(root / image)})
+        except InputError:
+            return None
+        return photo_facts(loaded, preprocessing)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        found = track(
+            threads.map(measured, images),
+            description="photos",
+            total=len(images),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        return list(found)
 
 
 def colours(facts: Sequence[PhotoFacts]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from mmmask.datasets.transforms import LoadPhoto
-from mmmask.datasets.unlabelled import find_photos
+from mmmask.datasets.layout import find_photos
+from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
 from mmmask.provenance import fingerprint, made_now
 from mmmask.tables import BOXES, read_table, write_table
@@ -45,17 +45,35 @@ def find_face(detector: Any, image: np.ndarray) -> tuple[np.ndarray, float]:
 
     The box is clipped to the photo.
     """
+    boxes, scores = find_faces(detector, image)
+    if len(boxes) == 0 or np.isnan(boxes[0]).any():
+        return np.full(4, np.nan), np.nan
+    return boxes[0], float(scores[0])
+
+
+def find_faces(
+    detector: Any, image: np.ndarray, longest_side: int = LONGEST_SIDE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return all boxes of a BGR photo, clipped to it, and their scores: (K, 4), (K,).
+
+    Args:
+        detector: As of :func:`build_detector`.
+        image: (H, W, 3).
+        longest_side: The photo is shrunk to this, in pixels, for the search.
+
+    Returns:
+        The surest face first; a box outside of the photo is NaN.
+    """
     height, width = image.shape[:2]
-    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    scale = min(1.0, longest_side / max(height, width))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     boxes, scores = detector.detect(np.ascontiguousarray(small[..., ::-1]))
     if boxes is None:
-        return np.full(4, np.nan), np.nan
+        return np.zeros((0, 4)), np.zeros(0)
     factor = np.array([width / small.shape[1], height / small.shape[0]] * 2)
-    box = np.clip(boxes[0].astype(np.float64) * factor, 0, [width, height] * 2)
-    if box[2] <= box[0] or box[3] <= box[1]:
-        return np.full(4, np.nan), np.nan
-    return box, float(scores[0])
+    edges = np.clip(np.asarray(boxes, np.float64) * factor, 0, [width, height] * 2)
+    edges[(edges[:, 2] <= edges[:, 0]) | (edges[:, 3] <= edges[:, 1])] = np.nan
+    return edges, np.asarray(scores, np.float64)
 
 
 def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> pd.DataFrame:
@@ -76,9 +94,9 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
         "data_fingerprint": fingerprint(photos),
         **made_now(),
     }
-    load, detector = LoadPhoto(), build_detector(device)
+    detector = build_detector(device)
     for number, image in enumerate(track(missing, "Finding faces", disable=not missing)):
-        photo = load.transform({"img_path": f"{root}/{image}"})["img"]
+        photo = load_photo(f"{root}/{image}")
         box, score = find_face(detector, photo)
         height, width = photo.shape[:2]
         row = {"image": image, "width": width, "height": height, "score": score}

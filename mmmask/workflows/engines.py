@@ -11,10 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from mmmask.errors import InputError
 
@@ -28,6 +28,59 @@ _PR_SET_PDEATHSIG = 1
 Command = Sequence[str]
 
 
+class Job(Protocol):
+    """A command line that was started."""
+
+    def poll(self) -> int | None:
+        """Return its exit status, or None while it runs."""
+
+    def stop(self) -> None:
+        """End it, gently first; its status is then of no meaning."""
+
+
+class Machine(Protocol):
+    """Where command lines run."""
+
+    def start(self, command: Command, log: Path | None = None) -> Job:
+        """Start a command; ``log`` is a file to append its output to, or None for the terminal."""
+
+    def close(self) -> None:
+        """End what still runs."""
+
+
+def check_engine(engine: str, jobs: int) -> None:
+    """Refuse what :func:`opened` cannot have, before anything is done."""
+    if engine not in ENGINES:
+        raise InputError(f"--engine must be one of {', '.join(ENGINES)}; got {engine!r}")
+    if jobs < 1:
+        raise InputError(f"--jobs must be at least 1; got {jobs}")
+    if engine == "ray":
+        _ray()
+
+
+@contextmanager
+def opened(engine: str, jobs: int) -> Iterator[Machine]:
+    """Yield where to start command lines, up to ``jobs`` at a time; none outlives the block.
+
+    Where ``CUDA_VISIBLE_DEVICES`` lists several GPUs, the jobs here take turns in them; a task of
+    Ray gets a GPU of its own where the cluster has any.
+
+    Args:
+        engine: ``local``, or ``ray`` (the extra ``ray``): the cluster that ``RAY_ADDRESS`` names,
+            else this machine. Its machines must see the same files under the same paths.
+        jobs: How many will run at the same time.
+
+    Raises:
+        InputError: ``engine`` or ``jobs`` is not allowed, or Ray is not installed.
+    """
+    check_engine(engine, jobs)
+    machine: Machine = _Here(jobs) if engine == "local" else _RayCluster(jobs)
+    try:
+        yield machine
+    finally:
+        machine.close()
+
+
 def run_commands(
     commands: Sequence[Command],
     *,
@@ -39,42 +92,46 @@ def run_commands(
     """Run command lines to their end, in order, at most ``jobs`` at a time.
 
     The first that fails ends the others, which are expected to continue where they were when
-    they are started again. Where ``CUDA_VISIBLE_DEVICES`` lists several GPUs, the jobs here take
-    turns in them; a task of Ray gets a GPU of its own where the cluster has any.
+    they are started again.
 
     Args:
         commands: Each a program and its arguments; ``sys.executable`` for Python.
-        engine: ``local``, or ``ray`` (the extra ``ray``): the cluster that ``RAY_ADDRESS`` names,
-            else this machine. Its machines must see the same files under the same paths.
+        engine: As for :func:`opened`.
         jobs: How many run at the same time.
         logs: One file for each command, to which its output is appended (``os.devnull`` drops
             it); None leaves it to the terminal.
         done: Called with the index of each command that has ended well.
 
     Raises:
-        InputError: ``engine`` or ``jobs`` is not allowed, Ray is not installed, or a command ended
-            with status 2, its input at fault.
+        InputError: As of :func:`opened`, or a command ended with status 2, its input at fault.
         RuntimeError: A command ended with another status.
         KeyboardInterrupt: A command was interrupted.
     """
-    if engine not in ENGINES:
-        raise InputError(f"--engine must be one of {', '.join(ENGINES)}; got {engine!r}")
-    if jobs < 1:
-        raise InputError(f"--jobs must be at least 1; got {jobs}")
     paths = [None] * len(commands) if logs is None else [Path(log) for log in logs]
-    run = _run_here if engine == "local" else _run_on_ray
-    with closing(run(commands, jobs, paths)) as ended:
-        for index, status in ended:
-            if status in _INTERRUPTED:
-                raise KeyboardInterrupt
-            if status:
-                _fail(commands[index], status, paths[index])
-            if done is not None:
-                done(index)
+    waiting = list(enumerate(commands))[::-1]
+    running: dict[Job, int] = {}
+    with opened(engine, jobs) as machine:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                index, command = waiting.pop()
+                running[machine.start(command, paths[index])] = index
+            for job, index in list(running.items()):
+                status = job.poll()
+                if status is None:
+                    continue
+                del running[job]
+                check_status(commands[index], status, paths[index])
+                if done is not None:
+                    done(index)
+            time.sleep(0.05)
 
 
-def _fail(command: Command, status: int, log: Path | None) -> None:
-    """Raise what the status of a command says."""
+def check_status(command: Command, status: int, log: Path | None) -> None:
+    """Raise what the exit status of a command says, as :func:`run_commands` does."""
+    if status in _INTERRUPTED:
+        raise KeyboardInterrupt
+    if status == 0:
+        return
     name = " ".join(Path(part).name for part in command[:3] if part != sys.executable)
     lines = [] if log is None or not log.is_file() else log.read_text(errors="replace").splitlines()
     said = next((line for line in reversed(lines) if line.startswith("error: ")), None)
@@ -85,40 +142,43 @@ def _fail(command: Command, status: int, log: Path | None) -> None:
     raise RuntimeError(f"{name} ended with status {status}; its output is {where}")
 
 
-def _run_here(
-    commands: Sequence[Command], jobs: int, logs: Sequence[Path | None]
-) -> Generator[tuple[int, int], None, None]:
-    """Yield index and exit status of each command as it ends."""
-    visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
-    waiting = list(enumerate(commands))[::-1]
-    running: dict[int, tuple[int, subprocess.Popen]] = {}  # place -> (index, process)
-    try:
-        while waiting or running:
-            for place in range(jobs):
-                if place not in running and waiting:
-                    index, command = waiting.pop()
-                    gpu = {"CUDA_VISIBLE_DEVICES": visible[place % len(visible)]} if visible else {}
-                    running[place] = index, _start(command, logs[index], gpu if jobs > 1 else {})
-            for place, (index, process) in list(running.items()):
-                status = process.poll()
-                if status is not None:
-                    del running[place]
-                    yield index, status
-            time.sleep(0.05)
-    finally:
-        _end([process for _, process in running.values()])
+class _Here:
+    """Processes on this machine, which end with this one."""
+
+    def __init__(self, jobs: int) -> None:
+        visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+        self._gpus = visible if jobs > 1 else []
+        self._running: dict[int, _Process] = {}  # place -> process
+
+    def start(self, command: Command, log: Path | None = None) -> "_Process":
+        taken = {place for place, job in self._running.items() if job.poll() is None}
+        place = next(place for place in range(len(taken) + 1) if place not in taken)
+        gpu = {"CUDA_VISIBLE_DEVICES": self._gpus[place % len(self._gpus)]} if self._gpus else {}
+        self._running[place] = _Process(command, log, gpu)
+        return self._running[place]
+
+    def close(self) -> None:
+        _end([job.process for job in self._running.values() if job.poll() is None])
 
 
-def _start(command: Command, log: Path | None, environment: dict[str, str]) -> subprocess.Popen:
-    """Start a process that ends with this one."""
-    with _opened(log) as output:
-        return subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=None if output is None else subprocess.STDOUT,
-            env={**os.environ, **environment},
-            preexec_fn=_end_with_parent,
-        )
+class _Process:
+    """One of them."""
+
+    def __init__(self, command: Command, log: Path | None, environment: dict[str, str]) -> None:
+        with _opened(log) as output:
+            self.process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=None if output is None else subprocess.STDOUT,
+                env={**os.environ, **environment},
+                preexec_fn=_end_with_parent,
+            )
+
+    def poll(self) -> int | None:
+        return self.process.poll()
+
+    def stop(self) -> None:
+        _end([self.process])
 
 
 @contextmanager
@@ -154,41 +214,54 @@ def _end(processes: Sequence[subprocess.Popen]) -> None:
             process.wait()
 
 
-def _run_on_ray(
-    commands: Sequence[Command], jobs: int, logs: Sequence[Path | None]
-) -> Generator[tuple[int, int], None, None]:
-    """Yield index and exit status of each command as its task ends, its output written."""
-    ray = _ray()
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level="warning", include_dashboard=False)
-    total = ray.cluster_resources()
-    largest = max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
-    # Ray gives a task as many threads as cores, and hides every GPU that it did not ask for.
-    cores = max(1, min(int(total.get("CPU", 1)) // jobs, int(largest)))
-    task = ray.remote(_task).options(
-        num_cpus=cores, num_gpus=1 if total.get("GPU", 0) else 0, max_retries=0
-    )
-    waiting = list(enumerate(commands))[::-1]
-    running: dict[Any, int] = {}  # reference to a task -> index
-    here = os.getcwd()
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                index, command = waiting.pop()
-                running[task.remote(list(command), here)] = index
-            (first, *_), _ = ray.wait(list(running))
-            index = running.pop(first)
-            status, output = ray.get(first)
-            log = logs[index]
-            if log is None:
+class _RayCluster:
+    """Tasks of Ray, each of which runs a process."""
+
+    def __init__(self, jobs: int) -> None:
+        self._ray = _ray()
+        if not self._ray.is_initialized():
+            self._ray.init(log_to_driver=False, logging_level="warning", include_dashboard=False)
+        total = self._ray.cluster_resources()
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        largest = max(node.get("CPU", 1) for node in nodes)
+        # Ray gives a task as many threads as cores, and hides every GPU that it did not ask for.
+        cores = max(1, min(int(total.get("CPU", 1)) // jobs, int(largest)))
+        self._task = self._ray.remote(_task).options(
+            num_cpus=cores, num_gpus=1 if total.get("GPU", 0) else 0, max_retries=0
+        )
+        self._here = os.getcwd()
+        self._started: list[_RayTask] = []
+
+    def start(self, command: Command, log: Path | None = None) -> "_RayTask":
+        job = _RayTask(self._ray, self._task.remote(list(command), self._here), log)
+        self._started.append(job)
+        return job
+
+    def close(self) -> None:
+        for job in self._started:
+            job.stop()
+
+
+class _RayTask:
+    """One of them."""
+
+    def __init__(self, ray: Any, reference: Any, log: Path | None) -> None:
+        self._ray, self._reference, self._log = ray, reference, log
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        if self._status is None and self._ray.wait([self._reference], timeout=0)[0]:
+            self._status, output = self._ray.get(self._reference)
+            if self._log is None:
                 print(output.decode(errors="replace"), end="", flush=True)
-            with _opened(log) as file:
+            with _opened(self._log) as file:
                 if file is not None:
                     file.write(output)
-            yield index, status
-    finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
+        return self._status
+
+    def stop(self) -> None:
+        if self._status is None:
+            self._ray.cancel(self._reference, force=True)
 
 
 def _task(command: list[str], folder: str) -> tuple[int, bytes]:

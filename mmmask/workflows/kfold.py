@@ -17,11 +17,11 @@ from rich.progress import Progress
 
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.splits import assign_folds
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError
 from mmmask.files import written_whole
 from mmmask.provenance import file_hash, fingerprint
 from mmmask.tables import attribute_of, prediction_columns, read_predictions, write_table
-from mmmask.workflows.commands import claim, last_checkpoint, plan_of, tool
+from mmmask.workflows.commands import claim, contents, last_checkpoint, plan_of, tool
 from mmmask.workflows.engines import run_commands
 from mmmask.workflows.folds import (
     EVAL,
@@ -37,8 +37,6 @@ from mmmask.workflows.score import intervals_of
 CHECKPOINTS = ("last", "best")
 #: Names the last checkpoint of a run that has come to its end.
 _TRAINED = "trained.txt"
-#: Files of the config whose content decides a run as well as their names.
-_FILES = ("data.corrections", "data.drop", "data.samples")
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
     check(study)
     samples = read_train(study.root)
     assign_folds(samples, folds=study.folds)  # refuses more folds than people
-    claim(study.out, {**study.plan, **contents(study)})
+    claim(study.out, {**study.plan, **contents(study.plan)})
     pending = [fold for fold in range(study.folds) if missing(study, fold)]
     if pending and pack_of(study) is not None:
         make_pack(study)
@@ -154,17 +152,6 @@ def check(study: KFold) -> None:
         raise InputError(f"--cfg-options {sorted(own)[0]} is what k-fold sets itself; use --folds")
     if study.plan.get("train_dataloader.dataset.split") == "all":
         raise InputError(f"{study.config}: trains on everybody, so no fold would hold anybody out")
-
-
-def contents(study: KFold) -> dict[str, str]:
-    """Return the hash of each file whose content decides the runs."""
-    named = [study.plan.get(key) or [] for key in _FILES]
-    listed = [[value] if isinstance(value, str) else value for value in named]
-    paths = [study.root / "train" / "train.csv", *(Path(path) for part in listed for path in part)]
-    for path in paths:
-        if not path.is_file():
-            raise MissingFileError(f"{path}: no such file")
-    return {f"sha256 of {path}": file_hash(path) for path in paths}
 
 
 def missing(study: KFold, fold: int) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.config import load_config, parse_options
-from mmmask.datasets.unlabelled import find_photos
+from mmmask.datasets.layout import find_photos
 from mmmask.errors import InputError, MissingFileError
 from mmmask.labels import (
     ATTRIBUTES,

@@ -19,8 +19,8 @@ from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.submissions import is_submission, read_submission
 from mmmask.tables import (
     PROBABILITIES,
+    answers,
     attribute_of,
-    probabilities,
     read_predictions,
     rows_like,
 )
@@ -34,7 +34,7 @@ def labels_of(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]
     """
     attribute = attribute_of(table)
     truth = table["label"].to_numpy(dtype=np.int64)
-    predicted = probabilities(table).argmax(axis=1)
+    predicted = answers(table)
     return truth if attribute is None else decode(truth)[attribute], predicted
 
 
@@ -76,10 +76,10 @@ def read_scored(
 
 
 def _read_submission(path: Path) -> pd.DataFrame:
-    answers = read_submission(path)
-    certain = np.eye(NUM_CLASSES, dtype=np.float32)[answers.to_numpy()]
+    given = read_submission(path)
+    certain = np.eye(NUM_CLASSES, dtype=np.float32)[given.to_numpy()]
     table = pd.DataFrame(certain, columns=list(PROBABILITIES))
-    table.insert(0, "image", EVAL_IMAGES + answers.index.astype("str"))
+    table.insert(0, "image", EVAL_IMAGES + given.index.astype("str"))
     return table
 
 

@@ -10,7 +10,7 @@ from mmmask.provenance import learned_from_test_set
 from mmmask.reports.console import print_attribute_scores, print_scores, resampled
 from mmmask.reports.members import draw_agreement, print_agreement, print_gain, print_members
 from mmmask.reports.pictures import draw_confusion, draw_faces
-from mmmask.tables import attribute_of, probabilities
+from mmmask.tables import answers, attribute_of, probabilities
 from mmmask.workflows.ensemble.combine import Ensemble
 from mmmask.workflows.predict import Prediction
 from mmmask.workflows.score import intervals_of, labels_of
@@ -50,7 +50,7 @@ def show_scores(table: pd.DataFrame) -> None:
     attribute = attribute_of(table)
     truth, intervals, how = labels_of(table)[0], intervals_of(table), resampled(table)
     if attribute is None:
-        print_scores(scores(truth, probabilities(table)), truth, intervals, how)
+        print_scores(scores(truth, probabilities(table), answers(table)), truth, intervals, how)
     else:
         metrics = attribute_scores(truth, probabilities(table))
         print_attribute_scores(metrics, truth, attribute, intervals, how)

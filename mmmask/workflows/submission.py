@@ -18,7 +18,7 @@ from mmmask.ledger.submissions import (
     warnings_of,
 )
 from mmmask.reports.submissions import print_review
-from mmmask.tables import probabilities, read_csv
+from mmmask.tables import answers, read_csv
 
 
 def write_submission(
@@ -45,19 +45,17 @@ def write_submission(
         InputError: A photo of info.csv has no prediction, or more than one.
     """
     info = read_csv(Path(data_root) / "eval" / "info.csv", SUBMISSION)
-    answers = pd.Series(
-        probabilities(predictions).argmax(axis=1), index=_image_ids(predictions), name="ans"
-    )
-    if answers.index.has_duplicates:
-        twice = answers.index[answers.index.duplicated()][0]
+    given = pd.Series(answers(predictions), index=_image_ids(predictions), name="ans")
+    if given.index.has_duplicates:
+        twice = given.index[given.index.duplicated()][0]
         raise InputError(f"{path}: {twice} has more than one prediction")
-    missing = ~info["ImageID"].isin(answers.index)
+    missing = ~info["ImageID"].isin(given.index)
     if missing.any():
         raise InputError(
             f"{path}: {missing.sum()} photos of info.csv have no prediction, "
             f"the first is {info.loc[missing, 'ImageID'].iloc[0]}"
         )
-    submission = answers.loc[info["ImageID"]]
+    submission = given.loc[info["ImageID"]]
     if origin is None:
         origin = predictions.attrs.get("provenance", {})
     folder = ledger_folder()

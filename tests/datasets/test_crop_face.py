@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmmask.datasets.crop_face import CropFace, face_window
+from mmmask.datasets.crop_face import CropFace
 from mmmask.datasets.face_boxes import described, read_boxes
+from mmmask.datasets.face_window import face_window
 from mmmask.errors import InputError, MissingFileError
 from mmmask.tables import BOXES, write_table
 

@@ -5,7 +5,8 @@ import torch
 from mmpretrain.structures import DataSample
 
 from mmmask.datasets.batching import stack_photos
-from mmmask.datasets.transforms import LoadPhoto, PackPhoto, Preprocess, center_crop, resized
+from mmmask.datasets.photos import center_crop, resized
+from mmmask.datasets.transforms import LoadPhoto, PackPhoto, Preprocess
 from mmmask.errors import InputError, MissingFileError
 from mmmask.structures import SampleBatch
 

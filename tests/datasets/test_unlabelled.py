@@ -5,9 +5,10 @@ import torch
 from mmengine.registry import init_default_scope
 
 import mmmask.register  # noqa: F401
+from mmmask.datasets.layout import find_photos
 from mmmask.datasets.sampler import Draw
 from mmmask.datasets.two_views import stack_views
-from mmmask.datasets.unlabelled import UnlabelledFaces, find_photos
+from mmmask.datasets.unlabelled import UnlabelledFaces
 from mmmask.errors import InputError, MissingFileError
 
 PEOPLE = [(f"{i:06d}", "male", 20) for i in range(2)]

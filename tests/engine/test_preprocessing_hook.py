@@ -1,5 +1,5 @@
 import pytest
-from tiny_engine import tiny_config, train
+from tiny_engine import TinyHead, tiny_config, train
 
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.errors import InputError
@@ -16,6 +16,15 @@ def test_every_checkpoint_holds_the_preprocessing_as_plain_dicts(tmp_path):
         assert stored == PREPROCESSING
         assert type(stored) is dict
         assert type(stored["crop"]) is dict
+
+
+def test_the_classes_of_a_model_of_one_attribute_are_its_values(tmp_path, monkeypatch):
+    config = tiny_config(tmp_path, epochs=1, preprocessing=PREPROCESSING)
+    config.custom_hooks = [{"type": "PreprocessingHook"}]
+    monkeypatch.setattr(TinyHead, "attribute", "gender", raising=False)
+    train(config)
+    stored = load_checkpoint_file(tmp_path / "epoch_1.pth")["meta"]["dataset_meta"]
+    assert tuple(stored["classes"]) == ("male", "female")
 
 
 def test_a_config_without_preprocessing_is_refused(tmp_path):

@@ -52,10 +52,10 @@ def test_temperature_equals_that_of_abstention(classes) -> None:
 
 
 def test_biases_without_a_prior_equal_those_of_abstention() -> None:
-    truth, p = predictions(sharpness=2)
-    p = p * [0.2, 1, 3]
+    truth, p = predictions(sharpness=2, classes=2)
+    p = p * [0.2, 3]
     p /= p.sum(axis=1, keepdims=True)
-    reference = TempScaling(bias_positions="all")(np.log(p), np.eye(3)[truth])
+    reference = TempScaling(bias_positions="all")(np.log(p), np.eye(2)[truth])
     fitted = fit_calibration(p, truth, "attribute", bias_spread=np.inf)
     np.testing.assert_allclose(fitted(p), reference(np.log(p)), atol=2e-3)
 
@@ -87,6 +87,26 @@ def test_attributes_that_are_too_sure_apart_are_all_repaired_on_other_people() -
     one_scale = cross_calibrated(p, truth, person % 5, "temperature", person=person)
     mask = decode(truth)["mask"]
     assert expected_calibration_error(marginals(one_scale)["mask"], mask) > 0.08
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_evidence_between_two_ages_may_count_for_the_third(joint) -> None:
+    """A network that takes the middle-aged for half old, as sure as it is."""
+    person, truth, p = joint_predictions(people=400, sharpness=(1, 1, 1))
+    parts = marginals(p)
+    bent = np.array([[1, 0.3, 0], [0, 0.7, -0.4], [0, 0, 1]])
+    logits = np.log(parts["age"]) @ bent
+    parts["age"] = softmax(logits, axis=1)
+    given, labels = (product(parts), truth) if joint else (parts["age"], decode(truth)["age"])
+
+    def loss(values) -> float:
+        ages = marginals(values)["age"] if values.shape[1] == 18 else values
+        return -np.log(ages[np.arange(len(truth)), truth % 3]).mean()
+
+    repaired = loss(fit_calibration(given, labels, person=person)(given))
+    without = loss(fit_calibration(given, labels, person=person, scale_spread=0.01)(given))
+    assert repaired < without - 0.003
+    assert repaired == pytest.approx(loss(p), abs=0.003)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -180,7 +200,10 @@ def test_a_bin_holds_its_upper_bound_and_certain_answers_the_last() -> None:
     [
         ({"method": "platt"}, "method must be one of attribute, temperature, vector; got 'platt'"),
         ({"classes": 1}, "classes must be from 2 to 18; got 1"),
-        ({"parameters": {"scale": 1}}, "parameters must be scale, bias_00, bias_01; got"),
+        (
+            {"parameters": {"scale": 1}},
+            "parameters must be scale, bias_00, bias_01; got {'scale': 1}",
+        ),
         ({"parameters": None}, "parameters must be scale"),
         ({"parameters": {"scale": np.nan, "bias_00": 0, "bias_01": 0}}, "parameter scale must be"),
     ],

@@ -155,30 +155,26 @@ def test_two_photos_that_are_unsure_alone_prove_a_swap_together() -> None:
 
 
 def test_an_age_is_scored_by_all_ages_of_the_other_groups() -> None:
-    random = np.random.default_rng(0)
-    p, prior = random.dirichlet(np.ones(10), 4), random.dirichlet(np.ones(10))
+    p = np.random.default_rng(0).dirichlet(np.ones(10), 4)
     group, labels = np.repeat([0, 1, 2], [3, 4, 3]), np.array([0, 4, 6, 9])
-    proposed, scores = age_scores(np.log(p), labels, group, prior)
+    proposed, scores = age_scores(np.log(p), labels, group, possible=10)
     for row, label in enumerate(labels):
         others = [year for year in range(10) if group[year] != group[label]]
-        wrong = sum(p[row, year] for year in others) * prior[label]
+        wrong = sum(p[row, year] for year in others) / 10
         assert scores[row] == pytest.approx(np.log(wrong / p[row, label]))
         below = sum(p[row, year] for year in others if year < proposed[row])
         assert below < sum(p[row, others]) / 2 <= below + p[row, proposed[row]]
         assert proposed[row] in others
 
 
-def test_neither_a_rare_age_nor_one_at_the_edge_is_suspect_by_itself() -> None:
-    """A model that knows nothing but how common ages are suspects nobody above others."""
-    prior = np.array([0.6, 0.3, 0.1])
-    p = np.tile(prior, (3, 1))
-    _, scores = age_scores(np.log(p), np.arange(3), np.arange(3), prior)
-    assert (scores <= 0).all()
-    # One who looks as labelled, at the edge of the group, is not suspect either.
-    years = blurred(np.eye(100)[[30]], 4)
-    flat = np.full(100, 1 / 100)
-    _, scores = age_scores(np.log(years), np.array([30]), np.arange(100) // 30, flat)
-    assert scores[0] < -2
+def test_a_label_at_the_edge_of_its_group_is_not_suspect_by_itself() -> None:
+    years, group = blurred(np.eye(100)[[30, 30, 30]], 8), np.arange(100) // 30
+    labels = np.array([30, 45, 75])
+    proposed, scores = age_scores(np.log(years), labels, group, possible=60)
+    assert scores[0] < -1
+    assert (np.diff(scores) > 1).all()
+    assert scores[2] > 5
+    assert proposed[2] == 30
 
 
 def test_blurred_ages_stay_probabilities_and_keep_their_mean() -> None:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mmmask.datasets.unlabelled import find_photos
+from mmmask.datasets.layout import find_photos
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.tables import BOXES, write_table
 

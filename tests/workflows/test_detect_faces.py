@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmmask.datasets.unlabelled import find_photos
+from mmmask.datasets.layout import find_photos
 from mmmask.errors import InputError
 from mmmask.tables import BOXES, read_table
 from mmmask.workflows import detect_faces as workflow

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmmask.errors import InputError
-from mmmask.workflows.engines import run_commands
+from mmmask.workflows.engines import opened, run_commands
 
 
 def python(code: str) -> list[str]:
@@ -55,11 +55,17 @@ def test_all_commands_run_and_their_output_goes_to_their_logs(tmp_path, jobs) ->
 
 def test_not_more_than_the_jobs_run_at_once(tmp_path) -> None:
     code = (
-        "import os, pathlib, time; mine = pathlib.Path({!r}, str(os.getpid())); mine.touch();"
-        "time.sleep(0.3); print(len(list(mine.parent.iterdir()))); mine.unlink()"
-    ).format(str(tmp_path / "running"))
-    (tmp_path / "running").mkdir()
-    run_commands([python(code)] * 6, jobs=2, logs=[tmp_path / "log.txt"] * 6)
+        "import os, pathlib, time; mine = pathlib.Path({!r}, str(os.getpid())); mine.touch()\n"
+        "end, seen = time.monotonic() + {}, 0\n"
+        "while not seen or seen < 2 and time.monotonic() < end:\n"
+        "    seen = max(seen, len(list(mine.parent.iterdir()))); time.sleep(0.05)\n"
+        "time.sleep(0.2); print(max(seen, len(list(mine.parent.iterdir())))); mine.unlink()"
+    )
+    running = tmp_path / "running"
+    running.mkdir()
+    # The first two wait for each other; later ones may come to be alone.
+    commands = [python(code.format(str(running), 60 if number < 2 else 0)) for number in range(6)]
+    run_commands(commands, jobs=2, logs=[tmp_path / "log.txt"] * 6)
     counts = (tmp_path / "log.txt").read_text().split()
     assert len(counts) == 6
     assert max(counts) == "2"
@@ -97,7 +103,7 @@ def test_children_end_with_the_process_that_started_them(tmp_path, way) -> None:
     child = tmp_path / "child"
     parent = subprocess.Popen(
         python(
-            "import sys; from mmmask.workflows.engines import run_commands\n"
+            "import sys; from mmmask.workflows.engines import opened, run_commands\n"
             f"run_commands([[sys.executable, '-c', {SLEEPER.format(str(child), 60)!r}]])"
         ),
         stderr=subprocess.DEVNULL,
@@ -115,6 +121,26 @@ def test_jobs_take_turns_in_the_visible_gpus(tmp_path, monkeypatch) -> None:
     assert sorted((tmp_path / "two.txt").read_text().split()) == ["3", "3", "5", "5"]
     run_commands([show], logs=[tmp_path / "one.txt"])
     assert (tmp_path / "one.txt").read_text() == "3,5\n"
+
+
+def test_a_single_command_is_started_watched_and_stopped(tmp_path) -> None:
+    sleeping = tmp_path / "sleeping"
+    with opened("local", 2) as machine:
+        one = machine.start(python("raise SystemExit(3)"), tmp_path / "one.txt")
+        assert until(lambda: one.poll() == 3)
+        other = machine.start(python(SLEEPER.format(str(sleeping), 60)), tmp_path / "other.txt")
+        assert until(lambda: sleeping.exists() and sleeping.read_text() != "")
+        assert other.poll() is None
+        other.stop()
+        assert not alive(int(sleeping.read_text()))
+
+
+def test_nothing_outlives_the_block_that_started_it(tmp_path) -> None:
+    sleeping = tmp_path / "sleeping"
+    with opened("local", 1) as machine:
+        machine.start(python(SLEEPER.format(str(sleeping), 60)), tmp_path / "log.txt")
+        assert until(lambda: sleeping.exists() and sleeping.read_text() != "")
+    assert not alive(int(sleeping.read_text()))
 
 
 def test_unknown_engines_and_no_jobs_are_refused() -> None:

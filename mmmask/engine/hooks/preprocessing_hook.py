@@ -1,4 +1,4 @@
-"""Store with each checkpoint how its photos were prepared and who was held out."""
+"""Store with each checkpoint how its photos were prepared, who was held out, and its answers."""
 
 from typing import Any
 
@@ -9,12 +9,18 @@ from mmpretrain.registry import HOOKS
 
 from mmmask.datasets.face_boxes import described
 from mmmask.engine.hooks import priorities
+from mmmask.engine.reach import live_model
 from mmmask.errors import InputError
+from mmmask.labels import ATTRIBUTES
 
 
 @HOOKS.register_module()
 class PreprocessingHook(Hook):
-    """Put the ``preprocessing`` and ``data`` blocks and the training split into ``meta``."""
+    """Put the ``preprocessing`` and ``data`` blocks and the training split into ``meta``.
+
+    The dataset's classes, which MMEngine keeps there, give way to the values of the attribute
+    where the model predicts one alone: MMPretrain's inferencer names its answers by them.
+    """
 
     priority = priorities.STORED_SETTING
 
@@ -29,6 +35,10 @@ class PreprocessingHook(Hook):
         split = getattr(runner.train_dataloader.dataset, "split", None)
         if split is not None:
             checkpoint["meta"]["trained_on"] = split
+        attribute = getattr(getattr(live_model(runner), "head", None), "attribute", None)
+        if attribute is not None:
+            known = checkpoint["meta"].get("dataset_meta", {})
+            checkpoint["meta"]["dataset_meta"] = {**known, "classes": ATTRIBUTES[attribute]}
         # A table of face boxes may move to another path; its content must stay.
         checkpoint["meta"]["preprocessing"] = described(checkpoint["meta"]["preprocessing"])
 

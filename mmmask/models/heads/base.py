@@ -122,7 +122,7 @@ class MaskFaceHead(ClsHead):
                 sample.set_metainfo({"attribute": self.attribute})
         if self.age_model is not None:
             scores = torch.cat([p.pred_score.reshape(-1, self.num_classes) for p in predictions])
-            groups = scores.reshape(len(scores), -1, 3).sum(dim=1)  # age is the last axis
+            groups = scores.unflatten(1, (-1, 3)).sum(dim=1)  # age is the last axis
             years = self.age_model.years(self.age_model(self.pre_logits(feats)))
             years = rescale_groups(years, group_probabilities(years), groups)
             parts = [years] if isinstance(predictions[0], SampleBatch) else years

@@ -1,0 +1,73 @@
+"""Serve an app to this computer alone."""
+
+import socket
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+from typing import Any
+
+from mmmask.errors import InputError
+
+HOST = "127.0.0.1"
+
+
+def check_installed() -> None:
+    """Refuse to start where the packages of the extra ``apps`` are missing.
+
+    Raises:
+        InputError: One of them is.
+    """
+    names = {"starlette": "starlette", "uvicorn": "uvicorn", "jinja2": "jinja2", "PIL": "pillow"}
+    missing = [package for name, package in names.items() if find_spec(name) is None]
+    if missing:
+        raise InputError(f"an app needs {', '.join(missing)}: pip install {' '.join(missing)}")
+
+
+def serve(app: Any, port: int, name: str) -> None:
+    """Serve an app until it is interrupted; its address is printed.
+
+    Args:
+        app: Of Starlette.
+        port: From 1 to 65535; 0 takes a free one.
+        name: What is served, for the printed line.
+
+    Raises:
+        InputError: The port is taken.
+    """
+    import uvicorn
+
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port must be from 0 to 65535; got {port}")
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            raise InputError(f"--port {port}: {error.strerror}; choose another") from error
+        address = f"http://{HOST}:{listener.getsockname()[1]}"
+        print(f"{name}: {address} (Ctrl+C ends it)", flush=True)
+        config = uvicorn.Config(app, log_level="warning", access_log=False)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+class LocalOnly:
+    """Middleware: refuse requests that another site's page could make a browser send.
+
+    Such a page may know the port. A name of its own that leads here shows in ``Host``, and a
+    request across sites shows in ``Sec-Fetch-Site``.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        if scope["type"] == "http":
+            headers = {
+                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            }
+            host = headers.get("host", "").rsplit(":", 1)[0]
+            site = headers.get("sec-fetch-site", "none")
+            if host not in {HOST, "localhost"} or site not in {"none", "same-origin"}:
+                await send({"type": "http.response.start", "status": 403, "headers": []})
+                await send({"type": "http.response.body", "body": b"from this computer alone"})
+                return
+        await self.app(scope, receive, send)

@@ -1,0 +1,99 @@
+"""What a model says about itself, so that it can run away from its config."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmmask.datasets.preparation import Preparation
+from mmmask.errors import InputError
+from mmmask.labels import ATTRIBUTES, CLASSES
+
+#: Name of the entry that tells our models from others; its value is the version of the format.
+MARK = "mmmask"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is needed besides the network to predict photos, and where the network comes from.
+
+    Attributes:
+        preparation: What a photo goes through before the network.
+        preprocessing: The config's block, as predictions state it; also holds mean and std.
+        attribute: The attribute that the model predicts alone; None: the 18 classes.
+        years: Whether it models ages in years.
+        old_from: First age in years that it calls old; None where it says nothing of age.
+        views: The views that the config averages in test-time augmentation.
+        provenance: Hashes of config and checkpoint, versions, time.
+    """
+
+    preparation: Preparation
+    preprocessing: Mapping[str, Any]
+    attribute: str | None
+    years: bool
+    old_from: int | None
+    views: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of what the probabilities are of."""
+        return CLASSES if self.attribute is None else ATTRIBUTES[self.attribute]
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the facts as an ONNX model keeps them: name -> JSON."""
+        height, width = self.preparation.geometry.size
+        entries = {
+            MARK: VERSION,
+            "input": f"bgr: uint8 (N, {height}, {width}, 3), channels in the order of OpenCV",
+            "outputs": "probabilities: float32 (N, classes)"
+            + "; years: float32 (N, 121), of the ages 0 to 120" * self.years,
+            "classes": self.classes,
+            "attribute": self.attribute,
+            "years": self.years,
+            "old_from": self.old_from,
+            "preparation": self.preparation.to_dict(),
+            "preprocessing": self.preprocessing,
+            "views": self.views,
+            "provenance": self.provenance,
+        }
+        return {name: json.dumps(value) for name, value in entries.items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], where: str) -> "ModelFacts":
+        """Return the facts that :meth:`to_metadata` wrote.
+
+        Args:
+            metadata: Of an ONNX model.
+            where: What a message calls the model.
+
+        Raises:
+            InputError: It is none of our models, or its facts are damaged.
+        """
+        if MARK not in metadata:
+            raise InputError(
+                f"{where}: a model that tools/export.py wrote is needed; this one has no metadata "
+                f"{MARK!r}"
+            )
+        try:
+            entries = {name: json.loads(value) for name, value in metadata.items()}
+            if entries[MARK] != VERSION:
+                raise InputError(f"its format must be {VERSION}, got {entries[MARK]!r}")
+            facts = cls(
+                Preparation.from_dict(entries["preparation"]),
+                {**entries["preprocessing"]},
+                entries["attribute"],
+                bool(entries["years"]),
+                entries["old_from"],
+                tuple(entries["views"]),
+                {**entries["provenance"]},
+            )
+            if tuple(entries["classes"]) != facts.classes:
+                raise InputError(
+                    f"its classes must be {', '.join(facts.classes)}; "
+                    f"got {', '.join(entries['classes'])}"
+                )
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{where}: its metadata are damaged: {error}") from error
+        return facts

@@ -1,0 +1,136 @@
+"""What the best of several models gains, allowing for its being the best, in plain numpy.
+
+The best of many trials is partly the luckiest: measured on the people that chose it, its gain is
+too large, and an interval of the one difference is blind to that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmmask.evaluation.intervals import (
+    Counts,
+    Interval,
+    counts_by_person,
+    macro_f1_of_draws,
+    percentile_interval,
+    resample_people,
+)
+from mmmask.labels import NUM_CLASSES
+
+#: Into how many groups people are dealt to estimate the gain of a choice, and how often.
+GROUPS, DEALINGS = 10, 100
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Models of the same photos against the first of them, the baseline.
+
+    Attributes:
+        scores: Macro F1 of each model with its interval over people.
+        differences: What each gains over the baseline, paired, with its interval. These are of
+            each model alone: among many, some exclude 0 by chance.
+        best: Which model has the highest score; of equal ones the first.
+        corrected: What taking the best gains over the baseline, where nobody is scored by a model
+            that he took part in choosing (:func:`cross_selected`).
+        low: Lower bound of the gain of the best that holds for all models at once
+            (:func:`simultaneous_low`).
+    """
+
+    scores: list[Interval]
+    differences: list[Interval]
+    best: int
+    corrected: float
+    low: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether the best gains anything on other people, however many there were to choose."""
+        return self.low > 0
+
+
+def select(
+    person: ArrayLike,
+    truth: ArrayLike,
+    predicted: Sequence[ArrayLike],
+    *,
+    classes: int = NUM_CLASSES,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Selection:
+    """Score models on the same photos, and the choice of the best of them.
+
+    What no arithmetic can undo: models that were proposed, or given up early, because of these
+    very people, and what another seed would change. For that, train anew and score other people.
+
+    Args:
+        person: Who is in each photo; any values.
+        truth: Labels of the photos.
+        predicted: Predicted labels of the photos, one array for each model; the baseline first.
+        classes: C, the number of labels.
+        resamples: How often people are drawn anew.
+        seed: Of the resampling and of the dealings into groups.
+        level: Share of the resamples inside the bounds.
+
+    Shape:
+        ``person``, ``truth``, each of ``predicted``: (N,).
+    """
+    _, rows = np.unique(np.asarray(person), return_inverse=True)
+    labels = np.asarray(truth, dtype=np.int64)
+    models = [np.asarray(model, dtype=np.int64) for model in predicted]
+    counts = np.stack([counts_by_person(rows, labels, model, classes) for model in models])
+    people = counts.shape[1]
+    draws = np.vstack([np.ones(people), resample_people(people, resamples, seed)])
+    scores = np.stack([macro_f1_of_draws(draws, model) for model in counts])  # (M, 1 + R)
+    differences = scores - scores[0]
+    dealt = np.tile(np.arange(people) % min(GROUPS, people), (DEALINGS, 1))
+    dealt = np.random.default_rng(seed).permuted(dealt, axis=1)
+    return Selection(
+        scores=[percentile_interval(model[0], model[1:], level) for model in scores],
+        differences=[percentile_interval(model[0], model[1:], level) for model in differences],
+        best=int(scores[:, 0].argmax()),
+        corrected=float(cross_selected(counts, dealt).mean() - scores[0, 0]),
+        low=simultaneous_low(differences, level),
+    )
+
+
+def simultaneous_low(differences: NDArray[np.floating], level: float = 0.95) -> float:
+    """Return a lower bound of the best model's gain that allows for the choice among all.
+
+    As in White, A reality check for data snooping (2000): the best of M gains exceeds its true
+    value by at most what the largest of the M resampled gains exceeds its own, in all but
+    ``(1 - level) / 2`` of the resamples. With one model it is the basic bootstrap's bound.
+
+    Shape:
+        ``differences``: (M, 1 + R), what each model gains on the people as they are, then on each
+        resample.
+    """
+    value, resampled = differences[:, 0], differences[:, 1:]
+    luck = (resampled - value[:, None]).max(axis=0)
+    return float(value.max() - np.quantile(luck, 1 - (1 - level) / 2))
+
+
+def cross_selected(counts: Counts, dealt: NDArray[np.integer]) -> Counts:
+    """Return macro F1 where each group of people is predicted by the model best on the others.
+
+    Cross-validated selection (Varma and Simon, Bias in error estimation, 2006) on stored
+    predictions, as in Tsamardinos et al., Bootstrapping the out-of-sample predictions (2018);
+    groups in place of their bootstrap, so that all people are scored together and the rare classes
+    have as many photos as in the score itself. Of equally good models the first is taken.
+
+    Shape:
+        ``counts``: (M, P, 2, C), of each model by
+        :func:`mmmask.evaluation.intervals.counts_by_person`; ``dealt``: (D, P), the group of each
+        person in each dealing -> (D,).
+    """
+    pooled = np.zeros((len(dealt), *counts.shape[2:]))
+    for group in range(int(dealt.max()) + 1):
+        inside = (dealt == group).astype(np.float64)
+        others = np.stack([macro_f1_of_draws(1 - inside, model) for model in counts])
+        best = others.argmax(axis=0)  # (M, D) -> (D,)
+        pooled += np.einsum("dp,dpxc->dxc", inside, counts[best])
+    # The pooled counts of a dealing score like those of one person, drawn once.
+    return macro_f1_of_draws(np.eye(len(dealt)), pooled)

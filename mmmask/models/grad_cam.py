@@ -1,0 +1,130 @@
+"""Grad-CAM: where in a photo the evidence for an answer lies."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmmask.errors import InputError
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+
+
+def grad_cam(
+    classifier: nn.Module,
+    inputs: Tensor,
+    values: Sequence[int] | NDArray[np.integer] | None = None,
+    *,
+    attribute: str | None = None,
+) -> Tensor:
+    """Return how much each place of a photo speaks for an answer, from 0 to 1.
+
+    Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks", eq. 1 and 2, on the
+    last feature map, with two differences. The score is not the logit of the answer but its
+    log-odds, ``log p - log(1 - p)``: what speaks for all answers alike then counts for none, and
+    a sure answer still has a slope. And each map is divided by its maximum.
+
+    Args:
+        classifier: In evaluation mode; its weights are not touched.
+        inputs: Preprocessed photos.
+        values: The answer to explain for each photo: a class, or a value of ``attribute``; None
+            is the most probable one.
+        attribute: ``mask``, ``gender`` or ``age``, where one part of the answer is to be
+            explained; None explains the class, or of a model of one attribute its value.
+
+    Shape:
+        ``inputs``: (N, 3, H, W) -> (N, H, W). A photo in which nothing speaks for the answer has
+        zeros.
+
+    Raises:
+        InputError: The backbone has no feature map that is known here, or the model does not
+            know the attribute.
+    """
+    with torch.no_grad(), _kept_map(classifier.backbone) as kept:
+        logits = classifier.head(classifier.extract_feat(inputs)).float()
+        groups = _groups(classifier.head, logits.shape[1], attribute).to(logits.device)  # (V, C)
+        by_value = _log_sums(logits, groups)  # (N, V)
+        if values is None:
+            chosen = by_value.argmax(dim=1)
+        else:
+            chosen = torch.as_tensor(np.asarray(values), device=logits.device).long()
+        rows = torch.arange(len(logits), device=logits.device)
+        score = by_value[rows, chosen] - _log_sums(logits, ~groups)[rows, chosen]
+        (slope,) = torch.autograd.grad(score.sum(), kept.output)
+    features, slope = kept.as_map(kept.output.detach()), kept.as_map(slope)  # (N, D, h, w)
+    weights = slope.mean(dim=(2, 3), keepdim=True)
+    heat = functional.relu((weights * features).sum(dim=1, keepdim=True))
+    heat = functional.interpolate(heat, inputs.shape[2:], mode="bilinear", align_corners=False)
+    return (
+        heat[:, 0] / heat.amax(dim=(1, 2, 3)).clamp_min(torch.finfo(heat.dtype).tiny)[:, None, None]
+    )
+
+
+def _groups(head: nn.Module, classes: int, attribute: str | None) -> Tensor:
+    """Return which logits belong to each value that can be explained: (V, C)."""
+    own = getattr(head, "attribute", None)
+    if attribute is None or attribute == own:
+        return torch.eye(classes, dtype=torch.bool)
+    if own is not None or attribute not in ATTRIBUTES:
+        known = own or ", ".join(ATTRIBUTES)
+        raise InputError(f"the model answers for {known}, and is asked for {attribute!r}")
+    part = torch.from_numpy(decode(np.arange(NUM_CLASSES))[attribute])
+    return part == torch.arange(len(ATTRIBUTES[attribute]))[:, None]
+
+
+def _log_sums(logits: Tensor, groups: Tensor) -> Tensor:
+    """Return ``log sum exp`` over each group of logits: (N, C), (V, C) -> (N, V)."""
+    return logits[:, None].masked_fill(~groups, -torch.inf).logsumexp(dim=2)
+
+
+class _kept_map:  # noqa: N801 - a context manager
+    """Keep the last feature map of a pass through the backbone, as the start of its gradient.
+
+    Feature maps are (N, D, h, w), or of a vision transformer (N, extra + h w, D): there what
+    enters its last attention, since only the class token goes on from there.
+    """
+
+    output: Tensor
+
+    def __init__(self, backbone: nn.Module) -> None:
+        self.extra = getattr(backbone, "num_extra_tokens", 0)
+        self.hooks: list = []
+        if self.extra:  # a vision transformer with a class token
+            self.layer = backbone.layers[-1].ln1
+            self.hooks.append(backbone.patch_embed.register_forward_hook(self._keep_shape))
+        elif getattr(backbone, "gap_before_final_norm", False):  # ConvNeXt: its output is pooled
+            self.layer = backbone.stages[-1]
+        else:
+            self.layer = backbone
+        self.name = type(backbone).__name__
+
+    def __enter__(self) -> "_kept_map":
+        self.hooks.append(self.layer.register_forward_hook(self._keep))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+    def _keep_shape(self, _module: nn.Module, _inputs: tuple, output: tuple) -> None:
+        self.shape = tuple(output[1])
+
+    def _keep(self, _module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> Tensor | tuple:
+        *others, last = output if isinstance(output, tuple) else (output,)
+        if last.ndim != 4 and not hasattr(self, "shape"):
+            raise InputError(
+                f"Grad-CAM needs a feature map, and the backbone {self.name} gives an output of "
+                f"shape {tuple(last.shape)}"
+            )
+        torch.set_grad_enabled(True)  # from here on; the backbone's own pass needs no memory
+        self.output = last.detach().requires_grad_()
+        return (*others, self.output) if isinstance(output, tuple) else self.output
+
+    def as_map(self, features: Tensor) -> Tensor:
+        """Return features, or their slopes, as (N, D, h, w)."""
+        if not hasattr(self, "shape"):
+            return features
+        patches = features[:, self.extra :]
+        return patches.transpose(1, 2).unflatten(2, self.shape)

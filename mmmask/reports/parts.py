@@ -1,0 +1,136 @@
+"""What pages are made of: tables that sort, galleries that filter, and findings in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+#: How a value is written: kind -> format. ``text`` stays as it is.
+FORMATS: Mapping[str, str] = {
+    "count": "{:,.0f}",
+    "share": "{:.1%}",
+    "score": "{:.3f}",
+    "difference": "{:+.3f}",
+    "number": "{:,.4g}",
+}
+#: Further kinds of cells: a photo by its number, and a button that filters a gallery.
+KINDS = ("text", *FORMATS, "photo", "show")
+
+
+def shown(value: Any, kind: str) -> str:
+    """Return a value as a reader sees it; a missing one as a dash."""
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return "\u2013"
+    return FORMATS[kind].format(value) if kind in FORMATS else str(value)
+
+
+@dataclass(frozen=True)
+class Show:
+    """A button in a table that filters a gallery and goes to it.
+
+    Attributes:
+        gallery: Its id.
+        facets: Facet -> value to choose; the others are cleared.
+        label: What the button shows, for those who hear it.
+        search: Words to look for in the titles.
+    """
+
+    gallery: str
+    facets: Mapping[str, str]
+    label: str
+    search: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of which each column sorts.
+
+    Attributes:
+        caption: What it lists.
+        columns: Title -> kind, one of ``KINDS``.
+        rows: Values in the order of the columns. Of kind ``photo`` they are numbers of
+            thumbnails or None, of ``show`` they are :class:`Show` or None.
+        search: Whether a field filters the rows by the text in them.
+    """
+
+    caption: str
+    columns: Mapping[str, str]
+    rows: Sequence[Sequence[Any]]
+    search: bool = False
+
+    @staticmethod
+    def of(caption: str, frame: pd.DataFrame, kinds: Mapping[str, str], **more: Any) -> "Table":
+        """Return a table of the columns of a frame that ``kinds`` names, in its order."""
+        values = frame[list(kinds)].astype(object)
+        rows = values.where(values.notna(), None).to_numpy().tolist()
+        return Table(caption, kinds, rows, **more)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Photos with words, a page at a time; facets filter them, a key orders them.
+
+    All sequences have one value a card.
+
+    Attributes:
+        id: Name in the page, for links and buttons.
+        pictures: Caption -> numbers of thumbnails, -1 where there is none. Several stand side by
+            side; a single one needs no caption and has the key "".
+        titles: What a card is about, such as the photo's path; the field of search looks here.
+        lines: Term -> words below the picture; an empty string leaves the line out. The term ""
+            is the line that stands first and needs no term.
+        facets: Name -> values to filter by. A categorical keeps the order of its categories.
+        orders: Name -> numbers to order by, the largest first; the first is chosen at the start.
+        tones: "good", "bad" or "" for each card: the colour of its frame. Never the only sign.
+        chosen: Facet -> value that is chosen at the start.
+        noun: What is counted, in the plural.
+    """
+
+    id: str
+    pictures: Mapping[str, Sequence[int]]
+    titles: Sequence[str]
+    lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    facets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    orders: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    tones: Sequence[str] = ()
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    noun: str = "photos"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the page's script needs: values that repeat are written once, as numbers."""
+        return {
+            "pictures": {name: [int(n) for n in column] for name, column in self.pictures.items()},
+            "titles": [str(title) for title in self.titles],
+            "lines": {name: _coded(column) for name, column in self.lines.items()},
+            "facets": {name: _coded(column) for name, column in self.facets.items()},
+            "orders": {
+                name: [round(float(key), 5) for key in column]
+                for name, column in self.orders.items()
+            },
+            "tones": list(self.tones),
+            "chosen": dict(self.chosen),
+            "noun": self.noun,
+        }
+
+
+def _coded(column: Sequence[str]) -> dict[str, list]:
+    """Return the different values of a column and, for each card, the number of its value."""
+    codes = pd.Categorical(column)
+    return {"values": [str(v) for v in codes.categories], "codes": codes.codes.tolist()}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence on what stands out.
+
+    Attributes:
+        weight: "act" (wrong as it is), "look" (may be wrong) or "know" (a fact to reckon with).
+        text: The sentence.
+        section: Id of the section that shows it.
+    """
+
+    weight: str
+    text: str
+    section: str

@@ -1,0 +1,141 @@
+"""Photos made small enough that thousands of them fit into one page."""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+#: Characters that the photos of a page may take together; with words a page stays below 20 MB.
+BUDGET = 15_000_000
+#: Heights of thumbnails in pixels, best first.
+HEIGHTS = (192, 160, 128, 112, 96, 80, 64, 48, 32)
+QUALITY = 60  # of WebP, 0 to 100
+_SAMPLE = 48  # photos that are tried to learn how large thumbnails get
+_REDUCED = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    1: cv2.IMREAD_COLOR,
+}
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Small photos, by number.
+
+    Attributes:
+        data: Of each, a WebP file in base64.
+        number: Image -> place in ``data``.
+        height: In pixels.
+        unreadable: Images that could not be read; a crossed square stands for them.
+    """
+
+    data: tuple[str, ...] = ()
+    number: Mapping[str, int] = field(default_factory=dict)
+    height: int = 0
+    unreadable: tuple[str, ...] = ()
+
+    def numbers(self, images: Sequence[str]) -> list[int]:
+        """Return the number of each image, -1 where it has none."""
+        return [self.number.get(image, -1) for image in images]
+
+
+NO_THUMBNAILS = Thumbnails()
+
+
+def make_thumbnails(
+    root: str | Path,
+    images: Sequence[str],
+    *,
+    budget: int = BUDGET,
+    tallest: int = HEIGHTS[0],
+    threads: int | None = None,
+) -> Thumbnails:
+    """Make thumbnails of photos, in parallel, with a progress bar.
+
+    They are as large as the budget allows: a few photos are tried at each of ``HEIGHTS``.
+
+    Args:
+        root: Folder that the images are relative to.
+        images: Paths; one that is there twice is made once.
+        budget: Characters that all may take together; the smallest size is not refused.
+        tallest: Height in pixels that is enough.
+        threads: How many photos are decoded at once; None: one a core.
+    """
+    root, images = Path(root), list(dict.fromkeys(images))
+    step = max(1, len(images) // _SAMPLE)
+    sample = [
+        photo for image in images[::step][:_SAMPLE] if (photo := _read(root / image)) is not None
+    ]
+    height, scale = _fitting(sample, len(images), budget, tallest)
+
+    def made(image: str) -> str | None:
+        photo = _read(root / image, _REDUCED[scale])
+        if photo is not None and scale > 1 and photo.shape[0] < height:
+            photo = _read(root / image)  # smaller than those tried
+        return None if photo is None else encoded(photo, height)
+
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        bar = partial(track, console=Console(stderr=True), transient=True)
+        done = list(bar(pool.map(made, images), "thumbnails", total=len(images)))
+    cross = placeholder(height)
+    return Thumbnails(
+        data=tuple(cross if one is None else one for one in done),
+        number={image: number for number, image in enumerate(images)},
+        height=height,
+        unreadable=tuple(image for image, one in zip(images, done, strict=True) if one is None),
+    )
+
+
+def encoded(photo: NDArray[np.uint8], height: int) -> str:
+    """Return a photo, (H, W, 3) BGR, as WebP of at most this height, in base64."""
+    if photo.shape[0] > height:
+        width = max(1, round(photo.shape[1] * height / photo.shape[0]))
+        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+    return _base64(photo)
+
+
+def placeholder(height: int) -> str:
+    """Return a crossed grey square, for a photo that cannot be read."""
+    square = np.full((height, height, 3), 128, dtype=np.uint8)
+    for start, stop in (((0, 0), (height, height)), ((height, 0), (0, height))):
+        cv2.line(square, start, stop, (190, 190, 190), max(1, height // 32), cv2.LINE_AA)
+    return _base64(square)
+
+
+def _base64(photo: NDArray[np.uint8]) -> str:
+    _, file = cv2.imencode(".webp", photo, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    return base64.b64encode(file.tobytes()).decode()
+
+
+def _read(path: Path, mode: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8] | None:
+    """Return a photo, EXIF rotation applied, or None where it cannot be read."""
+    try:
+        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        return cv2.imdecode(data, mode) if len(data) else None
+    except (OSError, cv2.error):
+        return None
+
+
+def _fitting(
+    sample: Sequence[NDArray[np.uint8]], photos: int, budget: int, tallest: int
+) -> tuple[int, int]:
+    """Return the largest height that fits the budget, and by how much decoding may shrink."""
+    heights = [height for height in HEIGHTS if height <= tallest]
+    if not sample:
+        return heights[-1], 1
+    for height in heights:
+        characters = np.mean([len(encoded(photo, height)) for photo in sample]) * photos
+        if characters <= 0.95 * budget:  # the sample may have been an easy one
+            break
+    lowest = min(photo.shape[0] for photo in sample)
+    return height, next(scale for scale in _REDUCED if scale * height <= lowest or scale == 1)

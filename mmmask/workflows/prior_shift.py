@@ -1,0 +1,310 @@
+"""Correct predictions for other class shares than those of training, where evidence allows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from mmmask.errors import InputError
+from mmmask.evaluation.decision import RULES, decide
+from mmmask.evaluation.prior_shift import FLOOR, Shares, with_margins
+from mmmask.evaluation.shift_correction import (
+    STRANGE,
+    STRENGTHS,
+    TOLERATED_LOSS,
+    Choice,
+    Evidence,
+    Option,
+    choose,
+    corrected,
+    estimate_shift,
+    known_shift,
+    learn,
+    surprise,
+)
+from mmmask.evaluation.shift_estimates import estimates
+from mmmask.evaluation.shift_references import references
+from mmmask.evaluation.shift_simulation import draw_shifts, simulate
+from mmmask.files import written_whole
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES
+from mmmask.provenance import file_hash, made_now
+from mmmask.tables import (
+    PREDICTIONS,
+    SHARES,
+    attribute_of,
+    probabilities,
+    read_predictions,
+    read_table,
+    write_table,
+)
+from mmmask.workflows.calibrate import (
+    CALIBRATED,
+    check_alike,
+    held_out_parts,
+    people_of,
+    true_values,
+    with_probabilities,
+)
+from mmmask.workflows.score import aligned
+from mmmask.workflows.submission import write_submission
+
+_SUM = (0.98, 1.02)  # of given shares, which may be rounded
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of predictions.
+
+    Attributes:
+        table: The predictions as written.
+        shares: As from :func:`mmmask.evaluation.shift_estimates.estimates`.
+        choice: What was weighed.
+        applied: The correction made; None: the predictions are as they were.
+        reason: Why they are.
+        known: Whether the shares were given.
+        notes: What a reader should know besides.
+    """
+
+    table: pd.DataFrame
+    shares: pd.DataFrame
+    choice: Choice
+    applied: Option | None
+    reason: str
+    known: bool
+    notes: tuple[str, ...]
+
+
+def correct(
+    predictions: str | Path,
+    oof: str | Path,
+    *,
+    out: str | Path,
+    prior: str | Path | None = None,
+    decision: str = "macro-f1",
+    submission: str | Path | None = None,
+    data_root: str | Path = "data",
+    shares: str | Path | None = None,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Outcome:
+    """Correct predictions for a prior shift and write them, or write them as they are.
+
+    Where the predictions are the mean of those of the folds and these are still there, they take
+    its place: a mean of models is less sure than each, and out-of-fold predictions are of one each.
+
+    Args:
+        predictions: Of the photos, by the model or models of ``oof``.
+        oof: Out-of-fold predictions with labels.
+        out: Where the predictions go (.parquet or .csv).
+        prior: Table of the class shares of the photos, where they are known; None estimates them.
+        decision: One of ``mmmask.evaluation.decision.RULES``.
+        submission: Where a submission in info.csv's order goes.
+        data_root: Folder that holds ``eval/info.csv``.
+        shares: Where the estimated shares go (.csv or .parquet), in the form of ``prior``.
+        resamples: Of out-of-fold people and of photos.
+        seed: Of resampling.
+
+    Raises:
+        InputError: The tables do not fit together, are corrected already, or are not of the 18
+            classes; ``prior`` holds no shares.
+    """
+    if decision not in RULES:
+        raise InputError(f"--decision must be one of {', '.join(RULES)}; got {decision!r}")
+    labelled, evidence = read_evidence(oof)
+    table = _read_joint(predictions)
+    check_alike(labelled.attrs.get("provenance", {}), oof, table, predictions)
+    given, notes = _models(table)
+    if people_of(labelled) is None:
+        notes += (f"{oof} tells no people: photos stand for people, intervals are too narrow",)
+    with Console(stderr=True).status("estimating the class shares"):
+        shift = estimate_shift(evidence, given, resamples=resamples, seed=seed)
+        found = estimates(evidence, shift, given, seed=seed)
+    if prior is not None:
+        true = read_prior(prior, evidence.source)
+        shift = known_shift(evidence, true, len(table), resamples=resamples)
+    strengths = STRENGTHS if prior is None else (1.0,)
+    choice = choose(evidence, shift, decision, strengths=strengths, seed=seed)
+    sure = surprise(evidence, shift, given, seed=seed)
+    applied = choice.chosen if prior is None else choice.options[0]
+    reason = _doubt(choice, sure) if prior is None else ""
+    if reason:
+        applied = None
+    stated = table.attrs.get("provenance", {})
+    if applied is not None:
+        values = corrected(evidence, shift, applied.strength, given)
+        table = with_probabilities(table, values)
+        if decision != "argmax":
+            table["answer"] = decide(values, decision)
+    provenance = {
+        **stated,
+        **({} if applied is None else {CALIBRATED: True}),
+        "corrected_from": {"path": str(predictions), "hash": file_hash(Path(predictions))},
+        "out_of_fold": {"path": str(oof), "hash": file_hash(Path(oof))},
+        "shift": {
+            "strength": None if applied is None else applied.strength,
+            "reason": reason,
+            "prior": None if prior is None else str(prior),
+            "decision": decision,
+            "source": evidence.source.tolist(),
+            "shares": shift.shares.tolist(),
+            "resamples": resamples,
+            "seed": seed,
+        },
+        **made_now(),
+    }
+    write_table(out, table, PREDICTIONS, provenance)
+    table.attrs["provenance"] = provenance
+    if shares is not None:
+        write_table(shares, found, SHARES, provenance)
+    if submission is not None:
+        write_submission(submission, table, data_root)
+    return Outcome(table, found, choice, applied, reason, prior is not None, notes)
+
+
+def simulate_shifts(
+    oof: str | Path, out: str | Path, *, repeats: int, resamples: int = 100, seed: int = 0
+) -> pd.DataFrame:
+    """Correct simulated shifts, ours and references, and write what each gains.
+
+    Args:
+        oof: Out-of-fold predictions with labels and people.
+        out: Folder for ``simulated.csv``, a row for each shift as
+            :func:`mmmask.evaluation.shift_simulation.simulate` describes it, and
+            ``simulated.png``.
+        repeats: How many shifts.
+        resamples: For each estimate.
+        seed: Of everything.
+
+    Raises:
+        InputError: The table has no labels or tells no people.
+    """
+    from mmmask.reports.prior_shift import draw_simulation
+
+    table = _read_joint(oof)
+    truth, person = true_values(table, oof), people_of(table)
+    if person is None:
+        raise InputError(f"{oof}: column person is needed to simulate shifts; got none")
+    values, compared = probabilities(table), references()
+    shifts = track(
+        draw_shifts(truth, person, repeats, seed),
+        "simulating shifts",
+        total=repeats,
+        console=Console(stderr=True),
+        transient=True,
+    )
+    rows = [
+        simulate(
+            values, truth, person, drawn, resamples=resamples, seed=number, references=compared
+        )
+        for number, drawn in enumerate(shifts)
+    ]
+    simulated = pd.DataFrame(rows)
+    with written_whole(Path(out) / "simulated.csv") as aside:
+        simulated.to_csv(aside, index=False, float_format="%.5f")
+    draw_simulation(simulated, Path(out) / "simulated.png")
+    return simulated
+
+
+def read_evidence(oof: str | Path) -> tuple[pd.DataFrame, Evidence]:
+    """Return labelled predictions of the 18 classes, and what they teach."""
+    table = _read_joint(oof)
+    truth, person = true_values(table, oof), people_of(table)
+    if table.attrs.get("provenance", {}).get(CALIBRATED):
+        raise InputError(f"{oof}: is calibrated already; give the predictions as they were made")
+    unit = np.arange(len(table)) if person is None else person
+    return table, learn(probabilities(table), truth, unit, held_out_parts(table))
+
+
+def read_prior(path: str | Path, source: Shares) -> Shares:
+    """Return the 18 class shares that a table of shares states.
+
+    Shares of classes are taken as they are; those of attributes move ``source`` so far that it
+    has them.
+
+    Raises:
+        InputError: The values of a class or attribute are incomplete, unknown or twice, or their
+            shares are below 0 or do not sum to 1.
+    """
+    table = read_table(path, SHARES)
+    stated = {of: _stated(part, str(of), path) for of, part in table.groupby("of", sort=False)}
+    if not stated:
+        raise InputError(f"{path}: holds no shares")
+    if "class" in stated:
+        return stated["class"]
+    return with_margins(source, stated)
+
+
+def _stated(part: pd.DataFrame, of: str, path: str | Path) -> Shares:
+    """Return the shares of the classes, or of the values of one attribute, in their order."""
+    allowed = list(ATTRIBUTES.get(of) or map(str, range(NUM_CLASSES)))
+    received = part["value"].tolist()
+    if sorted(received) != sorted(allowed):
+        raise InputError(
+            f"{path}: values of {of} must be {', '.join(allowed)}, one each; "
+            f"got {', '.join(received)}"
+        )
+    shares = part.set_index("value")["share"].loc[allowed].to_numpy(dtype=np.float64)
+    if not (shares >= 0).all() or not _SUM[0] <= shares.sum() <= _SUM[1]:
+        raise InputError(
+            f"{path}: shares of {of} must be 0 or more and sum to 1; got {shares.tolist()}"
+        )
+    shares = np.maximum(shares, FLOOR)
+    return shares / shares.sum()
+
+
+def _read_joint(path: str | Path) -> pd.DataFrame:
+    table = read_predictions(path)
+    attribute = attribute_of(table)
+    if attribute is not None:
+        raise InputError(
+            f"{path}: predicts {attribute} alone, and the 18 classes are needed; compose three "
+            "predictions by tools/ensemble.py --compose"
+        )
+    return table
+
+
+def _models(table: pd.DataFrame) -> tuple[list[NDArray[np.float32]], tuple[str, ...]]:
+    """Return the probabilities of the models whose mean a table is, or its own; and notes."""
+    members = table.attrs.get("provenance", {}).get("members", [])
+    own = [probabilities(table)]
+    if len(members) < 2 or table.attrs["provenance"].get("split") == "oof":
+        return own, ()
+    tables: dict[Path, pd.DataFrame] = {Path("mean"): table}
+    for member in members:
+        path = Path(member["path"])
+        if not path.is_file() or file_hash(path) != member["hash"]:
+            return own, (
+                f"the predictions are a mean of {len(members)} models, and those of {path} are "
+                "gone or changed: a mean is less sure than the out-of-fold predictions are",
+            )
+        tables[path] = read_predictions(path)
+    fitting = list(aligned(tables).values())[1:]
+    return [probabilities(one) for one in fitting], (
+        f"the predictions of {len(members)} models are calibrated each, then averaged",
+    )
+
+
+def _doubt(choice: Choice, sure: Mapping[str, tuple[float, float, float]]) -> str:
+    """Return why predictions had better stay as they are; empty: they had not."""
+    strange = {name: one for name, one in sure.items() if abs(one[2]) > STRANGE}
+    if strange:
+        return "more than the shares differs: " + ", ".join(
+            f"the model is {given:.0%} sure of {name} where it would be {expected:.0%} "
+            f"({away:+.0f} standard deviations)"
+            for name, (given, expected, away) in strange.items()
+        )
+    if choice.chosen is not None:
+        return ""
+    best = max(choice.options, key=lambda option: option.gain)
+    if best.gain <= 0:
+        return f"no correction gains macro F1; the best is expected to gain {best.gain:+.3f}"
+    return (
+        f"the evidence is too weak: the best correction is expected to gain {best.gain:+.3f} macro "
+        f"F1, but {best.low:+.3f} in the worst of twenty test sets, and {-TOLERATED_LOSS} is the "
+        "limit"
+    )

@@ -1,0 +1,109 @@
+"""A checkpoint as a network that a predictor runs, and that says where it looked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.registry import MODELS, init_default_scope
+from numpy.typing import NDArray
+
+from mmmask.config import compose, load_config, parse_options, pipeline, plain
+from mmmask.datasets.face_boxes import described
+from mmmask.datasets.preparation import Preparation
+from mmmask.deploy.facts import ModelFacts
+from mmmask.deploy.networks import Answer
+from mmmask.engine.checkpoints import load_checkpoint_file
+from mmmask.labels import OLD_FROM
+from mmmask.models.grad_cam import grad_cam
+from mmmask.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
+from mmmask.workflows.testing import check_same, load_weights
+
+
+class TorchNetwork:
+    """A trained model, in the role of :class:`mmmask.deploy.networks.Network`.
+
+    Args:
+        config: Path of a config file.
+        checkpoint: Checkpoint of a run of that config.
+        data_root: Folder that holds ``train/`` and ``eval/``; None keeps the config's.
+        options: ``name=value`` overrides of the config.
+        device: Where it computes.
+
+    Attributes:
+        cfg: The composed config.
+        content: What the checkpoint holds.
+        classifier: The model, in evaluation mode.
+
+    Raises:
+        InputError: The checkpoint belongs to another model or another preprocessing.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        *,
+        data_root: str | None = None,
+        options: Sequence[str] = (),
+        device: str = "cpu",
+    ) -> None:
+        self.name = str(checkpoint)
+        cfg = self.cfg = load_config(config, parse_options(options))
+        if data_root is not None:
+            cfg.data.data_root = data_root
+        cfg.pretrained = None
+        compose(cfg)
+        self.content = load_checkpoint_file(checkpoint)
+        meta = self.content.get("meta", {})
+        check_same(cfg, meta, "preprocessing", Path(checkpoint))
+        init_default_scope(cfg.default_scope)
+        self.classifier = MODELS.build(cfg.model).to(device)
+        load_weights(self.classifier, self.content, Path(checkpoint))
+        self.classifier.eval()
+        head = self.classifier.head
+        years = head.age_model is not None
+        old_from = OLD_FROM if years else meta.get("data", {}).get("old_from")
+        self.facts = ModelFacts(
+            preparation=Preparation.of_steps(pipeline(cfg, training=False)),
+            preprocessing=plain(described(cfg.preprocessing)),
+            attribute=head.attribute,
+            years=years,
+            old_from=old_from if head.attribute in (None, "age") else None,
+            views=tuple(cfg.tta.views),
+            provenance={
+                "config_hash": text_hash(cfg.pretty_text),
+                "checkpoint": Path(checkpoint).name,
+                "checkpoint_hash": file_hash(Path(checkpoint)),
+                **{name: meta.get(name) for name in WITHOUT_TRUTH},
+                **made_now(),
+            },
+        )
+
+    def __call__(self, photos: NDArray[np.uint8]) -> Answer:
+        with torch.no_grad():
+            (batch,) = self.classifier.test_step(self._batch(photos))
+        years = batch.pred_years.cpu().numpy() if "pred_years" in batch else None
+        return Answer(batch.pred_score.cpu().numpy(), years)
+
+    def heat(
+        self,
+        photos: NDArray[np.uint8],
+        values: Sequence[int] | NDArray[np.integer] | None = None,
+        *,
+        attribute: str | None = None,
+    ) -> NDArray[np.float32]:
+        """Return where the evidence lies: :func:`mmmask.models.grad_cam.grad_cam` of photos.
+
+        Shape:
+            ``photos``: (N, H, W, 3) uint8, prepared -> (N, H, W).
+        """
+        inputs = self.classifier.data_preprocessor(self._batch(photos), False)["inputs"]
+        return grad_cam(self.classifier, inputs, values, attribute=attribute).cpu().numpy()
+
+    def _batch(self, photos: NDArray[np.uint8]) -> dict:
+        """Return prepared photos as the data workers hand them over."""
+        from mmmask.structures import SampleBatch  # late, as it imports MMPretrain
+
+        inputs = torch.from_numpy(np.ascontiguousarray(photos)).permute(0, 3, 1, 2)
+        return {"inputs": inputs, "data_samples": [SampleBatch()]}

@@ -1,0 +1,89 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmask.evaluation.shift_references import references
+from mmmask.evaluation.shift_simulation import (
+    COMPETITION,
+    KINDS,
+    draw_shifts,
+    simulate,
+    summary,
+)
+from mmmask.labels import marginals
+from tests.made_people import made
+
+
+@pytest.fixture(scope="module")
+def known():
+    return made(240)
+
+
+@pytest.fixture(scope="module")
+def simulated(known):
+    labels, p, person = known
+    drawn = list(draw_shifts(labels, person, 3))
+    rows = [
+        simulate(p, labels, person, one, resamples=10, references=references()) for one in drawn
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_evidence_and_test_set_never_share_a_person(known) -> None:
+    labels, _, person = known
+    for drawn in draw_shifts(labels, person, 2 * len(KINDS)):
+        assert not set(person[drawn.evidence]) & set(person[drawn.test])
+        assert 100 < len(set(person[drawn.evidence])) < 140
+
+
+def test_a_test_set_has_the_shares_of_its_kind(known) -> None:
+    labels, _, person = known
+    base = marginals(np.bincount(labels, minlength=18)[None] / len(labels))
+    for drawn in draw_shifts(labels, person, 3 * len(KINDS), seed=3):
+        found = marginals(np.bincount(labels[drawn.test], minlength=18)[None] / len(drawn.test))
+        if drawn.kind != "classes":  # photos of a person stay together, so masks do not move
+            np.testing.assert_allclose(found["mask"], base["mask"], atol=1e-9)
+        expected = {
+            "none": base,
+            "competition": {name: value[None] for name, value in COMPETITION.items()},
+            "old": {"gender": base["gender"]},
+        }.get(drawn.kind, {})
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, atol=0.15)
+
+
+def test_the_same_seed_draws_the_same(known) -> None:
+    labels, _, person = known
+    one, other, third = (list(draw_shifts(labels, person, 4, seed=seed)) for seed in (1, 1, 2))
+    for a, b, c in zip(one, other, third, strict=True):
+        np.testing.assert_array_equal(a.test, b.test)
+        assert len(a.test) != len(c.test) or (a.test != c.test).any()
+    longer = list(draw_shifts(labels, person, 9, seed=1))
+    np.testing.assert_array_equal(longer[3].test, one[3].test)
+
+
+def test_each_shift_is_scored_by_all_on_the_same_test_set(known, simulated) -> None:
+    assert simulated["kind"].tolist() == ["none", "competition", "old"]
+    assert set(references()) >= {"em_uncalibrated", "em_18", "abstention_em", "abstention_bbse"}
+    for name in references():
+        assert simulated[f"gain_{name}_argmax"].notna().all()
+    abstained = simulated["strength_macro-f1"].isna()
+    assert (simulated.loc[abstained, "gain_macro-f1"] == 0).all()
+    assert (simulated["old_low"] <= simulated["old_high"]).all()
+
+
+def test_naive_em_is_what_abstention_does_without_calibration(known) -> None:
+    """em_18 and abstention's EM differ in their calibration alone, and little on good data."""
+    labels, p, _ = known
+    given = made(240, seed=8)[1]
+    one, other = (references()[name](p, labels, given) for name in ("em_18", "abstention_em"))
+    assert (one.argmax(axis=1) == other.argmax(axis=1)).mean() > 0.8
+
+
+def test_the_summary_counts_each_kind_and_all(simulated) -> None:
+    found = summary(simulated, "argmax").set_index("kind")
+    assert found.index.tolist() == ["none", "competition", "old", "all"]
+    assert found.loc["all", "shifts"] == 3
+    assert found.loc["all", "gain"] == pytest.approx(simulated["gain_argmax"].mean())
+    assert found.loc["none", "p5"] == pytest.approx(simulated["gain_argmax"][0])
+    assert found.loc["all", "abstained"] == simulated["strength_argmax"].isna().mean()

@@ -1,0 +1,273 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmask.errors import InputError
+from mmmask.evaluation.scores import macro_f1
+from mmmask.labels import marginals
+from mmmask.provenance import file_hash
+from mmmask.reports.prior_shift import draw_shares, print_outcome, print_simulation
+from mmmask.tables import (
+    ATTRIBUTE_PREDICTIONS,
+    PREDICTIONS,
+    SHARES,
+    answers,
+    probabilities,
+    read_predictions,
+    read_table,
+    write_table,
+    year_columns,
+    years_of,
+)
+from mmmask.workflows.prior_shift import correct, read_prior, simulate_shifts
+from mmmask.years import group_probabilities
+from tests.made_people import SHIFTED, made, table_of
+
+STATED = {"old_from": 60, "preprocessing": {"size": [64, 48]}, "tta": []}
+PRIOR = "of,value,share\ngender,male,0.61\ngender,female,0.39\n"
+AGES = "age,<30,0.42\nage,30-59,0.27\nage,>=60,0.31\n"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Out-of-fold predictions, and predictions of people with other shares."""
+    folder = tmp_path_factory.mktemp("predictions")
+    tables = {
+        "oof": table_of(*made(300)),
+        "shifted": table_of(*made(200, SHIFTED, seed=1), "eval"),
+    }
+    for name, table in tables.items():
+        split = "oof" if name == "oof" else "eval"
+        write_table(folder / f"{name}.parquet", table, PREDICTIONS, {**STATED, "split": split})
+    return folder
+
+
+def corrected(files, tmp_path, **options):
+    options = {"resamples": 8, **options}
+    return correct(
+        files / "shifted.parquet", files / "oof.parquet", out=tmp_path / "out.parquet", **options
+    )
+
+
+@pytest.fixture(scope="module")
+def outcome(files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("outcome")
+    return folder, corrected(files, folder, shares=folder / "shares.csv")
+
+
+def score(table) -> float:
+    return macro_f1(table["label"].to_numpy(dtype=int), answers(table))
+
+
+def test_a_planted_shift_is_corrected_and_the_file_tells_how(files, outcome) -> None:
+    folder, found = outcome
+    before = read_predictions(files / "shifted.parquet")
+    after = read_predictions(folder / "out.parquet")
+    assert score(after) > score(before) + 0.01
+    assert (answers(after) != probabilities(after).argmax(axis=1)).any()
+    stated = after.attrs["provenance"]
+    assert stated["shift"]["strength"] == found.applied.strength
+    assert stated["shift"]["decision"] == "macro-f1"
+    assert stated["corrected_from"]["hash"] == file_hash(files / "shifted.parquet")
+    assert stated["out_of_fold"]["hash"] == file_hash(files / "oof.parquet")
+    assert stated["preprocessing"] == STATED["preprocessing"]
+    assert after["image"].tolist() == before["image"].tolist()
+
+
+def test_what_is_printed_and_drawn_tells_shares_and_what_was_done(outcome, capsys) -> None:
+    folder, found = outcome
+    print_outcome(found)
+    text = capsys.readouterr().out
+    old = found.shares.set_index(["of", "value"]).loc[("age", ">=60")]
+    assert f"{100 * old.share:.0f} [{100 * old.low:.0f}, {100 * old.high:.0f}]" in text
+    assert f"corrected for {found.applied.strength:.0%} of the shift" in text
+    draw_shares(found, folder / "shares.png")
+    assert (folder / "shares.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_weak_evidence_leaves_every_number_as_it_was(files, tmp_path, capsys) -> None:
+    labels, p, person = made(30, skill=0.7, seed=4)
+    write_table(tmp_path / "oof.parquet", table_of(labels, p, person), PREDICTIONS, STATED)
+    labels, p, person = made(40, SHIFTED, skill=0.7, seed=5)
+    table = table_of(labels, p, person, "eval")
+    write_table(tmp_path / "given.parquet", table, PREDICTIONS, STATED)
+    found = correct(
+        tmp_path / "given.parquet",
+        tmp_path / "oof.parquet",
+        out=tmp_path / "out.parquet",
+        resamples=8,
+    )
+    assert found.applied is None
+    before, after = (read_predictions(tmp_path / name) for name in ("given.parquet", "out.parquet"))
+    pd.testing.assert_frame_equal(before, after)
+    assert after.attrs["provenance"]["shift"]["strength"] is None
+    assert "gain" in after.attrs["provenance"]["shift"]["reason"]
+    print_outcome(found)
+    assert "nothing changed:" in capsys.readouterr().out
+
+
+def test_other_photos_than_those_out_of_fold_are_left_alone(files, tmp_path) -> None:
+    labels, p, person = made(200, SHIFTED, seed=1)
+    blurred = p**0.3 / (p**0.3).sum(axis=1, keepdims=True)
+    write_table(
+        tmp_path / "blurred.parquet", table_of(labels, blurred, person, "eval"), PREDICTIONS, STATED
+    )
+    found = correct(
+        tmp_path / "blurred.parquet",
+        files / "oof.parquet",
+        out=tmp_path / "out.parquet",
+        resamples=8,
+    )
+    assert found.applied is None
+    assert "more than the shares differs: the model is" in found.reason
+
+
+def test_the_written_shares_are_read_as_known_ones(files, outcome, tmp_path) -> None:
+    folder, found = outcome
+    shares = read_table(folder / "shares.csv", SHARES)
+    assert shares["of"].value_counts().to_dict() == {"class": 18, "mask": 3, "age": 3, "gender": 2}
+    known = corrected(files, tmp_path, prior=folder / "shares.csv")
+    assert known.applied.strength == 1
+    expected = found.table.attrs["provenance"]["shift"]["shares"]
+    np.testing.assert_allclose(known.table.attrs["provenance"]["shift"]["shares"], expected)
+
+
+def test_a_known_prior_is_taken_as_it_is(files, tmp_path) -> None:
+    (tmp_path / "prior.csv").write_text(PRIOR + AGES)
+    found = corrected(files, tmp_path, prior=tmp_path / "prior.csv", decision="argmax")
+    shares = marginals(np.array(found.table.attrs["provenance"]["shift"]["shares"])[None])
+    np.testing.assert_allclose(shares["age"][0], [0.42, 0.27, 0.31], atol=1e-6)
+    np.testing.assert_allclose(shares["gender"][0], [0.61, 0.39], atol=1e-6)
+    assert "answer" not in found.table
+    mean = marginals(probabilities(found.table).mean(axis=0)[None])["age"][0]
+    assert abs(mean[2] - 0.31) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("of,value,share\ngender,male,1\n", "values of gender must be male, female, one each"),
+        (PRIOR + "gender,male,0.6\n", "values of gender must be male, female, one each"),
+        (PRIOR.replace("0.61", "0.8"), "shares of gender must be 0 or more and sum to 1"),
+        (PRIOR.replace("0.61", "x"), "column share must be float64"),
+        (PRIOR.replace("gender", "sex"), "of must be one of class, mask, gender, age"),
+        ("of,value,share\n", "holds no shares"),
+        ("of,value\n", "column share is missing"),
+    ],
+)
+def test_shares_that_are_none_are_refused(tmp_path, text, sentence) -> None:
+    (tmp_path / "prior.csv").write_text(text)
+    with pytest.raises(InputError, match=rf"prior\.csv.*{sentence}"):
+        read_prior(tmp_path / "prior.csv", np.full(18, 1 / 18))
+
+
+def test_years_keep_step_with_the_corrected_ages(files, tmp_path) -> None:
+    table = read_predictions(files / "shifted.parquet")
+    ages = marginals(probabilities(table))["age"]
+    years = np.zeros((len(table), 121))
+    years[:, [20, 45, 65, 70]] = ages[:, [0, 1, 2, 2]] * [1, 1, 0.4, 0.6]
+    with_years = pd.concat([table, year_columns(years)], axis=1)
+    write_table(tmp_path / "years.parquet", with_years, PREDICTIONS, STATED)
+    found = correct(
+        tmp_path / "years.parquet", files / "oof.parquet", out=tmp_path / "o.parquet", resamples=8
+    )
+    assert found.applied is not None
+    moved = read_predictions(tmp_path / "o.parquet")
+    after = marginals(probabilities(moved))["age"]
+    np.testing.assert_allclose(group_probabilities(years_of(moved)), after, atol=1e-5)
+    assert np.abs(after - ages).max() > 0.1
+
+
+def test_the_models_behind_a_mean_take_its_place(files, tmp_path) -> None:
+    table = read_predictions(files / "shifted.parquet")
+    names = list(table.filter(regex=r"^p\d\d$"))
+    members = []
+    for fold, power in enumerate((0.8, 1.2)):
+        p = probabilities(table) ** power
+        one = table.assign(**dict(zip(names, (p / p.sum(axis=1, keepdims=True)).T, strict=True)))
+        path = tmp_path / f"fold_{fold}.parquet"
+        write_table(path, one.sample(frac=1, random_state=fold), PREDICTIONS, STATED)
+        members.append({"fold": fold, "path": str(path), "hash": file_hash(path)})
+    mean = tmp_path / "mean.parquet"
+    write_table(mean, table, PREDICTIONS, {**STATED, "members": members, "split": "eval"})
+    options = {"out": tmp_path / "out.parquet", "resamples": 4}
+    found = correct(mean, files / "oof.parquet", **options)
+    assert found.notes == ("the predictions of 2 models are calibrated each, then averaged",)
+    (tmp_path / "fold_1.parquet").unlink()
+    found = correct(mean, files / "oof.parquet", **options)
+    assert "are a mean of 2 models, and those of" in found.notes[0]
+
+
+def test_without_people_photos_stand_for_them_and_it_says_so(files, tmp_path) -> None:
+    table = read_predictions(files / "oof.parquet").drop(columns="person")
+    write_table(tmp_path / "oof.parquet", table.iloc[::7], PREDICTIONS, STATED)
+    found = correct(
+        files / "shifted.parquet",
+        tmp_path / "oof.parquet",
+        out=tmp_path / "out.parquet",
+        resamples=8,
+    )
+    assert "tells no people: photos stand for people" in found.notes[0]
+
+
+def test_the_submission_has_the_answers_of_the_decision(files, tmp_path) -> None:
+    table = read_predictions(files / "shifted.parquet")
+    names = table["image"].str.split("/").str[-1]
+    folder = tmp_path / "data/eval"
+    folder.mkdir(parents=True)
+    pd.DataFrame({"ImageID": names[::-1], "ans": 0}).to_csv(folder / "info.csv", index=False)
+    options = {"submission": tmp_path / "submission.csv", "data_root": tmp_path / "data"}
+    found = corrected(files, tmp_path, **options)
+    submission = pd.read_csv(tmp_path / "submission.csv")
+    assert submission["ImageID"].tolist() == names[::-1].tolist()
+    assert submission["ans"].tolist() == answers(found.table)[::-1].tolist()
+    assert submission["ans"].tolist() != probabilities(found.table).argmax(axis=1)[::-1].tolist()
+
+
+def test_corrected_predictions_are_not_corrected_again(files, outcome, tmp_path) -> None:
+    with pytest.raises(InputError, match="is calibrated already"):
+        correct(outcome[0] / "out.parquet", files / "oof.parquet", out=tmp_path / "o.parquet")
+    with pytest.raises(InputError, match="is calibrated already"):
+        correct(files / "shifted.parquet", outcome[0] / "out.parquet", out=tmp_path / "o.parquet")
+    assert not (tmp_path / "o.parquet").exists()
+
+
+def test_predictions_made_otherwise_are_refused(files, tmp_path) -> None:
+    table = read_predictions(files / "shifted.parquet")
+    write_table(tmp_path / "p.parquet", table, PREDICTIONS, {**STATED, "old_from": 58})
+    with pytest.raises(InputError, match=r"have another age cut \(old_from\) than those"):
+        correct(tmp_path / "p.parquet", files / "oof.parquet", out=tmp_path / "o.parquet")
+
+
+def test_a_model_of_one_attribute_is_refused(files, tmp_path) -> None:
+    table = read_predictions(files / "shifted.parquet")
+    ages = pd.DataFrame(marginals(probabilities(table))["age"], columns=["age_0", "age_1", "age_2"])
+    path = tmp_path / "age.parquet"
+    write_table(path, pd.concat([table[["image"]], ages], axis=1), ATTRIBUTE_PREDICTIONS["age"])
+    with pytest.raises(InputError, match="predicts age alone, and the 18 classes are needed"):
+        correct(path, files / "oof.parquet", out=tmp_path / "o.parquet")
+
+
+def test_an_unknown_decision_is_refused(files, tmp_path) -> None:
+    with pytest.raises(InputError, match="--decision must be one of macro-f1, argmax; got 'best'"):
+        corrected(files, tmp_path, decision="best")
+
+
+def test_simulated_shifts_are_measured_on_labelled_predictions(files, tmp_path, capsys) -> None:
+    found = simulate_shifts(files / "oof.parquet", tmp_path, repeats=2, resamples=5)
+    again = simulate_shifts(files / "oof.parquet", tmp_path / "again", repeats=1, resamples=5)
+    pd.testing.assert_frame_equal(found[:1], again)
+    written = pd.read_csv(tmp_path / "simulated.csv")
+    np.testing.assert_allclose(written["gain_macro-f1"], found["gain_macro-f1"], atol=1e-5)
+    assert (tmp_path / "simulated.png").read_bytes().startswith(b"\x89PNG")
+    print_simulation(found)
+    text = capsys.readouterr().out
+    for name in ("competition", "abstained", "abstention_em", "ours, which may abstain"):
+        assert name in text
+
+
+def test_shifts_are_not_simulated_without_people(files, tmp_path) -> None:
+    table = read_predictions(files / "oof.parquet").drop(columns="person")
+    write_table(tmp_path / "oof.parquet", table, PREDICTIONS, STATED)
+    with pytest.raises(InputError, match="column person is needed to simulate shifts"):
+        simulate_shifts(tmp_path / "oof.parquet", tmp_path, repeats=1)

@@ -1,0 +1,40 @@
+#!/usr/bin/env python
+r"""Where do two predictions or submissions differ? A page with the photos, to open in a browser.
+
+Examples:
+    python tools/compare.py work_dirs/a/val.parquet work_dirs/b/val.parquet --data-root data
+    python tools/compare.py best.csv new.csv --data-root data --out compare.html
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "a", metavar="A", help="predictions (.parquet, .csv) or a submission (.csv)"
+    )
+    parser.add_argument("b", metavar="B", help="the other one; differences are B minus A")
+    parser.add_argument(
+        "--out", metavar="HTML", default="compare.html", help="default: compare.html"
+    )
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="holds the photos; default: a page without photos"
+    )
+    parser.add_argument(
+        "--labels", metavar="CSV", help="true classes (ImageID, ans); default: those in A or B"
+    )
+    args = parser.parse_args()
+
+    from mmmask.workflows.compare import compare
+
+    compare(args.a, args.b, args.out, data_root=args.data_root, labels=args.labels)
+    print(f"to open in a browser: {args.out}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))

@@ -1,0 +1,73 @@
+#!/usr/bin/env python
+r"""Answer photos with a trained model: in the browser, in a folder, or in a video.
+
+Example: python tools/demo.py configs/effnet_b3_arcface.py \
+    work_dirs/effnet_b3_arcface/best_macro_f1_epoch_9.pth
+Or:      python tools/demo.py model.onnx --photos holiday --out holiday.csv
+Or:      python tools/demo.py model.onnx --video street.mp4 --out framed.mp4
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="config of the run, or a model of tools/export.py (.onnx)")
+    parser.add_argument("checkpoint", nargs="?", help="with a config: its checkpoint")
+    parser.add_argument("--photos", metavar="DIR", help="answer a folder in place of the browser")
+    parser.add_argument("--video", metavar="FILE", help="answer a video in place of the browser")
+    parser.add_argument(
+        "--out", metavar="PATH", help="of photos .csv, .parquet, .png or .jpg; of a video .mp4"
+    )
+    parser.add_argument(
+        "--every", type=int, metavar="N", help="look at each N-th frame; default: 5 a second"
+    )
+    parser.add_argument("--calibration", metavar="JSON", help="of tools/calibrate.py")
+    parser.add_argument("--tta", action="store_true", help="average with the mirror image")
+    parser.add_argument(
+        "--old-from", type=int, metavar="AGE", help="move the age cut, of a model of years"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="of the page; default: 8000")
+    parser.add_argument("--device", default="cpu", help="such as cuda; default: cpu")
+    parser.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
+    )
+    args = parser.parse_args()
+    if args.photos and args.video:
+        parser.error("--photos and --video: one at a time")
+    if bool(args.out) != bool(args.photos or args.video):
+        parser.error("--out goes with --photos or --video, and they with it")
+
+    from mmmask.apps.server import check_installed, serve
+    from mmmask.workflows.demo import answer_photos, answer_video, open_reader
+
+    if not args.out:
+        check_installed()
+    reader = open_reader(
+        args.model,
+        args.checkpoint,
+        calibration=args.calibration,
+        tta=args.tta,
+        old_from=args.old_from,
+        options=args.cfg_options,
+        device=args.device,
+    )
+    print(reader.finder.said())
+    if args.photos:
+        table = answer_photos(reader, args.photos, args.out)
+        print(f"{args.out}: {len(table):,} faces in {table['image'].nunique():,} photos")
+    elif args.video:
+        frames, looks = answer_video(reader, args.video, args.out, every=args.every)
+        print(f"{args.out}: {frames:,} frames, {looks:,} of them looked at")
+    else:
+        from mmmask.apps.demo import demo_app
+
+        serve(demo_app(reader), args.port, "demo")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))

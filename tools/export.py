@@ -1,0 +1,46 @@
+#!/usr/bin/env python
+r"""Write a trained checkpoint as an ONNX model, which mmmask.Predictor runs without torch.
+
+The model holds normalisation, class names and how its photos are cropped and resized. It is
+written only if it answers as the checkpoint does.
+
+Example: python tools/export.py configs/effnet_b3_arcface.py \
+    work_dirs/effnet_b3_arcface/best_macro_f1_epoch_9.pth --out model.onnx
+Then:    python -c "import mmmask; print(mmmask.readable(mmmask.Predictor('model.onnx')('photos')))"
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="config of the run")
+    parser.add_argument("checkpoint", help="such as work_dirs/.../best_macro_f1_epoch_9.pth")
+    parser.add_argument(
+        "--out", required=True, metavar="ONNX", help="the model, such as model.onnx"
+    )
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="photos to check with; default: the config's, data"
+    )
+    parser.add_argument(
+        "--int8", metavar="ONNX", help="also a model of 8 bits, scored on the people held out"
+    )
+    parser.add_argument("--opset", type=int, metavar="N", help="version of ONNX's operators")
+    parser.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
+    )
+    args = vars(parser.parse_args())
+
+    from mmmask.workflows.export import export
+    from mmmask.workflows.show_export import show_export
+
+    options = args.pop("cfg_options")
+    show_export(*export(args.pop("config"), args.pop("checkpoint"), options=options, **args))
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))

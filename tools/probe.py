@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+r"""Predict everybody's gender and age from those who look alike, to find wrong labels.
+
+Nothing is trained, so it takes minutes: a pretrained backbone compares faces, and each person is
+predicted from all others. A second opinion beside trained networks, or a first look at the data.
+
+Example: python tools/probe.py configs/mobilenet_v2_linear.py --out-dir work_dirs/probe
+Then:    python tools/label_errors.py work_dirs/probe/*.parquet --out suspects.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="its backbone, weights and preprocessing are used")
+    parser.add_argument(
+        "--out-dir", required=True, metavar="DIR", help="for gender.parquet and age.parquet"
+    )
+    parser.add_argument("--data-root", metavar="DIR", help="holds train/; default: the config's")
+    parser.add_argument(
+        "--pretrained", metavar="PATH|URL", help="weights of the backbone; default: the config's"
+    )
+    parser.add_argument("--corrections", metavar="CSV", help="label corrections")
+    parser.add_argument(
+        "--pack", metavar="FILE", help="packed photos (.arrow); made first where missing or stale"
+    )
+    parser.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
+    )
+    args = vars(parser.parse_args())
+
+    from mmmask.workflows.predict import Prediction
+    from mmmask.workflows.probe import probe
+    from mmmask.workflows.show import show
+
+    options = args.pop("cfg_options")
+    tables = probe(args.pop("config"), **args, options=options)
+    for name, table in tables.items():
+        path = Path(args["out_dir"]) / f"{name}.parquet"
+        show(Prediction(table, Path(args["data_root"] or "."), path))
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))

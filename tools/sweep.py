@@ -1,0 +1,74 @@
+#!/usr/bin/env python
+r"""Which values of a config are best? Trials proposed by Optuna, scored on people held out.
+
+Example: python tools/sweep.py configs/mobilenet_v2_arcface.py \
+    --space configs/spaces/arcface.py --trials 30 --confirm
+
+Trial 0 is the config as it is; trials differ in the values of the space alone. The same command
+again continues where it ended; with more --trials it adds some.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, help="config that is varied")
+    parser.add_argument(
+        "--space",
+        type=Path,
+        required=True,
+        metavar="SPACE.py",
+        help="what may vary, such as configs/spaces/arcface.py",
+    )
+    parser.add_argument("--trials", type=int, required=True, help="how many, trial 0 included")
+    parser.add_argument("--folds", type=int, default=1, help="folds held out in turn; default 1")
+    parser.add_argument(
+        "--confirm",
+        type=int,
+        nargs="?",
+        const=2,
+        default=0,
+        metavar="SEEDS",
+        help="then train the best and trial 0 anew, with this many other seeds (2) and other "
+        "people held out",
+    )
+    parser.add_argument(
+        "--pruner",
+        default="median",
+        metavar="median|hyperband|none",
+        help="what ends hopeless trials early; default: median",
+    )
+    parser.add_argument("--engine", default="local", metavar="local|ray", help="default: local")
+    parser.add_argument("--jobs", type=int, default=1, help="trials at a time; default 1")
+    parser.add_argument("--data-root", metavar="DIR", help="holds train/; default: the config's")
+    parser.add_argument("--pretrained", metavar="none|PATH|URL", help="as for tools/train.py")
+    parser.add_argument("--pack", metavar="FILE", help="packed photos (.arrow), made if missing")
+    parser.add_argument("--seed", type=int, default=0, help="of trainings and proposals; default 0")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: work_dirs/sweep/ + config name"
+    )
+    parser.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="k=v", help="overrides for all trials"
+    )
+    args = vars(parser.parse_args())
+    args["options"] = args.pop("cfg_options")
+    args["out"] = args["out"] or Path("work_dirs/sweep") / args["config"].stem
+
+    from mmmask.workflows.sweep import Sweep, confirm, sweep
+    from mmmask.workflows.sweep_results import show_sweep
+
+    plan = Sweep(tools=Path(__file__).parent, **args)
+    sweep(plan)
+    best = show_sweep(plan.study.study, plan.runs).best
+    if plan.confirm:
+        confirm(plan, best)
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
