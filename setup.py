@@ -58,6 +58,7 @@ setup(
         "export": EXPORT,
         "apps": APPS,
         "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
+        "stack": ["scikit-learn>=1.4,<2"],  # --vote stack of tools/ensemble.py
         "sweep": SWEEP,
         "timm": ["timm>=1.0,<2"],  # MNASNet, NFNet, and any other backbone of timm
         "track": ["tensorboard>=2.16,<3", "wandb>=0.19,<1"],

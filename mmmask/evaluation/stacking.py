@@ -16,7 +16,7 @@ from mmmask.labels import ATTRIBUTES, decode, marginals, product
 FLOOR = 1e-6
 #: scikit-learn's C: how much the loss of one person weighs against half the sum of the squared
 #: weights, of features with a standard deviation of 1.
-STRENGTH = 1.0
+STRENGTH = 0.3
 
 
 def features(probabilities: NDArray[np.floating], attribute: str | None = None) -> NDArray:

@@ -89,7 +89,7 @@ def print_agreement(agreement: Mapping[str, NDArray[np.floating]]) -> None:
     """Print the share of photos that two members answer alike, of classes and attributes."""
     tables = []
     for name, shares in agreement.items():
-        table = Table(title=f"{name} answered alike, %", title_justify="left")
+        table = Table(title=f"{name}, % alike", title_justify="left")
         table.add_column("")
         for number in range(len(shares)):
             table.add_column(str(number + 1), justify="right")

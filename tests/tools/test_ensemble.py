@@ -167,7 +167,7 @@ def test_a_model_of_one_attribute_writes_no_submission(tables, drawn, refused, t
 
 def test_anything_but_one_table_of_each_attribute_is_refused(tables, composed, refused) -> None:
     line = refused("ensemble.py", tables["mask"], tables["age"], "--compose")
-    assert "needs predictions of mask, gender and age, one each; got" in line
+    assert "needs predictions of mask, gender and age, at least one each and nothing" in line
     joint = composed[0] / "preds.parquet"
     assert "(18 classes)" in refused(
         "ensemble.py", tables["mask"], tables["age"], joint, "--compose"
