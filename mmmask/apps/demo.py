@@ -120,13 +120,16 @@ def described(face: Face, prediction: pd.DataFrame) -> dict[str, Any]:
         alone = {name: part[0] for name, part in marginals(values[None]).items()}
     else:
         parts, alone = {attribute: best}, {attribute: values}
-    words = [list(WORDS[name].values())[part] for name, part in parts.items()]
+    # Their spaces do not break a line.
+    words = [
+        list(WORDS[name].values())[part].replace(" ", "\u00a0") for name, part in parts.items()
+    ]
     names = CLASSES if attribute is None else ATTRIBUTES[attribute]
     return {
         "box": face.box,
         "score": face.score,
         "picture": as_jpeg(face.region),
-        "title": ", ".join(words)[:1].upper() + ", ".join(words)[1:],
+        "title": words[0][0].upper() + ", ".join(words)[1:],
         "probability": float(values[best]),
         "attributes": [
             {
@@ -210,7 +213,8 @@ def _page(reader: FaceReader) -> str:
         "demo.html",
         title="Mask, gender and age in a photo",
         kind="mmmask demo",
-        summary=f"{os.path.basename(predictor.network.name)}, {width} x {height} pixels. "
+        summary=f"{os.path.basename(predictor.network.name)}, "
+        f"for photos of {width} x {height} pixels. "
         + reader.finder.said(),
         sections=[],
         explains=reader.explains,

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: How much of a photo the strongest place hides.
-OPACITY = 0.7
+#: Of the warmest place, BGR, and how much of the photo it hides there.
+COLOUR, OPACITY = (20, 70, 240), 0.72
 
 
 def heated(photo: NDArray[np.uint8], heat: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Return a photo in which warm places are coloured, from red to yellow, and cold ones are not.
+    """Return a photo in which places are the redder, the warmer they are.
 
     Args:
         photo: BGR, the part of a photo that the network has seen, of any size.
@@ -21,6 +21,5 @@ def heated(photo: NDArray[np.uint8], heat: NDArray[np.floating]) -> NDArray[np.u
     height, width = photo.shape[:2]
     heat = cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     heat = np.clip(heat, 0, 1)[..., None]
-    colours = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_AUTUMN)
     opacity = OPACITY * heat
-    return np.rint(photo * (1 - opacity) + colours * opacity).astype(np.uint8)
+    return np.rint(photo * (1 - opacity) + np.array(COLOUR) * opacity).astype(np.uint8)

@@ -150,17 +150,16 @@ def answer_video(
         if not target.isOpened():
             raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
         # The header of a video may not know its length, so reading decides.
-        frames_read = _frames(source, photo)
-        for photo in track(frames_read, "Reading frames", total=total, transient=True):
+        for frame in track(_frames(source, photo), "Reading frames", total=total, transient=True):
             if frames % step == 0:
-                faces, predictions = reader(photo)
+                faces, predictions = reader(frame)
                 found = [row for row, face in enumerate(faces) if face.box is not None]
                 if reader.finder.name is None:  # each frame is one face
                     found = list(range(len(faces)))
                 boxes = [faces[row].box for row in found]
                 answers = readable(predictions).iloc[found]
                 looks += 1
-            target.write(annotated(photo, boxes, answers))
+            target.write(annotated(frame, boxes, answers))
             frames += 1
         target.release()
     source.release()

@@ -1,14 +1,22 @@
 """What leaves the checkpoint, as ONNX or through MMPretrain's inferencer, says what it says."""
 
+import contextlib
+import io
+import runpy
+
+import cv2
 import numpy as np
 import onnx
 import pytest
+import torch
+from mmpretrain import ImageClassificationInferencer
 
+from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.labels import CLASSES
 from mmmask.predictor import Predictor
 from mmmask.tables import PREDICTIONS, probabilities, read_table
 
-from .conftest import tool
+from .conftest import ROOT, tool
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +28,24 @@ def tested(run, tmp_path_factory):
     return read_table(out, PREDICTIONS)
 
 
+def export(*arguments: object) -> int:
+    """Run tools/export.py in this process; return its exit status."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr("sys.argv", ["export.py", *map(str, arguments)])
+        runpy.run_path(str(ROOT / "tools" / "export.py"), run_name="__main__")
+    return ended.value.code
+
+
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported")
-    done = tool(
-        *("export.py", run.config, run.best, "--data-root", run.data),
-        *("--out", folder / "model.onnx", "--int8", folder / "int8.onnx"),
-    )
-    assert done.returncode == 0, done.stderr
-    return folder, " ".join(done.stdout.split())
+    folder, said = tmp_path_factory.mktemp("exported"), io.StringIO()
+    with contextlib.redirect_stdout(said):
+        status = export(
+            *(run.config, run.best, "--data-root", run.data),
+            *("--out", folder / "model.onnx", "--int8", folder / "int8.onnx"),
+        )
+    assert status == 0
+    return folder, " ".join(said.getvalue().split())
 
 
 def test_the_exported_model_predicts_what_the_checkpoint_predicts(run, tested, exported):
@@ -55,38 +72,40 @@ def test_the_int8_model_is_one_of_ours_and_close(run, tested, exported):
     assert 0 < np.abs(probabilities(table) - probabilities(tested)).mean() < 0.05
 
 
-def test_nothing_is_written_where_the_answers_differ(run, tmp_path, monkeypatch):
-    from mmmask.errors import InputError
-    from mmmask.workflows import export as workflow
+def test_nothing_is_written_where_the_answers_differ(run, exported, tmp_path, monkeypatch, capsys):
+    import mmmask.deploy.graph
 
-    monkeypatch.setattr(workflow, "TOLERANCE", 1e-12)
+    model = onnx.load(exported[0] / "model.onnx")
+    (bias,) = [part for part in model.graph.initializer if part.name == "std"]
+    bias.CopyFrom(onnx.numpy_helper.from_array(1.01 * onnx.numpy_helper.to_array(bias), "std"))
+    monkeypatch.setattr(
+        mmmask.deploy.graph, "write_graph", lambda net, facts, path, opset: onnx.save(model, path)
+    )
     out = tmp_path / "model.onnx"
-    with pytest.raises(InputError, match=r"not written, as its probabilities differ .* 64 photos"):
-        workflow.export(run.config, run.best, out, data_root=str(run.data))
+    assert export(run.config, run.best, "--data-root", run.data, "--out", out) == 2
+    assert "model.onnx: not written, as its probabilities differ" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_of_everybody_has_nobody_to_score_int8(run, tmp_path, refused):
-    import torch
-
-    from mmmask.engine.checkpoints import load_checkpoint_file
-
+def test_a_model_of_everybody_has_nobody_to_score_int8(run, tmp_path, capsys):
     content = load_checkpoint_file(run.best)
     content["meta"]["trained_on"] = "all"
     torch.save(content, tmp_path / "all.pth")
-    out = tmp_path / "model.onnx"
-    line = refused(
-        *("export.py", run.config, tmp_path / "all.pth", "--data-root", run.data),
-        *("--out", out, "--int8", tmp_path / "int8.onnx"),
-    )
-    assert "nobody is held out" in line
-    assert not out.exists()
+    outputs = "--out", tmp_path / "model.onnx", "--int8", tmp_path / "int8.onnx"
+    assert export(run.config, tmp_path / "all.pth", "--data-root", run.data, *outputs) == 2
+    assert "nobody is held out" in capsys.readouterr().err
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_name_that_is_no_models_and_a_folder_without_photos_are_refused(run, tmp_path, capsys):
+    start = run.config, run.best, "--data-root"
+    assert export(*start, run.data, "--out", tmp_path / "model.pth") == 2
+    assert "a model ends in .onnx, got .pth" in capsys.readouterr().err
+    assert export(*start, tmp_path, "--out", tmp_path / "model.onnx") == 2
+    assert "holds no photo" in capsys.readouterr().err
 
 
 def test_mmpretrains_own_inferencer_answers_the_same(run, tested):
-    import cv2
-    from mmpretrain import ImageClassificationInferencer
-
     inferencer = ImageClassificationInferencer(str(run.config), pretrained=str(run.best))
     paths = [str(run.data / image) for image in tested["image"]]
     answers = inferencer(paths, batch_size=16)

@@ -96,8 +96,8 @@
     at("face").src = face.picture;
     at("looked").textContent = "What the network saw";
     at("title").textContent = face.title;
-    at("sure").textContent = `${percent(face.probability)} probable as a whole`
-      + (face.score === null ? "" : `; the face itself ${percent(face.score)}`);
+    at("sure").textContent = face.attributes.length > 1
+      ? `${percent(face.probability)} that all three are right` : "";
     at("age").textContent = face.age
       ? `About ${face.age.median} years; half of the probability lies from ${face.age.low} to ${face.age.high}.` : "";
     at("attributes").replaceChildren(...face.attributes.map((attribute) => bars(attribute, number)));
@@ -125,7 +125,7 @@
       button.addEventListener("click", () => explain(button, number, name, best, values[best].word));
       head.append(button);
     }
-    return make("section", { className: "attribute" }, head, list);
+    return make("div", { className: "attribute" }, head, list);
   };
 
   // ---- Grad-CAM: the photo goes to the server again, which has kept nothing
