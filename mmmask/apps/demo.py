@@ -214,8 +214,7 @@ def _page(reader: FaceReader) -> str:
         title="Mask, gender and age in a photo",
         kind="mmmask demo",
         summary=f"{os.path.basename(predictor.network.name)}, "
-        f"for photos of {width} x {height} pixels. "
-        + reader.finder.said(),
+        f"for photos of {width} x {height} pixels. " + reader.finder.said(),
         sections=[],
         explains=reader.explains,
         calibrated=calibrated,
