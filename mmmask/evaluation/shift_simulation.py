@@ -175,7 +175,13 @@ def simulate(
     means = {name: float(np.mean([one[name] for one in facts])) for name in facts[0]}
     means["surprise"] = max(one["surprise"] for one in facts)
     people = len(set(person[test]))
-    return {"kind": drawn.kind, "people": people, "uncorrected": uncorrected} | means | gains
+    return {
+        "kind": drawn.kind,
+        "people": people,
+        "uncorrected": uncorrected,
+        **means,
+        **gains,
+    }
 
 
 def _corrected_third(
@@ -209,7 +215,7 @@ def _corrected_third(
         "surprise": away,
         "error": float(np.abs(shift.shares - true).sum()),
     }
-    answers = {}
+    answers: dict[str, NDArray[np.int64]] = {}
     for rule in RULES:
         chosen = None if away > STRANGE else choose(evidence, shift, given, rule, seed=seed).chosen
         facts |= {
