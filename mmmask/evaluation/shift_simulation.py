@@ -167,7 +167,8 @@ def simulate(
         _corrected_third(probabilities, labels, person, *part, resamples, seed, references or {})
         for part in drawn.parts
     ]
-    answers, facts = ([one[k] for one in thirds] for k in (0, 1))
+    answers = [one for one, _ in thirds]
+    facts = [one for _, one in thirds]
     gains = {
         name: macro_f1(truth, np.concatenate([one[name] for one in answers])) - uncorrected
         for name in answers[0]
