@@ -21,6 +21,7 @@ _ROOM = 14.0  # percent of the width for figures at the right
 _AXIS = 9.0  # percent of the width for the numbers of a vertical axis
 _ROW, _GAP = 15, 9  # height of a bar, gap below a group, in pixels
 _HEIGHT, _FOOT = 190, 40  # of charts with a vertical axis, in pixels
+_DOTS = 60  # values of a line beyond which its dots are small
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def lines(
     kind: str = "number",
     low: float | None = None,
     high: float | None = None,
+    mark: tuple[float, str] | None = None,
     description: str = "",
 ) -> Chart:
     """Draw a line for each series.
@@ -139,14 +141,26 @@ def lines(
         kind: How values are written.
         low: Lower end of the vertical axis; None: below the smallest value.
         high: Its upper end; None: above the largest.
+        mark: An x and words for it, where an upright line stands; None: no line.
         description: In words; by default the largest and the smallest value.
     """
     at, values = np.asarray(x, dtype=np.float64), _values(series)
     known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
     ticks = round_ticks(known.min() if low is None else low, known.max() if high is None else high)
-    across = _AXIS + 2 + (96 - _AXIS) * (at - at[0]) / ((at[-1] - at[0]) or 1)  # percent
+    radius = 3 if len(at) <= _DOTS else 1.2
+
+    def place_of(value: ArrayLike) -> NDArray[np.float64]:  # percent
+        return _AXIS + 2 + (96 - _AXIS) * (np.asarray(value) - at[0]) / ((at[-1] - at[0]) or 1)
+
+    across = place_of(at)
     down = _HEIGHT * (1 - (values - ticks[0]) / (ticks[-1] - ticks[0]))
     parts = grid(ticks, _AXIS, _HEIGHT, kind)
+    if mark is not None:
+        where = float(place_of(mark[0]))
+        x = f"{where:.2f}%"
+        parts.append(element("line", tone="zero", x1=x, x2=x, y1=0, y2=_HEIGHT))
+        side, shift = ("start", 5) if where < 50 else ("end", -5)
+        parts.append(words(where, 8, mark[1], side, "axis", shift))
     for place, name in enumerate(series):
         fine = np.isfinite(values[place])
         begins = fine & ~np.concatenate([[False], fine[:-1]])
@@ -159,7 +173,7 @@ def lines(
         parts.append(element("svg", path, width="100%", height=_HEIGHT, **stretched))
         for k in np.flatnonzero(fine):
             tip = f"{name}, {axis} {at[k]:g}: {shown(values[place, k], kind)}"
-            parts.append(dot(across[k], down[place, k], f"s{place}", tip))
+            parts.append(dot(across[k], down[place, k], f"s{place}", tip, radius))
     for k in np.unique(np.linspace(0, len(at) - 1, min(len(at), 6)).round().astype(int)):
         parts.append(words(across[k], _HEIGHT + 13, f"{at[k]:g}"))
     parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))
@@ -224,6 +238,7 @@ def heat(
     *,
     down: str = "true",
     across: str = "predicted",
+    shares: bool = False,
     description: str = "",
 ) -> Chart:
     """Draw counts as a grid, shaded by their share of the row: a confusion matrix.
@@ -235,12 +250,16 @@ def heat(
         names: C labels of the columns.
         down: What a row is.
         across: What a column is.
+        shares: Whether the shares of a row stand beside the counts, where there is room for them
+            and in the table.
         description: In words; by default how much stands on the diagonal of a square.
     """
     numbers = np.asarray(counts, dtype=np.int64)
     share = numbers / np.maximum(numbers.sum(axis=1, keepdims=True), 1)
     many = len(names) > 6
     left, top, tall = (20, 24 + 6.8 * max(map(len, names)), 26) if many else (34, 28, 34)
+    told = shares and not many
+    tall += 10 * told
     width = (100 - left) / len(names)
     parts = [words(left, top - 12, f"{down} ↓  {across} →", "end", "axis", -8)]
     for column, name in enumerate(names):
@@ -260,13 +279,20 @@ def heat(
             parts.append(box(x, y, width, tall, "cell", tip, fill_opacity=part))
             if number:
                 tone = "figure on" if part > 0.55 else "figure"
-                parts.append(words(x + width / 2, y + tall / 2, f"{number:,}", tone=tone))
+                middle = y + tall / 2 - 8 * told
+                parts.append(words(x + width / 2, middle, f"{number:,}", tone=tone))
+                if told:
+                    parts.append(words(x + width / 2, middle + 16, f"{part:.1%}", tone=tone))
     if not description and len(rows) == len(names):
         same = np.trace(numbers) / max(numbers.sum(), 1)
         description = f"{same:.1%} of {numbers.sum():,} photos stand on the diagonal."
     caption = f"{title}: a row is {down}, a column {across}"
     cells = [[label, *line] for label, line in zip(rows, numbers.tolist(), strict=True)]
-    table = Table(caption, {"": "text", **dict.fromkeys(names, "count")}, cells)
+    kinds = {"": "text", **dict.fromkeys(names, "count")}
+    if shares:
+        kinds |= {f"{name}, share": "share" for name in names}
+        cells = [line + parts_of for line, parts_of in zip(cells, share.tolist(), strict=True)]
+    table = Table(caption, kinds, cells)
     return Chart(title, description, drawing(parts, top + tall * len(rows)), table, wide=many)
 
 

@@ -1,0 +1,217 @@
+"""Charts and tables of the run page: curves, classes, honesty of probabilities, slices."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from mmmask.evaluation.calibration import expected_calibration_error, reliability
+from mmmask.evaluation.intervals import Interval, units_to_draw
+from mmmask.evaluation.scores import TINY, confusion, f1_per_class, negative_log_likelihood
+from mmmask.evaluation.slices import Members, slice_scores
+from mmmask.ledger.curves import Curves
+from mmmask.reports.charts import MOST_SERIES, Chart, bars, heat, intervals, lines
+from mmmask.reports.parts import Table
+from mmmask.reports.run_facts import Part, Scored
+
+#: Bins of the reliability plots, of equal width over the probability 0 to 1.
+BINS = 10
+#: Score of a validation -> what the page calls it.
+_RIGHT = {"accuracy": "class", "mask_accuracy": "mask", "gender_accuracy": "gender"}
+_RIGHT |= {"age_accuracy": "age"}
+#: Curves that tell one number for all folds: column -> title, kind.
+_OF_EPOCHS = {
+    "macro_f1": ("Macro F1 in validation", "score"),
+    "nll": ("-log p of the true class in validation, nats", "number"),
+    "age_mae": ("Mean error of the age in validation, years", "number"),
+}
+_OF_STEPS = {
+    "loss": ("Loss in training", "number"),
+    "lr": ("Learning rate", "number"),
+    "grad_norm": ("Norm of the gradient", "number"),
+}
+
+
+def curve_charts(curves: Mapping[str, Curves]) -> list[Chart]:
+    """Return the charts of one run's curves, or of several runs' side by side, by epoch."""
+    known = {name: each for name, each in curves.items() if len(each.steps)}
+    if not known:
+        return []
+    return _of_one(next(iter(known.values()))) if len(known) == 1 else _of_many(known)
+
+
+def _of_one(curves: Curves) -> list[Chart]:
+    """Return the curves of a run; the best epoch stands as an upright line."""
+    steps, epochs, best = curves.steps, curves.epochs, curves.best_epoch
+    charts = []
+    if best is not None:
+        mark = (float(best), f"best: epoch {best}")
+        at = epochs["epoch"]
+        charts.append(_validation("macro_f1", epochs, mark))
+        right = {name: epochs[key] for key, name in _RIGHT.items() if key in epochs}
+        title = "Share of right answers in validation"
+        charts.append(lines(title, at, right, axis="epoch", kind="share", mark=mark))
+        charts += [_validation(key, epochs, mark) for key in ("nll", "age_mae") if key in epochs]
+    last = None if best is None else steps["step"][steps["epoch"] <= best].max()
+    mark_of_step = None if last is None or pd.isna(last) else (float(last), f"epoch {best}")
+    for key, (title, kind) in _OF_STEPS.items():
+        if key in steps:
+            series = {key: steps[key]}
+            if key == "loss":
+                parts = [name for name in steps if name.startswith("loss_")]
+                series |= {name: steps[name] for name in parts[: MOST_SERIES - 1]}
+            charts.append(
+                lines(title, steps["step"], series, axis="step", kind=kind, mark=mark_of_step)
+            )
+    return charts
+
+
+def _validation(key: str, epochs: pd.DataFrame, mark: tuple[float, str]) -> Chart:
+    title, kind = _OF_EPOCHS[key]
+    return lines(title, epochs["epoch"], {key: epochs[key]}, axis="epoch", kind=kind, mark=mark)
+
+
+def _of_many(curves: Mapping[str, Curves]) -> list[Chart]:
+    """Return curves of several runs by epoch; of more than a chart holds their mean and range."""
+    charts = []
+    by_epoch = {name: each.steps.groupby("epoch").mean() for name, each in curves.items()}
+    validated = {
+        name: each.epochs.set_index("epoch") for name, each in curves.items() if len(each.epochs)
+    }
+    for columns, tables in ((_OF_EPOCHS, validated), (_OF_STEPS, by_epoch)):
+        for key, (title, kind) in columns.items():
+            found = {name: table[key] for name, table in tables.items() if key in table}
+            if not found:
+                continue
+            wide = pd.DataFrame(found).sort_index()
+            if len(found) > MOST_SERIES:
+                names = {"mean": wide.mean(axis=1), "lowest": wide.min(axis=1)}
+                wide = pd.DataFrame(names | {"highest": wide.max(axis=1)})
+            series = {name: wide[name] for name in wide}
+            charts.append(lines(title, wide.index, series, axis="epoch", kind=kind))
+    return charts
+
+
+def matrices(scored: Scored) -> list[Chart]:
+    """Return the confusion matrix of each attribute and, last, of the classes."""
+    charts = []
+    for part in [*scored.parts[1:], scored.parts[0]]:
+        counts = confusion(part.truth, part.predicted, len(part.values))
+        title = "All classes" if part.name == "class" else part.name.capitalize()
+        charts.append(heat(title, counts, part.values, part.values, shares=True))
+    return charts
+
+
+def by_class(part: Part) -> Chart:
+    """Return the F1 of each value, with precision, recall and photos behind it."""
+    counts = confusion(part.truth, part.predicted, len(part.values))
+    f1, photos, told = f1_per_class(counts), counts.sum(axis=1), counts.sum(axis=0)
+    labels = [f"{name} ({n:,})" for name, n in zip(part.values, photos, strict=True)]
+    chart = bars(f"F1 of each {part.name} (photos)", labels, {"F1": f1}, kind="score")
+    hits = np.diagonal(counts)
+    precision, recall = (
+        [h / n if n else None for h, n in zip(hits, each, strict=True)] for each in (told, photos)
+    )
+    rows = [list(row) for row in zip(part.values, photos, f1, precision, recall, strict=True)]
+    kinds = {part.name: "text", "photos": "count", "F1": "score"}
+    kinds |= {"precision": "score", "recall": "score"}
+    return replace(chart, table=Table(chart.title, kinds, rows))
+
+
+def reliability_charts(parts: Sequence[Part]) -> list[Chart]:
+    """Return how often answers are right, by how probable they are; one chart a part."""
+    charts = []
+    for part in parts:
+        found = reliability(part.probabilities, part.truth, BINS)
+        filled = found.photos > 0
+        error = expected_calibration_error(part.probabilities, part.truth, BINS)
+        sure, right = found.confidence[filled], found.accuracy[filled]
+        series = {"share right": right, "as it should be": sure}
+        title, axis = f"{part.name.capitalize()}: ECE {error:.3f}", "probability of the answer"
+        words = (
+            f"Expected calibration error {error:.3f}: by so much the probability of the most "
+            f"probable {part.name} differs from the share of right ones, in the mean over photos."
+        )
+        limits = {"low": 0.0, "high": 1.0}
+        chart = lines(title, sure.round(3), series, axis=axis, kind="share", description=words, **limits)  # fmt: skip  # noqa: E501
+        rows = [list(row) for row in zip(sure, found.photos[filled], right, strict=True)]
+        kinds = {"mean probability": "share", "photos": "count", "share right": "share"}
+        charts.append(replace(chart, table=Table(f"{title}, bins of {1 / BINS:g}", kinds, rows)))
+    return charts
+
+
+def calibration_table(parts: Sequence[Part]) -> Table:
+    """Return, for each part, how sure the answers are, how often right, and by how much it errs."""
+    rows = []
+    for part in parts:
+        p = part.probabilities
+        sure, right = float(p.max(axis=1).mean()), float((p.argmax(axis=1) == part.truth).mean())
+        error = expected_calibration_error(p, part.truth, BINS)
+        loss = negative_log_likelihood(part.truth, np.log(np.maximum(p, TINY)))
+        rows.append([part.name, sure, right, sure - right, error, loss])
+    kinds = {"of": "text", "mean probability": "share", "share right": "share"}
+    kinds |= {"too sure by": "difference", "ECE": "score", "-log p, nats": "score"}
+    return Table("Probabilities of the most probable answers", kinds, rows)
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The scores of the slices by one thing.
+
+    Attributes:
+        by: What they are by.
+        scores: As of :func:`mmmask.evaluation.slices.slice_scores`.
+        chart: Their shares of right answers with intervals.
+        table: All scores.
+    """
+
+    by: str
+    scores: pd.DataFrame
+    chart: Chart
+    table: Table
+
+
+def slices_of(scored: Scored) -> list[Slices]:
+    """Return the scores of all slices, those by one thing together."""
+    return [_slices(scored, by, members) for by, members in scored.slices.items()]
+
+
+def _slices(scored: Scored, by: str, members: Members) -> Slices:
+    units, unit = units_to_draw(scored.table)
+    whole = scored.whole
+    scores = slice_scores(units, whole.truth, whole.predicted, members, scored.attribute)
+    shares = {whole.name: "accuracy"}
+    shares |= {part.name: f"{part.name}_accuracy" for part in scored.parts[1:]}
+    labels = [
+        f"{name} ({n:,})" for name, n in zip(scores["slice"], scores["photos"], strict=True)
+    ]
+    chart = intervals(
+        f"Right {whole.name} by {by} (photos)",
+        labels,
+        *(scores[f"accuracy{end}"] for end in ("", "_low", "_high")),
+        kind="share",
+        reference=scored.scores["accuracy"].value,
+    )
+    rows = [
+        [
+            row["slice"],
+            row["units"],
+            row["photos"],
+            *(_interval(row, score) for score in shares.values()),
+            _interval(row, "macro_f1"),
+            row["classes"],
+        ]
+        for _, row in scores.iterrows()
+    ]
+    kinds = {by: "text", "photos": "count"} if unit == "photos" else {by: "text", unit: "count"}
+    if unit == "photos":  # each is drawn by itself, so there is one number
+        rows = [[row[0], *row[2:]] for row in rows]
+    kinds |= {"photos": "count"} | {f"{name} right": "share" for name in shares}
+    kinds |= {"macro F1": "score", "of classes": "count"}
+    caption = f"By {by}; in brackets 95 % of resamples of the {unit}"
+    return Slices(by, scores, chart, Table(caption, kinds, rows))
+
+
+def _interval(row: pd.Series, score: str) -> Interval:
+    return Interval(row[score], row[f"{score}_low"], row[f"{score}_high"])
