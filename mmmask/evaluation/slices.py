@@ -12,6 +12,8 @@ from mmmask.tables import read_csv
 
 #: Years that a slice by age spans; the edges of the age groups, 30 and 60, are multiples.
 YEARS_A_SLICE = 5
+#: Of fewer people a resample is too much like the others: no interval.
+FEWEST = 5
 #: Name of a slice -> which photos are in it, (N,).
 Members = Mapping[str, NDArray[np.bool_]]
 
@@ -37,9 +39,9 @@ def slice_scores(
 
     Returns:
         One row a slice: ``slice``, ``units`` and ``photos`` (their numbers), ``classes`` that
-        occur, and each score of :func:`score_intervals` with ``_low`` and ``_high``. Macro F1 is
-        the mean over the classes that occur in the slice: the others have no photo to be right
-        about.
+        occur, and each score of :func:`score_intervals` with ``_low`` and ``_high``, NaN for fewer
+        than ``FEWEST`` units. Macro F1 is the mean over the classes that occur in the slice: the
+        others have no photo to be right about.
     """
     rows = []
     for name, chosen in members.items():
@@ -47,15 +49,16 @@ def slice_scores(
             continue
         labels = truth[chosen]
         scores = score_intervals(units[chosen], labels, predicted[chosen], attribute, present=True)
+        drawn = len(np.unique(units[chosen]))
         row: dict[str, object] = {
             "slice": name,
-            "units": len(np.unique(units[chosen])),
+            "units": drawn,
             "photos": int(chosen.sum()),
             "classes": len(np.unique(labels)),
         }
         for score, interval in scores.items():
-            row |= {score: interval.value, f"{score}_low": interval.low}
-            row[f"{score}_high"] = interval.high
+            low, high = (interval.low, interval.high) if drawn >= FEWEST else (np.nan, np.nan)
+            row |= {score: interval.value, f"{score}_low": low, f"{score}_high": high}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -58,6 +58,7 @@ def bars(
     series: Mapping[str, ArrayLike],
     *,
     kind: str = "count",
+    notes: Sequence[str] = (),
     description: str = "",
 ) -> Chart:
     """Draw lying bars, one for each label and series.
@@ -67,10 +68,12 @@ def bars(
         labels: One a group of bars.
         series: Name -> one value a label, not negative.
         kind: How values are written, see :data:`mmmask.reports.parts.FORMATS`.
+        notes: Words behind the figures, one a label.
         description: In words; by default the largest and the smallest value.
     """
     values, left = _values(series), _label_room(labels)  # (S, L)
-    scale = (100 - left - _ROOM) / (values.max(initial=0) or 1)
+    room = _ROOM + 2.4 * max(map(len, notes), default=0)
+    scale = (100 - left - room) / (values.max(initial=0) or 1)
     group = _ROW * len(values) + _GAP
     parts = []
     for row, label in enumerate(labels):
@@ -80,7 +83,8 @@ def bars(
             y, width, figure = top + place * _ROW, value * scale, shown(value, kind)
             tip = f"{label}, {name}: {figure}"
             parts.append(box(left, y + 1.5, width, _ROW - 3, f"s{place}", tip))
-            parts.append(words(left + width, y + _ROW / 2, figure, "start", "figure", 5))
+            told = f"{figure} {notes[row]}" if notes else figure
+            parts.append(words(left + width, y + _ROW / 2, told, "start", "figure", 5))
     svg = drawing(parts, group * len(labels))
     return _chart(title, svg, "", labels, series, kind, description)
 
@@ -159,8 +163,6 @@ def lines(
         where = float(place_of(mark[0]))
         x = f"{where:.2f}%"
         parts.append(element("line", tone="zero", x1=x, x2=x, y1=0, y2=_HEIGHT))
-        side, shift = ("start", 5) if where < 50 else ("end", -5)
-        parts.append(words(where, 8, mark[1], side, "axis", shift))
     for place, name in enumerate(series):
         fine = np.isfinite(values[place])
         begins = fine & ~np.concatenate([[False], fine[:-1]])
@@ -174,6 +176,9 @@ def lines(
         for k in np.flatnonzero(fine):
             tip = f"{name}, {axis} {at[k]:g}: {shown(values[place, k], kind)}"
             parts.append(dot(across[k], down[place, k], f"s{place}", tip, radius))
+    if mark is not None:
+        side, shift = ("start", 5) if where < 50 else ("end", -5)
+        parts.append(words(where, 8, mark[1], side, "axis mark", shift))
     for k in np.unique(np.linspace(0, len(at) - 1, min(len(at), 6)).round().astype(int)):
         parts.append(words(across[k], _HEIGHT + 13, f"{at[k]:g}"))
     parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))
@@ -198,7 +203,7 @@ def intervals(
         title: Heading.
         labels: One a row.
         values: Where the dots are; NaN leaves a row empty.
-        lows: Lower bounds.
+        lows: Lower bounds; where they or the upper ones are NaN, the dot stands alone.
         highs: Upper bounds.
         kind: How values are written.
         reference: Where a line stands, such as 0 for differences; None: no line.
@@ -221,10 +226,12 @@ def intervals(
         y = (row + 0.5) * tall
         parts.append(words(left, y, label, "end", shift=-8))
         parts.append(words(100, y, shown(value, kind), "end", "figure"))
+        tip = f"{label}: {shown(value, kind)}"
         if np.isfinite([value, start, stop]).all():
             x1, x2 = f"{place(start):.2f}%", f"{place(stop):.2f}%"
-            tip = f"{label}: {shown(value, kind)} [{shown(start, kind)}, {shown(stop, kind)}]"
+            tip += f" [{shown(start, kind)}, {shown(stop, kind)}]"
             parts.append(element("line", tip=tip, tone="line l0", x1=x1, x2=x2, y1=y, y2=y))
+        if np.isfinite(value):
             parts.append(dot(place(value), y, "s0", tip, radius=4))
     svg = drawing(parts, tall * len(labels))
     return _chart(title, svg, "", labels, series, kind, description, legend=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from mmmask.evaluation.calibration import expected_calibration_error, reliability
 from mmmask.evaluation.intervals import Interval, units_to_draw
@@ -14,7 +15,10 @@ from mmmask.ledger.curves import Curves
 from mmmask.reports.charts import MOST_SERIES, Chart, bars, heat, intervals, lines
 from mmmask.reports.parts import Table
 from mmmask.reports.run_facts import Part, Scored
+from mmmask.reports.svg import dot, drawing, element, grid, words
 
+#: More slices than these are listed, and not drawn.
+MOST_DRAWN = 25
 #: Bins of the reliability plots, of equal width over the probability 0 to 1.
 BINS = 10
 #: Score of a validation -> what the page calls it.
@@ -22,12 +26,12 @@ _RIGHT = {"accuracy": "class", "mask_accuracy": "mask", "gender_accuracy": "gend
 _RIGHT |= {"age_accuracy": "age"}
 #: Curves that tell one number for all folds: column -> title, kind.
 _OF_EPOCHS = {
-    "macro_f1": ("Macro F1 in validation", "score"),
-    "nll": ("-log p of the true class in validation, nats", "number"),
-    "age_mae": ("Mean error of the age in validation, years", "number"),
+    "macro_f1": ("Macro F1, validation", "score"),
+    "nll": ("-log p, validation (nats)", "number"),
+    "age_mae": ("Error of age, validation (years)", "number"),
 }
 _OF_STEPS = {
-    "loss": ("Loss in training", "number"),
+    "loss": ("Loss, training", "number"),
     "lr": ("Learning rate", "number"),
     "grad_norm": ("Norm of the gradient", "number"),
 }
@@ -50,7 +54,7 @@ def _of_one(curves: Curves) -> list[Chart]:
         at = epochs["epoch"]
         charts.append(_validation("macro_f1", epochs, mark))
         right = {name: epochs[key] for key, name in _RIGHT.items() if key in epochs}
-        title = "Share of right answers in validation"
+        title = "Right answers, validation"
         charts.append(lines(title, at, right, axis="epoch", kind="share", mark=mark))
         charts += [_validation(key, epochs, mark) for key in ("nll", "age_mae") if key in epochs]
     last = None if best is None else steps["step"][steps["epoch"] <= best].max()
@@ -107,8 +111,9 @@ def by_class(part: Part) -> Chart:
     """Return the F1 of each value, with precision, recall and photos behind it."""
     counts = confusion(part.truth, part.predicted, len(part.values))
     f1, photos, told = f1_per_class(counts), counts.sum(axis=1), counts.sum(axis=0)
-    labels = [f"{name} ({n:,})" for name, n in zip(part.values, photos, strict=True)]
-    chart = bars(f"F1 of each {part.name} (photos)", labels, {"F1": f1}, kind="score")
+    notes = [f"({n:,})" for n in photos]
+    title = f"F1 of each {part.name} (photos)"
+    chart = bars(title, part.values, {"F1": f1}, kind="score", notes=notes)
     hits = np.diagonal(counts)
     precision, recall = (
         [h / n if n else None for h, n in zip(hits, each, strict=True)] for each in (told, photos)
@@ -120,25 +125,55 @@ def by_class(part: Part) -> Chart:
 
 
 def reliability_charts(parts: Sequence[Part]) -> list[Chart]:
-    """Return how often answers are right, by how probable they are; one chart a part."""
+    """Return how often answers are right, by how probable they are; one chart a part.
+
+    The area of a dot is as the number of photos in its bin.
+    """
     charts = []
     for part in parts:
         found = reliability(part.probabilities, part.truth, BINS)
-        filled = found.photos > 0
         error = expected_calibration_error(part.probabilities, part.truth, BINS)
-        sure, right = found.confidence[filled], found.accuracy[filled]
-        series = {"share right": right, "as it should be": sure}
-        title, axis = f"{part.name.capitalize()}: ECE {error:.3f}", "probability of the answer"
-        words = (
+        rows = [
+            [float(sure), int(photos), float(right)]
+            for sure, photos, right in zip(
+                found.confidence, found.photos, found.accuracy, strict=True
+            )
+            if photos
+        ]
+        title = f"{part.name.capitalize()}: ECE {error:.3f}"
+        described = (
             f"Expected calibration error {error:.3f}: by so much the probability of the most "
             f"probable {part.name} differs from the share of right ones, in the mean over photos."
         )
-        limits = {"low": 0.0, "high": 1.0}
-        chart = lines(title, sure.round(3), series, axis=axis, kind="share", description=words, **limits)  # fmt: skip  # noqa: E501
-        rows = [list(row) for row in zip(sure, found.photos[filled], right, strict=True)]
         kinds = {"mean probability": "share", "photos": "count", "share right": "share"}
-        charts.append(replace(chart, table=Table(f"{title}, bins of {1 / BINS:g}", kinds, rows)))
+        table = Table(f"{title}, in bins of {1 / BINS:g}", kinds, rows)
+        charts.append(Chart(title, described, _diagonal(rows), table))
     return charts
+
+
+def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
+    """Draw share right over mean probability, with the line where they are equal."""
+    height, left = 220, 11.0
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    most = max(photos for _, photos, _ in rows)
+
+    def place(sure: float) -> float:
+        return left + 3 + (94 - left) * sure  # percent
+
+    parts = grid(ticks, left, height, "share")
+    ends = {"x1": f"{place(0):.2f}%", "x2": f"{place(1):.2f}%", "y1": height, "y2": 0}
+    parts.append(element("line", tone="zero", **ends))
+    steps = " L".join(f"{place(sure):.2f} {height * (1 - right):.1f}" for sure, _, right in rows)
+    path = element("path", tone="line l0", d=f"M{steps}")
+    stretched = {"viewBox": f"0 0 100 {height}", "preserveAspectRatio": "none"}
+    parts.append(element("svg", path, width="100%", height=height, **stretched))
+    for sure, photos, right in rows:
+        tip = f"{photos:,} photos of {sure:.1%} in the mean: {right:.1%} right"
+        radius = max(2.0, 9 * (photos / most) ** 0.5)
+        parts.append(dot(place(sure), height * (1 - right), "s0", tip, radius))
+    parts += [words(place(tick), height + 13, f"{tick:.0%}", tone="tick") for tick in ticks]
+    parts.append(words(50, height + 31, "probability of the answer", tone="axis"))
+    return drawing(parts, height + 40)
 
 
 def calibration_table(parts: Sequence[Part]) -> Table:
@@ -162,13 +197,13 @@ class Slices:
     Attributes:
         by: What they are by.
         scores: As of :func:`mmmask.evaluation.slices.slice_scores`.
-        chart: Their shares of right answers with intervals.
+        chart: Their shares of right answers with intervals; None where they are too many.
         table: All scores.
     """
 
     by: str
     scores: pd.DataFrame
-    chart: Chart
+    chart: Chart | None
     table: Table
 
 
@@ -210,8 +245,11 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
     kinds |= {"photos": "count"} | {f"{name} right": "share" for name in shares}
     kinds |= {"macro F1": "score", "of classes": "count"}
     caption = f"By {by}; in brackets 95 % of resamples of the {unit}"
-    return Slices(by, scores, chart, Table(caption, kinds, rows))
+    drawn = chart if len(scores) <= MOST_DRAWN else None
+    return Slices(by, scores, drawn, Table(caption, kinds, rows))
 
 
-def _interval(row: pd.Series, score: str) -> Interval:
-    return Interval(row[score], row[f"{score}_low"], row[f"{score}_high"])
+def _interval(row: pd.Series, score: str) -> Interval | float:
+    """Return a score with its bounds, or alone where it has none."""
+    low, high = row[f"{score}_low"], row[f"{score}_high"]
+    return row[score] if np.isnan(low) else Interval(row[score], low, high)

@@ -123,6 +123,7 @@ class RunFacts:
 
     Attributes:
         path: Its folder.
+        config_name: Of the config it was started from; empty where that is unknown.
         curves: Name of a run -> its curves; "" where there is but one.
         cards: Likewise the cards, as of :mod:`mmmask.ledger.cards`, of the runs that have one.
         config: Text of the complete config, of the first fold; empty where there is none.
@@ -134,6 +135,7 @@ class RunFacts:
     """
 
     path: str
+    config_name: str
     curves: Mapping[str, Curves]
     cards: Mapping[str, Mapping[str, Any]]
     config: str = ""

@@ -10,8 +10,6 @@ from mmmask.reports.parts import Finding, shown
 from mmmask.reports.run_charts import Slices
 from mmmask.reports.run_facts import RunFacts, Scored
 
-#: Slices of fewer people or photos are too small to stand out.
-_ENOUGH = 5
 #: Slices that are named at most.
 _MOST = 3
 #: From this mean difference of probability and share of right answers on, a finding.
@@ -94,12 +92,15 @@ def _answers(scored: Scored, slices: Sequence[Slices]) -> list[Finding]:
 
 
 def _low_slices(slices: Sequence[Slices], share: float) -> list[Finding]:
-    """Return the slices whose interval stays below the share of all photos, the lowest first."""
+    """Return the slices whose interval stays below the share of all photos, the lowest first.
+
+    Of those that are drawn: among many small ones some are low by chance.
+    """
     low = [
         (row["accuracy"], row["accuracy_high"], each.by, row["slice"], row["photos"])
         for each in slices
         for _, row in each.scores.iterrows()
-        if row["accuracy_high"] < share and min(row["units"], row["photos"]) >= _ENOUGH
+        if each.chart is not None and row["accuracy_high"] < share
     ]
     return [
         Finding(

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mmmask.evaluation.intervals import Interval
-from mmmask.ledger.cards import status
+from mmmask.ledger.cards import best, status
 from mmmask.reports.console import resampled
 from mmmask.reports.page import write_page
 from mmmask.reports.parts import Table, shown
@@ -40,7 +40,7 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
     write_page(
         path,
         "run_page.html",
-        title=Path(facts.path).name or facts.path,
+        title=facts.path,
         kind="k-fold page" if facts.folds is not None else "run page",
         summary=_summary(facts),
         sections=[*sections, ("card", "Run card")],
@@ -56,6 +56,7 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
         reliability=[] if scored is None else reliability_charts(scored.parts),
         calibration=None if scored is None else calibration_table(scored.parts),
         slices=slices,
+        drawn=[each.chart for each in slices if each.chart is not None],
         errors=None if scored is None else errors(facts, scored),
         people=None if scored is None else people(facts, scored),
         listed={
@@ -74,11 +75,12 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
 
 def _summary(facts: RunFacts) -> str:
     scored = facts.scored
+    start = f"{facts.config_name}: " if facts.config_name else ""
     if scored is None:
-        return "no photo is scored"
+        return f"{start}no photo is scored"
     table = scored.table
-    who = f"{table['person'].nunique():,} people" if "person" in table else "people unknown"
-    return f"{len(table):,} photos of {who} that the model has not learned from"
+    who = f" of {table['person'].nunique():,} people" if "person" in table else ""
+    return f"{start}{len(table):,} photos{who} that it has not learned from"
 
 
 def _figures(scored: Scored) -> list[tuple[str, str, str]]:
@@ -108,17 +110,19 @@ def _folds(summary: pd.DataFrame | None) -> Table | None:
     return Table("Each fold predicted by the model that never saw it", kinds, rows)
 
 
-def _card(cards: Mapping[str, Mapping[str, Any]]) -> Table | None:
-    """Return what the last sitting of each run says, a row a fact."""
-    if not cards:
-        return None
+def _card(cards: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """Return what the last sitting of each run says: what all share, then in what they differ."""
     told = {name: _facts(card) for name, card in cards.items()}
     facts = list(dict.fromkeys(fact for each in told.values() for fact in each))
-    rows = [[fact, *(each.get(fact, "") for each in told.values())] for fact in facts]
-    if len(rows[0]) > 2:  # of folds, what is the same in all stands once
-        rows = [[row[0], *(row[1:2] if len(set(row[1:])) == 1 else row[1:])] for row in rows]
-        rows = [row + [""] * (len(told) + 1 - len(row)) for row in rows]
-    return Table("What the run was made of", dict.fromkeys(("fact", *told), "text"), rows)
+    values = {fact: [each.get(fact, "") for each in told.values()] for fact in facts}
+    shared = [[fact, column[0]] for fact, column in values.items() if len({*column}) == 1]
+    tables = [Table("What it was made of", {"fact": "text", "": "text"}, shared)]
+    differing = {fact: column for fact, column in values.items() if len({*column}) > 1}
+    if differing:
+        rows = [[name, *row] for name, *row in zip(told, *differing.values(), strict=True)]
+        kinds = dict.fromkeys(("run", *differing), "text")
+        tables.append(Table("What differs between the runs", kinds, rows))
+    return tables if cards else []
 
 
 def _facts(card: Mapping[str, Any]) -> dict[str, str]:
@@ -129,6 +133,7 @@ def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     facts: dict[str, Any] = {
         "status": status(card),
         "epochs": f"{sitting.get('epoch')} of {sitting.get('max_epochs')}",
+        "best validation": _best(card),
         "trained on": split.get("trained_on"),
         "held out": f"fold {split['fold']} of {split['folds']}, split seed {split.get('split_seed')}"
         if "fold" in split and "folds" in split
@@ -159,6 +164,11 @@ def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     overrides = sitting.get("overrides") or {}
     facts["changed in it"] = ", ".join(f"{key}={value}" for key, value in overrides.items())
     return {fact: str(value) for fact, value in facts.items() if value not in (None, "")}
+
+
+def _best(card: Mapping[str, Any]) -> str | None:
+    found = best(card)
+    return found and f"macro F1 {found['macro_f1']:.3f} after epoch {found['epoch']}"
 
 
 def _sittings(cards: Mapping[str, Mapping[str, Any]]) -> Table | None:

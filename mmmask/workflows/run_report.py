@@ -59,13 +59,10 @@ def run_report(
     first = next(iter(runs.values()))
     missing: list[str] = []
     root = Path(data_root or first.data_root or "data")
-    table = None
-    if folds:
-        table = read_predictions(path / OOF)
-    else:
-        table = _predictions(first, root, missing)
+    table = read_predictions(path / OOF) if folds else _predictions(first, root, missing)
     facts = RunFacts(
         path=str(path),
+        config_name=_config_name(first),
         curves={name: read_curves(run.path) for name, run in runs.items()},
         cards={name: run.card for name, run in runs.items() if run.card},
         config=_config_text(first),
@@ -123,8 +120,10 @@ def _with_photos(
     """Return the facts with the answers, what is known of their photos, and thumbnails."""
     stated = table.attrs.get("provenance", {})
     folders = [Path(facts.path), *sorted(Path(facts.path).glob("fold_*"))]
-    extra: dict[str, Any] = {"age": _ages(table, folders), "light": np.nan}
-    scored = Scored(table.assign(**extra), {}, _made_by(stated))
+    attrs, table = table.attrs, table.copy()  # one block: its 100 columns are many
+    table["age"], table["light"] = _ages(table, folders), np.nan
+    table.attrs = attrs
+    scored = Scored(table, {}, _made_by(stated))
     images = table["image"].tolist()
     there = [image for image in images if (root / image).is_file()]
     if not there:
@@ -133,8 +132,8 @@ def _with_photos(
             raise InputError(words)
         missing.append(f"Without photos: {words}; --data-root names the folder that holds them.")
         return replace(facts, scored=scored)
-    light = [np.nan if fact is None else fact.light for fact in measure(root, images)]
-    scored = replace(scored, table=scored.table.assign(light=light))
+    table["light"] = [np.nan if fact is None else fact.light for fact in measure(root, images)]
+    scored = replace(scored, table=table)
     if len(there) < len(images):
         missing.append(f"{len(images) - len(there):,} of {len(images):,} photos are not in {root}.")
     wanted = scored.images
@@ -196,6 +195,12 @@ def _slices(
         people = table["person"] if "person" in table else None
         slices["tag"] = by_tag(str(tags), table["image"], people)
     return slices
+
+
+def _config_name(run: RunFolder) -> str:
+    """Return the name of the config that a run was started from, without suffix."""
+    stated = run.card["sittings"][-1].get("config_file") if run.card else None
+    return Path(stated or run.config or "").stem
 
 
 def _config_text(run: RunFolder) -> str:
