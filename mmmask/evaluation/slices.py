@@ -117,7 +117,5 @@ def by_tag(path: str, images: pd.Series, people: pd.Series | None) -> Members:
     mine = keys[by]
     if mine is None or not mine.isin(table[by]).any():
         raise InputError(f"{path}: none of its {len(table)} rows names a {by} that was scored")
-    tagged = {
-        tag: mine.isin(rows).to_numpy(dtype=bool) for tag, rows in table.groupby("tag")[by]
-    }
+    tagged = {tag: mine.isin(rows).to_numpy(dtype=bool) for tag, rows in table.groupby("tag")[by]}
     return {**tagged, "no tag": ~np.any([*tagged.values()], axis=0)}

@@ -178,7 +178,7 @@ def lines(
             parts.append(dot(across[k], down[place, k], f"s{place}", tip, radius))
     if mark is not None:
         side, shift = ("start", 5) if where < 50 else ("end", -5)
-        parts.append(words(where, 8, mark[1], side, "axis mark", shift))
+        parts.append(words(where, -7, mark[1], side, "axis", shift))
     for k in np.unique(np.linspace(0, len(at) - 1, min(len(at), 6)).round().astype(int)):
         parts.append(words(across[k], _HEIGHT + 13, f"{at[k]:g}"))
     parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from mmmask.evaluation.intervals import Interval
 
@@ -104,7 +106,7 @@ class Gallery:
     marked: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
     facets: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    orders: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    orders: Mapping[str, ArrayLike] = field(default_factory=dict)
     tones: Sequence[str] = ()
     chosen: Mapping[str, str] = field(default_factory=dict)
     noun: str = "photos"
@@ -121,7 +123,7 @@ class Gallery:
             "lines": {name: _coded(column) for name, column in self.lines.items()},
             "facets": {name: _coded(column) for name, column in self.facets.items()},
             "orders": {
-                name: [round(float(key), 5) for key in column]
+                name: np.round(np.asarray(column, dtype=np.float64), 5).tolist()
                 for name, column in self.orders.items()
             },
             "tones": list(self.tones),

@@ -161,8 +161,8 @@ def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
         return left + 3 + (94 - left) * sure  # percent
 
     parts = grid(ticks, left, height, "share")
-    ends = {"x1": f"{place(0):.2f}%", "x2": f"{place(1):.2f}%", "y1": height, "y2": 0}
-    parts.append(element("line", tone="zero", **ends))
+    x1, x2 = f"{place(0):.2f}%", f"{place(1):.2f}%"
+    parts.append(element("line", tone="zero", x1=x1, x2=x2, y1=height, y2=0))
     steps = " L".join(f"{place(sure):.2f} {height * (1 - right):.1f}" for sure, _, right in rows)
     path = element("path", tone="line l0", d=f"M{steps}")
     stretched = {"viewBox": f"0 0 100 {height}", "preserveAspectRatio": "none"}
@@ -218,9 +218,7 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
     scores = slice_scores(units, whole.truth, whole.predicted, members, scored.attribute)
     shares = {whole.name: "accuracy"}
     shares |= {part.name: f"{part.name}_accuracy" for part in scored.parts[1:]}
-    labels = [
-        f"{name} ({n:,})" for name, n in zip(scores["slice"], scores["photos"], strict=True)
-    ]
+    labels = [f"{name} ({n:,})" for name, n in zip(scores["slice"], scores["photos"], strict=True)]
     chart = intervals(
         f"Right {whole.name} by {by} (photos)",
         labels,

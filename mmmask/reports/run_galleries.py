@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, decode
@@ -59,58 +60,39 @@ def errors(facts: RunFacts, scored: Scored) -> Gallery:
 def people(facts: RunFacts, scored: Scored) -> Gallery:
     """Return the people whose photos disagree, each with all photos in a row."""
     found = scored.disagreeing.head(MOST_PEOPLE)
-    table = scored.table.assign(row=np.arange(len(scored.table)))
-    theirs = {person: part for person, part in table.groupby("person") if person in found.index}
-    parts = {part.name: part for part in scored.parts if part.name in found}
-    there = {_stem(image) for part in theirs.values() for image in part["image"]}
-    stems = [stem for stem in MASK_OF_STEM if stem in there]
-    pictures: dict[str, list[int]] = {stem: [] for stem in stems}
-    captions: dict[str, list[str]] = {stem: [] for stem in stems}
-    marked: dict[str, list[str]] = {stem: [] for stem in stems}
-    said: dict[str, list[str]] = {name: [] for name in parts}
-    for person in found.index:
-        mine = theirs[person]
-        by_stem = {_stem(image): row for image, row in zip(mine["image"], mine["row"], strict=True)}
-        for stem in stems:
-            row = by_stem.get(stem)
-            picture, words, tone = -1, "", ""
-            if row is not None:
-                picture = facts.thumbnails.number.get(table["image"].iloc[row], -1)
-                words = "\n".join(part.values[part.predicted[row]] for part in parts.values())
-                wrong = any(part.predicted[row] != part.truth[row] for part in parts.values())
-                tone = "bad" if wrong else ""
-            pictures[stem].append(picture)
-            captions[stem].append(words)
-            marked[stem].append(tone)
-        for name, part in parts.items():
-            counts = np.bincount(part.predicted[mine["row"]], minlength=len(part.values))
-            order = [k for k in np.argsort(-counts, kind="stable") if counts[k]]
-            said[name].append(", ".join(f"{part.values[k]} {counts[k]}" for k in order))
-    first = pd.DataFrame([theirs[person].iloc[0] for person in found.index])
-    labels = decode(first["label"].to_numpy(dtype=np.int64) if len(first) else np.zeros(0, int))
-    gender, group = np.take(GENDERS, labels["gender"]), np.take(AGE_GROUPS, labels["age"])
-    age = first["age"].to_numpy(dtype=np.float64) if len(first) else np.zeros(0)
-    years = ["" if np.isnan(each) else f", {each:.0f} years" for each in age]
-    names = [name for name in parts if name in found]
-    what = [" and ".join(name for name in names if row[name]) for _, row in found.iterrows()]
-    orders = {"strongest first": found["bits"].to_numpy()} if len(found) else {}
-    if len(names) > 1:
-        orders |= {f"{name}: strongest first": found[f"{name}_bits"] for name in names}
+    parts = [part for part in scored.parts if part.name in found]
+    rows = _rows(scored.table, found.index)
+    told = {part.name: np.array(part.values)[part.predicted] for part in parts}
+    wrong = np.zeros(len(scored.table), dtype=bool)
+    for part in parts:
+        wrong |= part.predicted != part.truth
+    words = ["\n".join(each) for each in zip(*told.values(), strict=True)]
+    numbers = facts.thumbnails.numbers(scored.table["image"])
+    first = scored.table.drop_duplicates("person").set_index("person").loc[found.index]
+    label = decode(first["label"].to_numpy(dtype=np.int64))
+    gender, group = np.take(GENDERS, label["gender"]), np.take(AGE_GROUPS, label["age"])
+    years = ["" if np.isnan(age) else f", {age:.0f} years" for age in first["age"]]
+    orders = {"strongest first": found.get("bits", [])}
+    if len(parts) > 1:
+        orders |= {f"{name}: strongest first": found[f"{name}_bits"] for name in told}
     return Gallery(
         id="disagreeing",
-        pictures=pictures,
-        captions=captions,
-        marked=marked,
+        pictures={stem: [numbers[row] if row >= 0 else -1 for row in rows[stem]] for stem in rows},
+        captions={stem: [words[row] if row >= 0 else "" for row in rows[stem]] for stem in rows},
+        marked={stem: ["bad" if r >= 0 and wrong[r] else "" for r in rows[stem]] for stem in rows},
         titles=list(found.index),
         lines={
-            "label": [
-                f"{sex} {ages}{told}" for sex, ages, told in zip(gender, group, years, strict=True)
-            ],
-            **said,
-            "strength": [f"{bits:.2f} bits" for bits in found["bits"]] if len(found) else [],
+            "label": [f"{x} {y}{z}" for x, y, z in zip(gender, group, years, strict=True)],
+            **{
+                name: [_counted(values[r[r >= 0]]) for r in rows.to_numpy()]
+                for name, values in told.items()
+            },
+            "strength": [f"{bits:.2f} bits" for bits in orders["strongest first"]],
         },
         facets={
-            "differ in": what,
+            "differ in": [
+                " and ".join(name for name in told if row[name]) for _, row in found.iterrows()
+            ],
             "label: gender": pd.Categorical(gender, categories=GENDERS),
             "label: age": pd.Categorical(group, categories=AGE_GROUPS),
         },
@@ -120,12 +102,27 @@ def people(facts: RunFacts, scored: Scored) -> Gallery:
     )
 
 
+def _rows(table: pd.DataFrame, who: pd.Index) -> pd.DataFrame:
+    """Return the row of each photo of some people, -1 where there is none: person x file stem."""
+    where = pd.DataFrame({"person": table.get("person", ""), "row": np.arange(len(table))})
+    where["stem"] = [_stem(image) for image in table["image"]]
+    where = where[where["person"].isin(who) & where["stem"].isin(MASK_OF_STEM)]
+    wide = where.pivot_table(index="person", columns="stem", values="row", aggfunc="first")
+    stems = [stem for stem in MASK_OF_STEM if stem in wide]
+    return wide.reindex(index=who, columns=stems).fillna(-1).astype(int)
+
+
+def _counted(values: NDArray[np.str_]) -> str:
+    """Return each value with its number, the commonest first."""
+    return ", ".join(f"{value} {n}" for value, n in pd.Series(values).value_counts().items())
+
+
 def short(image: str) -> str:
     """Return a photo's name without the folders that all have in common."""
     return image.removeprefix("train/images/").removeprefix("eval/images/")
 
 
-def _wrong_in(attributes: Sequence[Part], rows: np.ndarray) -> pd.Categorical:
+def _wrong_in(attributes: Sequence[Part], rows: NDArray[np.int64]) -> pd.Categorical:
     """Return which attributes of the answers are wrong, those with the fewest first."""
     wrong = [part.truth[rows] != part.predicted[rows] for part in attributes]
     words = [
@@ -136,7 +133,7 @@ def _wrong_in(attributes: Sequence[Part], rows: np.ndarray) -> pd.Categorical:
     return pd.Categorical(words, categories=order)
 
 
-def _change(part: Part, rows: np.ndarray) -> pd.Categorical:
+def _change(part: Part, rows: NDArray[np.int64]) -> pd.Categorical:
     """Return label -> answer of one attribute, or that it is right."""
     pairs = zip(part.truth[rows], part.predicted[rows], strict=True)
     names = part.values

@@ -58,7 +58,7 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
         slices=slices,
         drawn=[each.chart for each in slices if each.chart is not None],
         errors=None if scored is None else errors(facts, scored),
-        people=None if scored is None else people(facts, scored),
+        people=None if scored is None or scored.disagreeing.empty else people(facts, scored),
         listed={
             "wrong": 0 if scored is None else int((~scored.right).sum()),
             "people": 0 if scored is None else len(scored.disagreeing),
@@ -130,14 +130,16 @@ def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     sitting = card["sittings"][-1]
     split, data = sitting.get("split") or {}, sitting.get("data") or {}
     code, machine = sitting.get("code") or {}, sitting.get("machine") or {}
+    held_out = None
+    if {"fold", "folds"} <= {*split}:
+        seed = split.get("split_seed")
+        held_out = f"fold {split['fold']} of {split['folds']}, split seed {seed}"
     facts: dict[str, Any] = {
         "status": status(card),
         "epochs": f"{sitting.get('epoch')} of {sitting.get('max_epochs')}",
         "best validation": _best(card),
         "trained on": split.get("trained_on"),
-        "held out": f"fold {split['fold']} of {split['folds']}, split seed {split.get('split_seed')}"
-        if "fold" in split and "folds" in split
-        else None,
+        "held out": held_out,
         "seed": sitting.get("seed"),
         "data": data.get("root"),
     }
@@ -168,7 +170,7 @@ def _facts(card: Mapping[str, Any]) -> dict[str, str]:
 
 def _best(card: Mapping[str, Any]) -> str | None:
     found = best(card)
-    return found and f"macro F1 {found['macro_f1']:.3f} after epoch {found['epoch']}"
+    return None if found is None else f"macro F1 {found['macro_f1']:.3f}, epoch {found['epoch']}"
 
 
 def _sittings(cards: Mapping[str, Mapping[str, Any]]) -> Table | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -41,7 +42,7 @@ def add_heats(
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("where the evidence lies", total=len(rows))
         for name, run in runs.items():
-            mine = [row for row in rows if not name or fold and name == f"fold {fold[row]}"]
+            mine = [row for row in rows if not name or (fold and name == f"fold {fold[row]}")]
             checkpoint = run.checkpoint_of(members.get(name, {})) if mine else None
             if not mine:
                 continue
@@ -71,7 +72,7 @@ def _heats(
     checkpoint: Path,
     root: Path,
     images: Sequence[str],
-    answers: Sequence[int],
+    answers: NDArray[np.int64],
     height: int,
     bar: Progress,
     task: TaskID,

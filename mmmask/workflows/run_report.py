@@ -53,7 +53,9 @@ def run_report(
         raise InputError(f"cam must be none or a number of photos; got {cam}")
     path = Path(path)
     folds = is_kfold(path)
-    folders = sorted(path.glob("fold_*"), key=lambda each: int(each.name.removeprefix("fold_")))
+    folders = sorted(
+        path.glob("fold_[0-9]*"), key=lambda each: int(each.name.removeprefix("fold_"))
+    )
     runs = {each.name.replace("_", " "): RunFolder.at(each) for each in folders} if folds else {}
     runs = runs or {"": RunFolder.at(path)}
     first = next(iter(runs.values()))
@@ -192,8 +194,7 @@ def _slices(
         words = face.map({True: "found", False: "not found"})
         slices["face"] = by_value(words, ["found", "not found"])
     if tags is not None:
-        people = table["person"] if "person" in table else None
-        slices["tag"] = by_tag(str(tags), table["image"], people)
+        slices["tag"] = by_tag(str(tags), table["image"], table.get("person"))
     return slices
 
 
