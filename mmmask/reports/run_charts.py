@@ -54,8 +54,9 @@ def _of_one(curves: Curves) -> list[Chart]:
         at = epochs["epoch"]
         charts.append(_validation("macro_f1", epochs, mark))
         right = {name: epochs[key] for key, name in _RIGHT.items() if key in epochs}
-        title = "Right answers, validation"
-        charts.append(lines(title, at, right, axis="epoch", kind="share", mark=mark))
+        if right:
+            title = "Right answers, validation"
+            charts.append(lines(title, at, right, axis="epoch", kind="share", mark=mark))
         charts += [_validation(key, epochs, mark) for key in ("nll", "age_mae") if key in epochs]
     last = None if best is None else steps["step"][steps["epoch"] <= best].max()
     mark_of_step = None if last is None or pd.isna(last) else (float(last), f"epoch {best}")
