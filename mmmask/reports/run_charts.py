@@ -14,11 +14,9 @@ from mmmask.evaluation.slices import Members, slice_scores
 from mmmask.ledger.curves import Curves
 from mmmask.reports.charts import MOST_SERIES, Chart, bars, heat, intervals, lines
 from mmmask.reports.parts import Table
-from mmmask.reports.run_facts import Part, Scored
+from mmmask.reports.run_facts import BY_YEAR, Part, Scored
 from mmmask.reports.svg import dot, drawing, element, grid, words
 
-#: More slices than these are listed, and not drawn.
-MOST_DRAWN = 25
 #: Bins of the reliability plots, of equal width over the probability 0 to 1.
 BINS = 10
 #: Score of a validation -> what the page calls it.
@@ -198,7 +196,8 @@ class Slices:
     Attributes:
         by: What they are by.
         scores: As of :func:`mmmask.evaluation.slices.slice_scores`.
-        chart: Their shares of right answers with intervals; None where they are too many.
+        chart: Their shares of right answers with intervals; None of the years of age, which are
+            many and small.
         table: All scores.
     """
 
@@ -244,7 +243,7 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
     kinds |= {"photos": "count"} | {f"{name} right": "share" for name in shares}
     kinds |= {"macro F1": "score", "of classes": "count"}
     caption = f"By {by}; in brackets 95 % of resamples of the {unit}"
-    drawn = chart if len(scores) <= MOST_DRAWN else None
+    drawn = None if by == BY_YEAR else chart
     return Slices(by, scores, drawn, Table(caption, kinds, rows))
 
 

@@ -17,6 +17,8 @@ from mmmask.ledger.curves import Curves
 from mmmask.reports.thumbnails import NO_THUMBNAILS, Thumbnails
 from mmmask.tables import answers, attribute_of, probabilities
 
+#: What slices of a single year of age are by.
+BY_YEAR = "year of age"
 #: Wrong answers that the page shows, and people whose photos disagree.
 MOST_ERRORS, MOST_PEOPLE = 1000, 200
 

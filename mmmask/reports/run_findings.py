@@ -18,7 +18,7 @@ _DISHONEST = 0.05
 
 def find(facts: RunFacts, slices: Sequence[Slices]) -> list[Finding]:
     """Return what stands out, what to act on first."""
-    found = [Finding("act", sentence, "findings") for sentence in facts.missing]
+    found = [Finding("act", sentence, "card") for sentence in facts.missing]
     if facts.scored is not None:
         found += _answers(facts.scored, slices)
     found += _training(facts)
@@ -122,8 +122,9 @@ def _training(facts: RunFacts) -> list[Finding]:
             run = f"The training{' of ' + name if name else ''}"
             error = f": {sitting['error']}" if sitting.get("error") else ""
             done = f"{sitting.get('epoch')} of {sitting.get('max_epochs')} epochs"
-            words = "goes on" if state == "running" else f"was {state}" if state != "failed" else state  # fmt: skip  # noqa: E501
-            found.append(Finding("act", f"{run} {words} after {done}{error}.", "card"))
+            verb = {"running": "goes on", "failed": "failed"}.get(state, f"was {state}")
+            weight = "know" if state == "running" else "act"
+            found.append(Finding(weight, f"{run} {verb} after {done}{error}.", "card"))
     if len(facts.curves) == 1:
         (curves,) = facts.curves.values()
         epochs = curves.epochs

@@ -131,7 +131,7 @@ def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     split, data = sitting.get("split") or {}, sitting.get("data") or {}
     code, machine = sitting.get("code") or {}, sitting.get("machine") or {}
     held_out = None
-    if {"fold", "folds"} <= {*split}:
+    if {"fold", "folds"} <= {*split} and split.get("trained_on") != "all":
         seed = split.get("split_seed")
         held_out = f"fold {split['fold']} of {split['folds']}, split seed {seed}"
     facts: dict[str, Any] = {

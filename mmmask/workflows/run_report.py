@@ -12,7 +12,7 @@ from mmmask.errors import InputError
 from mmmask.evaluation.slices import Members, by_age, by_tag, by_thirds, by_value
 from mmmask.labels import ATTRIBUTES, GENDERS, decode
 from mmmask.ledger.curves import read_curves
-from mmmask.reports.run_facts import RunFacts, Scored
+from mmmask.reports.run_facts import BY_YEAR, RunFacts, Scored
 from mmmask.reports.run_page import write_run_page
 from mmmask.reports.thumbnails import NO_THUMBNAILS, make_thumbnails
 from mmmask.tables import BOXES, read_csv, read_predictions, read_table
@@ -179,7 +179,7 @@ def _slices(
     if table["age"].notna().any():
         slices["age"] = by_age(table["age"])
         years = table["age"].dropna().astype(int)
-        slices["year of age"] = {f"{y}": (table["age"] == y).to_numpy() for y in sorted({*years})}
+        slices[BY_YEAR] = {f"{y}": (table["age"] == y).to_numpy() for y in sorted({*years})}
     else:
         slices["age group"] = by_value(np.take(ATTRIBUTES["age"], labels["age"]))
     slices["gender"] = by_value(np.take(GENDERS, labels["gender"]), list(GENDERS))
