@@ -226,21 +226,21 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
         kind="share",
         reference=scored.scores["accuracy"].value,
     )
+    # Where photos are drawn, each by itself, there is but one number.
+    numbers = ["units", "photos"] if unit == "people" else ["photos"]
     rows = [
         [
             row["slice"],
-            row["units"],
-            row["photos"],
+            *row[numbers],
             *(_interval(row, score) for score in shares.values()),
             _interval(row, "macro_f1"),
             row["classes"],
         ]
         for _, row in scores.iterrows()
     ]
-    kinds = {by: "text", "photos": "count"} if unit == "photos" else {by: "text", unit: "count"}
-    if unit == "photos":  # each is drawn by itself, so there is one number
-        rows = [[row[0], *row[2:]] for row in rows]
-    kinds |= {"photos": "count"} | {f"{name} right": "share" for name in shares}
+    kinds = {by: "text", unit: "count", "photos": "count"} | {
+        f"{name} right": "share" for name in shares
+    }
     kinds |= {"macro F1": "score", "of classes": "count"}
     caption = f"By {by}; in brackets 95 % of resamples of the {unit}"
     drawn = None if by == BY_YEAR else chart

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
 
+from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
 from mmmask.evaluation.slices import Members, by_age, by_tag, by_thirds, by_value
 from mmmask.labels import ATTRIBUTES, GENDERS, decode
 from mmmask.ledger.curves import read_curves
+from mmmask.reports.console import WIDTH, print_macro_f1, resampled
 from mmmask.reports.run_facts import BY_YEAR, RunFacts, Scored
 from mmmask.reports.run_page import write_run_page
 from mmmask.reports.thumbnails import NO_THUMBNAILS, make_thumbnails
@@ -23,8 +26,6 @@ from mmmask.workflows.run_heats import add_heats
 
 #: Characters that the photos of the page may take together.
 BUDGET = 12_000_000
-#: Photos of a person that have names of their own, in their order.
-_KINDS = [*(f"mask{k}" for k in range(1, 6)), "incorrect_mask", "normal"]
 
 
 def run_report(
@@ -36,7 +37,7 @@ def run_report(
     tags: str | Path | None = None,
     cam: int = 48,
 ) -> RunFacts:
-    """Write the page of a run, or of a k-fold.
+    """Write the page of a run, or of a k-fold, and print its score and what the page lacks.
 
     Args:
         path: Folder of a training run, or of tools/kfold.py.
@@ -60,8 +61,8 @@ def run_report(
     runs = runs or {"": RunFolder.at(path)}
     first = next(iter(runs.values()))
     missing: list[str] = []
-    root = Path(data_root or first.data_root or "data")
-    table = read_predictions(path / OOF) if folds else _predictions(first, root, missing)
+    root, given = Path(data_root or first.data_root or "data"), data_root is not None
+    table = read_predictions(path / OOF) if folds else _predictions(first, root, given, missing)
     facts = RunFacts(
         path=str(path),
         config_name=_config_name(first),
@@ -71,18 +72,19 @@ def run_report(
         folds=summarise(table) if folds and table is not None else None,
     )
     if table is not None:
-        facts = _with_photos(facts, table, root, given=data_root is not None, missing=missing)
-        assert facts.scored is not None
-        slices = _slices(facts.scored.table, boxes, tags)
-        facts = replace(facts, scored=replace(facts.scored, slices=slices))
+        scored = _scored(table, [path, *folders], boxes, tags)
+        facts = _with_photos(replace(facts, scored=scored), scored, root, given, missing)
         if facts.thumbnails.data and cam:
             facts = add_heats(facts, runs, root, cam, missing)
     facts = replace(facts, missing=tuple(missing))
     write_run_page(out, facts)
+    _print(facts)
     return facts
 
 
-def _predictions(run: RunFolder, root: Path, missing: list[str]) -> pd.DataFrame | None:
+def _predictions(
+    run: RunFolder, root: Path, given: bool, missing: list[str]
+) -> pd.DataFrame | None:
     """Return predictions of the people held out, made now where there are none yet."""
     if not run.holds_out:
         missing.append(
@@ -94,6 +96,8 @@ def _predictions(run: RunFolder, root: Path, missing: list[str]) -> pd.DataFrame
         try:
             found = _predict(run, root)
         except InputError as error:
+            if given:
+                raise
             missing.append(f"The people held out are not predicted: {error}")
             return None
     return read_predictions(found)
@@ -116,31 +120,51 @@ def _predict(run: RunFolder, root: Path) -> Path:
     return made.path
 
 
-def _with_photos(
-    facts: RunFacts, table: pd.DataFrame, root: Path, *, given: bool, missing: list[str]
-) -> RunFacts:
-    """Return the facts with the answers, what is known of their photos, and thumbnails."""
-    stated = table.attrs.get("provenance", {})
-    folders = [Path(facts.path), *sorted(Path(facts.path).glob("fold_*"))]
-    attrs, table = table.attrs, table.copy()  # one block: its 100 columns are many
+def _scored(
+    table: pd.DataFrame, folders: list[Path], boxes: str | Path | None, tags: str | Path | None
+) -> Scored:
+    """Return the answers with what is known of their photos without looking at them."""
+    stated, table = (
+        table.attrs.get("provenance", {}),
+        table.copy(),
+    )  # one block: its columns are many
     table["age"], table["light"] = _ages(table, folders), np.nan
-    table.attrs = attrs
-    scored = Scored(table, {}, _made_by(stated))
-    images = table["image"].tolist()
+    table.attrs["provenance"] = stated
+    return Scored(table, _slices(table, boxes, tags), _made_by(stated))
+
+
+def _with_photos(
+    facts: RunFacts, scored: Scored, root: Path, given: bool, missing: list[str]
+) -> RunFacts:
+    """Return the facts with how bright the photos are, and thumbnails, as far as they are there."""
+    images = scored.table["image"].tolist()
     there = [image for image in images if (root / image).is_file()]
     if not there:
         words = f"{root}: none of the {len(images):,} photos is there, such as {images[0]}"
         if given:
             raise InputError(words)
         missing.append(f"Without photos: {words}; --data-root names the folder that holds them.")
-        return replace(facts, scored=scored)
-    table["light"] = [np.nan if fact is None else fact.light for fact in measure(root, images)]
-    scored = replace(scored, table=table)
+        return facts
     if len(there) < len(images):
         missing.append(f"{len(images) - len(there):,} of {len(images):,} photos are not in {root}.")
+    light = [np.nan if fact is None else fact.light for fact in measure(root, images)]
+    slices = dict(scored.slices)
+    if np.isfinite(light).any():
+        slices["brightness"] = by_thirds(light, ("dark", "middle", "bright"))
+    scored = replace(scored, table=scored.table.assign(light=light), slices=slices)
     wanted = scored.images
     thumbnails = make_thumbnails(root, wanted, budget=BUDGET) if wanted else NO_THUMBNAILS
     return replace(facts, scored=scored, thumbnails=thumbnails)
+
+
+def _print(facts: RunFacts) -> None:
+    """Print the score, and what the page should have and has not."""
+    console = Console(width=WIDTH)
+    if facts.scored is not None:
+        how = resampled(facts.scored.table)
+        print_macro_f1(console, facts.scored.scores["macro_f1"], how)
+    for sentence in facts.missing:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def _made_by(stated: Mapping[str, Any]) -> str:
@@ -183,9 +207,7 @@ def _slices(
     else:
         slices["age group"] = by_value(np.take(ATTRIBUTES["age"], labels["age"]))
     slices["gender"] = by_value(np.take(GENDERS, labels["gender"]), list(GENDERS))
-    slices["photo"] = by_value(names, [kind for kind in _KINDS if (names == kind).any()])
-    if table["light"].notna().any():
-        slices["brightness"] = by_thirds(table["light"], ("dark", "middle", "bright"))
+    slices["photo"] = by_value(names, [stem for stem in MASK_OF_STEM if (names == stem).any()])
     if boxes is not None:
         found = read_table(boxes, BOXES).drop_duplicates("image").set_index("image")["x0"].notna()
         face = table["image"].map(found)

@@ -59,8 +59,11 @@ def test_the_page_tells_score_split_seed_code_and_config_of_the_run(run, tmp_pat
     assert facts.curves[""].steps["step"].tolist() == [10, 20, 30]
 
 
-def test_photos_that_are_not_there_make_a_line_and_no_crash(run, tmp_path):
+def test_photos_that_are_not_there_make_a_line_and_no_crash(run, tmp_path, capsys):
     facts = run_report(run, tmp_path / "run.html")
+    printed = capsys.readouterr().out
+    assert f"macro F1 {facts.scored.scores['macro_f1']}: 95 %" in printed
+    assert facts.missing[0] in printed
     assert len(facts.missing) == 1
     assert "none of the 84 photos is there" in facts.missing[0]
     assert "--data-root names the folder" in words(tmp_path / "run.html")
@@ -87,7 +90,7 @@ def test_slices_are_by_age_gender_photo_brightness_face_and_tag(drawn, tmp_path)
         tags=tmp_path / "tags.csv",
     )  # fmt: skip
     slices = facts.scored.slices
-    assert list(slices) == ["age", "year of age", "gender", "photo", "brightness", "face", "tag"]
+    assert list(slices) == ["age", "year of age", "gender", "photo", "face", "tag", "brightness"]
     sizes = {by: [int(rows.sum()) for rows in each.values()] for by, each in slices.items()}
     assert sizes["face"] == [32, 10]
     assert sizes["tag"] == [7, 35]
@@ -127,6 +130,13 @@ def test_without_predictions_and_data_there_are_curves_and_a_line(tmp_path):
     facts = run_report(run, tmp_path / "run.html")
     assert facts.missing[0].startswith("The people held out are not predicted: ")
     assert "gone: has no train/train.csv; --data-root names the folder" in facts.missing[0]
+
+
+def test_a_data_root_that_was_given_and_cannot_be_predicted_is_refused(tmp_path):
+    run = made_run(tmp_path / "run", made_samples(), tmp_path / "gone", scored=False)
+    with pytest.raises(InputError, match=r"has no train/train\.csv"):
+        run_report(run, tmp_path / "run.html", data_root=tmp_path / "other")
+    assert not (tmp_path / "run.html").exists()
 
 
 def test_predictions_of_another_checkpoint_or_split_are_not_taken(run):
