@@ -142,8 +142,6 @@
       show(current);
     } catch { /* a decision would tell */ }
   };
-  addEventListener("focus", refresh);
-  others.addEventListener("message", ({ data }) => data === state.version || refresh());
 
   // ---- draw
   const drawProgress = () => {
@@ -277,7 +275,7 @@
     at("state").className = `state ${known.verdict}`;
     at("accept").lastChild.textContent = isSwap(suspect) ? "exchange them" : `accept ${suspect.value}`;
     at("keep").lastChild.textContent = isSwap(suspect) ? "keep as they are" : `keep ${known.was}`;
-    at("years").hidden = suspect.kind !== "age";
+    at("years").hidden = at("set").hidden = suspect.kind !== "age";
     at("photo").hidden = suspect.kind !== "mask";
     drawPhotos(suspect);
     drawOthers(suspect);
@@ -314,9 +312,8 @@
   };
   const ACTS = {
     accept: () => decide("accept"), keep: () => decide("keep"), later: () => decide("later"),
-    undo, back: () => step(-1), forward: () => step(1), photo: otherPhoto,
+    set: () => setAge(), undo, back: () => step(-1), forward: () => step(1), photo: otherPhoto,
   };
-  for (const [id, act] of Object.entries(ACTS)) at(id).addEventListener("click", act);
   const KEYS = {
     a: "accept", k: "keep", l: "later", u: "undo", p: "photo", arrowleft: "back", arrowright: "forward",
   };
@@ -349,7 +346,6 @@
     if (event.repeat && !key.startsWith("arrow")) return;  // a key held is one decision
     act();
   };
-  addEventListener("keydown", pressed);
   document.querySelector(".status form").addEventListener("submit", (event) => event.preventDefault());
 
   // ---- which suspects
@@ -375,6 +371,10 @@
     const from = state.last ?? suspects.length - 1;
     current = -1;
     show(after(from, toDecide) ?? (state.last ?? 0));
-    root.dataset.ready = "yes";
+    for (const [id, act] of Object.entries(ACTS)) at(id).addEventListener("click", act);
+    addEventListener("keydown", pressed);
+    addEventListener("focus", refresh);
+    others.addEventListener("message", ({ data }) => data === state.version || refresh());
+    root.dataset.review = "ready";
   })();
 })();
