@@ -24,7 +24,7 @@ from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, MIDDLE_FROM, OLD_FROM, OLD
 from mmmask.provenance import text_hash
 from mmmask.reports.page import as_data, render
 from mmmask.tables import SUSPECTS
-from mmmask.workflows.review import Review, read_opinions
+from mmmask.workflows.review import EXPOSED, Review, read_opinions
 
 #: Photos are sent no higher than this, in pixels.
 HEIGHT = 480
@@ -71,6 +71,7 @@ def review_app(
         "cuts": [MIDDLE_FROM, OLD_FROM],
         "oldest": OLDEST,
         "swap": SWAP,
+        "exposed": list(EXPOSED),
     }
     # In the addresses of photos, so that a browser keeps none of another list.
     shown["list"] = text_hash(str(Path(data_root).resolve()) + as_data(shown))[:12]

@@ -52,6 +52,7 @@ def serve(app: Any, port: int, name: str) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            listener.listen()  # who reads the line may ask at once
         except OSError as error:
             raise InputError(f"--port {port}: {error.strerror}; choose another") from error
         address = f"http://{HOST}:{listener.getsockname()[1]}"

@@ -27,8 +27,9 @@ from mmmask.tables import (
 from mmmask.workflows.review_log import Correction, Decision, ReviewLog, Suspect, in_effect
 from mmmask.workflows.review_table import ReviewTable, Row
 
-#: Photos without a mask tell most, so they stand first.
-ORDER = ("normal", "incorrect_mask", *(stem for stem in MASK_OF_STEM if stem.startswith("mask")))
+#: The photos that a swap is about, which also tell most of a face: they stand first.
+EXPOSED = tuple(stem for stem, mask in MASK_OF_STEM.items() if mask != MASKS[0])
+ORDER = (*EXPOSED[::-1], *(stem for stem in MASK_OF_STEM if stem not in EXPOSED))
 #: Decisions that the pace is told from, and the longest gap, in seconds, that is no break.
 RECENT, BREAK = 20, 120.0
 
@@ -144,7 +145,7 @@ class Review:
     def photos(self, person: str) -> list[str]:
         """Return the images of a person, those that tell most first."""
         images = self._of_person[person]["image"]
-        return sorted(images, key=lambda image: ORDER.index(Path(image).stem))
+        return sorted(images, key=lambda image: ORDER.index(_stem(image)))
 
     def close(self) -> None:
         """Close the log."""
@@ -178,7 +179,7 @@ class Review:
         """Refuse values that are not of the suspect's field and photos."""
         allowed = [suspect.photo]
         if suspect.field == "mask":
-            allowed = [Path(image).stem for image in self.photos(suspect.person)]
+            allowed = [_stem(image) for image in self.photos(suspect.person)]
         if not values or not set(values) <= set(allowed):
             raise InputError(
                 f"photo must be of {', '.join(allowed)}; got {', '.join(values) or 'none'}"
@@ -210,7 +211,7 @@ class Review:
             "decisions": self._states(labels_of),
             "labels": {
                 folder: {
-                    Path(row.image).stem: {
+                    _stem(row.image): {
                         **{"mask": row.mask, "gender": row.gender, "age": str(row.age)},
                         "corrected": row.source == "corrected",
                     }
@@ -259,6 +260,10 @@ def pace(times: Sequence[float]) -> float | None:
     return 60 * len(gaps) / sum(gaps) if len(gaps) >= 3 else None
 
 
+def _stem(image: str) -> str:
+    return Path(image).stem
+
+
 def _said(decision: Decision) -> tuple:
     return decision.verdict, decision.corrections
 
@@ -273,12 +278,12 @@ def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 
 def _words(suspect: Suspect, labels: pd.DataFrame) -> str:
     """Return the labels that a suspect is about, from those of the person."""
-    if suspect.photo != "*":
-        labels = labels[[Path(image).stem == suspect.photo for image in labels["image"]]]
+    values = dict(zip(map(_stem, labels["image"]), labels[suspect.field].astype(str), strict=True))
     if suspect.value == SWAP:
-        exposed = labels[labels["mask"] != MASKS[0]].itertuples(index=False)
-        return ", ".join(f"{Path(row.image).stem} {row.mask}" for row in exposed)
-    return " and ".join(str(value) for value in labels[suspect.field].unique())
+        return ", ".join(f"{stem} {values[stem]}" for stem in EXPOSED if stem in values)
+    if suspect.photo != "*":
+        return values[suspect.photo]
+    return " and ".join(dict.fromkeys(values.values()))
 
 
 @contextmanager

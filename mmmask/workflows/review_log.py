@@ -81,7 +81,7 @@ class ReviewLog:
         self.written = True
         self.steps = 0
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             onto_disk(path.parent)  # the name of a new file
             data = path.read_bytes()
         except OSError as error:
@@ -123,7 +123,6 @@ class ReviewLog:
         line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
         try:
             os.ftruncate(self._file, self._size)  # what a crash or a full disk left of a line
-            os.lseek(self._file, self._size, os.SEEK_SET)
             rest = line
             while rest:
                 rest = rest[os.write(self._file, rest) :]

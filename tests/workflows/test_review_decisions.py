@@ -116,6 +116,16 @@ def test_the_state_tells_labels_before_and_after(place) -> None:
         assert hand.review.photos(B)[0].endswith("/normal.jpg")
 
 
+def test_a_decision_that_is_changed_is_about_the_label_as_it_was(place) -> None:
+    with place.review() as hand:
+        hand.decide(0, "accept")
+        answer = hand.decide(0, "set", all="male")
+        assert answer["decisions"][0] == {
+            "verdict": "keep", "was": "male", "now": "male", "values": {},
+        }  # fmt: skip
+    assert place.rows() == []
+
+
 def test_a_review_goes_on_where_it_ended_and_undoes_what_was_before(place) -> None:
     with place.review() as hand:
         hand.decide(0, "accept")

@@ -42,7 +42,7 @@ def test_the_last_decision_on_a_suspect_counts_at_its_own_place() -> None:
     }
 
 
-@pytest.mark.parametrize("rest", [b"{", b'{"undo": tr', b'{"undo": true}', b"\0\0\0\0"])
+@pytest.mark.parametrize("rest", [b"{", b'{"undo": tr', b'{"undo": true}', b"\0" * 99])
 def test_half_a_line_at_the_end_is_left_out_and_written_over(path, rest) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole + rest)

@@ -28,7 +28,7 @@
   const isSwap = (suspect) => suspect.value === review.swap;
   const stemsOf = (suspect) => people[suspect.person].map(({ stem }) => stem);
   const isAbout = (suspect, stem) =>
-    isSwap(suspect) ? state.labels[suspect.person][stem].mask !== "wear" : suspect.photo === stem;
+    isSwap(suspect) ? review.exposed.includes(stem) : suspect.photo === stem;
   const proposed = (suspect) => isSwap(suspect) ? "swapped" : suspect.value;
   const decided = ({ verdict, values = {} }) => verdict !== "set" ? VERDICTS[verdict]
     : "set to " + Object.entries(values).map(([photo, value]) => photo === "*" ? value : `${photo} ${value}`).join(", ");
@@ -258,7 +258,7 @@
     const suspect = suspects[number], known = state.decisions[number];
     const stems = stemsOf(suspect), labels = state.labels[suspect.person];
     if (moved) {
-      chosen = stems.find((stem) => suspect.photo === stem) ?? stems.find((stem) => labels[stem].mask === "incorrect") ?? stems[0];
+      chosen = stems.find((stem) => isAbout(suspect, stem)) ?? stems[0];
       at("age").value = "";
     }
     const kinds = suspect.score === null ? [suspect.kind] : [suspect.kind, `score ${suspect.score.toFixed(1)}`];
