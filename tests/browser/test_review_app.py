@@ -83,8 +83,9 @@ def address(drawn, listed, out) -> Iterator[str]:
 
 
 @pytest.fixture
-def tab(page, address) -> Tab:
-    return Tab(page, address)
+def tab(page, address) -> Iterator[Tab]:
+    yield Tab(page, address)
+    page.wait_for_load_state("networkidle")  # photos that the next suspect would need
 
 
 def rows(out: Path) -> list[tuple[str, ...]]:
