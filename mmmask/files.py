@@ -59,9 +59,15 @@ def locked(path: str | Path, refusal: str | None = None) -> Iterator[None]:
 
 
 def onto_disk(path: str | Path) -> None:
-    """Wait until a file or folder is on the disk as it is: not even a power failure loses it."""
+    """Wait until a file or folder is on the disk as it is: not even a power failure loses it.
+
+    Some network drives cannot promise that of a folder, which is the names in it.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError:
+        if not os.path.isdir(path):
+            raise
     finally:
         os.close(handle)

@@ -105,7 +105,7 @@ def review_app(
         if request.path_params["list"] != shown["list"] or place >= len(images):
             raise InputError("there is no such photo in this review")
         data = await run_in_threadpool(photo_of, place)
-        headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}
+        headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}  # the next ones wait there
         return Response(data, media_type="image/jpeg", headers=headers)
 
     async def decide(request: Request) -> Response:

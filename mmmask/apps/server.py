@@ -8,7 +8,7 @@ from typing import Any
 from mmmask.errors import InputError
 
 HOST = "127.0.0.1"
-#: Of every answer: a page loads nothing but from its own server, and nobody keeps what it shows.
+#: Of an answer: a page loads nothing but from its own server, and nobody keeps what it shows.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline'; "

@@ -165,7 +165,7 @@
 
   const rows = suspects.map((suspect, number) => {
     const go = make("button", { type: "button", className: "go", textContent: suspect.person });
-    go.addEventListener("click", () => { show(number); scrollTo({ top: 0 }); });
+    go.addEventListener("click", () => { show(number); say(""); scrollTo({ top: 0 }); });
     const row = make("tr", {},
       make("td", { className: "figure wide", textContent: number + 1 }), make("td", {}, go),
       make("td", { textContent: suspect.kind }),
@@ -374,6 +374,7 @@
     for (const [id, act] of Object.entries(ACTS)) at(id).addEventListener("click", act);
     addEventListener("keydown", pressed);
     addEventListener("focus", refresh);
+    addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
     others.addEventListener("message", ({ data }) => data === state.version || refresh());
     root.dataset.review = "ready";
   })();
