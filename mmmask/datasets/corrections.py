@@ -42,8 +42,10 @@ def check_value(field: str, value: str, where: str) -> None:
 
 def folders_by_name(samples: pd.DataFrame) -> dict[str, list[str]]:
     """Return the folders that a correction may mean by a name: a folder's own, or its id."""
-    folders = pd.Series(samples["person"].unique(), dtype="str")
-    by_id = folders.groupby(folders.str.split("_").str[0]).agg(list).to_dict()
+    folders = [str(person) for person in samples["person"].unique()]
+    by_id: dict[str, list[str]] = {}
+    for folder in folders:
+        by_id.setdefault(folder.split("_")[0], []).append(folder)
     return by_id | {folder: [folder] for folder in folders}
 
 

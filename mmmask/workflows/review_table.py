@@ -131,7 +131,7 @@ class ReviewTable:
                 self._others.append((last, record))
         if not behind:
             self._open_removed(ours)
-        if self._log.decisions:
+        if self._log.steps:  # a table of a review that has not begun stays as it is
             self.write()
 
     def _open_removed(self, ours: set[Correction]) -> None:

@@ -307,6 +307,18 @@ def test_a_table_that_cannot_be_written_follows_with_the_next_decision(place, mo
     assert len(place.rows()) == 2
 
 
+def test_an_undo_of_all_there_was_reaches_the_table_after_a_crash(place, monkeypatch) -> None:
+    with place.review() as hand:
+        hand.decide(0, "accept")
+        monkeypatch.setattr(hand.review._table, "write", crash)
+        with pytest.raises(CrashError):
+            hand.undo()
+    assert len(place.rows()) == 1
+    with place.review() as hand:
+        assert hand.verdicts() == ["open"] * 5
+        assert place.rows() == []
+
+
 class CrashError(BaseException):
     """The process ends here."""
 
@@ -337,7 +349,7 @@ OTHERS = [(A, "*", "age", "31"), (C, "normal", "mask", "wear")]
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=st.lists(STEPS, max_size=10))
 def test_any_course_of_events_equals_a_plain_list(place, steps) -> None:
@@ -359,8 +371,9 @@ def test_any_course_of_events_equals_a_plain_list(place, steps) -> None:
         return number, verdict, values
 
     review = Review(place.suspects, place.samples, place.out)
+    state = review.state()
     for step, *rest in steps:
-        version = review.state()["version"]
+        version = state["version"]
         if step == "late":
             assert not review.decide(rest[0], "accept", "0.9")["stored"]
         elif step == "again":
