@@ -61,6 +61,7 @@ class Review:
         self._number = {key: number for number, key in enumerate(self._keys)}
         mine = samples[samples["person"].isin(suspects["person"])]
         self._of_person = {str(person): part for person, part in mine.groupby("person")}
+        self._goals = [self._goal(key) for key in self._keys]
         self._lock = threading.Lock()
         self._log = ReviewLog(out.with_name(out.name + ".log"))
         self._table = ReviewTable(out, self._log, samples)
@@ -171,9 +172,17 @@ class Review:
                 verdict = "accept"
         elif verdict not in ("accept", "keep", "later"):
             raise InputError(f"verdict must be accept, keep, set or later; got {verdict!r}")
-        if verdict == "accept":
-            rows = (proposal,)
-        return Decision(suspect, verdict, rows, _words(suspect, before), time.time())
+        was = _words(suspect, before)
+        if verdict == "accept" and not (suspect.value == SWAP and was == self._goals[number]):
+            rows = (proposal,)  # but for a swap that was made already: a second would undo it
+        return Decision(suspect, verdict, rows, was, time.time())
+
+    def _goal(self, suspect: Suspect) -> str:
+        """Return the labels, in words, that a proposal makes of those in ``train.csv``."""
+        if suspect.value != SWAP:
+            return suspect.value
+        photos = self._of_person[suspect.person]
+        return _words(suspect, _corrected(photos, [Correction(*suspect, "")]))
 
     def _check(self, suspect: Suspect, values: Mapping[str, str]) -> None:
         """Refuse values that are not of the suspect's field and photos."""
@@ -226,7 +235,7 @@ class Review:
 
     def _states(self, labels_of: Mapping[str, pd.DataFrame]) -> dict[int, dict[str, Any]]:
         """Return what is decided on the suspects of some people, from their labels as they are."""
-        effect, others = in_effect(self._log.decisions), self._table.others
+        effect = in_effect(self._log.decisions)
         states: dict[int, dict[str, Any]] = {}
         for number, key in enumerate(self._keys):
             if key.person not in labels_of:
@@ -234,8 +243,8 @@ class Review:
             now = _words(key, labels_of[key.person])
             _, known = effect.get(key, (0, None))
             if known is None or known.verdict == "open":
-                made = key in others if key.value == SWAP else now == key.value
-                states[number] = {"verdict": "made" if made else "open", "was": now, "now": now}
+                verdict = "made" if now == self._goals[number] else "open"
+                states[number] = {"verdict": verdict, "was": now, "now": now}
             else:
                 states[number] = {
                     "verdict": known.verdict,

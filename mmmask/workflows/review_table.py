@@ -61,7 +61,7 @@ class ReviewTable:
             for place, decision in in_effect(self._log.decisions).values()
             if decision.suspect != without
             for row in decision.corrections
-            if row.value != SWAP or row[:4] not in others  # a second swap would undo the first
+            if row.value != SWAP or row[:4] not in others  # added by hand: two would cancel out
         ]
         rows += [((place, 1), row) for place, row in self._others]
         return [row for _, row in sorted(rows, key=lambda one: one[0])]

@@ -249,6 +249,26 @@ def test_a_suspect_that_the_table_corrects_already_needs_no_decision(place) -> N
         assert hand.review.state()["labels"][A]["normal"]["gender"] == "male"
 
 
+def test_a_swap_that_was_made_photo_by_photo_is_not_made_again(place) -> None:
+    rows = "000002,normal,mask,incorrect,\n000002,incorrect_mask,mask,normal,\n"
+    place.out.write_text(HEAD + rows)
+    with place.review() as hand:
+        assert hand.verdicts()[2] == "made"
+        hand.decide(2, "accept")
+        assert hand.verdicts()[2] == "accept"
+        assert len(place.rows()) == 2
+
+
+def test_a_swap_that_a_hand_adds_beside_the_accepted_one_counts_once(place) -> None:
+    with place.review() as hand:
+        hand.decide(2, "accept")
+        with place.out.open("a") as file:
+            file.write(f"000002,*,mask,{SWAP},I saw it too\n")
+        labels = hand.review.state()["labels"][B]
+        assert labels["normal"]["mask"] == "incorrect"
+        assert len(place.rows()) == 1
+
+
 def test_what_a_hand_has_removed_is_asked_again(place) -> None:
     with place.review() as hand:
         hand.decide(0, "accept")
