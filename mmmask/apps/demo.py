@@ -120,16 +120,14 @@ def described(face: Face, prediction: pd.DataFrame) -> dict[str, Any]:
         alone = {name: part[0] for name, part in marginals(values[None]).items()}
     else:
         parts, alone = {attribute: best}, {attribute: values}
-    # Their spaces do not break a line.
-    words = [
-        list(WORDS[name].values())[part].replace(" ", "\u00a0") for name, part in parts.items()
-    ]
+    words = [list(WORDS[name].values())[part] for name, part in parts.items()]
+    title = ", ".join(word.replace(" ", "\u00a0") for word in words)  # of which none breaks
     names = CLASSES if attribute is None else ATTRIBUTES[attribute]
     return {
         "box": face.box,
         "score": face.score,
         "picture": as_jpeg(face.region),
-        "title": words[0][0].upper() + ", ".join(words)[1:],
+        "title": title[0].upper() + title[1:],
         "probability": float(values[best]),
         "attributes": [
             {
@@ -208,16 +206,15 @@ def _page(reader: FaceReader) -> str:
     predictor = reader.predictor
     facts = predictor.facts
     height, width = facts.preparation.geometry.size
-    calibrated = predictor.calibrated
+    name = os.path.basename(predictor.network.name)
     return render(
         "demo.html",
         title="Mask, gender and age in a photo",
         kind="mmmask demo",
-        summary=f"{os.path.basename(predictor.network.name)}, "
-        f"for photos of {width} x {height} pixels. " + reader.finder.said(),
+        summary=f"{name}, for photos of {width} x {height} pixels. {reader.finder.said()}",
         sections=[],
         explains=reader.explains,
-        calibrated=calibrated,
+        calibrated=predictor.calibrated,
         attribute=facts.attribute,
         largest=LARGEST,
     )
