@@ -123,7 +123,7 @@
         make("dd", { className: "track" + kind, ariaHidden: "true" }, bar),
         make("dd", { textContent: percent(probability), className: kind }));
     });
-    const head = make("header", {}, make("h3", { textContent: name }));
+    const head = make("div", { className: "head" }, make("h3", { textContent: name }));
     if (EXPLAINS) {
       const button = make("button", { type: "button", className: "small", textContent: "Where?" });
       button.setAttribute("aria-label", `Where the network looked for ${name}`);
