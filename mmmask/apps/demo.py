@@ -165,7 +165,7 @@ def _age(prediction: pd.DataFrame) -> dict[str, int] | None:
 def _number(request: Request, name: str) -> int:
     text = request.query_params.get(name, "")
     if not text.isdecimal() or len(text) > 4:
-        raise InputError(f"{name} must be a number; got {text!r}")
+        raise InputError(f"{name} must be a number; got {text[:20]!r}")
     return int(text)
 
 
