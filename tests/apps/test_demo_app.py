@@ -11,51 +11,17 @@ import numpy as np
 import pytest
 
 from mmmask.apps.demo import as_jpeg, demo_app
-from mmmask.datasets.photos import Geometry
-from mmmask.datasets.preparation import Preparation
-from mmmask.deploy.facts import ModelFacts
-from mmmask.deploy.networks import Answer
 from mmmask.predictor import Predictor
 from mmmask.reports.heat import heated
 from mmmask.workflows.face_finder import FaceFinder
 from mmmask.workflows.read_faces import FaceReader
-from tests.tiny_reader import cells, served
-
-
-class Colours:
-    """A network that tells blue, green and red, and looks at the left half of each photo."""
-
-    name = "colours"
-    facts = ModelFacts(
-        preparation=Preparation(Geometry((8, 6))),
-        preprocessing={},
-        attribute=None,
-        years=False,
-        old_from=60,
-        views=(),
-    )
-
-    def __call__(self, photos):
-        weights = np.zeros((3, 18))
-        weights[[0, 1, 2], [2, 9, 16]] = 5
-        odds = np.exp(photos.mean(axis=(1, 2)) / 255 @ weights)  # (N, 18)
-        return Answer((odds / odds.sum(axis=1, keepdims=True)).astype(np.float32), None)
-
-    def heat(self, photos, values, *, attribute=None):
-        heat = np.zeros(photos.shape[:3], dtype=np.float32)
-        heat[:, :, : photos.shape[2] // 2] = 1
-        return heat
+from tests.made_readers import cells, colour_reader, colours, served
 
 
 @pytest.fixture(scope="module")
-def reader():
-    return FaceReader(Predictor(Colours()), FaceFinder("a rule", cells))
-
-
-@pytest.fixture(scope="module")
-def ask(reader):
+def ask():
     """Return a function that asks the server: path, body, headers -> status, headers, content."""
-    with served(demo_app(reader)) as address:
+    with served(demo_app(colour_reader())) as address:
 
         def ask(path, body=None, **headers):
             request = urllib.request.Request(address + path, data=body, headers=headers)
@@ -70,12 +36,6 @@ def ask(reader):
 
 def png(photo) -> bytes:
     return cv2.imencode(".png", photo)[1].tobytes()
-
-
-def colours(*names) -> np.ndarray:
-    """Return a photo of colours side by side, each in the shape of a portrait."""
-    bgr = {"blue": (255, 0, 0), "green": (0, 255, 0), "red": (0, 0, 255)}
-    return np.concatenate([np.full((80, 60, 3), bgr[name], dtype=np.uint8) for name in names], 1)
 
 
 def test_the_page_may_load_nothing_from_elsewhere_and_is_not_kept(ask):
@@ -106,10 +66,10 @@ def test_each_face_is_answered_in_words_and_probabilities_from_left_to_right(ask
         assert sum(value["probability"] for value in part["values"]) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_heat_is_of_the_face_that_was_asked_for(ask, reader):
+def test_the_heat_is_of_the_face_that_was_asked_for(ask):
     photo = colours("red", "blue")
     status, _, content = ask("/heat?face=1&attribute=gender&value=0", png(photo))
-    region = reader(photo)[0][1].region
+    region = colour_reader()(photo)[0][1].region
     heat = np.repeat([[1.0] * 3 + [0.0] * 3], 8, axis=0)
     assert (status, json.loads(content)) == (200, {"picture": as_jpeg(heated(region, heat))})
 

@@ -1,4 +1,4 @@
-"""A reader of faces around a network that has learned nothing, and an app that is served."""
+"""Readers of faces around a network that tells colours and one that has learned nothing, served."""
 
 import threading
 from collections.abc import Iterator
@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mmmask.datasets.photos import Geometry
+from mmmask.datasets.preparation import Preparation
+from mmmask.deploy.facts import ModelFacts
+from mmmask.deploy.networks import Answer
 from mmmask.predictor import Predictor
 from mmmask.workflows.face_finder import FaceFinder
 from mmmask.workflows.read_faces import FaceReader
@@ -47,14 +51,52 @@ def tiny_checkpoint(
     return paths
 
 
+class Colours:
+    """A network that tells blue, green and red, and looks at the left half of each photo."""
+
+    name = "colours"
+    facts = ModelFacts(
+        preparation=Preparation(Geometry((8, 6))),
+        preprocessing={},
+        attribute=None,
+        years=False,
+        old_from=60,
+        views=(),
+    )
+
+    def __call__(self, photos):
+        weights = np.zeros((3, 18))
+        weights[[0, 1, 2], [2, 9, 16]] = 5
+        odds = np.exp(photos.mean(axis=(1, 2)) / 255 @ weights)  # (N, 18)
+        return Answer((odds / odds.sum(axis=1, keepdims=True)).astype(np.float32), None)
+
+    def heat(self, photos, values, *, attribute=None):
+        heat = np.zeros(photos.shape[:3], dtype=np.float32)
+        heat[:, :, : photos.shape[2] // 2] = 1
+        return heat
+
+
+def colours(*names) -> np.ndarray:
+    """Return a BGR photo of colours side by side, each in the shape of a portrait."""
+    bgr = {"blue": (255, 0, 0), "green": (0, 255, 0), "red": (0, 0, 255)}
+    return np.concatenate([np.full((80, 60, 3), bgr[name], dtype=np.uint8) for name in names], 1)
+
+
 def cells(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find a face in the middle of each 3:4 part of a photo, side by side; none in the dark."""
     height, width = photo.shape[:2]
     count = 0 if photo.mean() < 20 else max(1, round(width / (0.75 * height)))
-    lefts = width / max(1, count) * np.arange(count)
     part = width / max(1, count)
-    edges = [lefts + 0.2 * part, lefts * 0 + 0.2 * height, lefts + 0.8 * part]
-    return np.stack([*edges, lefts * 0 + 0.9 * height], axis=1), np.linspace(0.95, 0.99, count)
+    boxes = [
+        (left + 0.2 * part, 0.2 * height, left + 0.8 * part, 0.9 * height)
+        for left in part * np.arange(count)
+    ]
+    return np.reshape(boxes, (count, 4)), np.linspace(0.95, 0.99, count)
+
+
+def colour_reader() -> FaceReader:
+    """Return a reader that calls blue class 2, green 9 and red 16, with faces found by a rule."""
+    return FaceReader(Predictor(Colours()), FaceFinder("a rule", cells))
 
 
 def tiny_reader(folder: Path) -> FaceReader:
