@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +84,8 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
     drawn = suffix in {".png", ".jpg"}
     if not drawn and suffix not in {".csv", ".parquet"}:
         raise InputError(f"{out}: ends in .csv, .parquet, .png or .jpg, got {suffix or 'nothing'}")
+    if drawn and find_spec("matplotlib") is None:
+        raise InputError(f"{out}: a sheet needs matplotlib: pip install matplotlib")
     images = find_photos(folder)["image"].tolist()
     if drawn and len(images) > SHEET:
         images = [images[place * len(images) // SHEET] for place in range(SHEET)]

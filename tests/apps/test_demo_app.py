@@ -1,6 +1,7 @@
 """What the demo's server answers, whoever asks: a page, a script, another site."""
 
 import json
+import socket
 import struct
 import urllib.error
 import urllib.request
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from mmmask.apps.demo import as_jpeg, demo_app
+from mmmask.apps.server import HOST, check_installed, serve
+from mmmask.errors import InputError
 from mmmask.predictor import Predictor
 from mmmask.reports.heat import heated
 from mmmask.workflows.face_finder import FaceFinder
@@ -144,3 +147,16 @@ def test_an_exported_model_answers_and_refuses_to_explain(make_onnx):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=60)
         assert "an exported model cannot say where it looked" in refused.value.read().decode()
+
+
+def test_a_missing_package_and_a_port_that_cannot_be_had_are_told(monkeypatch):
+    with pytest.raises(InputError, match="--port must be from 0 to 65535; got 65536"):
+        serve(None, 65536, "demo")
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"--port {port}: .* in use; choose another"):
+            serve(None, port, "demo")
+    check_installed()
+    monkeypatch.setattr("mmmask.apps.server.find_spec", lambda name: None if name == "PIL" else 1)
+    with pytest.raises(InputError, match="an app needs pillow: pip install pillow"):
+        check_installed()

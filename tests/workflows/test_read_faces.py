@@ -78,6 +78,12 @@ def test_a_folder_becomes_a_sheet_of_faces(folder, tmp_path):
         assert (np.abs(sheet.astype(int) - colour).max(axis=2) < 8).sum() > 500
 
 
+def test_a_sheet_without_matplotlib_is_refused_before_the_work(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmmask.workflows.demo.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"sheet\.png: a sheet needs matplotlib: pip install"):
+        answer_photos(colour_reader(), folder, tmp_path / "sheet.png")
+
+
 def test_an_out_that_is_neither_and_a_folder_without_photos_are_refused(folder, tmp_path):
     with pytest.raises(InputError, match=r"faces\.txt: ends in \.csv, \.parquet, \.png or \.jpg"):
         answer_photos(colour_reader(), folder, tmp_path / "faces.txt")
