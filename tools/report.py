@@ -1,7 +1,10 @@
 #!/usr/bin/env python
 """One page, to open in a browser: what is in a data set, or how a run went.
 
-Example: python tools/report.py data --out data.html
+Examples:
+    python tools/report.py data --out data.html
+    python tools/report.py work_dirs/effnet_b3_arcface --out run.html
+    python tools/report.py work_dirs/kfold/effnet_b3_arcface --tags glasses.csv --out kfold.html
 """
 
 import argparse
@@ -9,11 +12,18 @@ import argparse
 from mmmask.cli import command
 
 
+def amount(text: str) -> int:
+    """Return a number; ``none`` is 0."""
+    return 0 if text == "none" else int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("path", help="a data root, which holds train/, or a run directory")
+    parser.add_argument(
+        "path", help="a data root, which holds train/, a run directory, or that of a k-fold"
+    )
     parser.add_argument("--out", metavar="HTML", default="report.html", help="default: report.html")
     parser.add_argument(
         "--faces",
@@ -22,11 +32,31 @@ def main() -> None:
         metavar="N",
         help="of a data root: photos shown of each class; 0: all; default: 40",
     )
+    run = parser.add_argument_group("of a run")
+    run.add_argument(
+        "--data-root", metavar="DIR", help="holds the photos; default: as in the training"
+    )
+    run.add_argument(
+        "--boxes", metavar="TABLE", help="of tools/detect_faces.py: scores by face found or not"
+    )
+    run.add_argument(
+        "--tags",
+        metavar="CSV",
+        help="person,tag or image,tag, such as glasses: scores of the photos with each tag",
+    )
+    run.add_argument(
+        "--cam",
+        type=amount,
+        default=48,
+        metavar="none|N",
+        help="Grad-CAM beside so many of the surest wrong answers; default: 48",
+    )
     args = parser.parse_args()
 
     from mmmask.workflows.report import report
 
-    report(args.path, args.out, faces=args.faces)
+    given = {name: value for name, value in vars(args).items() if name not in ("path", "out")}
+    report(args.path, args.out, **given)
     print(f"to open in a browser: {args.out}")
 
 

@@ -172,6 +172,7 @@ def score_intervals(
     predicted: NDArray[np.integer],
     attribute: str | None = None,
     *,
+    present: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
@@ -186,6 +187,8 @@ def score_intervals(
         truth: Labels of the photos.
         predicted: Predicted labels of the photos.
         attribute: Of which attribute they are labels; None for the 18 classes.
+        present: Whether macro F1 is the mean over the classes in ``truth`` alone, for photos that
+            are a part of others; else a class without photos scores 0.
         resamples: R.
         seed: Of the resampling.
         level: Share of the resamples inside the bounds.
@@ -200,6 +203,8 @@ def score_intervals(
         right |= {f"{name}_accuracy": parts[name] == others[name] for name in parts}
     rows, draws = _draws(person, resamples, seed)
     counts = counts_by_person(rows, truth, predicted, classes)
+    if present:
+        counts = counts[:, :, np.unique(truth)]
     hits = np.stack([np.bincount(rows, hit) for hit in right.values()], axis=1)  # (P, K)
     photos = np.bincount(rows)
     accuracies = (draws @ hits).T / (draws @ photos)

@@ -2,14 +2,14 @@
 
 Out-of-fold people teach how far the probabilities can be trusted (:class:`Evidence`); from the
 photos to predict follow the shares of the classes, and how sure they are (:class:`Shift`); and
-many test sets as they may well be, drawn from the out-of-fold people, tell whether a correction
-would have helped (:class:`Choice`).
+both tell whether a correction is worth its risk (:class:`Choice`).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mmmask.evaluation.calibration import (
@@ -18,7 +18,7 @@ from mmmask.evaluation.calibration import (
     fit_calibration,
     influence,
 )
-from mmmask.evaluation.decision import decide
+from mmmask.evaluation.decision import decide, expected_macro_f1
 from mmmask.evaluation.intervals import resample_people
 from mmmask.evaluation.prior_shift import (
     FLOOR,
@@ -38,9 +38,10 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: A model that is by so many standard deviations more or less sure of the photos than it would be
 #: of out-of-fold photos of the same shares sees other photos, not only other shares.
 STRANGE = 5.0
-#: A correction is refused if, in one of twenty test sets as they may be, it costs more macro F1.
+#: A correction is refused if it may cost more macro F1 than this, so many standard deviations from
+#: what it is expected to gain: about one test set in forty.
 TOLERATED_LOSS = 0.005
-_ONE_IN_TWENTY = 1.645  # standard deviations of a normal distribution
+CAUTION = 2.0
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,14 @@ class Shift:
         shares: (18,) the estimate.
         plausible: (R, 18) estimates from resampled out-of-fold people and resampled photos.
         draws: (R, P) how often each out-of-fold person is drawn in each.
+        sources: (R, 18) shares that the calibrated probabilities of the drawn people imply.
         people: How many people the photos are taken to show.
     """
 
     shares: Shares
     plausible: NDArray[np.float64]
     draws: NDArray[np.float64]
+    sources: NDArray[np.float64]
     people: int
 
 
@@ -149,8 +152,10 @@ def estimate_shift(
     shares = _shares(calibrated, evidence.source, np.full(photos, people / photos))
     resampled = list(resample(evidence, probabilities, resamples=resamples, seed=seed))
     plausible = [_shares(one.calibrated, one.source, one.weight) for one in resampled]
-    draws = np.array([one.drawn for one in resampled])
-    return Shift(shares, np.array(plausible), draws, people)
+    draws, sources = (
+        np.array(part) for part in zip(*((one.drawn, one.source) for one in resampled), strict=True)
+    )
+    return Shift(shares, np.array(plausible), draws, sources, people)
 
 
 @dataclass(frozen=True)
@@ -197,24 +202,39 @@ def known_shift(evidence: Evidence, shares: Shares, photos: int, *, resamples: i
     """Return a shift to shares that are known, to the same effect as an estimated one."""
     people = max(1, round(photos / evidence.photos_per_person))
     draws = resample_people(evidence.people, resamples)
-    return Shift(shares, np.tile(shares, (resamples, 1)), draws, people)
+    same, sources = (np.tile(one, (resamples, 1)) for one in (shares, evidence.source))
+    return Shift(shares, same, draws, sources, people)
 
 
 @dataclass(frozen=True)
 class Option:
-    """One way to correct, and what macro F1 it is expected to gain.
+    """One way to correct, and what it is expected to gain in macro F1.
+
+    Two judges tell the gain: the labels of out-of-fold people, who are few of the rare classes,
+    and the corrected probabilities of the photos to predict, which may be wrong. The second was
+    the better one on simulated shifts; how far they differ tells how far it can be trusted.
 
     Attributes:
         strength: Share of the estimated shift that is corrected for.
-        gain: Mean over test sets as they may be.
-        low: So that the gain is less in one of twenty.
-        after: (R,) macro F1 in each.
+        gains: (R,) on out-of-fold people, by their labels, in each test set as it may be.
+        expected: (R,) on the photos to predict, by their corrected probabilities.
+        after: (R,) macro F1 of the out-of-fold people.
     """
 
     strength: float
-    gain: float
-    low: float
+    gains: NDArray[np.float64]
+    expected: NDArray[np.float64]
     after: NDArray[np.float64]
+
+    @property
+    def gain(self) -> float:
+        """Expected gain."""
+        return float(self.expected.mean())
+
+    @property
+    def low(self) -> float:
+        """Gain that few test sets stay below."""
+        return self.gain - CAUTION * float((self.gains - self.expected).std())
 
     @property
     def worth_it(self) -> bool:
@@ -230,7 +250,7 @@ class Choice:
         rule: How classes are decided, as in :func:`mmmask.evaluation.decision.decide`.
         chosen: None: leave the predictions as they are.
         options: All that were weighed.
-        before: (R,) macro F1 of the predictions as they are, in each test set as it may be.
+        before: (R,) macro F1 of the out-of-fold people, predictions as they are.
     """
 
     rule: str
@@ -239,9 +259,33 @@ class Choice:
     before: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of predictions.
+
+    Attributes:
+        table: The predictions as written.
+        shares: As from :func:`mmmask.evaluation.shift_estimates.estimates`.
+        choice: What was weighed.
+        applied: The correction made; None: the predictions are as they were.
+        reason: Why they are.
+        known: Whether the shares were given.
+        notes: What a reader should know besides.
+    """
+
+    table: pd.DataFrame
+    shares: pd.DataFrame
+    choice: Choice
+    applied: Option | None
+    reason: str
+    known: bool
+    notes: tuple[str, ...]
+
+
 def choose(
     evidence: Evidence,
     shift: Shift,
+    probabilities: Sequence[NDArray[np.floating]],
     rule: str = "macro-f1",
     *,
     strengths: Sequence[float] = STRENGTHS,
@@ -251,31 +295,34 @@ def choose(
 
     Each resample of the shift gives a test set as it may be: its people are drawn from the
     resample's out-of-fold people, those of classes with a larger share more often. On it the
-    corrected out-of-fold predictions are scored against those as they are. The best is the
-    correction that gains most in the worst of twenty test sets.
+    corrected out-of-fold predictions are scored against those as they are. And each gives
+    calibrated probabilities of the photos to predict, by which the answers to them are expected
+    to score. Of the corrections that are worth their risk the best is that with the most to gain
+    where it gains little.
 
     Args:
         evidence: About the model.
         shift: Estimated or known.
+        probabilities: Of the photos, (M, 18) as predicted, one for each model.
         rule: How classes are decided.
         strengths: Shares of the estimated shift to try.
         seed: Of the drawing.
     """
     tests = _tests(evidence, shift, seed)
-
-    def scores(decided: NDArray[np.int64]) -> NDArray[np.float64]:
-        confusion = confusion_by_person(evidence.person, evidence.labels, decided)
-        return macro_f1_at(shift.plausible, confusion, tests)
-
-    before = scores(evidence.probabilities.argmax(axis=1))
     weight = (shift.shares / _label_shares(evidence))[evidence.labels]
-    options = []
+    as_it_is = np.mean(probabilities, axis=0).argmax(axis=1)
+    answers = [as_it_is]
+    scores = []
     for strength in strengths:
+        answers.append(decide(corrected(evidence, shift, strength, probabilities), rule))
         moved = reweight(evidence.held_out, evidence.source, shift.shares, strength)
-        after = scores(decide(moved, rule, weight))
-        gains = after - before
-        low = gains.mean() - _ONE_IN_TWENTY * gains.std()
-        options.append(Option(strength, float(gains.mean()), float(low), after))
+        scores.append(_scores(evidence, shift, tests, decide(moved, rule, weight)))
+    before = _scores(evidence, shift, tests, evidence.probabilities.argmax(axis=1))
+    expected = _expected(evidence, shift, probabilities, answers)
+    options = [
+        Option(strength, after - before, one - expected[0], after)
+        for strength, after, one in zip(strengths, scores, expected[1:], strict=True)
+    ]
     best = max((one for one in options if one.worth_it), key=lambda one: one.low, default=None)
     return Choice(rule, best, tuple(options), before)
 
@@ -329,6 +376,34 @@ def corrected(
     """
     calibrated = np.mean([evidence.calibration(one) for one in probabilities], axis=0)
     return reweight(calibrated, evidence.source, shift.shares, strength)
+
+
+def _scores(
+    evidence: Evidence,
+    shift: Shift,
+    tests: NDArray[np.float64],
+    decided: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return macro F1 of answers to out-of-fold photos, in each test set as it may be, (R,)."""
+    confusion = confusion_by_person(evidence.person, evidence.labels, decided)
+    return macro_f1_at(shift.plausible, confusion, tests)
+
+
+def _expected(
+    evidence: Evidence,
+    shift: Shift,
+    probabilities: Sequence[NDArray[np.floating]],
+    answers: Sequence[NDArray[np.int64]],
+) -> NDArray[np.float64]:
+    """Return the expected macro F1 of answers to the photos, in each resample, (A, R)."""
+    expected = np.empty((len(answers), len(shift.draws)))
+    drawn = zip(shift.draws, shift.sources, shift.plausible, strict=True)
+    for row, (draw, source, shares) in enumerate(drawn):
+        calibration = evidence.calibration.moved((draw - 1) @ evidence.steps)
+        calibrated = np.mean([calibration(one) for one in probabilities], axis=0)
+        moved = reweight(calibrated, source, shares)
+        expected[:, row] = [expected_macro_f1(moved, one) for one in answers]
+    return expected
 
 
 def _shares(

@@ -1,8 +1,9 @@
 """Measure corrections of prior shifts on shifts whose truth is known.
 
-Labelled out-of-fold predictions are split by people. One half is the evidence; of the other,
-people are drawn again and again until they have other class shares: a test set whose labels are
-known after all. Everything is scored on the same test sets.
+Labelled out-of-fold predictions are split by people into three parts. From each, people are drawn
+with repetition so that they have other class shares, and the other two parts are the evidence to
+correct them by. The three together are a test set whose labels are known after all: macro F1 needs
+many people. Everything is scored on the same test sets.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,9 @@ from mmmask.labels import JOINT_SHAPE, NUM_CLASSES, marginals
 
 #: What the leaderboard of the competition showed of its test set.
 COMPETITION = {"gender": np.array([0.61, 0.39]), "age": np.array([0.42, 0.27, 0.31])}
+#: Parts of the people; each is predicted by what the others teach. Two thirds are evidence, as the
+#: competition's train set has 60 % of all people.
+THIRDS = 3
 PARTS = 5  # of the evidence, that calibrate each other
 _CELLS = 6  # genders times age groups: people have one of them, photos one of 18 classes
 
@@ -39,13 +43,17 @@ class Drawn:
 
     Attributes:
         kind: What shifted.
-        evidence: Rows of the people that are known.
-        test: Rows of the test set, with repetition; of other people.
+        parts: For each third of the people the rows of the others, which are known, and its own
+            rows in the test set, with repetition.
     """
 
     kind: str
-    evidence: NDArray[np.int64]
-    test: NDArray[np.int64]
+    parts: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
+
+    @property
+    def test(self) -> NDArray[np.int64]:
+        """Rows of the test set."""
+        return np.concatenate([test for _, test in self.parts])
 
 
 def _competition(base: Shares, random: np.random.Generator) -> Shares:
@@ -113,17 +121,20 @@ def draw_shifts(
     for number in range(repeats):
         random = np.random.default_rng((seed, number))
         kind = [*KINDS][number % len(KINDS)]
-        known = _half(cell, random)
-        unknown = np.flatnonzero(~known)
+        third = _thirds(cell, random)
         target = KINDS[kind](base, random)
-        if kind == "classes":
-            pool = np.concatenate([photos[who] for who in unknown])
-            test = _drawn(pool, labels[pool], target, random)
-        else:
-            by_cell = target.reshape(JOINT_SHAPE).sum(axis=0).ravel()
-            who = _drawn(unknown, cell[unknown], by_cell, random)
-            test = np.concatenate([photos[one] for one in who])
-        yield Drawn(kind, np.flatnonzero(known[rows]), test)
+        parts = []
+        for number in range(THIRDS):
+            unknown = np.flatnonzero(third == number)
+            if kind == "classes":
+                pool = np.concatenate([photos[who] for who in unknown])
+                test = _drawn(pool, labels[pool], target, random)
+            else:
+                by_cell = target.reshape(JOINT_SHAPE).sum(axis=0).ravel()
+                who = _drawn(unknown, cell[unknown], by_cell, random)
+                test = np.concatenate([photos[one] for one in who])
+            parts.append((np.flatnonzero(third[rows] != number), test))
+        yield Drawn(kind, tuple(parts))
 
 
 def simulate(
@@ -141,30 +152,63 @@ def simulate(
     Returns:
         ``kind``; ``people`` that the test set shows; ``uncorrected``, the macro F1 of the
         predictions as they are; for each rule of deciding ``gain_RULE``, ``true_RULE`` (with the
-        true shares, always corrected), ``decision_RULE`` (without any shift), ``strength_RULE``
-        (missing where it abstained), ``expected_RULE`` and ``low_RULE`` (what the choice
-        promised); ``surprise``, the largest of any attribute;
-        ``old``, ``old_estimate``, ``old_low``, ``old_high``: the share of the old;
-        ``error``, the sum of the errors of the 18 shares; ``gain_NAME_RULE`` of the references.
+        true shares, always corrected), ``decision_RULE`` (without any shift), ``abstained_RULE``
+        (share of the thirds), ``strength_RULE`` and ``expected_RULE`` (of the shift corrected, and
+        the gain that was promised; means over the thirds, 0 where it abstained); ``surprise``, the
+        largest of any attribute and third; ``old``, ``old_estimate``, ``old_low``, ``old_high``:
+        the share of the old; ``error``, the sum of the errors of the 18 shares;
+        ``gain_NAME_RULE`` of the references.
     """
-    known, test = drawn.evidence, drawn.test
+    test = drawn.test
+    truth = labels[test]
+    as_it_is = probabilities[test].argmax(axis=1)
+    uncorrected = macro_f1(truth, as_it_is)
+    thirds = [
+        _corrected_third(probabilities, labels, person, *part, resamples, seed, references or {})
+        for part in drawn.parts
+    ]
+    answers = [one for one, _ in thirds]
+    facts = [one for _, one in thirds]
+    gains = {
+        name: macro_f1(truth, np.concatenate([one[name] for one in answers])) - uncorrected
+        for name in answers[0]
+    }
+    means = {name: float(np.mean([one[name] for one in facts])) for name in facts[0]}
+    means["surprise"] = max(one["surprise"] for one in facts)
+    people = len(set(person[test]))
+    return {
+        "kind": drawn.kind,
+        "people": people,
+        "uncorrected": uncorrected,
+        **means,
+        **gains,
+    }
+
+
+def _corrected_third(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    person: NDArray,
+    known: NDArray[np.int64],
+    test: NDArray[np.int64],
+    resamples: int,
+    seed: int,
+    references: Mapping[str, Reference],
+) -> tuple[dict[str, NDArray[np.int64]], dict[str, float]]:
+    """Return the answers to a third of a test set, by the names of their gains, and facts of it."""
     rows = np.unique(person[known], return_inverse=True)[1]
     part = np.random.default_rng((seed, 3)).permutation(rows.max() + 1)[rows] % PARTS
     evidence = learn(probabilities[known], labels[known], person[known], part)
-    given, truth = [probabilities[test]], labels[test]
+    given = [probabilities[test]]
     shift = estimate_shift(evidence, given, resamples=resamples, seed=seed)
-    true = np.bincount(truth, minlength=NUM_CLASSES) / len(truth)
-    known_truth = known_shift(evidence, true, len(truth), resamples=1)
-    uncorrected = macro_f1(truth, given[0].argmax(axis=1))
+    true = np.bincount(labels[test], minlength=NUM_CLASSES) / len(test)
+    known_truth = known_shift(evidence, true, len(test), resamples=1)
+    away = max(abs(one[2]) for one in surprise(evidence, shift, given, seed=seed).values())
     old, estimate, plausible = (
         marginals(np.atleast_2d(one))["age"][:, 2] for one in (true, shift.shares, shift.plausible)
     )
     low, high = np.quantile(plausible, [0.025, 0.975])
-    away = max(abs(one[2]) for one in surprise(evidence, shift, given, seed=seed).values())
-    result: dict[str, float | str] = {
-        "kind": drawn.kind,
-        "people": len(set(person[test])),
-        "uncorrected": uncorrected,
+    facts = {
         "old": float(old[0]),
         "old_estimate": float(estimate[0]),
         "old_low": float(low),
@@ -172,27 +216,25 @@ def simulate(
         "surprise": away,
         "error": float(np.abs(shift.shares - true).sum()),
     }
-
-    def gain(values: NDArray, rule: str) -> float:
-        return macro_f1(truth, decide(values, rule)) - uncorrected
-
+    answers: dict[str, NDArray[np.int64]] = {}
     for rule in RULES:
-        chosen = None if away > STRANGE else choose(evidence, shift, rule, seed=seed).chosen
-        strength = np.nan if chosen is None else chosen.strength
-        result |= {
-            f"gain_{rule}": 0.0
-            if chosen is None
-            else gain(corrected(evidence, shift, chosen.strength, given), rule),
-            f"true_{rule}": gain(corrected(evidence, known_truth, 1, given), rule),
-            f"decision_{rule}": gain(corrected(evidence, shift, 0, given), rule),
-            f"strength_{rule}": strength,
+        chosen = None if away > STRANGE else choose(evidence, shift, given, rule, seed=seed).chosen
+        facts |= {
+            f"abstained_{rule}": float(chosen is None),
+            f"strength_{rule}": 0.0 if chosen is None else chosen.strength,
             f"expected_{rule}": 0.0 if chosen is None else chosen.gain,
-            f"low_{rule}": 0.0 if chosen is None else chosen.low,
         }
-        for name, reference in (references or {}).items():
-            values = reference(probabilities[known], labels[known], given[0])
-            result[f"gain_{name}_{rule}"] = gain(values, rule)
-    return result
+        answers |= {
+            f"gain_{rule}": given[0].argmax(axis=1)
+            if chosen is None
+            else decide(corrected(evidence, shift, chosen.strength, given), rule),
+            f"true_{rule}": decide(corrected(evidence, known_truth, 1, given), rule),
+            f"decision_{rule}": decide(corrected(evidence, shift, 0, given), rule),
+        }
+    for name, reference in references.items():
+        values = reference(probabilities[known], labels[known], given[0])
+        answers |= {f"gain_{name}_{rule}": decide(values, rule) for rule in RULES}
+    return answers, facts
 
 
 def summary(simulated: pd.DataFrame, rule: str) -> pd.DataFrame:
@@ -210,20 +252,20 @@ def summary(simulated: pd.DataFrame, rule: str) -> pd.DataFrame:
                 "decision": group[f"decision_{rule}"].mean(),
                 "gain": gains.mean(),
                 "p5": gains.quantile(0.05),
-                "abstained": group[f"strength_{rule}"].isna().mean(),
+                "abstained": group[f"abstained_{rule}"].mean(),
                 "lost": (gains < -0.005).mean(),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _half(cell: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which people are known: half of those of each gender and age group."""
-    known = np.zeros(len(cell), dtype=bool)
+def _thirds(cell: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Deal the people; each part gets as many of each gender and age group."""
+    third = np.empty(len(cell), dtype=np.int64)
     for value in range(_CELLS):
         who = random.permutation(np.flatnonzero(cell == value))
-        known[who[: round(len(who) / 2 + random.uniform(-0.5, 0.5))]] = True
-    return known
+        third[who] = (np.arange(len(who)) + random.integers(THIRDS)) % THIRDS
+    return third
 
 
 def _drawn(

@@ -21,6 +21,7 @@ _ROOM = 14.0  # percent of the width for figures at the right
 _AXIS = 9.0  # percent of the width for the numbers of a vertical axis
 _ROW, _GAP = 15, 9  # height of a bar, gap below a group, in pixels
 _HEIGHT, _FOOT = 190, 40  # of charts with a vertical axis, in pixels
+_DOTS = 60  # values of a line beyond which its dots are small
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def bars(
     series: Mapping[str, ArrayLike],
     *,
     kind: str = "count",
+    notes: Sequence[str] = (),
     description: str = "",
 ) -> Chart:
     """Draw lying bars, one for each label and series.
@@ -66,10 +68,12 @@ def bars(
         labels: One a group of bars.
         series: Name -> one value a label, not negative.
         kind: How values are written, see :data:`mmmask.reports.parts.FORMATS`.
+        notes: Words behind the figures, one a label.
         description: In words; by default the largest and the smallest value.
     """
     values, left = _values(series), _label_room(labels)  # (S, L)
-    scale = (100 - left - _ROOM) / (values.max(initial=0) or 1)
+    room = _ROOM + 2.4 * max(map(len, notes), default=0)
+    scale = (100 - left - room) / (values.max(initial=0) or 1)
     group = _ROW * len(values) + _GAP
     parts = []
     for row, label in enumerate(labels):
@@ -79,7 +83,8 @@ def bars(
             y, width, figure = top + place * _ROW, value * scale, shown(value, kind)
             tip = f"{label}, {name}: {figure}"
             parts.append(box(left, y + 1.5, width, _ROW - 3, f"s{place}", tip))
-            parts.append(words(left + width, y + _ROW / 2, figure, "start", "figure", 5))
+            told = f"{figure} {notes[row]}" if notes else figure
+            parts.append(words(left + width, y + _ROW / 2, told, "start", "figure", 5))
     svg = drawing(parts, group * len(labels))
     return _chart(title, svg, "", labels, series, kind, description)
 
@@ -127,6 +132,7 @@ def lines(
     kind: str = "number",
     low: float | None = None,
     high: float | None = None,
+    mark: tuple[float, str] | None = None,
     description: str = "",
 ) -> Chart:
     """Draw a line for each series.
@@ -139,14 +145,24 @@ def lines(
         kind: How values are written.
         low: Lower end of the vertical axis; None: below the smallest value.
         high: Its upper end; None: above the largest.
+        mark: An x and words for it, where an upright line stands; None: no line.
         description: In words; by default the largest and the smallest value.
     """
     at, values = np.asarray(x, dtype=np.float64), _values(series)
     known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
     ticks = round_ticks(known.min() if low is None else low, known.max() if high is None else high)
-    across = _AXIS + 2 + (96 - _AXIS) * (at - at[0]) / ((at[-1] - at[0]) or 1)  # percent
+    radius = 3 if len(at) <= _DOTS else 1.2
+
+    def place_of(value: ArrayLike) -> NDArray[np.float64]:  # percent
+        return _AXIS + 2 + (96 - _AXIS) * (np.asarray(value) - at[0]) / ((at[-1] - at[0]) or 1)
+
+    across = place_of(at)
     down = _HEIGHT * (1 - (values - ticks[0]) / (ticks[-1] - ticks[0]))
     parts = grid(ticks, _AXIS, _HEIGHT, kind)
+    if mark is not None:
+        where = float(place_of(mark[0]))
+        x = f"{where:.2f}%"
+        parts.append(element("line", tone="zero", x1=x, x2=x, y1=0, y2=_HEIGHT))
     for place, name in enumerate(series):
         fine = np.isfinite(values[place])
         begins = fine & ~np.concatenate([[False], fine[:-1]])
@@ -159,7 +175,10 @@ def lines(
         parts.append(element("svg", path, width="100%", height=_HEIGHT, **stretched))
         for k in np.flatnonzero(fine):
             tip = f"{name}, {axis} {at[k]:g}: {shown(values[place, k], kind)}"
-            parts.append(dot(across[k], down[place, k], f"s{place}", tip))
+            parts.append(dot(across[k], down[place, k], f"s{place}", tip, radius))
+    if mark is not None:
+        side, shift = ("start", 5) if where < 50 else ("end", -5)
+        parts.append(words(where, -7, mark[1], side, "axis", shift))
     for k in np.unique(np.linspace(0, len(at) - 1, min(len(at), 6)).round().astype(int)):
         parts.append(words(across[k], _HEIGHT + 13, f"{at[k]:g}"))
     parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))
@@ -184,7 +203,7 @@ def intervals(
         title: Heading.
         labels: One a row.
         values: Where the dots are; NaN leaves a row empty.
-        lows: Lower bounds.
+        lows: Lower bounds; where they or the upper ones are NaN, the dot stands alone.
         highs: Upper bounds.
         kind: How values are written.
         reference: Where a line stands, such as 0 for differences; None: no line.
@@ -207,10 +226,12 @@ def intervals(
         y = (row + 0.5) * tall
         parts.append(words(left, y, label, "end", shift=-8))
         parts.append(words(100, y, shown(value, kind), "end", "figure"))
+        tip = f"{label}: {shown(value, kind)}"
         if np.isfinite([value, start, stop]).all():
             x1, x2 = f"{place(start):.2f}%", f"{place(stop):.2f}%"
-            tip = f"{label}: {shown(value, kind)} [{shown(start, kind)}, {shown(stop, kind)}]"
+            tip += f" [{shown(start, kind)}, {shown(stop, kind)}]"
             parts.append(element("line", tip=tip, tone="line l0", x1=x1, x2=x2, y1=y, y2=y))
+        if np.isfinite(value):
             parts.append(dot(place(value), y, "s0", tip, radius=4))
     svg = drawing(parts, tall * len(labels))
     return _chart(title, svg, "", labels, series, kind, description, legend=False)
@@ -224,6 +245,7 @@ def heat(
     *,
     down: str = "true",
     across: str = "predicted",
+    shares: bool = False,
     description: str = "",
 ) -> Chart:
     """Draw counts as a grid, shaded by their share of the row: a confusion matrix.
@@ -235,12 +257,16 @@ def heat(
         names: C labels of the columns.
         down: What a row is.
         across: What a column is.
+        shares: Whether the shares of a row stand beside the counts, where there is room for them
+            and in the table.
         description: In words; by default how much stands on the diagonal of a square.
     """
     numbers = np.asarray(counts, dtype=np.int64)
     share = numbers / np.maximum(numbers.sum(axis=1, keepdims=True), 1)
     many = len(names) > 6
     left, top, tall = (20, 24 + 6.8 * max(map(len, names)), 26) if many else (34, 28, 34)
+    told = shares and not many
+    tall += 10 * told
     width = (100 - left) / len(names)
     parts = [words(left, top - 12, f"{down} ↓  {across} →", "end", "axis", -8)]
     for column, name in enumerate(names):
@@ -260,13 +286,20 @@ def heat(
             parts.append(box(x, y, width, tall, "cell", tip, fill_opacity=part))
             if number:
                 tone = "figure on" if part > 0.55 else "figure"
-                parts.append(words(x + width / 2, y + tall / 2, f"{number:,}", tone=tone))
+                middle = y + tall / 2 - 8 * told
+                parts.append(words(x + width / 2, middle, f"{number:,}", tone=tone))
+                if told:
+                    parts.append(words(x + width / 2, middle + 16, f"{part:.1%}", tone=tone))
     if not description and len(rows) == len(names):
         same = np.trace(numbers) / max(numbers.sum(), 1)
         description = f"{same:.1%} of {numbers.sum():,} photos stand on the diagonal."
     caption = f"{title}: a row is {down}, a column {across}"
     cells = [[label, *line] for label, line in zip(rows, numbers.tolist(), strict=True)]
-    table = Table(caption, {"": "text", **dict.fromkeys(names, "count")}, cells)
+    kinds = {"": "text", **dict.fromkeys(names, "count")}
+    if shares:
+        kinds |= {f"{name}, share": "share" for name in names}
+        cells = [line + parts_of for line, parts_of in zip(cells, share.tolist(), strict=True)]
+    table = Table(caption, kinds, cells)
     return Chart(title, description, drawing(parts, top + tall * len(rows)), table, wide=many)
 
 

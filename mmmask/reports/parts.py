@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+
+from mmmask.evaluation.intervals import Interval
 
 #: How a value is written: kind -> format. ``text`` stays as it is.
 FORMATS: Mapping[str, str] = {
@@ -19,7 +23,10 @@ KINDS = ("text", *FORMATS, "photo", "show")
 
 
 def shown(value: Any, kind: str) -> str:
-    """Return a value as a reader sees it; a missing one as a dash."""
+    """Return a value as a reader sees it, an interval with its bounds; a missing one as a dash."""
+    if isinstance(value, Interval):
+        low, high = (FORMATS[kind].format(bound).rstrip("%") for bound in (value.low, value.high))
+        return f"{FORMATS[kind].format(value.value)} [{low}, {high}]"
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return "\u2013"
     return FORMATS[kind].format(value) if kind in FORMATS else str(value)
@@ -50,7 +57,8 @@ class Table:
         caption: What it lists.
         columns: Title -> kind, one of ``KINDS``.
         rows: Values in the order of the columns. Of kind ``photo`` they are numbers of
-            thumbnails or None, of ``show`` they are :class:`Show` or None.
+            thumbnails or None, of ``show`` they are :class:`Show` or None; numbers may be
+            :class:`~mmmask.evaluation.intervals.Interval`, which sort by their values.
         search: Whether a field filters the rows by the text in them.
     """
 
@@ -77,6 +85,9 @@ class Gallery:
         id: Name in the page, for links and buttons.
         pictures: Caption -> numbers of thumbnails, -1 where there is none. Several stand side by
             side; a single one needs no caption and has the key "".
+        captions: Caption -> what stands below it on each card, empty where the card lacks that
+            picture; a place with words is there even without a picture.
+        marked: Caption -> for each card "bad", or "": the colour of the picture's frame.
         titles: What a card is about, such as the photo's path; the field of search looks here.
         lines: Term -> words below the picture; an empty string leaves the line out. The term ""
             is the line that stands first and needs no term.
@@ -85,17 +96,21 @@ class Gallery:
         tones: "good", "bad" or "" for each card: the colour of its frame. Never the only sign.
         chosen: Facet -> value that is chosen at the start.
         noun: What is counted, in the plural.
+        rows: Whether each card takes the whole width, its pictures in a row.
     """
 
     id: str
     pictures: Mapping[str, Sequence[int]]
     titles: Sequence[str]
+    captions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    marked: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
     facets: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    orders: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    orders: Mapping[str, ArrayLike] = field(default_factory=dict)
     tones: Sequence[str] = ()
     chosen: Mapping[str, str] = field(default_factory=dict)
     noun: str = "photos"
+    rows: bool = False
 
     @property
     def data(self) -> dict[str, Any]:
@@ -103,15 +118,18 @@ class Gallery:
         return {
             "pictures": {name: [int(n) for n in column] for name, column in self.pictures.items()},
             "titles": [str(title) for title in self.titles],
+            "captions": {name: _coded(column) for name, column in self.captions.items()},
+            "marked": {name: _coded(column) for name, column in self.marked.items()},
             "lines": {name: _coded(column) for name, column in self.lines.items()},
             "facets": {name: _coded(column) for name, column in self.facets.items()},
             "orders": {
-                name: [round(float(key), 5) for key in column]
+                name: np.round(np.asarray(column, dtype=np.float64), 5).tolist()
                 for name, column in self.orders.items()
             },
             "tones": list(self.tones),
             "chosen": dict(self.chosen),
             "noun": self.noun,
+            "rows": self.rows,
         }
 
 

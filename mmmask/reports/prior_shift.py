@@ -12,13 +12,12 @@ from rich.table import Table
 
 from mmmask.evaluation.decision import RULES
 from mmmask.evaluation.intervals import percentile_interval
-from mmmask.evaluation.shift_correction import Choice
+from mmmask.evaluation.shift_correction import Choice, Outcome
 from mmmask.evaluation.shift_estimates import METHODS
 from mmmask.evaluation.shift_simulation import summary
 from mmmask.files import written_whole
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, encode
 from mmmask.reports.console import WIDTH
-from mmmask.workflows.prior_shift import Outcome
 
 matplotlib.use("Agg")
 
@@ -75,7 +74,7 @@ def _print_choice(console: Console, choice: Choice, known: bool) -> None:
         title=f"macro F1 on test sets as they may be, out-of-fold people of the {shares} shares",
         title_justify="left",
     )
-    titles = ("corrected for", "macro F1", "expected gain", "in the worst of 20")
+    titles = ("corrected for", "macro F1", "gain", "expected on these photos", "at least")
     for title in titles:
         table.add_column(title, justify="right")
     table.add_row("as it is", str(percentile_interval(choice.before.mean(), choice.before)))
@@ -83,7 +82,8 @@ def _print_choice(console: Console, choice: Choice, known: bool) -> None:
         row = (
             f"{option.strength:.0%} of the shift",
             str(percentile_interval(option.after.mean(), option.after)),
-            f"{option.gain:+.3f}",
+            f"{option.gains.mean():+.3f}",
+            f"{option.expected.mean():+.3f}",
             f"{option.low:+.3f}",
         )
         table.add_row(*row, style="bold" if option is choice.chosen else None)
@@ -186,7 +186,7 @@ def draw_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
         ends = np.array([min(true.min(), gains.min()), max(true.max(), gains.max())])
         axes.plot(ends, ends, color=_TRAINING, linewidth=1, linestyle="--", label="as good")
         axes.axhline(0, color="black", linewidth=0.8)
-        abstained = simulated[f"strength_{rule}"].isna()
+        abstained = simulated[f"abstained_{rule}"] == 1
         for number, (kind, group) in enumerate(simulated.groupby("kind", sort=False)):
             colour = matplotlib.colormaps["tab10"](number)
             rows = group.index[~abstained[group.index]]

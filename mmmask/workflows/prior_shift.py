@@ -1,7 +1,6 @@
 """Correct predictions for other class shares than those of training, where evidence allows it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from mmmask.evaluation.shift_correction import (
     TOLERATED_LOSS,
     Choice,
     Evidence,
-    Option,
+    Outcome,
     choose,
     corrected,
     estimate_shift,
@@ -33,6 +32,7 @@ from mmmask.evaluation.shift_simulation import draw_shifts, simulate
 from mmmask.files import written_whole
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.provenance import file_hash, made_now
+from mmmask.reports.prior_shift import draw_simulation
 from mmmask.tables import (
     PREDICTIONS,
     SHARES,
@@ -54,29 +54,6 @@ from mmmask.workflows.score import aligned
 from mmmask.workflows.submission import write_submission
 
 _SUM = (0.98, 1.02)  # of given shares, which may be rounded
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of predictions.
-
-    Attributes:
-        table: The predictions as written.
-        shares: As from :func:`mmmask.evaluation.shift_estimates.estimates`.
-        choice: What was weighed.
-        applied: The correction made; None: the predictions are as they were.
-        reason: Why they are.
-        known: Whether the shares were given.
-        notes: What a reader should know besides.
-    """
-
-    table: pd.DataFrame
-    shares: pd.DataFrame
-    choice: Choice
-    applied: Option | None
-    reason: str
-    known: bool
-    notes: tuple[str, ...]
 
 
 def correct(
@@ -128,7 +105,7 @@ def correct(
         true = read_prior(prior, evidence.source)
         shift = known_shift(evidence, true, len(table), resamples=resamples)
     strengths = STRENGTHS if prior is None else (1.0,)
-    choice = choose(evidence, shift, decision, strengths=strengths, seed=seed)
+    choice = choose(evidence, shift, given, decision, strengths=strengths, seed=seed)
     sure = surprise(evidence, shift, given, seed=seed)
     applied = choice.chosen if prior is None else choice.options[0]
     reason = _doubt(choice, sure) if prior is None else ""
@@ -183,8 +160,6 @@ def simulate_shifts(
     Raises:
         InputError: The table has no labels or tells no people.
     """
-    from mmmask.reports.prior_shift import draw_simulation
-
     table = _read_joint(oof)
     truth, person = true_values(table, oof), people_of(table)
     if person is None:
@@ -305,6 +280,5 @@ def _doubt(choice: Choice, sure: Mapping[str, tuple[float, float, float]]) -> st
         return f"no correction gains macro F1; the best is expected to gain {best.gain:+.3f}"
     return (
         f"the evidence is too weak: the best correction is expected to gain {best.gain:+.3f} macro "
-        f"F1, but {best.low:+.3f} in the worst of twenty test sets, and {-TOLERATED_LOSS} is the "
-        "limit"
+        f"F1, but {best.low:+.3f} where it gains little, and {-TOLERATED_LOSS} is the limit"
     )

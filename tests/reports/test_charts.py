@@ -90,3 +90,28 @@ def test_ticks_are_few_and_hold_the_range(low: float, span: float) -> None:
     assert ticks[0] <= low + slack
     assert ticks[-1] >= low + span - slack
     assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
+
+
+def test_a_mark_stands_at_its_place_between_the_values() -> None:
+    chart = charts.lines("T", [0, 4], {"A": [1, 2]}, axis="epoch", mark=(1, "best"))
+    (mark,) = (line for line in shapes(chart, "line") if line.get("class") == "zero")
+    left, right = (percent(each, "cx") for each in shapes(chart, "circle"))
+    assert percent(mark, "x1") == pytest.approx(left + (right - left) / 4)
+    assert "best" in [text.text for text in shapes(chart, "text")]
+
+
+def test_notes_stand_behind_the_figures_of_bars() -> None:
+    chart = charts.bars("T", ["a", "b"], {"F1": [1, 0.5]}, kind="score", notes=["(7)", "(35)"])
+    assert [text.text for text in shapes(chart, "text")] == ["a", "1.000 (7)", "b", "0.500 (35)"]
+
+
+def test_a_value_without_bounds_is_a_dot_without_a_line() -> None:
+    chart = charts.intervals("T", LABELS, [0.1, 0.2, 0.3], [0, np.nan, 0], [0.4, np.nan, 1])
+    assert len(shapes(chart, "circle")) == 3
+    assert len(shapes(chart, "line")) == 2
+
+
+def test_shares_of_the_rows_stand_beside_the_counts_of_a_heat() -> None:
+    chart = charts.heat("T", [[3, 1], [0, 2]], ["a", "b"], ["a", "b"], shares=True)
+    assert chart.table.rows == [["a", 3, 1, 0.75, 0.25], ["b", 0, 2, 0, 1]]
+    assert "75.0%" in [text.text for text in shapes(chart, "text")]

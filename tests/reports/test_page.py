@@ -3,7 +3,8 @@ import json
 import pandas as pd
 import pytest
 
-from mmmask.reports.page import as_data, write_page
+from mmmask.evaluation.intervals import Interval
+from mmmask.reports.page import _environment, as_data, write_page
 from mmmask.reports.parts import Gallery, Show, Table, shown
 
 CONTENT = {
@@ -22,6 +23,17 @@ def test_values_are_written_as_their_kind_and_missing_ones_as_a_dash() -> None:
         "-0.250", "x", "7",
     ]  # fmt: skip
     assert {shown(value, "score") for value in (None, float("nan"))} == {"\u2013"}
+
+
+def test_an_interval_is_written_with_its_bounds_and_sorts_by_its_value(tmp_path) -> None:
+    interval = Interval(0.5, 0.25, 0.75)
+    assert shown(interval, "share") == "50.0% [25.0, 75.0]"
+    assert shown(interval, "score") == "0.500 [0.250, 0.750]"
+    row = _environment().from_string(
+        '{% import "macros.html" as ui with context %}{{ ui.cell(value, "share") }}'
+    )
+    assert 'data-value="0.5"' in row.render(value=interval)
+    assert 'data-value="0.25"' in row.render(value=0.25)
 
 
 def test_data_in_a_script_cannot_end_it() -> None:

@@ -7,6 +7,8 @@
     return node;
   };
 
+  const breaking = (text) => text.split(/(?<=[_/])/).flatMap((part) => [part, make("wbr")]);
+
   // ---- light and dark
   const root = document.documentElement, theme = document.getElementById("theme");
   const dark = () => root.dataset.theme === "dark" ||
@@ -75,7 +77,6 @@
     const data = JSON.parse(box.querySelector("script").textContent);
     const total = data.titles.length, form = box.querySelector("form");
     const cards = box.querySelector(".cards"), bars = box.querySelectorAll(".pages");
-    const several = Object.keys(data.pictures).length > 1;
     const selects = {};
     const lower = data.titles.map((title) => title.toLowerCase());
     let order = null, found = [], page = 0;
@@ -127,12 +128,16 @@
     };
     const card = (row) => {
       const pictures = make("div", { className: "pictures" });
+      const of = (column) => column ? column.values[column.codes[row]] : "";
       for (const [caption, numbers] of Object.entries(data.pictures)) {
-        if (numbers[row] < 0) continue;
+        const said = of(data.captions[caption]), figure = make("figure", { className: of(data.marked[caption]) });
+        if (numbers[row] < 0 && !said) continue;
         const words = caption ? `${caption}: ${data.titles[row]}` : data.titles[row];
-        const image = make("img", { src: source(numbers[row]), alt: words, decoding: "async" });
-        pictures.append(make("figure", {}, image, ...(caption ? [make("figcaption", { textContent: caption })] : [])));
+        if (numbers[row] >= 0) figure.append(make("img", { src: source(numbers[row]), alt: words, decoding: "async" }));
+        if (caption) figure.append(make("figcaption", {}, ...breaking(caption), ...(said ? [make("b", { textContent: said })] : [])));
+        pictures.append(figure);
       }
+      if (!data.rows && pictures.childElementCount === 1) pictures.querySelector("figcaption")?.remove();
       const lines = make("dl"), lead = make("p", { className: "lead" });
       for (const [term, { values, codes }] of Object.entries(data.lines)) {
         const words = values[codes[row]].replace(/(\d)-(\d)/g, "$1\u2011$2");  // 30-59 stays whole
@@ -140,10 +145,10 @@
         if (term) lines.append(make("dt", { textContent: term }), make("dd", { textContent: words }));
         else lead.textContent = words;
       }
-      const title = make("p", { className: "name" });  // may break after _ and /
-      for (const part of data.titles[row].split(/(?<=[_/])/)) title.append(part, make("wbr"));
+      const title = make("p", { className: "name" }, ...breaking(data.titles[row]));
       const item = make("li", { className: data.tones[row] ?? "" }, pictures, lead, lines, title);
-      item.classList.toggle("several", several);
+      item.classList.toggle("row", data.rows);
+      item.classList.toggle("several", !data.rows && pictures.childElementCount > 1);
       return item;
     };
     const buttons = [...bars].map((bar) => {

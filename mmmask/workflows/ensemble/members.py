@@ -21,6 +21,7 @@ from mmmask.provenance import file_hash
 from mmmask.tables import (
     PREDICTIONS,
     YEARS,
+    answers,
     attribute_of,
     column_names,
     prediction_columns,
@@ -53,6 +54,7 @@ class Member:
         attribute: What it is about alone; None for the 18 classes.
         submission: Whether it is a submission: answers, no probabilities.
         years: Whether it has probabilities of years.
+        decided: Whether it says itself which classes to submit (column ``answer``).
         provenance: What the file says of its making.
         rows: (N,) its rows in the common order; None where they are in it.
         calibration: File of the calibration that is applied to it.
@@ -63,6 +65,7 @@ class Member:
     attribute: str | None = None
     submission: bool = False
     years: bool = False
+    decided: bool = False
     provenance: Mapping[str, Any] = field(default_factory=dict)
     rows: NDArray[np.intp] | None = None
     calibration: Path | None = None
@@ -100,6 +103,19 @@ class Member:
             values = move_cut(values, ages, before=self.cuts[0], after=self.cuts[1])
         return self._ordered(values), self._ordered(ages) if years and ages is not None else None
 
+    def answers(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the class that it answers for each photo, (N,).
+
+        A decision that was made on its probabilities holds for as long as they are not changed.
+
+        Args:
+            values: Its probabilities.
+        """
+        if not self.decided or self.calibration is not None or self.cuts is not None:
+            return values.argmax(axis=1)
+        table = read_table(self.path, {"answer": PREDICTIONS["answer"]}, only=("answer",))
+        return self._ordered(answers(table))
+
     def described(self) -> dict[str, Any]:
         """Return what the provenance of an ensemble says of this member."""
         found: dict[str, Any] = {"path": str(self.path), "hash": file_hash(self.path)}
@@ -119,7 +135,7 @@ class Member:
                 f"got a smallest of {values[row].min():.3g} and a sum of {sums[row]:.3g}"
             )
 
-    def _ordered(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _ordered(self, values: NDArray) -> NDArray:
         return values if self.rows is None else values[self.rows]
 
 
@@ -213,6 +229,7 @@ def read_members(
             None if submission else attribute_of(names),
             submission,
             not {*names}.isdisjoint(YEARS),
+            "answer" in names,
             card.attrs.get("provenance", {}),
             calibration=Path(calibrations[number]) if calibrations else None,
         )

@@ -132,7 +132,7 @@ def mixed_years(members: Members, weights: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def elect(members: Members) -> Outcome:
-    """Return the shares of the members' votes.
+    """Return the shares of the members' votes; one with a column ``answer`` votes for that.
 
     A tie goes to the class with the highest mean probability; where a member is a submission,
     to the class that the earlier ones in the list answer. The winner is then ``LEAD`` ahead.
@@ -268,5 +268,5 @@ def _each(members: Members, answers: NDArray[np.uint8]) -> Iterator[NDArray[np.f
     """Yield the probabilities of each member, and note its answers."""
     for number, member in enumerate(members.each):
         table = member.probabilities()
-        answers[:, number] = table.argmax(axis=1)
+        answers[:, number] = member.answers(table)
         yield table

@@ -76,6 +76,17 @@ def test_submissions_vote_and_ties_go_to_the_first_in_the_list(tmp_path, out) ->
     assert found.prediction.table["image"].tolist() == [f"eval/images/{name}" for name in "abcd"]
 
 
+def test_a_member_votes_for_what_was_decided_on_its_probabilities(three, write, out) -> None:
+    decided = [write(f"d{k}.parquet", simulated(seed=k).assign(answer=17)) for k in range(2)]
+    found = ensemble([three[0], *decided], vote="hard", out=out)
+    assert (probabilities(found.prediction.table).argmax(axis=1) == 17).all()
+    assert "answer" not in found.prediction.table
+    assert found.agreement["class"][1, 2] == 1
+    soft = ensemble([three[0], *decided], out=out).prediction.table
+    expected = np.mean(arrays([three[0], *decided]), axis=0)
+    np.testing.assert_allclose(probabilities(soft), expected, rtol=1e-5)
+
+
 def test_submissions_and_calibrated_ones_take_no_part_in_other_votes(three, tmp_path, out) -> None:
     path = tmp_path / "s.csv"
     pd.DataFrame({"ImageID": ["a"], "ans": [1]}).to_csv(path, index=False)
@@ -148,7 +159,7 @@ def test_a_gain_on_noise_is_imagined_and_not_there_on_other_people(write, tmp_pa
     gains = {"weighted": [], "stack": []}
     for repeat in range(3):
         nothing = blind(simulated(2.0, seed=repeat))
-        tables = [disturbed(nothing, 2.0, 10 * repeat + k) for k in range(4)]
+        tables = [disturbed(nothing, 2.0, 10 * repeat + k) for k in range(3)]
         paths = [write(f"{repeat}_{k}.parquet", table) for k, table in enumerate(tables)]
         for vote, found in gains.items():
             found.append(ensemble(paths, vote=vote, out=tmp_path / "noise.parquet").gain)
