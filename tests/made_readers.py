@@ -12,24 +12,24 @@ from mmmask.datasets.photos import Geometry
 from mmmask.datasets.preparation import Preparation
 from mmmask.deploy.facts import ModelFacts
 from mmmask.deploy.networks import Answer
+from mmmask.labels import CLASSES
 from mmmask.predictor import Predictor
 from mmmask.workflows.face_finder import FaceFinder
 from mmmask.workflows.read_faces import FaceReader
 
 ROOT = Path(__file__).parents[1]
-SIZE = (64, 48)
+#: What the tiny checkpoint is of: a model of years.
+TINY, SIZE = ROOT / "configs" / "mobilenet_v2_decomposed_dldl.py", (64, 48)
 
 
-def tiny_checkpoint(
-    folder: Path, config: str = "mobilenet_v2_decomposed_dldl"
-) -> tuple[Path, Path]:
+def tiny_checkpoint(folder: Path) -> tuple[Path, Path]:
     """Write a config and a checkpoint of random weights whose answers differ between photos."""
     import torch
     from mmengine.registry import MODELS, init_default_scope
 
     from mmmask.config import compose, load_config, plain
 
-    cfg = load_config(ROOT / "configs" / f"{config}.py", {"preprocessing.size": SIZE})
+    cfg = load_config(TINY, {"preprocessing.size": SIZE})
     cfg.pretrained = None
     compose(cfg)
     init_default_scope(cfg.default_scope)
@@ -45,6 +45,7 @@ def tiny_checkpoint(
     with torch.no_grad():
         model.backbone(torch.nn.functional.interpolate(blots, SIZE, mode="bicubic"))
     meta = {name: plain(cfg[name]) for name in ("preprocessing", "data")}
+    meta["dataset_meta"] = {"classes": CLASSES}
     paths = folder / "tiny.py", folder / "tiny.pth"
     cfg.dump(paths[0])
     torch.save({"state_dict": model.state_dict(), "meta": meta}, paths[1])

@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 from mmmask.tables import FACE_ANSWERS, read_table
+from tests.made_readers import tiny_checkpoint
 
 from .conftest import ROOT, call
 
@@ -21,8 +22,8 @@ def demo(capsys, *arguments: object) -> tuple[int, str, str]:
     return ended.value.code, *capsys.readouterr()
 
 
-def test_a_folder_and_a_video_of_drawn_faces_are_answered(run, tmp_path, capsys):
-    model, folder = (run.config, run.best), run.data / "eval"
+def test_a_folder_and_a_video_of_drawn_faces_are_answered(drawn, tmp_path, capsys):
+    model, folder = tiny_checkpoint(tmp_path), drawn / "eval"
     out = tmp_path / "faces.parquet"
     status, said, _ = demo(capsys, *model, "--photos", folder, "--out", out)
     table = read_table(out, FACE_ANSWERS)
