@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmmask.errors import InputError
+
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
@@ -33,14 +35,39 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: str | Path) -> Iterator[None]:
-    """Let one process at a time work on ``path``: the others wait here until its block ends.
+def locked(path: str | Path, refusal: str | None = None) -> Iterator[None]:
+    """Let one process at a time work on ``path``.
 
     The lock is the empty file ``.NAME.lock`` beside it; it ends with its process, however that
     does. Missing parent folders are made.
+
+    Args:
+        path: What is worked on; it need not exist.
+        refusal: What to say to the others; None lets them wait here until the block ends.
+
+    Raises:
+        InputError: Another process works on it, and there is a refusal.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(f".{path.name}.lock"), "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal is not None else 0))
+        except BlockingIOError as error:
+            raise InputError(f"{path}: {refusal}") from error
         yield
+
+
+def onto_disk(path: str | Path) -> None:
+    """Wait until a file or folder is on the disk as it is: not even a power failure loses it.
+
+    Some network drives cannot promise that of a folder, which is the names in it.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        if not os.path.isdir(path):
+            raise
+    finally:
+        os.close(handle)

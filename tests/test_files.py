@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mmmask.files import locked, written_whole
+from mmmask.errors import InputError
+from mmmask.files import locked, onto_disk, written_whole
 
 
 def test_a_failing_writer_leaves_the_former_file_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -54,3 +55,18 @@ def test_a_lock_lets_one_process_in_at_a_time_and_ends_with_it(tmp_path) -> None
     assert entered.wait(10)
     thread.join()
     assert [path.name for path in target.parent.iterdir()] == [".log.csv.lock"]
+
+
+def test_a_lock_with_a_refusal_turns_the_second_away(tmp_path) -> None:
+    path = tmp_path / "log.csv"
+    refused = pytest.raises(InputError, match=r"log\.csv: in use")
+    with locked(path, "in use"), refused, locked(path, "in use"):
+        pass
+    with locked(path, "in use"):
+        pass
+
+
+def test_files_and_folders_are_put_onto_the_disk(tmp_path) -> None:
+    onto_disk(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        onto_disk(tmp_path / "none")

@@ -3,8 +3,7 @@ r"""List labels that are probably wrong, from predictions of people that models 
 
 Example: python tools/label_errors.py work_dirs/kfold/mobilenet_v2_decomposed_dldl/oof.parquet \
     --out suspects.csv
-Then:    review suspects.csv and delete the rows that are no errors; train on the rest by
-         python tools/train.py configs/mobilenet_v2_decomposed_dldl.py --corrections suspects.csv
+Then:    python tools/review.py suspects.csv --out corrections.csv
 """
 
 import argparse
@@ -60,8 +59,8 @@ def main() -> None:
     print(f"{len(found.suspects)} suspects: {Path(args.out).resolve()}")
     if len(found.suspects):
         print(
-            "Next: look at the photos, delete the rows that are no errors, then train on the "
-            f"rest by tools/train.py ... --corrections {args.out}"
+            f"Next: look at them by tools/review.py {args.out} --out corrections.csv, then train "
+            "by tools/train.py ... --corrections corrections.csv"
         )
 
 

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from mmmask.apps.server import LocalOnly
+from mmmask.apps.server import HEADERS, LocalOnly
 from mmmask.datasets.photos import Photo, decoded
 from mmmask.errors import InputError
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, CLASSES, GENDERS, MASKS, decode, marginals
@@ -38,16 +38,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "gender": dict(zip(GENDERS, ("male", "female"), strict=True)),
     "age": dict(zip(AGE_GROUPS, ("under 30", "30 to 59", "60 and over"), strict=True)),
 }
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-        "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def demo_app(reader: FaceReader) -> Starlette:
@@ -60,7 +50,7 @@ def demo_app(reader: FaceReader) -> Starlette:
     """
 
     async def page(request: Request) -> Response:
-        return HTMLResponse(_page(reader), headers=_HEADERS)
+        return HTMLResponse(_page(reader), headers=HEADERS)
 
     async def answer(request: Request) -> Response:
         photo = await _photo(request)
@@ -70,7 +60,7 @@ def demo_app(reader: FaceReader) -> Starlette:
             "height": photo.shape[0],
             "faces": [described(face, predictions.iloc[[row]]) for row, face in enumerate(faces)],
         }
-        return JSONResponse(content, headers=_HEADERS)
+        return JSONResponse(content, headers=HEADERS)
 
     async def heat(request: Request) -> Response:
         number, value = (_number(request, name) for name in ("face", "value"))
@@ -83,10 +73,10 @@ def demo_app(reader: FaceReader) -> Starlette:
                 raise InputError(f"face must be from 0 to {len(faces) - 1}; got {number}")
             return as_jpeg(reader.explain(faces[number], value, attribute))
 
-        return JSONResponse({"picture": await run_in_threadpool(explained)}, headers=_HEADERS)
+        return JSONResponse({"picture": await run_in_threadpool(explained)}, headers=HEADERS)
 
     async def refused(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, status_code=400, headers=_HEADERS)
+        return JSONResponse({"error": str(error)}, status_code=400, headers=HEADERS)
 
     return Starlette(
         routes=[

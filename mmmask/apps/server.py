@@ -8,6 +8,17 @@ from typing import Any
 from mmmask.errors import InputError
 
 HOST = "127.0.0.1"
+#: Of an answer: a page loads nothing but from its own server, and nobody keeps what it shows.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline'; "
+        "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def check_installed() -> None:
@@ -41,6 +52,7 @@ def serve(app: Any, port: int, name: str) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            listener.listen()  # who reads the line may ask at once
         except OSError as error:
             raise InputError(f"--port {port}: {error.strerror}; choose another") from error
         address = f"http://{HOST}:{listener.getsockname()[1]}"
@@ -53,7 +65,7 @@ class LocalOnly:
     """Middleware: refuse requests that another site's page could make a browser send.
 
     Such a page may know the port. A name of its own that leads here shows in ``Host``, and a
-    request across sites shows in ``Sec-Fetch-Site``.
+    request across sites shows in ``Sec-Fetch-Site`` and, unless it only reads, in ``Origin``.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
@@ -64,9 +76,14 @@ class LocalOnly:
             headers = {
                 name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
             }
-            host = headers.get("host", "").rsplit(":", 1)[0]
+            host = headers.get("host", "")
             site = headers.get("sec-fetch-site", "none")
-            if host not in {HOST, "localhost"} or site not in {"none", "same-origin"}:
+            own = f"http://{host}"
+            if (
+                host.rsplit(":", 1)[0] not in {HOST, "localhost"}
+                or site not in {"none", "same-origin"}
+                or headers.get("origin", own) != own
+            ):
                 await send({"type": "http.response.start", "status": 403, "headers": []})
                 await send({"type": "http.response.body", "body": b"from this computer alone"})
                 return

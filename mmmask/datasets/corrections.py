@@ -19,18 +19,34 @@ def read_corrections(path: str | Path) -> pd.DataFrame:
     """Read a corrections csv: person, photo or ``*``, field, value, reason."""
     table = read_table(path, CORRECTIONS)
     for row, (field, value) in enumerate(zip(table["field"], table["value"], strict=True)):
-        allowed: tuple[str, ...]
-        if field == "age":
-            allowed = (f"whole years from 0 to {OLDEST}",)
-            right = str(value).isdecimal() and int(value) <= OLDEST
-        else:
-            allowed = GENDERS if field == "gender" else (*MASKS, SWAP)
-            right = value in allowed
-        if not right:
-            raise InputError(
-                f"{path}, line {row + 2}: {field} must be {' or '.join(allowed)}; got {value!r}"
-            )
+        check_value(field, value, f"{path}, line {row + 2}")
     return table
+
+
+def check_value(field: str, value: str, where: str) -> None:
+    """Refuse a value that a field cannot be corrected to.
+
+    Raises:
+        InputError: Names ``where``, the field, what is allowed and the value.
+    """
+    allowed: tuple[str, ...]
+    if field == "age":
+        allowed = (f"whole years from 0 to {OLDEST}",)
+        right = str(value).isdecimal() and int(value) <= OLDEST
+    else:
+        allowed = GENDERS if field == "gender" else (*MASKS, SWAP)
+        right = value in allowed
+    if not right:
+        raise InputError(f"{where}: {field} must be {' or '.join(allowed)}; got {value!r}")
+
+
+def folders_by_name(samples: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the folders that a correction may mean by a name: a folder's own, or its id."""
+    folders = [str(person) for person in samples["person"].unique()]
+    by_id: dict[str, list[str]] = {}
+    for folder in folders:
+        by_id.setdefault(folder.split("_")[0], []).append(folder)
+    return by_id | {folder: [folder] for folder in folders}
 
 
 def correct(samples: pd.DataFrame, corrections: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -42,18 +58,15 @@ def correct(samples: pd.DataFrame, corrections: pd.DataFrame, where: str) -> pd.
         InputError: A correction fits no photo, or its id fits two people. ``where`` is named.
     """
     samples = samples.copy()
-    folders = pd.Series(samples["person"].unique(), dtype="str")
-    by_id = folders.groupby(folders.str.split("_").str[0]).agg(list).to_dict()
+    folders_of = folders_by_name(samples)
     stems = samples["image"].str.rsplit("/", n=1).str[1].str.rsplit(".", n=1).str[0]
     rows_of = dict(samples.groupby("person").groups)
     for row, correction in enumerate(corrections.itertuples(index=False)):
         line = f"{where}, line {row + 2}"
-        people = (
-            [correction.person] if correction.person in rows_of else by_id.get(correction.person)
-        )
+        people = folders_of.get(correction.person)
         if people is None:
             raise InputError(
-                f"{line}: no person {correction.person!r} among the {len(folders)} in the data"
+                f"{line}: no person {correction.person!r} among the {len(rows_of)} in the data"
             )
         if len(people) > 1:
             raise InputError(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -180,31 +181,32 @@ def print_simulation(simulated: pd.DataFrame) -> None:
 
 def draw_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
     """Draw the gain of each simulated shift over that of the true shares, as PNG."""
-    figure = Figure(figsize=(11, 5), layout="constrained")
-    for axes, rule in zip(figure.subplots(1, len(RULES), sharey=True), RULES, strict=True):
-        gains, true = simulated[f"gain_{rule}"], simulated[f"true_{rule}"]
-        ends = np.array([min(true.min(), gains.min()), max(true.max(), gains.max())])
-        axes.plot(ends, ends, color=_TRAINING, linewidth=1, linestyle="--", label="as good")
-        axes.axhline(0, color="black", linewidth=0.8)
-        abstained = simulated[f"abstained_{rule}"] == 1
-        for number, (kind, group) in enumerate(simulated.groupby("kind", sort=False)):
-            colour = matplotlib.colormaps["tab10"](number)
-            rows = group.index[~abstained[group.index]]
-            axes.plot(true[rows], gains[rows], "o", color=colour, ms=4, label=kind)
-            rows = group.index[abstained[group.index]]
-            axes.plot(true[rows], gains[rows], "o", color=colour, ms=4, fillstyle="none")
-        axes.set_xlabel("gain by the true shares")
-        axes.set_title(
-            f"{rule}: mean {gains.mean():+.3f} of {true.mean():+.3f}, worst 5 % "
-            f"{gains.quantile(0.05):+.3f}",
-            fontsize=10,
-        )
-        axes.spines[["top", "right"]].set_visible(False)
-        if rule == RULES[0]:
-            axes.set_ylabel("gain in macro F1; hollow: abstained")
-            axes.legend(fontsize=8)
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with matplotlib.style.context("default"):  # a package of references has one of its own
+        figure = Figure(figsize=(11, 5), layout="constrained")
+        for axes, rule in zip(figure.subplots(1, len(RULES), sharey=True), RULES, strict=True):
+            gains, true = simulated[f"gain_{rule}"], simulated[f"true_{rule}"]
+            ends = np.array([min(true.min(), gains.min()), max(true.max(), gains.max())])
+            axes.plot(ends, ends, color=_TRAINING, linewidth=1, linestyle="--", label="as good")
+            axes.axhline(0, color="black", linewidth=0.8)
+            abstained = simulated[f"abstained_{rule}"] == 1
+            for number, (kind, group) in enumerate(simulated.groupby("kind", sort=False)):
+                colour = matplotlib.colormaps["tab10"](number)
+                rows = group.index[~abstained[group.index]]
+                axes.plot(true[rows], gains[rows], "o", color=colour, ms=4, label=kind)
+                rows = group.index[abstained[group.index]]
+                axes.plot(true[rows], gains[rows], "o", color=colour, ms=4, fillstyle="none")
+            axes.set_xlabel("gain by the true shares")
+            axes.set_title(
+                f"{rule}: mean {gains.mean():+.3f} of {true.mean():+.3f}, worst 5 % "
+                f"{gains.quantile(0.05):+.3f}",
+                fontsize=10,
+            )
+            axes.spines[["top", "right"]].set_visible(False)
+            if rule == RULES[0]:
+                axes.set_ylabel("gain in macro F1; hollow: abstained")
+                axes.legend(fontsize=8)
+        with written_whole(path) as aside:
+            figure.savefig(aside, dpi=110)
 
 
 def _references(simulated: pd.DataFrame) -> list[str]:

@@ -27,7 +27,7 @@ def test_suspects_are_shown_and_written_as_corrections(make_layout, tmp_path, re
     done = tool("label_errors.py", oof, "--data-root", root, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "labelled male; the photos say female" in " ".join(done.stdout.split())
-    assert f"--corrections {out}" in done.stdout
+    assert f"tools/review.py {out} --out corrections.csv" in done.stdout
     suspects = pd.read_csv(out, dtype=str)
     first = suspects[suspects["kind"] == "gender"].iloc[0]
     assert (first["person"], first["value"]) == ("000004_male_Asian_28", "female")

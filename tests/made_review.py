@@ -1,0 +1,51 @@
+"""A review of drawn people, and a server for it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from mmmask.datasets.corrections import SWAP
+from mmmask.datasets.layout import read_train
+from mmmask.labels import MASKS
+from mmmask.tables import SUSPECTS, write_table
+
+
+def list_suspects(root: Path, path: Path) -> pd.DataFrame:
+    """Write suspects about all people of a folder: gender, photos or in one case a swap, age."""
+    people = read_train(root).groupby("person")
+    rows = []
+    for number, (person, photos) in enumerate(people):
+        gender, age = photos["gender"].iloc[0], photos["age"].iloc[0]
+        other = "female" if gender == "male" else "male"
+        rows.append(("gender", person, "*", other, f"labelled {gender}"))
+        rows.append(("age", person, "*", str((age + 40) % 80), f"labelled {age}"))
+        if number == 1:
+            rows.append(("mask", person, "*", SWAP, ""))
+            continue
+        for image, mask in zip(photos["image"], photos["mask"], strict=True):
+            value = MASKS[(MASKS.index(mask) + 1) % 3]
+            rows.append(("mask", person, Path(image).stem, value, f"looks {value}"))
+    table = pd.DataFrame(rows, columns=["kind", "person", "photo", "value", "reason"])
+    table["field"], table["score"] = table["kind"], 3.0
+    order = pd.Categorical(table["kind"], categories=("gender", "mask", "age")).codes
+    table = table.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
+    write_table(path, table, SUSPECTS)
+    return table.reset_index(drop=True)
+
+
+@contextmanager
+def served(app: object) -> Iterator[str]:
+    """Serve an app while the block runs; yield its address."""
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()

@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+r"""Look at suspected labels in the browser and decide with a key each; can be stopped any time.
+
+Example: python tools/review.py suspects.csv --out corrections.csv \
+    --oof work_dirs/kfold/mobilenet_v2_decomposed_dldl/oof.parquet
+Then:    python tools/train.py configs/mobilenet_v2_decomposed_dldl.py --corrections corrections.csv
+"""
+
+import argparse
+
+from mmmask.cli import command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("suspects", help="of tools/label_errors.py, .csv or .parquet")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="CSV",
+        help="corrections for tools/train.py; what it holds already stays. All decisions are kept "
+        "in CSV.log beside it, and the same command goes on where they end",
+    )
+    parser.add_argument("--data-root", default="data", metavar="DIR", help="default: data")
+    parser.add_argument(
+        "--oof", metavar="OOF", help="predictions to show beside the photos, of tools/kfold.py"
+    )
+    parser.add_argument("--port", type=int, default=8001, help="of the page; default: 8001")
+    args = parser.parse_args()
+
+    from mmmask.apps.server import check_installed, serve
+
+    check_installed()
+    from mmmask.apps.review import review_app
+    from mmmask.workflows.review import opened_review
+
+    with opened_review(args.suspects, args.out, data_root=args.data_root) as review:
+        app = review_app(review, args.data_root, opinions=args.oof)
+        for notice in review.notices:
+            print(notice)
+        try:
+            serve(app, args.port, "review")
+        except KeyboardInterrupt:  # as it is meant to end
+            print(review.said())
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
