@@ -17,10 +17,13 @@ FULL_MMCV = find_spec("mmcv") is not None and find_spec("mmcv._ext") is not None
 # What tools/benchmark.py compares with and measures by.
 BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
 # What mmmask.Predictor runs an exported model with, what tools/export.py writes it with, and what
-# the pages of tools/demo.py are served by.
+# tools/demo.py serves its page and draws its sheets with.
 PREDICT = ["onnxruntime>=1.20,<2", "pillow>=10"]
 EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.5,<1", *PREDICT]
-APPS = ["starlette>=0.46,<2", "uvicorn>=0.34,<1", "jinja2>=3.1,<4", "pillow>=10"]
+APPS = [
+    *("starlette>=0.46,<2", "uvicorn>=0.34,<1", "jinja2>=3.1,<4", "pillow>=10"),
+    "matplotlib>=3.8,<4",
+]
 # What tools/sweep.py proposes trials by, and tells by which values matter.
 SWEEP = ["optuna>=5,<6", "scikit-learn>=1.4,<2"]
 

@@ -223,6 +223,13 @@ def test_a_broken_a_foreign_and_a_missing_model_are_refused_in_a_sentence(make_o
         Predictor(foreign)
 
 
+def test_without_onnxruntime_it_says_how_to_install_it(make_onnx, monkeypatch):
+    model = make_onnx()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(InputError, match=r"model\.onnx: .* needs onnxruntime: pip install onnxrun"):
+        Predictor(model)
+
+
 @pytest.mark.parametrize(
     ("metadata", "sentence"),
     [

@@ -61,8 +61,10 @@ def main() -> None:
         table = answer_photos(reader, args.photos, args.out)
         print(f"{args.out}: {len(table):,} faces in {table['image'].nunique():,} photos")
     elif args.video:
-        frames, looks = answer_video(reader, args.video, args.out, every=args.every)
-        print(f"{args.out}: {frames:,} frames, {looks:,} of them looked at")
+        seen = answer_video(reader, args.video, args.out, every=args.every)
+        print(f"{args.out}: {seen.frames:,} frames, {seen.looks:,} of them looked at")
+        if seen.announced > seen.frames:
+            print(f"{args.video}: ends early, it announces {seen.announced:,} frames")
     else:
         from mmmask.apps.demo import demo_app
 

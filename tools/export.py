@@ -27,6 +27,9 @@ def main() -> None:
         "--data-root", metavar="DIR", help="photos to check with; default: the config's, data"
     )
     parser.add_argument(
+        "--held-out", action="store_true", help="check on everybody held out, and score both"
+    )
+    parser.add_argument(
         "--int8", metavar="ONNX", help="also a model of 8 bits, scored on the people held out"
     )
     parser.add_argument("--opset", type=int, metavar="N", help="version of ONNX's operators")

@@ -98,10 +98,10 @@ def described(face: Face, prediction: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         ``box`` in pixels and ``score``, None where no face was found; ``picture`` of what the
-        network saw; ``title`` in words and its ``probability``; ``attributes``, of each its
-        values with their probability, and which is the answer's; ``classes``, the 18 by
-        probability; ``age`` in years where they are modelled: the median and the bounds of the
-        middle half.
+        network saw; the answer in ``words``, one for each attribute, and its ``probability``;
+        ``attributes``, of each its values with their probability, and which is the answer's;
+        ``classes``, the 18 by probability; ``age`` in years where they are modelled: the median
+        and the bounds of the middle half.
     """
     values, attribute = probabilities(prediction)[0], attribute_of(prediction)
     best = int(values.argmax())
@@ -110,16 +110,12 @@ def described(face: Face, prediction: pd.DataFrame) -> dict[str, Any]:
         alone = {name: part[0] for name, part in marginals(values[None]).items()}
     else:
         parts, alone = {attribute: best}, {attribute: values}
-    # Their spaces do not break a line.
-    words = [
-        list(WORDS[name].values())[part].replace(" ", "\u00a0") for name, part in parts.items()
-    ]
     names = CLASSES if attribute is None else ATTRIBUTES[attribute]
     return {
         "box": face.box,
         "score": face.score,
         "picture": as_jpeg(face.region),
-        "title": words[0][0].upper() + ", ".join(words)[1:],
+        "words": [list(WORDS[name].values())[part] for name, part in parts.items()],
         "probability": float(values[best]),
         "attributes": [
             {
@@ -158,8 +154,8 @@ def _age(prediction: pd.DataFrame) -> dict[str, int] | None:
 
 def _number(request: Request, name: str) -> int:
     text = request.query_params.get(name, "")
-    if not text.isdecimal():
-        raise InputError(f"{name} must be a number; got {text!r}")
+    if not text.isdecimal() or len(text) > 4:
+        raise InputError(f"{name} must be a number; got {text[:20]!r}")
     return int(text)
 
 
@@ -181,33 +177,36 @@ async def _photo(request: Request) -> Photo:
 def _decoded(data: bytes) -> Photo:
     from PIL import Image
 
+    refusal = InputError("this is not a photo that can be read (jpg or png), or it is damaged")
     try:
         with Image.open(io.BytesIO(data)) as header:  # pixels are not decoded
             width, height = header.size
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError("this is not a photo that can be read (jpg or png)") from error
+        raise refusal from error
     if width * height > MOST_PIXELS:
         raise InputError(
             f"the photo must have at most {MOST_PIXELS // 1_000_000} million pixels; "
             f"got {width} x {height}"
         )
-    return decoded(data, "the upload")
+    try:
+        return decoded(data, "the upload")
+    except InputError as error:
+        raise refusal from error
 
 
 def _page(reader: FaceReader) -> str:
     predictor = reader.predictor
     facts = predictor.facts
     height, width = facts.preparation.geometry.size
-    calibrated = predictor.calibrated
+    name = os.path.basename(predictor.network.name)
     return render(
         "demo.html",
         title="Mask, gender and age in a photo",
         kind="mmmask demo",
-        summary=f"{os.path.basename(predictor.network.name)}, "
-        f"for photos of {width} x {height} pixels. " + reader.finder.said(),
+        summary=f"{name}, for photos of {width} x {height} pixels. {reader.finder.said()}",
         sections=[],
         explains=reader.explains,
-        calibrated=calibrated,
+        calibrated=predictor.calibrated,
         attribute=facts.attribute,
         largest=LARGEST,
     )

@@ -1,5 +1,6 @@
 """Networks that a predictor runs: photos of their size in, probabilities out."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -9,6 +10,12 @@ from numpy.typing import NDArray
 from mmmask.deploy.facts import ModelFacts
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.years import NUM_YEARS
+
+#: What onnxruntime puts before its sentences: its own name, a code, file and place in its source.
+_ORIGIN = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed: ?)?"
+    r"(/\S+:\d+ .*?\) (?=[A-Z]))?"
+)
 
 
 class Answer(NamedTuple):
@@ -73,7 +80,8 @@ class OnnxNetwork:
             metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # a damaged file can fail in any way
             raise InputError(
-                f"{path}: not a model that onnxruntime can load: {first_line(error)}"
+                f"{path}: not a model that onnxruntime can load: "
+                + _ORIGIN.sub("", first_line(error))
             ) from error
         self.facts = ModelFacts.from_metadata(metadata, self.name)
         self._outputs = ["probabilities", *["years"] * self.facts.years]

@@ -1,7 +1,10 @@
 """Answer photos, a video or a browser with a trained model."""
 
+import os
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -81,6 +84,8 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
     drawn = suffix in {".png", ".jpg"}
     if not drawn and suffix not in {".csv", ".parquet"}:
         raise InputError(f"{out}: ends in .csv, .parquet, .png or .jpg, got {suffix or 'nothing'}")
+    if drawn and find_spec("matplotlib") is None:
+        raise InputError(f"{out}: a sheet needs matplotlib: pip install matplotlib")
     images = find_photos(folder)["image"].tolist()
     if drawn and len(images) > SHEET:
         images = [images[place * len(images) // SHEET] for place in range(SHEET)]
@@ -110,10 +115,24 @@ def face_answers(image: str, faces: Sequence[Face], answers: pd.DataFrame) -> pd
     return table[[name for name in FACE_ANSWERS if name in table]]
 
 
+class Watched(NamedTuple):
+    """How much of a video was seen.
+
+    Attributes:
+        frames: How many frames it has.
+        looks: How many of them were looked at.
+        announced: How many frames its header tells of, more if it was cut off; 0 if it does not.
+    """
+
+    frames: int
+    looks: int
+    announced: int
+
+
 def answer_video(
     reader: FaceReader, video: str | Path, out: str | Path, *, every: int | None = None
-) -> tuple[int, int]:
-    """Write a video with its faces framed and answered.
+) -> Watched:
+    """Write a video with its faces framed and answered, at its size and rate, without its sound.
 
     Args:
         reader: As of :func:`open_reader`.
@@ -121,9 +140,6 @@ def answer_video(
         out: An .mp4.
         every: Frames from one look to the next, which keeps its frames till then; None: 5 looks a
             second.
-
-    Returns:
-        How many frames there are, and how many were looked at.
 
     Raises:
         InputError: The video cannot be read or written.
@@ -134,12 +150,13 @@ def answer_video(
         raise InputError(f"--every must be at least 1 frame; got {every}")
     if not Path(video).is_file():
         raise MissingFileError(f"{video}: no such video")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # we say ourselves what is wrong
     source = cv2.VideoCapture(str(video))
     read, photo = source.read()
     if not read:
         raise InputError(f"{video}: not a video that OpenCV can read")
     rate = source.get(cv2.CAP_PROP_FPS) or 25.0
-    total = int(source.get(cv2.CAP_PROP_FRAME_COUNT))
+    announced = max(0, int(source.get(cv2.CAP_PROP_FRAME_COUNT)))
     step = every or max(1, round(rate / LOOKS))
     frames = looks = 0
     boxes: list = []
@@ -149,8 +166,9 @@ def answer_video(
         target = cv2.VideoWriter(str(aside), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
         if not target.isOpened():
             raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
-        # The header of a video may not know its length, so reading decides.
-        for frame in track(_frames(source, photo), "Reading frames", total=total, transient=True):
+        # The header of a video may be wrong about its length, so reading decides.
+        shots = _frames(source, photo)
+        for frame in track(shots, "Reading frames", total=announced or None, transient=True):
             if frames % step == 0:
                 faces, predictions = reader(frame)
                 found = [row for row, face in enumerate(faces) if face.box is not None]
@@ -163,7 +181,7 @@ def answer_video(
             frames += 1
         target.release()
     source.release()
-    return frames, looks
+    return Watched(frames, looks, announced)
 
 
 def _frames(source: cv2.VideoCapture, first: Photo) -> Iterator[Photo]:

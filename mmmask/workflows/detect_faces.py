@@ -22,6 +22,8 @@ from mmmask.tables import BOXES, read_table, write_table
 #: Photos are shrunk to this for the search: a face of a portrait is far larger than needed.
 LONGEST_SIDE = 320
 _SAVE_EVERY = 1000  # photos
+#: Height and width in pixels below which MTCNN has nothing to look at, and fails.
+_SMALLEST = 20
 
 
 def build_detector(device: str) -> Any:
@@ -65,15 +67,24 @@ def find_faces(
         The surest face first; a box outside of the photo is NaN.
     """
     height, width = image.shape[:2]
-    scale = min(1.0, longest_side / max(height, width))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    boxes, scores = detector.detect(np.ascontiguousarray(small[..., ::-1]))
+    small = shrunk(image, longest_side)
+    boxes = None
+    if min(small.shape[:2]) >= _SMALLEST:
+        boxes, scores = detector.detect(np.ascontiguousarray(small[..., ::-1]))
     if boxes is None:
         return np.zeros((0, 4)), np.zeros(0)
     factor = np.array([width / small.shape[1], height / small.shape[0]] * 2)
     edges = np.clip(np.asarray(boxes, np.float64) * factor, 0, [width, height] * 2)
     edges[(edges[:, 2] <= edges[:, 0]) | (edges[:, 3] <= edges[:, 1])] = np.nan
     return edges, np.asarray(scores, np.float64)
+
+
+def shrunk(image: np.ndarray, longest_side: int) -> np.ndarray:
+    """Return a photo whose longer side has at most so many pixels."""
+    height, width = image.shape[:2]
+    scale = min(1.0, longest_side / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> pd.DataFrame:

@@ -21,7 +21,7 @@ from mmmask.files import written_whole
 from mmmask.labels import decode
 from mmmask.predictor import Predictor
 from mmmask.tables import SAMPLES, probabilities, write_table, years_of
-from mmmask.workflows.testing import Tested, check_same, run_test
+from mmmask.workflows.testing import check_same, run_test
 from mmmask.workflows.torch_network import TorchNetwork
 
 #: Photos of the data on which both must agree.
@@ -42,12 +42,31 @@ class Agreement:
     Attributes:
         photos: Their number.
         difference: The largest difference of a probability.
+        mean: The mean difference, over all photos and their probabilities.
         same: Share of photos with the same answer.
     """
 
     photos: int
     difference: float
+    mean: float
     same: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Macro F1 of a model and of what it was made from, on the people held out.
+
+    Attributes:
+        people: Their number.
+        score: Macro F1 of the model, with its interval over people.
+        former: That of what it was made from.
+        change: The one minus the other, paired.
+    """
+
+    people: int
+    score: Interval
+    former: Interval
+    change: Interval
 
 
 @dataclass(frozen=True)
@@ -57,12 +76,14 @@ class Exported:
     Attributes:
         path: Its file.
         agreement: With the checkpoint, by way of tools/test.py.
+        scores: Beside the checkpoint's; None where they were not asked for.
         speed: Photos a second, prepared, in batches of 32, on this machine's CPU.
         torch_speed: Of the checkpoint, likewise.
     """
 
     path: Path
     agreement: Agreement
+    scores: Scores | None
     speed: float
     torch_speed: float
 
@@ -74,19 +95,13 @@ class Quantized:
     Attributes:
         path: Its file.
         agreement: With the exported model.
-        people: Number of people.
-        score: Its macro F1, with its interval over people.
-        exported_score: That of the exported model.
-        change: Its macro F1 minus the other's, paired.
+        scores: Beside those of the exported model.
         speed: As of :class:`Exported`.
     """
 
     path: Path
     agreement: Agreement
-    people: int
-    score: Interval
-    exported_score: Interval
-    change: Interval
+    scores: Scores
     speed: float
 
 
@@ -96,6 +111,7 @@ def export(
     out: str | Path,
     *,
     data_root: str | None = None,
+    held_out: bool = False,
     int8: str | Path | None = None,
     opset: int | None = None,
     options: Sequence[str] = (),
@@ -109,8 +125,9 @@ def export(
         config: Path of a config file.
         checkpoint: Checkpoint of a run of that config.
         out: Where the model goes (.onnx).
-        data_root: Folder with photos, for the check; for ``int8`` it holds ``train/``. None keeps
-            the config's.
+        data_root: Folder with photos, for the check; for ``held_out`` and ``int8`` it holds
+            ``train/``. None keeps the config's.
+        held_out: Check on every photo of the people held out, and score both there.
         int8: Where a model of 8 bits goes, whose ranges come from photos of the training split
             and whose score from the people held out.
         opset: Version of ONNX's operators; None: the exporter's.
@@ -129,60 +146,71 @@ def export(
     from mmmask.deploy.graph import write_graph  # late, as they import MMPretrain
     from mmmask.deploy.quantization import quantize
 
-    root = Path(network.cfg.data.data_root)
-    images = _spread(find_photos(root)["image"].tolist(), CHECKED)
-    splits = _splits(network, Path(checkpoint)) if int8 is not None else None
+    images = _spread(find_photos(network.cfg.data.data_root)["image"].tolist(), CHECKED)
+    if held_out or int8 is not None:
+        trained_on, people = _splits(network, Path(checkpoint))
+        images = people["image"].tolist() if held_out else images
     with written_whole(out) as aside:
         write_graph(network.classifier, network.facts, aside, opset=opset)
         exported = Predictor(aside, batch_size=_BATCH)
-        agreement = _agreement_with_test(network, exported, images, Path(checkpoint))
+        predicted = _predicted(exported, network, images)
+        tested = _tested(network, exported, images, Path(checkpoint))
+        agreement = agreement_of(predicted, tested)
         if agreement.difference > TOLERANCE:
             raise InputError(
                 f"{out}: not written, as its probabilities differ from the checkpoint's by up to "
                 f"{agreement.difference:.2g} on {agreement.photos} photos; at most {TOLERANCE:g} "
                 "is allowed"
             )
+        scores = _scores(predicted, tested, people, network) if held_out else None
         batch = _prepared(network, images[:_SPEED_BATCH])
-        ours, theirs = speeds([exported.network, network], batch)
-        first = Exported(Path(out), agreement, ours, theirs)
-        if int8 is None or splits is None:
-            return first, None
+        if int8 is None:
+            speed, torch_speed = speeds([exported.network, network], batch)
+            return Exported(Path(out), agreement, scores, speed, torch_speed), None
+        if not held_out:
+            predicted = _predicted(exported, network, people["image"].tolist())
         with written_whole(int8) as smaller:
-            quantize(aside, smaller, _prepared(network, splits[0]))
-            second = _compared(exported, Predictor(smaller), splits[1], network, batch)
-    return first, Quantized(Path(int8), *second)
+            quantize(aside, smaller, _prepared(network, trained_on))
+            small = Predictor(smaller)
+            answers = _predicted(small, network, people["image"].tolist())
+            speed, torch_speed, int8_speed = speeds(
+                [exported.network, network, small.network], batch
+            )
+            quantized = Quantized(
+                Path(int8),
+                agreement_of(answers, predicted),
+                _scores(answers, predicted, people, network),
+                int8_speed,
+            )
+    return Exported(Path(out), agreement, scores, speed, torch_speed), quantized
 
 
-def _compared(
-    exported: Predictor,
-    smaller: Predictor,
-    held_out: pd.DataFrame,
-    network: TorchNetwork,
-    batch: NDArray[np.uint8],
-) -> tuple[Agreement, int, Interval, Interval, Interval, float]:
-    """Return what :class:`Quantized` says of two models."""
-    images = held_out["image"].tolist()
-    one, other = (_predicted(model, network, images) for model in (exported, smaller))
-    truth, person = held_out["label"].to_numpy(dtype=np.int64), held_out["person"].to_numpy()
+def _scores(
+    predicted: pd.DataFrame, former: pd.DataFrame, people: pd.DataFrame, network: TorchNetwork
+) -> Scores:
+    """Score two predictions tables of the people held out, who have labels."""
+    truth, person = people["label"].to_numpy(dtype=np.int64), people["person"].to_numpy()
     if network.facts.attribute is not None:
         truth = decode(truth)[network.facts.attribute]
-    labels = [probabilities(table).argmax(axis=1) for table in (other, one)]
+    labels = [probabilities(table).argmax(axis=1) for table in (predicted, former)]
     classes = len(network.facts.classes)
-    scores = [macro_f1_interval(person, truth, [answer], classes=classes) for answer in labels]
+    score, before = (
+        macro_f1_interval(person, truth, [answer], classes=classes) for answer in labels
+    )
     change = paired_difference(person, truth, labels[:1], labels[1:], classes=classes)
-    speed = speeds([smaller.network], batch)[0]
-    return agreement_of(one, other), held_out["person"].nunique(), *scores, change, speed
+    return Scores(people["person"].nunique(), score, before, change)
 
 
 def agreement_of(one: pd.DataFrame, other: pd.DataFrame) -> Agreement:
     """Compare two predictions tables of the same photos in the same order."""
     ours, theirs = probabilities(one), probabilities(other)
-    difference = np.abs(ours - theirs).max()
+    difference = np.abs(ours - theirs)
+    largest, mean = difference.max(), difference.mean(dtype=np.float64)
     years, others = years_of(one), years_of(other)
     if years is not None and others is not None:
-        difference = max(difference, np.abs(years - others).max())
+        largest = max(largest, np.abs(years - others).max())
     same = (ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()
-    return Agreement(len(one), float(difference), float(same))
+    return Agreement(len(one), float(largest), float(mean), float(same))
 
 
 def speeds(networks: Sequence[Network], photos: NDArray[np.uint8]) -> list[float]:
@@ -199,10 +227,10 @@ def speeds(networks: Sequence[Network], photos: NDArray[np.uint8]) -> list[float
     return [len(photos) / seconds for seconds in best]
 
 
-def _agreement_with_test(
-    network: TorchNetwork, exported: Predictor, images: Sequence[str], checkpoint: Path
-) -> Agreement:
-    """Compare an exported model with the checkpoint as tools/test.py runs it."""
+def _tested(
+    network: TorchNetwork, like: Predictor, images: Sequence[str], checkpoint: Path
+) -> pd.DataFrame:
+    """Return what tools/test.py says of photos by the checkpoint, as the other's table."""
     cfg = network.cfg
     cfg.tta.enabled = False
     root = str(cfg.data.data_root)
@@ -212,11 +240,8 @@ def _agreement_with_test(
         dataset = {"type": "UnlabelledFaces", "data_root": root, "photos": str(listed)}
         tested = run_test(cfg, network.content, checkpoint, dataset=dataset)
     assert tested is not None  # there is one process
-    return agreement_of(_predicted(exported, network, images), _as_table(tested, exported))
-
-
-def _as_table(tested: Tested, like: Predictor) -> pd.DataFrame:
-    return like.table(tested.samples["image"].tolist(), tested.probabilities, tested.years)
+    table = like.table(tested.samples["image"].tolist(), tested.probabilities, tested.years)
+    return table.set_index("image").loc[list(images)].reset_index()
 
 
 def _predicted(model: Predictor, network: TorchNetwork, images: Sequence[str]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmmask.datasets.photos import Photo
+from mmmask.workflows.detect_faces import build_detector, find_faces, shrunk
 
 #: Photos are shrunk to this, in pixels, for the search: there may be several people.
 LONGEST_SIDE = 640
@@ -46,8 +47,6 @@ class FaceFinder:
 def installed_finder(device: str = "cpu") -> FaceFinder:
     """Return facenet-pytorch's MTCNN, else the detector that OpenCV 4 brings, else none."""
     if find_spec("facenet_pytorch") is not None:
-        from mmmask.workflows.detect_faces import build_detector, find_faces
-
         detector = build_detector(device)
 
         def by_mtcnn(photo: Photo) -> Boxes:
@@ -65,9 +64,8 @@ def installed_finder(device: str = "cpu") -> FaceFinder:
 
 def _by_cascade(cascade: Any) -> Callable[[Photo], Boxes]:
     def find(photo: Photo) -> Boxes:
-        scale = min(1.0, LONGEST_SIDE / max(photo.shape[:2]))
-        grey = cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)
-        small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = shrunk(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY), LONGEST_SIDE)
+        scale = max(small.shape) / max(photo.shape[:2])
         least = max(small.shape) // 16
         found = np.reshape(
             cascade.detectMultiScale(small, scaleFactor=1.1, minNeighbors=6, minSize=(least,) * 2),

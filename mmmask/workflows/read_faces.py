@@ -98,7 +98,7 @@ class FaceReader:
             attribute: ``mask``, ``gender`` or ``age``; None for the class.
 
         Raises:
-            InputError: The model is an exported one, or does not know the attribute.
+            InputError: The model is an exported one, or does not know attribute or value.
         """
         network = self.predictor.network
         if not isinstance(network, Explaining):
@@ -108,6 +108,9 @@ class FaceReader:
             )
         if attribute is not None and attribute not in ATTRIBUTES:
             raise InputError(f"attribute must be one of {', '.join(ATTRIBUTES)}; got {attribute!r}")
+        last = len(self.predictor.facts.classes if attribute is None else ATTRIBUTES[attribute]) - 1
+        if not 0 <= value <= last:
+            raise InputError(f"value must be from 0 to {last}; got {value}")
         with self._one_at_a_time:
             (heat,) = network.heat(face.seen[None], [value], attribute=attribute)
         return heated(face.region, heat)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.reports.console import WIDTH
-from mmmask.workflows.export import Agreement, Exported, Quantized
+from mmmask.workflows.export import Agreement, Exported, Quantized, Scores
 
 
 def show_export(exported: Exported, quantized: Quantized | None) -> None:
@@ -15,9 +15,9 @@ def show_export(exported: Exported, quantized: Quantized | None) -> None:
     table = Table()
     for title in ("model", "size", "photos/s", "speed"):
         table.add_column(title, justify="left" if title == "model" else "right")
-    table.add_column("largest difference", justify="right")
-    table.add_column("same answers", justify="right")
-    table.add_row("checkpoint, torch", "", f"{exported.torch_speed:.0f}", "1.0x", "", "")
+    for title in ("largest difference", "mean", "same answers"):
+        table.add_column(title, justify="right")
+    table.add_row("checkpoint, torch", "", f"{exported.torch_speed:.0f}", "1.0x", "", "", "")
     rows: list[tuple[str, Path, float, Agreement]] = [
         ("ONNX", exported.path, exported.speed, exported.agreement)
     ]
@@ -30,6 +30,7 @@ def show_export(exported: Exported, quantized: Quantized | None) -> None:
             f"{speed:.0f}",
             f"{speed / exported.torch_speed:.1f}x",
             f"{agreement.difference:.1g}",
+            f"{agreement.mean:.1g}",
             f"{agreement.same:.1%} of {agreement.photos:,}",
         )
     console.print(table)
@@ -39,12 +40,18 @@ def show_export(exported: Exported, quantized: Quantized | None) -> None:
         + (", int8 from ONNX on the people held out." if quantized is not None else "."),
         highlight=False,
     )
+    if exported.scores is not None:
+        console.print(_in_words(exported.scores, "ONNX", "checkpoint"), highlight=False)
     if quantized is not None:
-        shown = "" if quantized.change.excludes(0) else ": no difference is shown"
-        console.print(
-            f"macro F1 on {quantized.people} people held out: ONNX {quantized.exported_score}, "
-            f"int8 {quantized.score}; int8 minus ONNX {quantized.change}{shown}",
-            highlight=False,
-        )
+        console.print(_in_words(quantized.scores, "int8", "ONNX"), highlight=False)
     for name, path, _, _ in rows:
         print(f"{name:>10}: {path.resolve()}")
+
+
+def _in_words(scores: Scores, name: str, former: str) -> str:
+    """Return what a model has lost or gained."""
+    shown = "" if scores.change.excludes(0) else ": no difference is shown"
+    return (
+        f"macro F1 on {scores.people} people held out: {former} {scores.former}, {name} "
+        f"{scores.score}; {name} minus {former} {scores.change}{shown}"
+    )

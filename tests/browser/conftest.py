@@ -12,7 +12,10 @@ from mmmask.datasets.drawn_faces import draw_dataset
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",  # a camera
 )  # fmt: skip
+#: What Chromium says of a refusal, which an app's page tells in words of its own.
+REFUSAL = "Failed to load resource: the server responded with a status of 400"
 #: Where a page may be from: this machine alone.
 LOCAL = ("file://", "data:", "blob:", "about:", "http://127.0.0.1", "http://localhost")
 
@@ -44,7 +47,11 @@ def page(browser) -> Iterator[Any]:
     window.requests = []
     window.on(
         "console",
-        lambda message: message.type in ("error", "warning") and faults.append(message.text),
+        lambda message: (
+            message.type in ("error", "warning")
+            and not message.text.startswith(REFUSAL)
+            and faults.append(message.text)
+        ),
     )
     window.on("pageerror", lambda error: faults.append(str(error)))
     window.on("requestfailed", lambda request: faults.append(f"failed: {request.url[:200]}"))

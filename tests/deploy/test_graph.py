@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -148,6 +150,12 @@ class Unwritable(torch.nn.Module):
     def forward(self, inputs, samples, mode):
         samples[0].pred_score = torch.special.bessel_j0(inputs.mean(dim=(2, 3)))
         return samples
+
+
+def test_without_onnx_it_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(InputError, match="needs onnx and onnxscript: pip install onnx onnxscript"):
+        exported("convnext", "mask", tmp_path / "model.onnx")
 
 
 def test_what_onnx_has_no_words_for_is_said_in_a_sentence(tmp_path):

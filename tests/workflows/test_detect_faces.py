@@ -41,6 +41,15 @@ def test_a_small_photo_is_not_enlarged_and_may_have_no_face():
     assert np.isnan([*box, score]).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (19, 30), (9000, 300), (1, 9000)])
+def test_a_photo_in_which_no_face_can_be_seen_is_not_shown_to_the_detector(shape):
+    """MTCNN fails on a picture with a side of less than 20 pixels, also once it is shrunk."""
+    detector = Detector()
+    box, score = find_face(detector, np.full((*shape, 3), 200, dtype=np.uint8))
+    assert np.isnan([*box, score]).all()
+    assert detector.shapes == []
+
+
 def test_the_detector_sees_rgb():
     seen = []
 
@@ -49,7 +58,7 @@ def test_the_detector_sees_rgb():
             seen.append(photo)
             return None, [None]
 
-    photo = np.zeros((4, 4, 3), dtype=np.uint8)
+    photo = np.zeros((40, 40, 3), dtype=np.uint8)
     photo[..., 0] = 255  # blue
     find_face(Keep(), photo)
     assert seen[0][0, 0].tolist() == [0, 0, 255]

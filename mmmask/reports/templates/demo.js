@@ -14,6 +14,8 @@
   const percent = (share) =>
     share > 0 && share < 0.005 ? "<1%" : share < 1 && share > 0.995 ? ">99%" : Math.round(100 * share) + "%";
 
+  const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
   let photo, answer, chosen = 0, turn = 0;
 
   const say = (text, fault = false) => {
@@ -26,8 +28,8 @@
     const reply = await fetch(path, {
       method: "POST", body, headers: { "Content-Type": "application/octet-stream" },
     });
-    const content = await reply.json();
-    if (!reply.ok) throw new Error(content.error);
+    const content = await reply.json().catch(() => ({}));
+    if (!reply.ok) throw new Error(content.error ?? "the demo has failed; its terminal says why");
     return content;
   };
 
@@ -50,7 +52,7 @@
   };
   const sentence = (text) => {
     const said = text === "Failed to fetch" ? "the demo does not answer; is it still running?" : text;
-    return said[0].toUpperCase() + said.slice(1) + (/[.?]$/.test(said) ? "" : ".");
+    return capital(said) + (/[.?]$/.test(said) ? "" : ".");
   };
 
   // ---- show an answer
@@ -59,6 +61,9 @@
     URL.revokeObjectURL(image.src);
     image.src = URL.createObjectURL(photo);
     await image.decode().catch(() => {});
+    const stage = image.parentElement.style;
+    stage.setProperty("--ratio", width / height);
+    stage.setProperty("--wide", width);
     const boxes = at("boxes"), unit = Math.max(width, height) / 28;
     boxes.setAttribute("viewBox", `0 0 ${width} ${height}`);
     boxes.replaceChildren(...faces.map(({ box }, number) => {
@@ -76,7 +81,7 @@
     }));
     at("which").replaceChildren(...(faces.length < 2 ? [] : faces.map((face, number) => {
       const button = make("button", { type: "button", textContent: number + 1 });
-      button.setAttribute("aria-label", `Face ${number + 1}: ${face.title}`);
+      button.setAttribute("aria-label", `Face ${number + 1}: ${face.words.join(", ")}`);
       button.addEventListener("click", () => choose(number));
       return make("li", {}, button);
     })));
@@ -95,7 +100,8 @@
       button.setAttribute("aria-pressed", String(row === number)));
     at("face").src = face.picture;
     at("looked").textContent = "What the network saw";
-    at("title").textContent = face.title;
+    at("title").replaceChildren(...face.words.flatMap((word, row, all) => [
+      make("span", { textContent: (row ? word : capital(word)) + (row + 1 < all.length ? "," : "") }), " "]));
     at("sure").textContent = face.attributes.length > 1
       ? `${percent(face.probability)} that all three are right` : "";
     at("age").textContent = face.age
@@ -113,11 +119,11 @@
       const bar = make("i");
       bar.style.width = `${100 * probability}%`;
       list.append(
-        make("dt", { textContent: word[0].toUpperCase() + word.slice(1), className: kind }),
+        make("dt", { textContent: capital(word), className: kind }),
         make("dd", { className: "track" + kind, ariaHidden: "true" }, bar),
         make("dd", { textContent: percent(probability), className: kind }));
     });
-    const head = make("header", {}, make("h3", { textContent: name }));
+    const head = make("div", { className: "head" }, make("h3", { textContent: name }));
     if (EXPLAINS) {
       const button = make("button", { type: "button", className: "small", textContent: "Where?" });
       button.setAttribute("aria-label", `Where the network looked for ${name}`);
