@@ -1,10 +1,6 @@
 """Readers of faces around a network that tells colours and one that has learned nothing, served."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -106,19 +102,3 @@ def tiny_reader(folder: Path) -> FaceReader:
 
     network = TorchNetwork(*tiny_checkpoint(folder))
     return FaceReader(Predictor(network), FaceFinder("a rule", cells))
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve an app while the block runs; yield its address."""
-    import uvicorn
-
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()

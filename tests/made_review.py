@@ -1,8 +1,5 @@
 """A review of drawn people, and a server for it."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -34,18 +31,3 @@ def list_suspects(root: Path, path: Path) -> pd.DataFrame:
     table = table.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
     write_table(path, table, SUSPECTS)
     return table.reset_index(drop=True)
-
-
-@contextmanager
-def served(app: object) -> Iterator[str]:
-    """Serve an app while the block runs; yield its address."""
-    import uvicorn
-
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()

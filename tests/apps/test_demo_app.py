@@ -18,7 +18,8 @@ from mmmask.predictor import Predictor
 from mmmask.reports.heat import heated
 from mmmask.workflows.face_finder import FaceFinder
 from mmmask.workflows.read_faces import FaceReader
-from tests.made_readers import cells, colour_reader, colours, served
+from tests.made_readers import cells, colour_reader, colours
+from tests.served_app import served
 
 
 @pytest.fixture(scope="module")

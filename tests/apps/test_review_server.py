@@ -15,7 +15,8 @@ from mmmask.datasets.corrections import read_corrections
 from mmmask.datasets.layout import read_train
 from mmmask.tables import SUSPECTS, write_table
 from mmmask.workflows.review import opened_review
-from tests.made_review import list_suspects, served
+from tests.made_review import list_suspects
+from tests.served_app import served
 
 
 class Client:

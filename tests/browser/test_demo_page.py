@@ -7,7 +7,8 @@ import pytest
 from mmmask.apps.demo import as_jpeg, demo_app, described
 from mmmask.predictor import Predictor
 from mmmask.workflows.read_faces import FaceReader
-from tests.made_readers import served, tiny_reader
+from tests.made_readers import tiny_reader
+from tests.served_app import served
 
 from .conftest import fits_a_phone, is_accessible
 

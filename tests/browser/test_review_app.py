@@ -20,7 +20,8 @@ from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.layout import read_train, with_labels
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.review import opened_review
-from tests.made_review import list_suspects, served
+from tests.made_review import list_suspects
+from tests.served_app import served
 
 from .conftest import fits_a_phone, is_accessible
 
