@@ -16,10 +16,10 @@ from mmmask.datasets.photos import Photo
 from mmmask.datasets.preparation import NO_FACE
 from mmmask.deploy.networks import Answer, Network, OnnxNetwork
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import check_belongs, read_calibration, with_probabilities
 from mmmask.labels import MIDDLE_FROM
 from mmmask.provenance import file_hash, made_now
 from mmmask.tables import checked, prediction_columns, probabilities, year_columns
-from mmmask.workflows.calibrate import check_belongs, read_calibration, with_probabilities
 from mmmask.years import checked_cuts, move_cut
 
 #: Views that need the photo alone; further ones of a config stay with tools/test.py.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmmask.datasets.corrections import SWAP, correct, read_corrections
 from mmmask.datasets.layout import read_train, with_labels
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import calibrated, true_values
 from mmmask.evaluation.label_errors import (
     age_scores,
     best_alternative,
@@ -36,7 +37,6 @@ from mmmask.tables import (
     write_table,
     years_of,
 )
-from mmmask.workflows.calibrate import calibrated, true_values
 from mmmask.workflows.ensemble.members import fitting
 from mmmask.years import NUM_YEARS
 

@@ -10,6 +10,14 @@ from rich.console import Console
 from rich.progress import track
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import (
+    CALIBRATED,
+    check_alike,
+    held_out_parts,
+    people_of,
+    true_values,
+    with_probabilities,
+)
 from mmmask.evaluation.decision import RULES, decide
 from mmmask.evaluation.prior_shift import FLOOR, Shares, with_margins
 from mmmask.evaluation.shift_correction import (
@@ -41,14 +49,6 @@ from mmmask.tables import (
     read_predictions,
     read_table,
     write_table,
-)
-from mmmask.workflows.calibrate import (
-    CALIBRATED,
-    check_alike,
-    held_out_parts,
-    people_of,
-    true_values,
-    with_probabilities,
 )
 from mmmask.workflows.score import aligned
 from mmmask.workflows.submission import write_submission

@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import calibrated
 from mmmask.evaluation.pseudo_labels import agreeing, choose_sure
 from mmmask.labels import GENDERS, MASKS, NUM_CLASSES, decode
 from mmmask.provenance import file_hash, made_now
 from mmmask.tables import SAMPLES, attribute_of, probabilities, read_predictions, write_table
-from mmmask.workflows.calibrate import calibrated
 from mmmask.workflows.ensemble.members import fitting
 
 #: Default of how probable a pseudo-label must be.

@@ -6,6 +6,12 @@ import pytest
 from scipy.special import softmax
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import (
+    calibrated,
+    held_out_parts,
+    read_calibration,
+    with_probabilities,
+)
 from mmmask.evaluation.calibration import expected_calibration_error
 from mmmask.labels import decode, encode, marginals, product
 from mmmask.tables import (
@@ -19,13 +25,7 @@ from mmmask.tables import (
     year_columns,
     years_of,
 )
-from mmmask.workflows.calibrate import (
-    calibrate,
-    calibrated,
-    held_out_parts,
-    read_calibration,
-    with_probabilities,
-)
+from mmmask.workflows.calibrate import calibrate
 from mmmask.years import group_probabilities
 
 STATED = {"old_from": 60, "preprocessing": {"size": [64, 48]}, "tta": [], "split": "oof"}

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import BELONGING
 from mmmask.evaluation.voting import agreement, agreement_by_attribute
 from mmmask.provenance import made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
-from mmmask.workflows.calibrate import BELONGING
 from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
 from mmmask.workflows.ensemble.members import Member, Members, read_members
 from mmmask.workflows.ensemble.voting import (

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import calibrated
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, decode
 from mmmask.ledger.submissions import is_submission, read_submission
@@ -30,7 +31,6 @@ from mmmask.tables import (
     rows_like,
     years_of,
 )
-from mmmask.workflows.calibrate import calibrated
 from mmmask.years import Cuts, checked_cuts, move_cut
 
 #: What predictions must have in common where they state it.

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import track
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import held_out_parts
 from mmmask.evaluation.mixing import mixture_weights
 from mmmask.evaluation.stacking import Stack, features, fit_stack
 from mmmask.evaluation.voting import by_order, count_votes, hard_vote, soft_vote, weighted
-from mmmask.workflows.calibrate import held_out_parts
 from mmmask.workflows.ensemble.members import Members
 
 #: By how much the winner of a tied hard vote is put ahead in the table of shares.

@@ -3,9 +3,10 @@ import pytest
 from simulated_tables import attribute_alone, simulated, with_years
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import calibrated
 from mmmask.labels import ATTRIBUTES, marginals
 from mmmask.tables import probabilities, read_predictions, years_of
-from mmmask.workflows.calibrate import calibrate, calibrated
+from mmmask.workflows.calibrate import calibrate
 from mmmask.workflows.ensemble.combine import ensemble
 from mmmask.workflows.ensemble.compose import compose_attributes
 

@@ -4,9 +4,10 @@ import pytest
 from simulated_tables import attribute_alone, simulated, unlabelled, with_years
 
 from mmmask.errors import InputError, MissingFileError
+from mmmask.evaluation.calibrated_tables import calibrated
 from mmmask.labels import marginals
 from mmmask.tables import PROBABILITIES, probabilities, read_predictions
-from mmmask.workflows.calibrate import calibrate, calibrated
+from mmmask.workflows.calibrate import calibrate
 from mmmask.workflows.ensemble.members import fitting, read_members
 from mmmask.years import group_probabilities
 

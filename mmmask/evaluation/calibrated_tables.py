@@ -1,0 +1,191 @@
+"""Tables of predictions and their calibration: what fits together, and what it makes of them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.errors import InputError, MissingFileError
+from mmmask.evaluation.calibration import Calibration
+from mmmask.evaluation.intervals import units_to_draw
+from mmmask.labels import MIDDLE_FROM, decode, marginals
+from mmmask.tables import (
+    YEARS,
+    attribute_of,
+    prediction_columns,
+    probabilities,
+    year_columns,
+    years_of,
+)
+from mmmask.years import Cuts, checked_cuts, group_slices
+
+#: What predictions must share with those that a calibration was fitted on, where both state it.
+BELONGING = {
+    "preprocessing": "were made with another preprocessing",
+    "old_from": "have another age cut (old_from)",
+    "tta": "were averaged over other views (tta)",
+}
+#: What the provenance of calibrated predictions says of them.
+CALIBRATED = "calibrated"
+#: Parts of the people without folds that are calibrated by the others.
+PARTS = 5
+
+
+def read_calibration(path: str | Path) -> Calibration:
+    """Read a calibration that tools/calibrate.py wrote.
+
+    Raises:
+        InputError: The file is missing or holds no calibration; names what is wrong.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    try:
+        return Calibration.from_dict(json.loads(path.read_text()))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not a readable JSON file: {error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def check_belongs(
+    calibration: Calibration, path: str | Path, table: pd.DataFrame, where: str | Path
+) -> None:
+    """Refuse predictions unlike those that the calibration was fitted on.
+
+    Args:
+        calibration: Of ``path``.
+        path: Named in the message.
+        table: Predictions.
+        where: Their file, named in the message.
+
+    Raises:
+        InputError: They are of other classes, or differ in what ``BELONGING`` lists.
+    """
+    ours, theirs = calibration.provenance.get("attribute"), attribute_of(table)
+    if ours != theirs or calibration.classes != probabilities(table).shape[1]:
+        raise InputError(
+            f"{where}: predicts {theirs or 'the 18 classes'}, and {path} calibrates "
+            f"{ours or 'the 18 classes'}"
+        )
+    check_alike(calibration.provenance, path, table, where)
+
+
+def check_alike(
+    fitted: Mapping[str, Any], path: str | Path, table: pd.DataFrame, where: str | Path
+) -> None:
+    """Refuse predictions made otherwise than those that something was fitted on.
+
+    Args:
+        fitted: Provenance of the latter.
+        path: Their file, or that of what was fitted, named in the message.
+        table: Predictions.
+        where: Their file, named in the message.
+
+    Raises:
+        InputError: They are calibrated already, or differ in what ``BELONGING`` lists.
+    """
+    stated = table.attrs.get("provenance", {})
+    if stated.get(CALIBRATED):
+        raise InputError(f"{where}: is calibrated already; give the predictions as they were made")
+    for key, problem in BELONGING.items():
+        ours, theirs = fitted.get(key), stated.get(key)
+        if ours is not None and theirs is not None and ours != theirs:
+            raise InputError(
+                f"{where}: predictions {problem} than those that {path} was fitted on: "
+                f"{theirs} and {ours}"
+            )
+
+
+def calibrated(table: pd.DataFrame, where: str | Path, path: str | Path) -> pd.DataFrame:
+    """Return predictions with their probabilities calibrated, years in keeping with them.
+
+    Args:
+        table: Predictions, as ``mmmask.tables.read_predictions`` gives them.
+        where: Their file, named in messages.
+        path: File of the calibration.
+
+    Raises:
+        InputError: The calibration is no such file, or does not belong to the predictions.
+    """
+    calibration = read_calibration(path)
+    check_belongs(calibration, path, table, where)
+    return with_probabilities(table, calibration(probabilities(table)))
+
+
+def with_probabilities(table: pd.DataFrame, values: NDArray[np.floating]) -> pd.DataFrame:
+    """Return predictions with other probabilities, and years whose groups sum to their age part.
+
+    Within an age group the years keep their shares. Where the table does not state its age cut,
+    or a photo's age group has no year, nothing says how the years would have to change: then
+    the year columns are left out.
+
+    Shape:
+        ``values``: as ``mmmask.tables.probabilities(table)``.
+    """
+    names = prediction_columns(attribute_of(table))[1]
+    changed = table.drop(columns=[name for name in YEARS if name in table])
+    changed[list(names)] = np.asarray(values, dtype=np.float32)
+    years, old_from = years_of(table), table.attrs.get("provenance", {}).get("old_from")
+    if years is not None and old_from is not None:
+        ages = values if attribute_of(table) == "age" else marginals(values)["age"]
+        moved = years_like(ages, years, checked_cuts((MIDDLE_FROM, old_from)))
+        if moved is not None:
+            extra = year_columns(moved).set_index(changed.index)
+            changed = pd.concat([changed, extra], axis=1)
+    changed = changed.drop(columns="answer", errors="ignore")  # it was that of the former
+    changed.attrs = {"provenance": {**table.attrs.get("provenance", {}), CALIBRATED: True}}
+    return changed
+
+
+def years_like(
+    ages: NDArray[np.floating], years: NDArray[np.floating], cuts: Cuts
+) -> NDArray[np.float32] | None:
+    """Return years whose groups have the given probabilities; None where a group has no year.
+
+    Shape:
+        ``ages``: (N, 3); ``years``: (N, 121) -> (N, 121).
+    """
+    result = years.astype(np.float64)
+    for group, part in enumerate(group_slices(cuts)):
+        total = result[:, part].sum(axis=1)
+        if np.any((total == 0) & (ages[:, group] > 1e-6)):
+            return None
+        result[:, part] *= (ages[:, group] / np.where(total == 0, 1, total))[:, None]
+    return result.astype(np.float32)
+
+
+def true_values(table: pd.DataFrame, where: str | Path) -> NDArray[np.int64]:
+    """Return the true class of each photo, or its value of the attribute that is predicted.
+
+    Raises:
+        InputError: A label is missing.
+    """
+    if "label" not in table or table["label"].isna().any():
+        missing = len(table) if "label" not in table else int(table["label"].isna().sum())
+        raise InputError(f"{where}: label is missing for {missing} of {len(table)} photos")
+    truth = table["label"].to_numpy(dtype=np.int64)
+    attribute = attribute_of(table)
+    return truth if attribute is None else decode(truth)[attribute]
+
+
+def people_of(table: pd.DataFrame) -> NDArray | None:
+    """Return who is in each photo, (N,); None where the table does not tell."""
+    units, kind = units_to_draw(table)
+    return units if kind == "people" else None
+
+
+def held_out_parts(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the part, (N,), that each photo is held out with.
+
+    The folds of the table where it has several; else people, or photos where they are unknown,
+    dealt into ``PARTS``.
+    """
+    if "fold" in table and table["fold"].notna().all() and table["fold"].nunique() > 1:
+        return table["fold"].to_numpy(dtype=np.int64)
+    _, rows = np.unique(units_to_draw(table)[0], return_inverse=True)
+    return np.random.default_rng(0).permutation(rows.max() + 1)[rows] % PARTS
