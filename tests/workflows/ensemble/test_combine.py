@@ -159,7 +159,7 @@ def test_a_gain_on_noise_is_imagined_and_not_there_on_other_people(write, tmp_pa
     gains = {"weighted": [], "stack": []}
     for repeat in range(3):
         nothing = blind(simulated(2.0, seed=repeat))
-        tables = [disturbed(nothing, 2.0, 10 * repeat + k) for k in range(3)]
+        tables = [disturbed(nothing, 2.0, 10 * repeat + k) for k in range(4)]
         paths = [write(f"{repeat}_{k}.parquet", table) for k, table in enumerate(tables)]
         for vote, found in gains.items():
             found.append(ensemble(paths, vote=vote, out=tmp_path / "noise.parquet").gain)
@@ -168,7 +168,7 @@ def test_a_gain_on_noise_is_imagined_and_not_there_on_other_people(write, tmp_pa
     assert seen < plain < held_out
     imagined = np.mean([gain.in_sample for gain in gains["stack"]])
     honest = np.mean([gain.difference.value for gain in gains["stack"]])
-    assert imagined > 0.02 > 0 > honest
+    assert imagined > 0.01 > 0 > honest
 
 
 def test_weights_and_stacks_need_labels_of_people_held_out(write, out) -> None:
