@@ -23,7 +23,6 @@ from mmmask.evaluation.prior_shift import FLOOR, Shares, with_margins
 from mmmask.evaluation.shift_correction import (
     STRANGE,
     STRENGTHS,
-    TOLERATED_LOSS,
     Choice,
     Evidence,
     Outcome,
@@ -280,5 +279,5 @@ def _doubt(choice: Choice, sure: Mapping[str, tuple[float, float, float]]) -> st
         return f"no correction gains macro F1; the best is expected to gain {best.gain:+.3f}"
     return (
         f"the evidence is too weak: the best correction is expected to gain {best.gain:+.3f} macro "
-        f"F1, but {best.low:+.3f} where it gains little, and {-TOLERATED_LOSS} is the limit"
+        f"F1, but {best.low:+.3f} where it gains little"
     )
