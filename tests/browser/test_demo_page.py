@@ -192,8 +192,8 @@ def test_a_photo_without_a_face_is_taken_whole_and_the_page_says_so(demo, tmp_pa
 
 def test_the_camera_takes_a_photo_and_is_switched_off(demo) -> None:
     demo.get_by_role("button", name="Use the camera").click()
+    demo.wait_for_selector("#take:enabled")
     take = demo.get_by_role("button", name="Take the photo")
-    take.wait_for()
     assert demo.locator("#video").evaluate("video => video.srcObject.active")
     take.press("Enter")
     answered(demo, "face")

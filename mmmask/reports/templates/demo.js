@@ -184,8 +184,10 @@
     at("start").disabled = true;
     try {
       video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
+      at("take").disabled = true;  // until there is a picture to take
       at("camera").hidden = false;
       await video.play();
+      at("take").disabled = false;
       say("");
       at("take").focus();
     } catch (error) {
