@@ -23,8 +23,8 @@ demo: $(READY)
 		--labels $(DEMO)/data/eval_labels.csv --out $(DEMO)/predictions.parquet \
 		--submission $(DEMO)/submission.csv --pictures $(DEMO)
 
-test: $(READY)  # a file of tests stays with one of two processes, so that it trains its model once
-	$(RUN) -m pytest -n 2 --dist loadfile
+test: $(READY)
+	$(RUN) -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
