@@ -93,5 +93,10 @@ def move_cut(
 
 def median_age(years: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the age in years that half of the probability reaches, (N, 121) -> (N,)."""
-    reached = years.cumsum(axis=1, dtype=np.float64) >= 0.5 * years.sum(axis=1, keepdims=True)
+    return age_reached(years, 0.5)
+
+
+def age_reached(years: NDArray[np.floating], share: float) -> NDArray[np.int64]:
+    """Return the age in years that a share of the probability reaches, (N, 121) -> (N,)."""
+    reached = years.cumsum(axis=1, dtype=np.float64) >= share * years.sum(axis=1, keepdims=True)
     return reached.argmax(axis=1).astype(np.int64)

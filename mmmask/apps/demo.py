@@ -10,23 +10,23 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from mmmask.apps.server import HEADERS, LocalOnly
+from mmmask.apps.server import HEADERS, local_app
 from mmmask.datasets.photos import Photo, decoded
 from mmmask.errors import InputError
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, CLASSES, GENDERS, MASKS, decode, marginals
 from mmmask.reports.page import render
+from mmmask.reports.thumbnails import small_jpeg
 from mmmask.tables import attribute_of, probabilities, years_of
 from mmmask.workflows.read_faces import Face, FaceReader
+from mmmask.years import age_reached
 
 #: Largest upload, in bytes, and largest photo, in pixels: a small file can hold a huge one.
 LARGEST, MOST_PIXELS = 20_000_000, 60_000_000
@@ -75,17 +75,10 @@ def demo_app(reader: FaceReader) -> Starlette:
 
         return JSONResponse({"picture": await run_in_threadpool(explained)}, headers=HEADERS)
 
-    async def refused(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, status_code=400, headers=HEADERS)
-
-    return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/answer", answer, methods=["POST"]),
-            Route("/heat", heat, methods=["POST"]),
-        ],
-        middleware=[Middleware(LocalOnly)],
-        exception_handlers={InputError: refused},
+    return local_app(
+        Route("/", page),
+        Route("/answer", answer, methods=["POST"]),
+        Route("/heat", heat, methods=["POST"]),
     )
 
 
@@ -137,9 +130,7 @@ def described(face: Face, prediction: pd.DataFrame) -> dict[str, Any]:
 
 def as_jpeg(picture: Photo) -> str:
     """Return a BGR picture, shrunk if large, as the address of an image."""
-    scale = min(1.0, SHOWN / max(picture.shape[:2]))
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+    data = small_jpeg(picture, SHOWN / max(picture.shape[:2]))
     return "data:image/jpeg;base64," + base64.b64encode(data).decode()
 
 
@@ -147,8 +138,7 @@ def _age(prediction: pd.DataFrame) -> dict[str, int] | None:
     years = years_of(prediction)
     if years is None:
         return None
-    reached = np.cumsum(years[0], dtype=np.float64) / years[0].sum(dtype=np.float64)
-    low, median, high = (int((reached >= share).argmax()) for share in (0.25, 0.5, 0.75))
+    low, median, high = (int(age_reached(years, share)[0]) for share in (0.25, 0.5, 0.75))
     return {"low": low, "median": median, "high": high}
 
 

@@ -8,21 +8,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from mmmask.apps.server import HEADERS, LocalOnly
+from mmmask.apps.server import HEADERS, local_app
 from mmmask.datasets.corrections import SWAP
 from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, MIDDLE_FROM, OLD_FROM, OLDEST
 from mmmask.provenance import text_hash
 from mmmask.reports.page import as_data, render
+from mmmask.reports.thumbnails import small_jpeg
 from mmmask.tables import SUSPECTS
 from mmmask.workflows.review import EXPOSED, Review, read_opinions
 
@@ -122,19 +121,12 @@ def review_app(
             raise InputError("the server has another list of suspects now; reload this page")
         return body
 
-    async def refused(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, status_code=400, headers=HEADERS)
-
-    return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/state", state),
-            Route("/photo/{list}/{number:int}", photo),
-            Route("/decide", decide, methods=["POST"]),
-            Route("/undo", undo, methods=["POST"]),
-        ],
-        middleware=[Middleware(LocalOnly)],
-        exception_handlers={InputError: refused},
+    return local_app(
+        Route("/", page),
+        Route("/state", state),
+        Route("/photo/{list}/{number:int}", photo),
+        Route("/decide", decide, methods=["POST"]),
+        Route("/undo", undo, methods=["POST"]),
     )
 
 
@@ -157,7 +149,4 @@ async def _body(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
 def _as_jpeg(path: Path) -> bytes:
     """Return a photo, EXIF rotation applied, no higher than ``HEIGHT``."""
     photo = load_photo(path)
-    if photo.shape[0] > HEIGHT:
-        size = (max(1, round(photo.shape[1] * HEIGHT / photo.shape[0])), HEIGHT)
-        photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+    return small_jpeg(photo, HEIGHT / photo.shape[0])

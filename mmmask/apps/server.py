@@ -61,6 +61,28 @@ def serve(app: Any, port: int, name: str) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
+def local_app(*routes: Any) -> Any:
+    """Return an app of Starlette for this computer alone.
+
+    An :class:`InputError` is answered by status 400 and its sentence, as JSON.
+
+    Args:
+        routes: Of Starlette.
+    """
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.responses import JSONResponse
+
+    async def refused(request: Any, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status_code=400, headers=HEADERS)
+
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(LocalOnly)],
+        exception_handlers={InputError: refused},
+    )
+
+
 class LocalOnly:
     """Middleware: refuse requests that another site's page could make a browser send.
 

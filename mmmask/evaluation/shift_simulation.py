@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.evaluation.calibrated_tables import PARTS
 from mmmask.evaluation.decision import RULES, decide
 from mmmask.evaluation.prior_shift import Shares, with_margins
 from mmmask.evaluation.scores import macro_f1
@@ -33,7 +34,6 @@ COMPETITION = {"gender": np.array([0.61, 0.39]), "age": np.array([0.42, 0.27, 0.
 #: Parts of the people; each is predicted by what the others teach. Two thirds are evidence, as the
 #: competition's train set has 60 % of all people.
 THIRDS = 3
-PARTS = 5  # of the evidence, that calibrate each other
 _CELLS = 6  # genders times age groups: people have one of them, photos one of 18 classes
 
 
@@ -124,8 +124,8 @@ def draw_shifts(
         third = _thirds(cell, random)
         target = KINDS[kind](base, random)
         parts = []
-        for number in range(THIRDS):
-            unknown = np.flatnonzero(third == number)
+        for own in range(THIRDS):
+            unknown = np.flatnonzero(third == own)
             if kind == "classes":
                 pool = np.concatenate([photos[who] for who in unknown])
                 test = _drawn(pool, labels[pool], target, random)
@@ -133,7 +133,7 @@ def draw_shifts(
                 by_cell = target.reshape(JOINT_SHAPE).sum(axis=0).ravel()
                 who = _drawn(unknown, cell[unknown], by_cell, random)
                 test = np.concatenate([photos[one] for one in who])
-            parts.append((np.flatnonzero(third[rows] != number), test))
+            parts.append((np.flatnonzero(third[rows] != own), test))
         yield Drawn(kind, tuple(parts))
 
 

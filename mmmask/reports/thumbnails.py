@@ -18,7 +18,7 @@ from rich.progress import track
 BUDGET = 15_000_000
 #: Heights of thumbnails in pixels, best first.
 HEIGHTS = (192, 160, 128, 112, 96, 80, 64, 48, 32)
-QUALITY = 60  # of WebP, 0 to 100
+QUALITY, JPEG_QUALITY = 60, 88  # of WebP and JPEG, 0 to 100
 _SAMPLE = 48  # photos that are tried to learn how large thumbnails get
 _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -98,10 +98,20 @@ def make_thumbnails(
 
 def encoded(photo: NDArray[np.uint8], height: int) -> str:
     """Return a photo, (H, W, 3) BGR, as WebP of at most this height, in base64."""
-    if photo.shape[0] > height:
-        width = max(1, round(photo.shape[1] * height / photo.shape[0]))
-        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
-    return _base64(photo)
+    return _base64(_shrunk(photo, height / photo.shape[0]))
+
+
+def small_jpeg(photo: NDArray[np.uint8], scale: float) -> bytes:
+    """Return a photo, (H, W, 3) BGR, as a JPEG file, shrunk where the scale is below 1."""
+    _, file = cv2.imencode(".jpg", _shrunk(photo, scale), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return file.tobytes()
+
+
+def _shrunk(photo: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    if scale >= 1:
+        return photo
+    height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
+    return cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def placeholder(height: int) -> str:

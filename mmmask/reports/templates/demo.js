@@ -1,11 +1,5 @@
 "use strict";
 (() => {
-  const at = (id) => document.getElementById(id);
-  const make = (tag, attributes = {}, ...children) => {
-    const node = Object.assign(document.createElement(tag), attributes);
-    node.append(...children);
-    return node;
-  };
   const draw = (tag, attributes) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);

@@ -1,11 +1,6 @@
 "use strict";
 (() => {
   const PAGE = 60;  // cards at a time
-  const make = (tag, attributes = {}, ...children) => {
-    const node = Object.assign(document.createElement(tag), attributes);
-    node.append(...children);
-    return node;
-  };
 
   const breaking = (text) => text.split(/(?<=[_/])/).flatMap((part) => [part, make("wbr")]);
 

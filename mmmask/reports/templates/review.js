@@ -1,11 +1,5 @@
 "use strict";
 (() => {
-  const at = (id) => document.getElementById(id);
-  const make = (tag, attributes = {}, ...children) => {
-    const node = Object.assign(document.createElement(tag), attributes);
-    node.append(...children);
-    return node;
-  };
   const review = JSON.parse(at("review").textContent), { suspects, people, attributes } = review;
   const VERDICTS = {
     open: "open", accept: "accepted", set: "set", keep: "kept", later: "for later", made: "already corrected",
