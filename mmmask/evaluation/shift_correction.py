@@ -39,8 +39,8 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: of out-of-fold photos of the same shares sees other photos, not only other shares.
 STRANGE = 5.0
 #: A correction must gain even so many standard deviations below what is expected: in all but
-#: about one test set in forty.
-CAUTION = 2.0
+#: about one test set in twenty.
+CAUTION = 1.64
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ def estimate_shift(
     *,
     resamples: int = 200,
     seed: int = 0,
+    draws: NDArray[np.float64] | None = None,
 ) -> Shift:
     """Estimate the class shares of photos, and how far they can be trusted.
 
@@ -144,17 +145,22 @@ def estimate_shift(
             share the evidence, such as those of the folds.
         resamples: R.
         seed: Of the resampling.
+        draws: (R, P) how often each out-of-fold person is drawn in each resample; None: at random.
     """
     photos = len(probabilities[0])
     people = max(1, round(photos / evidence.photos_per_person))
+    if draws is None:
+        draws = resample_people(evidence.people, resamples, seed)
     calibrated = [evidence.calibration(one) for one in probabilities]
     shares = _shares(calibrated, evidence.source, np.full(photos, people / photos))
-    resampled = list(resample(evidence, probabilities, resamples=resamples, seed=seed))
-    plausible = [_shares(one.calibrated, one.source, one.weight) for one in resampled]
-    draws, sources = (
-        np.array(part) for part in zip(*((one.drawn, one.source) for one in resampled), strict=True)
+    sources, plausible = zip(
+        *(
+            (one.source, _shares(one.calibrated, one.source, one.weight))
+            for one in resample(evidence, probabilities, draws, seed=seed)
+        ),
+        strict=True,
     )
-    return Shift(shares, np.array(plausible), draws, sources, people)
+    return Shift(shares, np.array(plausible), draws, np.array(sources), people)
 
 
 @dataclass(frozen=True)
@@ -177,15 +183,22 @@ class Resample:
 def resample(
     evidence: Evidence,
     probabilities: Sequence[NDArray[np.floating]],
+    draws: NDArray[np.float64],
     *,
-    resamples: int,
     seed: int,
 ) -> Iterator[Resample]:
-    """Draw out-of-fold people, and as many photos to predict as they are taken to show people."""
+    """Draw as many photos to predict as they are taken to show people, for each drawing of people.
+
+    Args:
+        evidence: About the model.
+        probabilities: Of the photos, (M, 18) as predicted, one for each model.
+        draws: (R, P) how often each out-of-fold person is drawn.
+        seed: Of drawing photos.
+    """
     photos = len(probabilities[0])
     people = max(1, round(photos / evidence.photos_per_person))
     random = np.random.default_rng((seed, 1))
-    for drawn in resample_people(evidence.people, resamples, seed):
+    for drawn in draws:
         calibration = evidence.calibration.moved((drawn - 1) @ evidence.steps)
         weight = random.multinomial(people, np.full(photos, 1 / photos)).astype(np.float64)
         seen = weight > 0

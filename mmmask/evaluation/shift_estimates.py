@@ -43,7 +43,7 @@ def estimates(
     every = np.ones(len(calibrated[0]))
     drawn = [
         dict(_all(evidence, one.calibrated, one.weight, one.source, one.drawn[evidence.person]))
-        for one in resample(evidence, probabilities, resamples=len(shift.plausible), seed=seed)
+        for one in resample(evidence, probabilities, shift.draws, seed=seed)
     ]
     columns = {}
     for key, value in _all(evidence, calibrated, every, evidence.source, None):

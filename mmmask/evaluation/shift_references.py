@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmmask.evaluation.calibration import fit_calibration
-from mmmask.evaluation.prior_shift import FLOOR, Shares, estimate_shares, reweight
+from mmmask.evaluation.prior_shift import FLOOR, Shares, estimate_shares
 
-#: Out-of-fold probabilities and labels, test probabilities -> corrected test probabilities.
-Reference = Callable[[NDArray, NDArray, NDArray], NDArray]
+#: Out-of-fold probabilities and labels, test probabilities -> calibrated test probabilities, and by
+#: which factors the shares of the classes differ.
+Reference = Callable[[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]
 
 
 def references() -> Mapping[str, Reference]:
@@ -27,21 +28,21 @@ def references() -> Mapping[str, Reference]:
     return found
 
 
-def _em_uncalibrated(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
+def _em_uncalibrated(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     return _em(known, given)
 
 
-def _em_calibrated(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
+def _em_calibrated(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     calibration = fit_calibration(known, labels)
     return _em(calibration(known), calibration(given))
 
 
-def _em(known: NDArray, given: NDArray) -> NDArray:
+def _em(known: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     source = _implied(known)
-    return reweight(given, source, estimate_shares(given, source))
+    return given, estimate_shares(given, source) / source
 
 
-def _abstention_em(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
+def _abstention_em(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     """EM after bias-corrected temperature scaling, which its authors recommend."""
     from abstention.calibration import TempScaling
     from abstention.label_shift import EMImbalanceAdapter
@@ -50,7 +51,7 @@ def _abstention_em(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
     return _adapted(adapter, known, labels, given)
 
 
-def _abstention_bbse(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
+def _abstention_bbse(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     from abstention.calibration import TempScaling
     from abstention.label_shift import BBSEImbalanceAdapter
 
@@ -58,24 +59,27 @@ def _abstention_bbse(known: NDArray, labels: NDArray, given: NDArray) -> NDArray
     return _adapted(adapter, known, labels, given)
 
 
-def _adapted(adapter: Callable, known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
+def _adapted(
+    adapter: Callable, known: NDArray, labels: NDArray, given: NDArray
+) -> tuple[NDArray, NDArray]:
     seen, new = (np.maximum(one, FLOOR).astype(np.float64) for one in (known, given))
     adapt = adapter(
         valid_labels=np.eye(known.shape[1])[labels],
         tofit_initial_posterior_probs=new,
         valid_posterior_probs=seen,
     )
-    return adapt(new)
+    return adapt.calibrator_func(new), adapt.multipliers
 
 
-def _quapy_emq(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
+def _quapy_emq(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     from quapy.method.aggregative import EMQ
 
     seen, new = (np.maximum(one, FLOOR).astype(np.float64) for one in (known, given))
-    return EMQ.EM(_implied(seen), new)[1]
+    source = _implied(seen)
+    return new, EMQ.EM(source, new)[0] / source
 
 
-def _quapy_acc(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
+def _quapy_acc(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     from quapy.method.aggregative import ACC
 
     classes = np.arange(known.shape[1])
@@ -84,7 +88,7 @@ def _quapy_acc(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
     return _quapy_adjusted(rates, answers, known, labels, given)
 
 
-def _quapy_pacc(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
+def _quapy_pacc(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     from quapy.method.aggregative import PACC
 
     rates = PACC.getPteCondEstim(np.arange(known.shape[1]), labels, known.astype(np.float64))
@@ -93,7 +97,7 @@ def _quapy_pacc(known: NDArray, labels: NDArray, given: NDArray) -> NDArray:
 
 def _quapy_adjusted(
     rates: NDArray, answers: Shares, known: NDArray, labels: NDArray, given: NDArray
-) -> NDArray:
+) -> tuple[NDArray, NDArray]:
     from quapy.functional import normalize_prevalence
     from quapy.method.aggregative import ACC
 
@@ -103,7 +107,7 @@ def _quapy_adjusted(
         method="inversion",
         solver="minimize",
     )
-    return reweight(given, _implied(known), normalize_prevalence(shares, method="clip"))
+    return given, normalize_prevalence(shares, method="clip") / _implied(known)
 
 
 def _implied(probabilities: NDArray) -> Shares:

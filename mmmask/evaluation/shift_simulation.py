@@ -1,13 +1,15 @@
 """Measure corrections of prior shifts on shifts whose truth is known.
 
 Labelled out-of-fold predictions are split by people into three parts. From each, people are drawn
-with repetition so that they have other class shares, and the other two parts are the evidence to
-correct them by. The three together are a test set whose labels are known after all: macro F1 needs
-many people. Everything is scored on the same test sets.
+with repetition so that they have other class shares. The three together are a test set whose labels
+are known after all: macro F1 needs many people. What there is to learn about a third of it, the
+calibration and whether to correct, comes from the labels of the other two; the class shares of the
+test set are the mean of what its thirds show, each read by its own calibration. Everything is
+scored on the same test sets.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,10 +17,13 @@ from numpy.typing import NDArray
 
 from mmmask.evaluation.calibrated_tables import PARTS
 from mmmask.evaluation.decision import RULES, decide
-from mmmask.evaluation.prior_shift import Shares, with_margins
+from mmmask.evaluation.intervals import resample_people
+from mmmask.evaluation.prior_shift import Shares, reweight, with_margins
 from mmmask.evaluation.scores import macro_f1
 from mmmask.evaluation.shift_correction import (
     STRANGE,
+    Evidence,
+    Shift,
     choose,
     corrected,
     estimate_shift,
@@ -161,61 +166,73 @@ def simulate(
     """
     test = drawn.test
     truth = labels[test]
-    as_it_is = probabilities[test].argmax(axis=1)
-    uncorrected = macro_f1(truth, as_it_is)
-    thirds = [
-        _corrected_third(probabilities, labels, person, *part, resamples, seed, references or {})
-        for part in drawn.parts
-    ]
-    answers = [one for one, _ in thirds]
-    facts = [one for _, one in thirds]
+    uncorrected = macro_f1(truth, probabilities[test].argmax(axis=1))
+    true = np.bincount(truth, minlength=NUM_CLASSES) / len(test)
+    rows = np.unique(person, return_inverse=True)[1]
+    draws = np.array([*resample_people(int(rows.max()) + 1, resamples, seed)])
+    taught = []
+    for third, (known, own) in enumerate(drawn.parts):
+        part = _parts(rows[known], seed)
+        evidence = learn(probabilities[known], labels[known], rows[known], part)
+        given = [probabilities[own]]
+        shift = estimate_shift(
+            evidence, given, seed=seed * THIRDS + third, draws=draws[:, np.unique(rows[known])]
+        )
+        taught.append((evidence, given, shift))
+    shares, plausible = (
+        np.mean([getattr(shift, name) for *_, shift in taught], axis=0)
+        for name in ("shares", "plausible")
+    )
+    answers, facts = [], []
+    for evidence, given, shift in taught:
+        joint = replace(shift, shares=shares, plausible=plausible)
+        one, fact = _answers(evidence, given, joint, true, seed)
+        answers.append(one)
+        facts.append(fact)
+    for name, reference in (references or {}).items():
+        found = [
+            reference(probabilities[known], labels[known], probabilities[own])
+            for known, own in drawn.parts
+        ]
+        factors = np.mean([one for _, one in found], axis=0)
+        for one, (calibrated, _) in zip(answers, found, strict=True):
+            values = reweight(calibrated, np.ones(NUM_CLASSES), factors)
+            one |= {f"gain_{name}_{rule}": decide(values, rule) for rule in RULES}
     gains = {
         name: macro_f1(truth, np.concatenate([one[name] for one in answers])) - uncorrected
         for name in answers[0]
     }
     means = {name: float(np.mean([one[name] for one in facts])) for name in facts[0]}
     means["surprise"] = max(one["surprise"] for one in facts)
-    people = len(set(person[test]))
+    old, estimate, old_plausible = (
+        marginals(np.atleast_2d(one))["age"][:, 2] for one in (true, shares, plausible)
+    )
+    low, high = np.quantile(old_plausible, [0.025, 0.975])
     return {
         "kind": drawn.kind,
-        "people": people,
+        "people": len(set(person[test])),
         "uncorrected": uncorrected,
+        "old": float(old[0]),
+        "old_estimate": float(estimate[0]),
+        "old_low": float(low),
+        "old_high": float(high),
+        "error": float(np.abs(shares - true).sum()),
         **means,
         **gains,
     }
 
 
-def _corrected_third(
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    person: NDArray,
-    known: NDArray[np.int64],
-    test: NDArray[np.int64],
-    resamples: int,
+def _answers(
+    evidence: Evidence,
+    given: list[NDArray[np.floating]],
+    shift: Shift,
+    true: Shares,
     seed: int,
-    references: Mapping[str, Reference],
 ) -> tuple[dict[str, NDArray[np.int64]], dict[str, float]]:
     """Return the answers to a third of a test set, by the names of their gains, and facts of it."""
-    rows = np.unique(person[known], return_inverse=True)[1]
-    part = np.random.default_rng((seed, 3)).permutation(rows.max() + 1)[rows] % PARTS
-    evidence = learn(probabilities[known], labels[known], person[known], part)
-    given = [probabilities[test]]
-    shift = estimate_shift(evidence, given, resamples=resamples, seed=seed)
-    true = np.bincount(labels[test], minlength=NUM_CLASSES) / len(test)
-    known_truth = known_shift(evidence, true, len(test), resamples=1)
+    known_truth = known_shift(evidence, true, len(given[0]), resamples=1)
     away = max(abs(one[2]) for one in surprise(evidence, shift, given, seed=seed).values())
-    old, estimate, plausible = (
-        marginals(np.atleast_2d(one))["age"][:, 2] for one in (true, shift.shares, shift.plausible)
-    )
-    low, high = np.quantile(plausible, [0.025, 0.975])
-    facts = {
-        "old": float(old[0]),
-        "old_estimate": float(estimate[0]),
-        "old_low": float(low),
-        "old_high": float(high),
-        "surprise": away,
-        "error": float(np.abs(shift.shares - true).sum()),
-    }
+    facts = {"surprise": away}
     answers: dict[str, NDArray[np.int64]] = {}
     for rule in RULES:
         chosen = None if away > STRANGE else choose(evidence, shift, given, rule, seed=seed).chosen
@@ -231,10 +248,13 @@ def _corrected_third(
             f"true_{rule}": decide(corrected(evidence, known_truth, 1, given), rule),
             f"decision_{rule}": decide(corrected(evidence, shift, 0, given), rule),
         }
-    for name, reference in references.items():
-        values = reference(probabilities[known], labels[known], given[0])
-        answers |= {f"gain_{name}_{rule}": decide(values, rule) for rule in RULES}
     return answers, facts
+
+
+def _parts(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Deal the people to parts that calibrate each other, as the folds of a k-fold do."""
+    number = np.unique(rows, return_inverse=True)[1]
+    return np.random.default_rng((seed, 3)).permutation(number.max() + 1)[number] % PARTS
 
 
 def summary(simulated: pd.DataFrame, rule: str) -> pd.DataFrame:

@@ -1,7 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from abstention.calibration import TempScaling
+from abstention.label_shift import EMImbalanceAdapter
 
+from mmmask.evaluation.prior_shift import FLOOR
 from mmmask.evaluation.shift_references import references
 from mmmask.evaluation.shift_simulation import (
     COMPETITION,
@@ -79,8 +82,24 @@ def test_naive_em_is_what_abstention_does_without_calibration(known) -> None:
     """em_18 and abstention's EM differ in their calibration alone, and little on good data."""
     labels, p, _ = known
     given = made(240, seed=8)[1]
-    one, other = (references()[name](p, labels, given) for name in ("em_18", "abstention_em"))
+    one, other = (
+        np.multiply(*references()[name](p, labels, given)) for name in ("em_18", "abstention_em")
+    )
     assert (one.argmax(axis=1) == other.argmax(axis=1)).mean() > 0.8
+
+
+def test_a_reference_tells_what_its_package_would_answer(known) -> None:
+    """Taking calibration and factors apart changes no answer of abstention."""
+    labels, p, _ = known
+    seen, given = (np.maximum(one, FLOOR).astype(np.float64) for one in (p, made(240, seed=8)[1]))
+    adapter = EMImbalanceAdapter(calibrator_factory=TempScaling(bias_positions="all"))
+    whole = adapter(
+        valid_labels=np.eye(18)[labels],
+        tofit_initial_posterior_probs=given,
+        valid_posterior_probs=seen,
+    )(given)
+    apart = np.multiply(*references()["abstention_em"](p, labels, given))
+    np.testing.assert_allclose(apart / apart.sum(axis=1, keepdims=True), whole, rtol=1e-6)
 
 
 def test_the_summary_counts_each_kind_and_all(simulated) -> None:
