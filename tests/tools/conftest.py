@@ -1,15 +1,19 @@
 """A drawn data set and one short run on it, shared by the tests of the command lines."""
 
+import atexit
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from mmmask.datasets.drawn_faces import draw_dataset
+
+from .warm import WarmPython
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "configs/mobilenet_v2_arcface.py"
@@ -54,7 +58,20 @@ def call(*command: object, **environment: str) -> subprocess.CompletedProcess[st
 
 
 def tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a file of tools/."""
+    """Run a file of tools/ in a process that has its imports already."""
+    return warm_python().run(f"tools/{name}", [*map(str, arguments)], os.environ, timeout=300)
+
+
+@cache
+def warm_python() -> WarmPython:
+    """Return the interpreter of this session."""
+    python = WarmPython(ROOT)
+    atexit.register(python.close)
+    return python
+
+
+def cold_tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a file of tools/ from a cold start, as a user would."""
     return call(sys.executable, f"tools/{name}", *arguments)
 
 
@@ -80,7 +97,7 @@ def drawn(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def run(drawn, tmp_path_factory) -> Run:
     work_dir = tmp_path_factory.mktemp("runs") / "run"
-    done = tool(*train(work_dir, drawn))
+    done = cold_tool(*train(work_dir, drawn))
     assert done.returncode == 0, done.stderr
     return Run(work_dir, drawn, done.stdout)
 
