@@ -33,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("--shares", metavar="CSV", help="write the estimated shares")
     parser.add_argument("--plot", metavar="PNG", help="draw the shares")
-    parser.add_argument("--resamples", type=int, help="default: 200; 100 with --simulate")
+    parser.add_argument("--resamples", type=int, help="default: 200; 60 with --simulate")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument(
         "--simulate", type=int, metavar="N", help="measure on N shifts drawn from labelled PREDS"
@@ -50,7 +50,7 @@ def main() -> None:
         if number is not None and number < 2:
             raise InputError(f"{name} must be at least 2; got {number}")
     if args["resamples"] is None:
-        args["resamples"] = 200 if simulate is None else 100
+        args["resamples"] = 200 if simulate is None else 60
     if simulate is not None:
         chance = {name: args[name] for name in ("resamples", "seed")}
         print_simulation(simulate_shifts(predictions, out, repeats=simulate, **chance))

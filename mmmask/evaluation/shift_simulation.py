@@ -2,14 +2,13 @@
 
 Labelled out-of-fold predictions are split by people into three parts. From each, people are drawn
 with repetition so that they have other class shares. The three together are a test set whose labels
-are known after all: macro F1 needs many people. What there is to learn about a third of it, the
-calibration and whether to correct, comes from the labels of the other two; the class shares of the
-test set are the mean of what its thirds show, each read by its own calibration. Everything is
-scored on the same test sets.
+are known after all: macro F1 needs many people. Each third is corrected by what the labels of the
+other two teach, and knows nothing of its own. The class shares are those of the whole test set:
+the mean of what its thirds show. Everything is scored on the same test sets.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -41,6 +40,9 @@ COMPETITION = {"gender": np.array([0.61, 0.39]), "age": np.array([0.42, 0.27, 0.
 THIRDS = 3
 _CELLS = 6  # genders times age groups: people have one of them, photos one of 18 classes
 
+#: Rows that are known with their labels, and rows of a test set that they tell something about.
+Reading = tuple[NDArray[np.int64], NDArray[np.int64]]
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -53,7 +55,18 @@ class Drawn:
     """
 
     kind: str
-    parts: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
+    parts: tuple[Reading, ...]
+
+    def readings(self, third: int) -> tuple[Reading, ...]:
+        """Return how the shares of the test set are read for one third of it.
+
+        None knows a label of the third: its own rows are read by what both others teach, those of
+        each of the others by what the remaining one teaches.
+        """
+        known, own = self.parts[third]
+        others = (part for number, part in enumerate(self.parts) if number != third)
+        rest = ((np.intersect1d(known, also_known), test) for also_known, test in others)
+        return ((known, own), *rest)
 
     @property
     def test(self) -> NDArray[np.int64]:
@@ -148,7 +161,7 @@ def simulate(
     person: NDArray,
     drawn: Drawn,
     *,
-    resamples: int = 100,
+    resamples: int = 60,
     seed: int = 0,
     references: Mapping[str, Reference] | None = None,
 ) -> dict[str, float | str]:
@@ -169,70 +182,82 @@ def simulate(
     uncorrected = macro_f1(truth, probabilities[test].argmax(axis=1))
     true = np.bincount(truth, minlength=NUM_CLASSES) / len(test)
     rows = np.unique(person, return_inverse=True)[1]
-    draws = np.array([*resample_people(int(rows.max()) + 1, resamples, seed)])
-    taught = []
-    for third, (known, own) in enumerate(drawn.parts):
-        part = _parts(rows[known], seed)
-        evidence = learn(probabilities[known], labels[known], rows[known], part)
-        given = [probabilities[own]]
-        shift = estimate_shift(
-            evidence, given, seed=seed * THIRDS + third, draws=draws[:, np.unique(rows[known])]
-        )
-        taught.append((evidence, given, shift))
-    shares, plausible = (
-        np.mean([getattr(shift, name) for *_, shift in taught], axis=0)
-        for name in ("shares", "plausible")
-    )
-    answers, facts = [], []
-    for evidence, given, shift in taught:
-        joint = replace(shift, shares=shares, plausible=plausible)
-        one, fact = _answers(evidence, given, joint, true, seed)
-        answers.append(one)
-        facts.append(fact)
-    for name, reference in (references or {}).items():
-        found = [
-            reference(probabilities[known], labels[known], probabilities[own])
-            for known, own in drawn.parts
-        ]
-        factors = np.mean([one for _, one in found], axis=0)
-        for one, (calibrated, _) in zip(answers, found, strict=True):
-            values = reweight(calibrated, np.ones(NUM_CLASSES), factors)
-            one |= {f"gain_{name}_{rule}": decide(values, rule) for rule in RULES}
+    known = _Known(probabilities, labels, rows, resamples, seed)
+    thirds = [
+        _answers(known, drawn.readings(third), true, references or {}) for third in range(THIRDS)
+    ]
+    answers, facts = zip(*thirds, strict=True)
     gains = {
         name: macro_f1(truth, np.concatenate([one[name] for one in answers])) - uncorrected
         for name in answers[0]
     }
     means = {name: float(np.mean([one[name] for one in facts])) for name in facts[0]}
     means["surprise"] = max(one["surprise"] for one in facts)
-    old, estimate, old_plausible = (
-        marginals(np.atleast_2d(one))["age"][:, 2] for one in (true, shares, plausible)
-    )
-    low, high = np.quantile(old_plausible, [0.025, 0.975])
     return {
         "kind": drawn.kind,
         "people": len(set(person[test])),
         "uncorrected": uncorrected,
-        "old": float(old[0]),
-        "old_estimate": float(estimate[0]),
-        "old_low": float(low),
-        "old_high": float(high),
-        "error": float(np.abs(shares - true).sum()),
         **means,
         **gains,
     }
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Labelled out-of-fold predictions, and how estimates from a part of them are made."""
+
+    probabilities: NDArray[np.floating]
+    labels: NDArray[np.integer]
+    person: NDArray[np.int64]
+    resamples: int
+    seed: int
+    _learned: dict[bytes, Evidence] = field(default_factory=dict)
+
+    def estimate(self, reading: Reading, number: int) -> tuple[Evidence, Shift]:
+        """Return what known rows teach, and the shares of the test rows by it."""
+        known, test = reading
+        who, person = np.unique(self.person[known], return_inverse=True)
+        evidence = self._learned.get(known.tobytes())  # a third alone teaches twice
+        if evidence is None:
+            part = np.random.default_rng((self.seed, 3)).permutation(len(who))[person] % PARTS
+            evidence = learn(self.probabilities[known], self.labels[known], person, part)
+            self._learned[known.tobytes()] = evidence
+        people = int(self.person.max()) + 1
+        draws = resample_people(people, self.resamples, self.seed)[:, who]  # the same in all
+        given = [self.probabilities[test]]
+        seed = self.seed * THIRDS**2 + number
+        return evidence, estimate_shift(evidence, given, seed=seed, draws=draws)
+
+
 def _answers(
-    evidence: Evidence,
-    given: list[NDArray[np.floating]],
-    shift: Shift,
+    known: _Known,
+    readings: tuple[Reading, ...],
     true: Shares,
-    seed: int,
+    references: Mapping[str, Reference],
 ) -> tuple[dict[str, NDArray[np.int64]], dict[str, float]]:
     """Return the answers to a third of a test set, by the names of their gains, and facts of it."""
+    seed, given = known.seed, [known.probabilities[readings[0][1]]]
+    estimates = [known.estimate(reading, number) for number, reading in enumerate(readings)]
+    evidence, own = estimates[0]
+    shift = replace(
+        own,
+        shares=np.mean([one.shares for _, one in estimates], axis=0),
+        plausible=np.mean([one.plausible for _, one in estimates], axis=0),
+    )
     known_truth = known_shift(evidence, true, len(given[0]), resamples=1)
     away = max(abs(one[2]) for one in surprise(evidence, shift, given, seed=seed).values())
-    facts = {"surprise": away}
+    old, estimate, plausible = (
+        marginals(np.atleast_2d(one))["age"][:, 2] for one in (true, shift.shares, shift.plausible)
+    )
+    low, high = np.quantile(plausible, [0.025, 0.975])
+    facts = {
+        "old": float(old[0]),
+        "old_estimate": float(estimate[0]),
+        "old_low": float(low),
+        "old_high": float(high),
+        "surprise": away,
+        "error": float(np.abs(shift.shares - true).sum()),
+    }
     answers: dict[str, NDArray[np.int64]] = {}
     for rule in RULES:
         chosen = None if away > STRANGE else choose(evidence, shift, given, rule, seed=seed).chosen
@@ -248,13 +273,15 @@ def _answers(
             f"true_{rule}": decide(corrected(evidence, known_truth, 1, given), rule),
             f"decision_{rule}": decide(corrected(evidence, shift, 0, given), rule),
         }
+    for name, reference in references.items():
+        found = [
+            reference(known.probabilities[one], known.labels[one], known.probabilities[test])
+            for one, test in readings
+        ]
+        factors = np.mean([one for _, one in found], axis=0)
+        values = reweight(found[0][0], np.ones(NUM_CLASSES), factors)
+        answers |= {f"gain_{name}_{rule}": decide(values, rule) for rule in RULES}
     return answers, facts
-
-
-def _parts(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Deal the people to parts that calibrate each other, as the folds of a k-fold do."""
-    number = np.unique(rows, return_inverse=True)[1]
-    return np.random.default_rng((seed, 3)).permutation(number.max() + 1)[number] % PARTS
 
 
 def summary(simulated: pd.DataFrame, rule: str) -> pd.DataFrame:

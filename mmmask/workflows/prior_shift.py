@@ -143,7 +143,7 @@ def correct(
 
 
 def simulate_shifts(
-    oof: str | Path, out: str | Path, *, repeats: int, resamples: int = 100, seed: int = 0
+    oof: str | Path, out: str | Path, *, repeats: int, resamples: int = 60, seed: int = 0
 ) -> pd.DataFrame:
     """Correct simulated shifts, ours and references, and write what each gains.
 

@@ -9,6 +9,8 @@ from mmmask.evaluation.shift_references import references
 from mmmask.evaluation.shift_simulation import (
     COMPETITION,
     KINDS,
+    _answers,
+    _Known,
     draw_shifts,
     simulate,
     summary,
@@ -40,6 +42,40 @@ def test_evidence_and_test_set_never_share_a_person(known) -> None:
             assert not set(person[evidence]) & people
             assert 150 < len(set(person[evidence])) < 170
         assert sum(map(len, shown)) == len(set.union(*shown))
+
+
+def test_no_label_of_a_third_is_known_where_it_is_corrected(known) -> None:
+    labels, _, person = known
+    drawn = next(draw_shifts(labels, person, 1))
+    for third, (_, own) in enumerate(drawn.parts):
+        (_, first), *others = readings = drawn.readings(third)
+        np.testing.assert_array_equal(first, own)
+        for evidence, test in readings:
+            assert len(evidence)
+            assert not set(person[evidence]) & (set(person[own]) | set(person[test]))
+        shown = np.concatenate([own, *(test for _, test in others)])
+        np.testing.assert_array_equal(np.sort(shown), np.sort(drawn.test))
+
+
+def test_other_labels_of_a_third_change_none_of_its_answers(known) -> None:
+    labels, p, person = known
+    drawn = next(draw_shifts(labels, person, 1))
+    own = np.setdiff1d(np.arange(len(labels)), drawn.parts[0][0])
+    wrong = labels.copy()
+    wrong[own] = 2
+    true = np.full(18, 1 / 18)
+    one, other = (
+        _answers(
+            _Known(p, of, np.unique(person, return_inverse=True)[1], 5, 0),
+            drawn.readings(0),
+            true,
+            references(),
+        )
+        for of in (labels, wrong)
+    )
+    assert one[1] == other[1]
+    for name, answers in one[0].items():
+        np.testing.assert_array_equal(answers, other[0][name], err_msg=name)
 
 
 def test_a_test_set_has_the_shares_of_its_kind(known) -> None:
