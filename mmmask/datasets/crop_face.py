@@ -37,7 +37,7 @@ class CropFace(BaseTransform):
     ) -> None:
         self.path = boxes
         self.boxes = read_boxes(boxes)
-        self.prefix = f"{data_root}/"
+        self.prefix = f"{Path(data_root).as_posix()}/"  # as the paths of photos are
         self.crop = FaceCrop(aspect, margin, fallback, tuple(self.boxes.typical().tolist()))
 
     def transform(self, results: dict) -> dict:
@@ -56,7 +56,8 @@ class CropFace(BaseTransform):
         shape = results["img"].shape[:2]
         if row is None:
             raise InputError(
-                f"{self.path}: no row for {image}; run tools/detect_faces.py on the data anew"
+                f"{self.path}: no row for {image}; run tools/detect_faces.py on the data anew, "
+                "or add rows for photos from elsewhere, by their full path"
             )
         if tuple(self.boxes.shapes[row]) != shape:
             raise InputError(

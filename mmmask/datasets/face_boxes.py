@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmmask.errors import InputError
+from mmmask.errors import InputError, MissingFileError
 from mmmask.tables import BOXES, read_table
 
 EDGES = ("x0", "y0", "x1", "y1")
@@ -43,11 +43,16 @@ def read_boxes(path: str | Path) -> FaceBoxes:
     """Return the boxes of a table; a file that has not changed is read once a process.
 
     Raises:
+        MissingFileError: It is not there.
         InputError: A box is empty or lists a photo twice, or no photo has a face.
     """
     path = Path(path)
-    changed = path.stat().st_mtime_ns if path.is_file() else 0
-    return _read_boxes(path, changed)
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: no such file; tools/detect_faces.py makes it, and "
+            "preprocessing.faces.boxes of the config names it"
+        )
+    return _read_boxes(path, path.stat().st_mtime_ns)
 
 
 @cache

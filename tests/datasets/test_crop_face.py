@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,6 +46,24 @@ def crop(path, image, shape=(200, 100), **options):
 def test_the_window_is_the_box_and_its_margin(boxes):
     photo, cropped = crop(boxes, "a", margin=0.5)  # 20 x 30 (w x h) grows to 40 x 60
     np.testing.assert_array_equal(cropped, photo[35:95, 30:70])
+
+
+@pytest.mark.parametrize("root", ["data/", "./data", "data/../data/."])
+def test_the_folder_may_be_spelled_in_other_ways(boxes, root):
+    photo = np.zeros((200, 100, 3), dtype=np.uint8)
+    step = CropFace(boxes=str(boxes), data_root=root, aspect=1.5)
+    results = step.transform({"img_path": str(Path(root) / "a.jpg"), "img": photo})
+    assert results["img_shape"] != (200, 100)
+
+
+def test_a_photo_from_elsewhere_is_found_by_its_full_path(tmp_path):
+    outside = table(**{str(tmp_path / "a"): (40, 50, 60, 80)})
+    write_table(tmp_path / "boxes.parquet", outside, BOXES)
+    step = CropFace(boxes=str(tmp_path / "boxes.parquet"), data_root=ROOT, aspect=1.5)
+    photo = np.zeros((200, 100, 3), dtype=np.uint8)
+    step.transform({"img_path": str(tmp_path / "a.jpg"), "img": photo})
+    with pytest.raises(InputError, match="photos from elsewhere, by their full path"):
+        step.transform({"img_path": str(tmp_path / "b.jpg"), "img": photo})
 
 
 @given(

@@ -5,6 +5,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 import mmmask.register  # noqa: F401
+from mmmask.models.heads.decomposed import attribute_targets
 from mmmask.structures import SampleBatch
 
 LABELLED, UNLABELLED = 4, 6
@@ -12,6 +13,8 @@ HEADS = {
     "linear": {"type": "MaskLinearHead"},
     "arcface": {"type": "MaskArcFaceHead", "margin": 0.3},
     "decomposed": {"type": "DecomposedHead"},
+    "gender": {"type": "AttributeHead", "attribute": "gender"},
+    "age_years": {"type": "AgeHead", "age": {"type": "LabelDistributionAge"}},
 }
 CONSISTENCY = {
     "uda": {"type": "UDAConsistency", "threshold": 0.0},
@@ -64,6 +67,7 @@ def photos(count, seed):
 def data(*, unlabelled=True):
     batch = SampleBatch()
     batch.gt_label = torch.tensor([0, 5, 9, 17])
+    batch.age = torch.tensor([20, 64, 25, 60])
     views = {"weak": photos(UNLABELLED, 1), "strong": photos(UNLABELLED, 2)}
     rest = {"unlabelled": views} if unlabelled else {}
     return {"inputs": photos(LABELLED, 0), "data_samples": [batch], **rest}
@@ -137,6 +141,26 @@ def test_annealing_leaves_out_the_photos_that_are_known_well(progress):
     assert len(kept) < LABELLED, "the test needs a photo that is known well"
     expected = -sum(kept) / len(kept) if kept else 0.0
     assert losses(model, data(unlabelled=False))["loss"].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_annealing_works_with_any_head(head):
+    model = classifier(head, annealing="exp")
+    model.progress = 1.0  # the threshold is 1: all stay
+    annealed = losses(model.eval(), data())
+    model.annealing = None
+    assert annealed.keys() == losses(model, data()).keys()
+    for name, value in losses(model, data()).items():
+        torch.testing.assert_close(annealed[name], value)
+
+
+def test_annealing_of_one_attribute_knows_its_part_of_the_label():
+    """All are sure to be women: nothing is left to learn of the two who are."""
+    model = classifier("gender", annealing="linear").eval()
+    model.head.fc.bias.data = torch.tensor([0.0, 20.0])
+    women = (attribute_targets(data()["data_samples"][0].gt_label)["gender"] == 1).float().mean()
+    assert 0 < women < 1
+    assert losses(model, data(unlabelled=False))["loss"].item() == pytest.approx(20, rel=0.01)
 
 
 def test_annealing_keeps_the_weights_of_the_photos_and_the_given_batch():
