@@ -18,6 +18,7 @@ from mmmask.workflows.commands import claim, last_checkpoint, plan_of, tool
 from mmmask.workflows.engines import run_commands
 
 PREDICTED = "predictions.parquet"
+_ONE_ATTRIBUTE = ("AttributeHead", "AgeHead")
 _SAME_PEOPLE = ("data.data_root", "data.folds", "data.fold", "data.split_seed")
 
 
@@ -85,11 +86,23 @@ def ablate(study: Study) -> pd.DataFrame:
 
 
 def check_comparable(plans: Mapping[Path, Mapping[str, Any]]) -> None:
-    """Refuse configs of one name, and configs that hold out other people than the baseline."""
+    """Refuse configs of one name, and those whose scores no difference can be taken of.
+
+    Raises:
+        InputError: A config trains on everybody, models one attribute, or holds out other people
+            than the baseline; names are not unique; there is no variant.
+    """
     baseline, *variants = plans
     names = [config.stem for config in plans]
     if len(set(names)) < len(names) or not variants:
         raise InputError(f"ablate needs a baseline and variants of other names; got {names}")
+    for config, plan in plans.items():
+        if plan.get("train_dataloader.dataset.split") == "all":
+            raise InputError(f"{config}: trains on everybody, so nobody is left to compare on")
+        if plan["head.type"] in _ONE_ATTRIBUTE:
+            raise InputError(
+                f"{config}: models one attribute, and ablate compares macro F1 of the 18 classes"
+            )
     for variant in variants:
         for key in _SAME_PEOPLE:
             one, other = plans[baseline].get(key), plans[variant].get(key)

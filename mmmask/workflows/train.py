@@ -101,12 +101,17 @@ def _check_can_run(cfg: "Config") -> None:
     """Refuse what would be silent or late: a schedule without its score, a record without package.
 
     Raises:
-        InputError: A part of the config waits for validations that there are none of, or
-            ``tracking`` needs a package that is not installed.
+        InputError: A part of the config waits for validations that there are none of, or for an
+            epoch after the last, or ``tracking`` needs a package that is not installed.
     """
     from mmmask.engine.tracking import check_installed
 
     check_installed(cfg.get("tracking"))
+    begin, epochs = (cfg.get("averaging") or {}).get("begin_epoch", 0), cfg.train_cfg.max_epochs
+    if begin > epochs:
+        raise InputError(
+            f"averaging.begin_epoch must be at most train_cfg.max_epochs, {epochs}; got {begin}"
+        )
     if cfg.val_cfg is not None:
         return
     schedulers = [scheduler["type"] for scheduler in cfg.param_scheduler or []]

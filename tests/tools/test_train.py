@@ -176,6 +176,11 @@ def test_what_follows_a_score_is_refused_where_there_is_none(
     assert "follows the score of a validation, and training on everybody has none" in line
 
 
+def test_an_average_that_would_begin_after_the_end_is_refused(refused, drawn, tmp_path) -> None:
+    line = refused(*train(tmp_path, drawn, config="configs/mobilenet_v2_linear_swa.py"))
+    assert "averaging.begin_epoch must be at most train_cfg.max_epochs, 2; got 16" in line
+
+
 def test_bfloat16_trains(drawn, tmp_path) -> None:
     options = ("train_cfg.max_epochs=1",)
     done = tool(*train(tmp_path / "amp", drawn, "--amp", options=options))

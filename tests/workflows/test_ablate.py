@@ -104,6 +104,21 @@ def test_a_config_compared_with_itself_is_refused(study) -> None:
         ablate(Study(**{**vars(study), "configs": [BASELINE, BASELINE]}))
 
 
+@pytest.mark.parametrize(
+    ("leaf", "why"),
+    [
+        ("linear_everybody", "nobody is left to compare on"),
+        ("mask", "models one attribute"),
+        ("age_dldl", "models one attribute"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_runs(study, leaf, why) -> None:
+    config = CONFIGS / f"mobilenet_v2_{leaf}.py"
+    with pytest.raises(InputError, match=rf"{config.name}: .*{why}"):
+        ablate(Study(**{**vars(study), "configs": [BASELINE, config]}))
+    assert not (study.out / "log.txt").exists()
+
+
 def verdict(baseline: list[pd.DataFrame], variant: list[pd.DataFrame]) -> str:
     plans = {BASELINE: {"head": 1}, FOCAL: {"head": 2}}
     return compare({BASELINE: baseline, FOCAL: variant}, plans)["verdict"].item()
