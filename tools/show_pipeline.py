@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draw what the training pipeline of a config does to photos.
+"""Draw what the training pipeline of a config does to photos, and tell what it costs.
 
 Example: python tools/show_pipeline.py configs/mobilenet_v2_arcface_rotate.py --out sheet.png
 """
@@ -26,7 +26,8 @@ def main() -> None:
 
     from mmmask.workflows.show_pipeline import show_pipeline
 
-    path = show_pipeline(args.pop("config"), options=args.pop("cfg_options"), **args)
+    path, cost = show_pipeline(args.pop("config"), options=args.pop("cfg_options"), **args)
+    print(cost)
     print(path.resolve())
 
 

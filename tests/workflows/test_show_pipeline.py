@@ -6,7 +6,13 @@ import pytest
 
 from mmmask.config import load_config
 from mmmask.errors import InputError
-from mmmask.workflows.show_pipeline import mixture, sheet_rows, show_pipeline, spread
+from mmmask.workflows.show_pipeline import (
+    data_path_cost,
+    mixture,
+    sheet_rows,
+    show_pipeline,
+    spread,
+)
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = [
@@ -63,7 +69,7 @@ def test_a_row_tells_how_often_an_epoch_draws_the_photo(make_layout) -> None:
 
 def test_the_picture_shows_a_row_a_photo(make_layout, tmp_path) -> None:
     out = tmp_path / "sheet.png"
-    path = show_pipeline(
+    path, cost = show_pipeline(
         ROOT / "configs/mobilenet_v2_arcface.py",
         out=out,
         data_root=str(make_layout(PEOPLE)),
@@ -74,6 +80,23 @@ def test_the_picture_shows_a_row_a_photo(make_layout, tmp_path) -> None:
     height, width = cv2.imread(str(path)).shape[:2]
     assert width > 6 * 120
     assert 0.3 < height / width < 0.6
+    assert cost.plain > 0
+    assert f"{cost.ratio:.2f} times as long" in str(cost)
+
+
+def test_a_costly_augmentation_costs_more(make_layout) -> None:
+    options = {
+        "data.data_root": str(make_layout(PEOPLE)),
+        "preprocessing.size": (160, 120),
+        "data.folds": 2,
+    }
+    none, clahe = (
+        data_path_cost(load_config(ROOT / f"configs/mobilenet_v2_arcface_{name}.py", options))
+        for name in ("no_augmentation", "clahe")
+    )
+    assert 0.5 < none.ratio < 1.5
+    assert clahe.ratio > none.ratio
+    assert clahe.training > clahe.plain
 
 
 @pytest.mark.parametrize(
