@@ -40,7 +40,7 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STRANGE = 5.0
 #: A correction must gain even so many standard deviations below what is expected: in all but
 #: about one test set in twenty.
-CAUTION = 1.64
+CAUTION = 1.7
 
 
 @dataclass(frozen=True)
@@ -309,8 +309,7 @@ def choose(
     resample's out-of-fold people, those of classes with a larger share more often. On it the
     corrected out-of-fold predictions are scored against those as they are. And each gives
     calibrated probabilities of the photos to predict, by which the answers to them are expected
-    to score. Of the corrections that are worth their risk the best is that with the most to gain
-    where it gains little.
+    to score. Of the corrections that are worth their risk the best is that with the most to gain.
 
     Args:
         evidence: About the model.
@@ -335,7 +334,7 @@ def choose(
         Option(strength, after - before, one - expected[0], after)
         for strength, after, one in zip(strengths, scores, expected[1:], strict=True)
     ]
-    best = max((one for one in options if one.worth_it), key=lambda one: one.low, default=None)
+    best = max((one for one in options if one.worth_it), key=lambda one: one.gain, default=None)
     return Choice(rule, best, tuple(options), before)
 
 
