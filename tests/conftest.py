@@ -21,7 +21,7 @@ STEMS = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out the slow tests unless asked for, or what they test has changed."""
-    if os.environ.get("MMMASK_SLOW") == "1" or _configs_changed():
+    if os.environ.get("MMMASK_SLOW") == "1" or configs_changed(ROOT):
         return
     skip = pytest.mark.skip(reason="slow: set MMMASK_SLOW=1, or change configs/ or mmmask/models/")
     for item in items:
@@ -29,11 +29,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
-def _configs_changed() -> bool:
-    """Whether configs or models differ from the commit before; True where git cannot tell."""
+def configs_changed(folder: Path) -> bool:
+    """Whether configs or models differ from what is upstream; True where git cannot tell."""
     paths = ("configs", "mmmask/config.py", "mmmask/models", "requirements")
-    command = ["git", "diff", "--quiet", "HEAD~1", "--", *paths]
-    return subprocess.run(command, cwd=ROOT, capture_output=True).returncode != 0
+    return _git(folder, "diff", "--quiet", _upstream(folder), "--", *paths).returncode != 0
+
+
+def _upstream(folder: Path) -> str:
+    """Return the newest commit known to be upstream; where that is this one, one ten before."""
+    head = _git(folder, "rev-parse", "HEAD").stdout.strip()
+    for name in ("@{upstream}", "origin/HEAD"):
+        base = _git(folder, "merge-base", "HEAD", name).stdout.strip()
+        if base and base != head:
+            return base
+    return "HEAD~10"  # in a fresh clone nothing tells how many commits its last push held
+
+
+def _git(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,8 +19,11 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 BLOCKS = sorted((CONFIGS / "_base_" / "backbones").glob("*.py"))
 HEADS = ("arcface", "decomposed", "focal", "linear")
 ZOO = Path(mmpretrain.__file__).parent / ".mim"
-#: More than 40 million weights: their steps wait for a change of the configs.
-HEAVY = ("deit_base", "effnet_b6", "effnet_b7", "nfnet", "resnext101", "swin_large", "vit_base")
+#: Their steps take seconds: they wait for a change of the configs.
+HEAVY = (
+    *("deit_base", "effnet_b5", "effnet_b6", "effnet_b7", "nfnet", "resnext101", "swin_large"),
+    *("swin_tiny", "vit_base"),
+)
 
 each_block = pytest.mark.parametrize(
     "path",

@@ -1,20 +1,36 @@
-"""Every leaf under configs/: loads, resolves, builds, and takes one finite step."""
+"""Every leaf under configs/: loads, resolves, builds, trains two steps and tests."""
 
 import ast
 import re
+import shutil
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
-import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import DATA_SAMPLERS, HOOKS, METRICS, MODELS, TRANSFORMS
+from mmengine.runner import Runner
+from mmpretrain.registry import DATA_SAMPLERS, HOOKS, METRICS, TRANSFORMS
+from torch.optim import Optimizer
+from torch.utils.data import BatchSampler
 
 import mmmask.register  # noqa: F401
-from mmmask.config import load_config
-from mmmask.structures import SampleBatch
+from mmmask.config import compose, load_config
+from mmmask.datasets.drawn_faces import draw_dataset
+from mmmask.datasets.layout import read_eval, read_train
+from mmmask.tables import BOXES, write_table
+from mmmask.workflows.testing import prepare_test
+from mmmask.workflows.train import build_runner
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LEAVES = sorted(CONFIGS.glob("*.py"))
+#: Their two steps take three seconds and more: they wait for a change of the configs.
+HEAVY = ("convnext", "deit", "effnet_b3_arcface_uda", "effnet_b4", "nfnet", "swin", "vit")
 
 BACKBONES = {
     "convnext_tiny": "ConvNeXt",
@@ -110,24 +126,100 @@ def test_every_type_is_registered(path: Path) -> None:
     assert METRICS.get(cfg.test_evaluator.type)
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=ids)
-def test_the_model_takes_one_finite_step_and_predicts(path: Path) -> None:
-    cfg = load_config(path, {"pretrained": None})
-    init_default_scope("mmpretrain")
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    counts = torch.arange(1.0, 19.0)
-    model.head.set_class_counts(counts)
-    batch = SampleBatch()
-    batch.gt_label = torch.tensor([3, 16])
-    batch.age = torch.tensor([24, 35])
-    photos = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
-    data = model.data_preprocessor({"inputs": photos, "data_samples": [batch]}, True)
-    loss, _ = model.train().parse_losses(model(**data, mode="loss"))
-    loss.backward()
-    assert torch.isfinite(loss)
-    gradients = [p.grad for p in model.parameters() if p.requires_grad]
-    assert all(g is not None and torch.isfinite(g).all() for g in gradients)
-    with torch.no_grad():
-        (result,) = model.eval()(data["inputs"], [batch], mode="predict")
-    torch.testing.assert_close(result.pred_score.sum(dim=1), torch.ones(2))
+@DATA_SAMPLERS.register_module()
+class FirstBatches(BatchSampler):
+    """The first two batches that the leaf's own sampler makes of an epoch."""
+
+    def __init__(self, sampler: Any, batch_size: int) -> None:
+        super().__init__(sampler, batch_size, drop_last=True)
+
+    def __iter__(self) -> Iterator[list]:
+        return islice(super().__iter__(), len(self))
+
+    def __len__(self) -> int:
+        return 2
+
+
+class WatchHook(Hook):
+    """Keep the loss of each step, and whether every weight had a finite gradient in it."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.finite: list[bool] = []
+
+    def before_train(self, runner: Runner) -> None:
+        runner.optim_wrapper.optimizer.register_step_pre_hook(self._before_step)
+
+    def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        trained = [weight for weight in weights if weight.requires_grad]
+        assert trained
+        finite = (weight.grad is not None and weight.grad.isfinite().all() for weight in trained)
+        self.finite.append(all(finite))
+
+    def after_train_iter(self, runner: Runner, *_: Any, outputs: dict, **__: Any) -> None:
+        self.losses.append(outputs["loss"].item())
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six people, two of them held out; a seventh without labels; a box on each face."""
+    root = tmp_path_factory.mktemp("drawn") / "data"
+    draw_dataset(root, people=6, eval_people=1, size=(48, 64), processes=1)
+    images = pd.concat([read_train(root), read_eval(root)])[["image"]]
+    box = {"x0": 10.0, "y0": 10.0, "x1": 38.0, "y1": 50.0, "score": 1.0}
+    write_table(root / "boxes.parquet", images.assign(width=48, height=64, **box), BOXES)
+    return root
+
+
+def small(path: Path, root: Path) -> Config:
+    """Return a leaf that trains two steps, in this process, and tests on the people held out."""
+    cfg = load_config(path)
+    cfg.data.data_root = str(root)
+    cfg.pretrained = None
+    cfg.preprocessing.size = (64, 64)
+    if cfg.preprocessing.get("faces"):
+        cfg.preprocessing.faces.boxes = str(root / "boxes.parquet")
+    for name in ("train", "val", "test"):
+        if cfg[f"{name}_dataloader"] is not None:
+            cfg[f"{name}_dataloader"].num_workers = 0
+    cfg.train_dataloader.batch_size = 2
+    cfg.train_dataloader.batch_sampler = {"type": "FirstBatches"}
+    cfg.test_dataloader.dataset.split = "val"
+    cfg.train_cfg.max_epochs = 1
+    if cfg.get("semi"):
+        cfg.semi.num_workers = 0
+    if "begin_epoch" in (cfg.get("averaging") or {}):
+        cfg.averaging.begin_epoch = 1
+    compose(cfg)
+    return cfg
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] if path.stem.startswith(HEAVY) else [])
+        for path in LEAVES
+    ],
+    ids=ids,
+)
+def test_it_trains_two_steps_and_tests_on_the_people_held_out(
+    path: Path, drawn: Path, tmp_path: Path
+) -> None:
+    cfg = small(path, drawn)
+    cfg.work_dir = str(tmp_path)
+    cfg.experiment_name = f"two steps of {path.stem}"  # MMEngine keeps loggers by it
+    if cfg.tta.enabled:  # for tests alone
+        runner = build_runner(prepare_test(cfg))
+    else:
+        watch = WatchHook()
+        runner = build_runner(cfg)
+        runner.register_hook(watch)
+        runner.train()
+        assert len(watch.losses) == 2
+        assert np.isfinite(watch.losses).all()
+        assert watch.finite == [True, True]
+    scores = runner.test()
+    assert 0 <= scores["macro_f1"] <= 1
+    assert all(np.isfinite(score).all() for score in scores.values())
+    shutil.rmtree(tmp_path)  # the checkpoints of all leaves are large

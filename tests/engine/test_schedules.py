@@ -8,7 +8,7 @@ import test_checkpoint_hook  # noqa: F401 - registers TrendHook
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from tiny_engine import differences, state, tiny_config, train
+from tiny_engine import differences, state, tiny_config, train, without_validation
 
 import mmmask.register  # noqa: F401
 from mmmask.engine.checkpoints import load_checkpoint_file
@@ -78,6 +78,30 @@ def test_one_cycle_rises_to_its_top_and_falls_to_nearly_nothing(tmp_path):
     assert max(rates) == pytest.approx(1e-3)
     assert rates.index(max(rates)) == 5  # 30 % of 20 steps
     assert rates[-1] == pytest.approx(1e-3 / 25 / 1e4)
+
+
+def test_warm_restarts_are_torchs_and_jump_back_to_the_top(tmp_path):
+    config = without_validation(with_schedule(tmp_path, "sgd_restarts"))
+    (schedule,) = config.param_scheduler
+    schedule.periods = [2 * period // schedule.periods[0] for period in schedule.periods]
+    config.train_cfg.max_epochs = 7
+    train(config)
+    rates = history(load_checkpoint_file(tmp_path / "epoch_7.pth"), "train/lr")
+
+    options = {**config.optim_wrapper.optimizer}
+    optimizer = getattr(torch.optim, options.pop("type"))([torch.nn.Parameter()], **options)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        optimizer, T_0=2 * 5, T_mult=2, eta_min=schedule.eta_min
+    )
+    expected = []
+    for _ in range(7 * 5):
+        expected.append(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+    assert rates == pytest.approx(expected)
+    restarts = [step for step in range(1, 35) if rates[step] > rates[step - 1]]
+    assert restarts == [2 * 5, (2 + 4) * 5]
+    assert [rates[step] for step in restarts] == pytest.approx([options["lr"]] * 2)
 
 
 @pytest.mark.parametrize("name", ["ema", "swa"])

@@ -114,6 +114,19 @@ def test_under_bfloat16_the_outputs_are_float32_and_near(model) -> None:
     torch.testing.assert_close(loss, model.loss(outputs, ages))  # the loss itself loses nothing
 
 
+def test_under_bfloat16_the_gradients_are_finite_and_near(model) -> None:
+    ages = shares([20, 31, 60, 35, 59, 47])
+    model.loss(model(feature()), ages).backward()
+    expected = [parameter.grad for parameter in model.parameters()]
+    model.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model.loss(model(feature()), ages)
+    loss.backward()
+    for parameter, exact in zip(model.parameters(), expected, strict=True):
+        assert parameter.grad.isfinite().all()
+        assert (parameter.grad - exact).norm() <= 0.05 * exact.norm()
+
+
 def test_another_share_for_each_group_keeps_the_proportions_within(model) -> None:
     years = model.years(model(feature()))
     wanted = torch.tensor([[0.2, 0.3, 0.5]]).expand(6, 3)
