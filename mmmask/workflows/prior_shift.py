@@ -52,7 +52,7 @@ from mmmask.tables import (
     write_table,
 )
 from mmmask.workflows.score import aligned
-from mmmask.workflows.submission import write_submission
+from mmmask.workflows.submission import check_covered, check_outputs, write_submission
 
 _SUM = (0.98, 1.02)  # of given shares, which may be rounded
 
@@ -93,8 +93,12 @@ def correct(
     """
     if decision not in RULES:
         raise InputError(f"--decision must be one of {', '.join(RULES)}; got {decision!r}")
-    labelled, evidence = read_evidence(oof)
+    check_outputs(out, shares, submission=submission, data_root=data_root)
+    if prior is not None:
+        _read_shares(prior)
     table = _read_joint(predictions)
+    check_covered(submission, table, data_root)
+    labelled, evidence = read_evidence(oof)
     check_alike(labelled.attrs.get("provenance", {}), oof, table, predictions)
     check_models(labelled, oof, table, predictions)
     given, notes = models_of(table)
@@ -207,13 +211,20 @@ def read_prior(path: str | Path, source: Shares) -> Shares:
         InputError: The values of a class or attribute are incomplete, unknown or twice, or their
             shares are below 0 or do not sum to 1.
     """
-    table = read_table(path, SHARES)
-    stated = {of: _stated(part, str(of), path) for of, part in table.groupby("of", sort=False)}
-    if not stated:
-        raise InputError(f"{path}: holds no shares")
+    stated = _read_shares(path)
     if "class" in stated:
         return stated["class"]
     return with_margins(source, stated)
+
+
+def _read_shares(path: str | Path) -> dict[str, Shares]:
+    """Return what a table of shares states, by what they are of."""
+    table = read_table(path, SHARES)
+    parts = table.groupby("of", sort=False)
+    stated = {str(of): _stated(part, str(of), path) for of, part in parts}
+    if not stated:
+        raise InputError(f"{path}: holds no shares")
+    return stated
 
 
 def _stated(part: pd.DataFrame, of: str, path: str | Path) -> Shares:

@@ -22,6 +22,7 @@ from mmmask.tables import (
     year_columns,
     years_of,
 )
+from mmmask.workflows import prior_shift
 from mmmask.workflows.ensemble.combine import ensemble
 from mmmask.workflows.prior_shift import (
     check_models,
@@ -350,3 +351,30 @@ def test_shifts_are_not_simulated_without_people(files, tmp_path) -> None:
     write_table(tmp_path / "oof.parquet", table, PREDICTIONS, STATED)
     with pytest.raises(InputError, match="column person is needed to simulate shifts"):
         simulate_shifts(tmp_path / "oof.parquet", tmp_path, repeats=1)
+
+
+def test_wrong_outputs_and_shares_are_refused_before_work(files, tmp_path, monkeypatch) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(prior_shift, "estimate_shift", work)
+    monkeypatch.setattr(prior_shift, "learn", work)
+    (tmp_path / "prior.csv").write_text("of,value\n")
+    info = tmp_path / "data/eval/info.csv"
+    submission = {"submission": tmp_path / "s.csv", "data_root": tmp_path / "data"}
+    for wrong, sentence in (
+        ({"out": tmp_path / "y.txt"}, r"y\.txt: a table ends in \.parquet or \.csv, got \.txt"),
+        ({"shares": tmp_path / "s"}, "a table ends in"),
+        ({"prior": tmp_path / "none.csv"}, "no such file"),
+        ({"prior": tmp_path / "prior.csv"}, "column share is missing"),
+        (submission, r"info\.csv: no such file; .* --data-root names the folder"),
+        ({**submission, "submission": tmp_path / "s.txt"}, "a submission ends in .csv"),
+    ):
+        options = {"out": tmp_path / "o.parquet", **wrong}
+        with pytest.raises(InputError, match=sentence):
+            correct(files / "shifted.parquet", files / "oof.parquet", **options)
+    info.parent.mkdir(parents=True)
+    info.write_text("ImageID,ans\nnobody.jpg,0\n")
+    with pytest.raises(InputError, match=r"1 photos of info\.csv have no prediction"):
+        corrected(files, tmp_path, **submission)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "prior.csv"]

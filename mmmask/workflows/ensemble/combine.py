@@ -28,7 +28,7 @@ from mmmask.workflows.ensemble.voting import (
     mixed_years,
 )
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.submission import write_submission
+from mmmask.workflows.submission import check_covered, check_outputs, write_submission
 
 VOTES = ("soft", "hard", "weighted", "stack")
 
@@ -95,7 +95,9 @@ def ensemble(
     Raises:
         InputError: Tables do not fit together, or do not allow the vote.
     """
+    check_outputs(out, submission=submission, data_root=data_root)
     members = _read(paths, vote, calibrations, old_from)
+    check_covered(submission, members.keys, data_root)
     evidence = members
     if oof:
         evidence = _read(oof, vote, calibrations, old_from)
