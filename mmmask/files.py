@@ -34,6 +34,12 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def check_picture(path: str | Path | None) -> None:
+    """Refuse a file name that no picture of ours can have; None is no file."""
+    if path is not None and Path(path).suffix != ".png":
+        raise InputError(f"{path}: a picture ends in .png")
+
+
 @contextmanager
 def locked(path: str | Path, refusal: str | None = None) -> Iterator[None]:
     """Let one process at a time work on ``path``.

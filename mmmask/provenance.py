@@ -118,6 +118,25 @@ def learned_from_test_set(provenance: Mapping[str, Any]) -> str | None:
     )
 
 
+def checkpoint_hashes(provenance: Mapping[str, Any]) -> frozenset[str]:
+    """Return the hashes of the checkpoints whose predictions a table holds or was made of."""
+    return frozenset(part["checkpoint_hash"] for part in _sources(provenance, "checkpoint_hash"))
+
+
+def configs(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the texts of the configs of these models, one for all folds of a k-fold."""
+    return [part["config"] for part in _sources(provenance, "config")]
+
+
+def _sources(part: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the provenance that states ``key``: of a table, else of those that it is made of."""
+    if part.get(key):
+        yield part
+        return
+    for member in (*(part.get("members") or ()), *(part.get("composed_of") or ())):
+        yield from _sources({**member, **(member.get("provenance") or {})}, key)
+
+
 def _records(content: Any, name: str) -> Iterator[Mapping[str, Any]]:
     """Yield the mappings that stand under a name, at any depth."""
     if isinstance(content, Mapping):

@@ -132,6 +132,7 @@ SUBMISSIONS: Mapping[str, Column] = {
     "checkpoints": Column("str", "weights behind it, separated by a space", required=False),
     "config_hash": Column("str", "hash of the config's text", required=False),
     "command": Column("str", "command line that wrote it", required=False),
+    "learned": Column("str", "warning of photos of the test set it learned from", required=False),
     "note": Column("str", "for the next reader", required=False),
 }
 
@@ -253,9 +254,15 @@ def column_names(path: str | Path) -> list[str]:
             return list(pq.read_schema(path).names)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
-    if path.suffix == ".csv":
-        return list(_read_text(path, rows=0))
-    raise InputError(f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}")
+    check_table_name(path)
+    return list(_read_text(path, rows=0))
+
+
+def check_table_name(path: str | Path) -> None:
+    """Refuse a file name that no table can have."""
+    suffix = Path(path).suffix
+    if suffix not in {".parquet", ".csv"}:
+        raise InputError(f"{path}: a table ends in .parquet or .csv, got {suffix or 'no suffix'}")
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
@@ -307,10 +314,7 @@ def write_table(
     """Check a table and write it whole, as parquet with its provenance or as csv without."""
     path = Path(path)
     table = checked(table, columns, str(path))
-    if path.suffix not in {".parquet", ".csv"}:
-        raise InputError(
-            f"{path}: a table ends in .parquet or .csv, got {path.suffix or 'no suffix'}"
-        )
+    check_table_name(path)
     with written_whole(path) as aside:
         if path.suffix == ".csv":
             table.to_csv(aside, index=False)

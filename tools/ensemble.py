@@ -56,6 +56,7 @@ def main() -> None:
 
         print(soup(members, config, out=out, data_root=data_root).resolve())
         return
+    from mmmask.files import check_picture
     from mmmask.workflows.ensemble.combine import ensemble
     from mmmask.workflows.ensemble.compose import compose_attributes
     from mmmask.workflows.show import show, show_ensemble
@@ -65,6 +66,7 @@ def main() -> None:
     if compose:
         show(compose_attributes(members, **args), submission=submission)
     else:
+        check_picture(plot)
         found = ensemble(members, vote=vote or "soft", oof=oof, **args)
         show_ensemble(found, plot=plot, submission=submission)
 

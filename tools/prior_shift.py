@@ -43,12 +43,16 @@ def main() -> None:
     predictions, out = args.pop("predictions"), args.pop("out")
 
     from mmmask.errors import InputError
+    from mmmask.files import check_picture
     from mmmask.reports.prior_shift import draw_shares, print_outcome, print_simulation
     from mmmask.workflows.prior_shift import correct, simulate_shifts
 
-    for name, number in (("--resamples", args["resamples"]), ("--simulate", simulate)):
-        if number is not None and number < 2:
-            raise InputError(f"{name} must be at least 2; got {number}")
+    for name, number, least in (
+        ("--resamples", args["resamples"], 20),
+        ("--simulate", simulate, 2),
+    ):
+        if number is not None and number < least:
+            raise InputError(f"{name} must be at least {least}; got {number}")
     if args["resamples"] is None:
         args["resamples"] = 200 if simulate is None else 60
     if simulate is not None:
@@ -58,6 +62,7 @@ def main() -> None:
         return
     if oof is None:
         raise InputError("--oof is needed: labelled out-of-fold predictions of the same models")
+    check_picture(plot)
     outcome = correct(predictions, oof, out=out, **args)
     print_outcome(outcome)
     if plot:

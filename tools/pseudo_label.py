@@ -57,6 +57,11 @@ def main() -> None:
         weight=args.weight,
     )
     print_pseudo_labels(made.classes)
+    if not args.calibration:
+        print(
+            "note: probabilities are not calibrated, so a label may be less sure than it says; "
+            "tools/calibrate.py makes a --calibration"
+        )
     if made.from_test_set:
         print(
             f"warning: {made.from_test_set:,} of them are photos of the test set; some hold "

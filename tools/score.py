@@ -28,7 +28,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from mmmask.reports.console import print_score_table, resampled
+    from mmmask.reports.console import print_score_table, print_test_photos, resampled
     from mmmask.reports.differences import difference_sentence
     from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
     from mmmask.workflows.show import show_scores
@@ -43,6 +43,8 @@ def main() -> None:
     print_score_table({names[path]: intervals_of(tables[path]) for path in tables})
     for path, difference in differences(tables).items():
         print(difference_sentence(names[path], names[first], difference))
+    for path, table in tables.items():
+        print_test_photos(table.attrs.get("provenance", {}), names[path])
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ def read_train(root: str | Path) -> pd.DataFrame:
         InputError: A row of train.csv is unusable; the message names it.
     """
     root = Path(root)
+    if not (root / "train" / "train.csv").is_file():
+        raise MissingFileError(
+            f"{root}/train/train.csv: no such file; --data-root names the folder that holds train/"
+        )
     people = _read_people(root / "train" / "train.csv")
     images = root / "train" / "images"
     rows: list[tuple] = []

@@ -102,7 +102,8 @@ class MaskFaceDataset(BaseDataset):
             if split != "val":
                 table = pd.concat([table, *(_read_labelled(path) for path in samples)])
         if table.empty:
-            raise InputError(f"{root}: no photo is in the {split} split (drop_ages={drop_ages})")
+            left_out = f"data.drop={drop}, data.drop_ages={drop_ages}"
+            raise InputError(f"{root}: no photo is in the {split} split; left out are {left_out}")
         self.samples = table.reset_index(drop=True)
         self._images = pa.array(self.samples["image"])  # one buffer, shared by forked workers
         self._packed = (

@@ -16,6 +16,11 @@ _PACKAGES = {
     "WandbRunBackend": "wandb",
     "MLflowVisBackend": "mlflow",
 }
+#: Package -> how to install it, where that is not simply by its name.
+_INSTALL = {
+    # Its own requirements hold pyarrow and others below the versions that are tested together.
+    "mlflow": "in an environment of its own, pip install -e '.[mlflow]'",
+}
 
 
 def check_installed(tracking: Mapping[str, Any] | None) -> None:
@@ -24,7 +29,8 @@ def check_installed(tracking: Mapping[str, Any] | None) -> None:
         return
     package = _PACKAGES.get(tracking["type"])
     if package is not None and find_spec(package) is None:
-        raise InputError(f"tracking: {tracking['type']} needs {package}: pip install {package}")
+        how = _INSTALL.get(package, f"pip install {package}")
+        raise InputError(f"tracking: {tracking['type']} needs {package}: {how}")
 
 
 @VISBACKENDS.register_module()

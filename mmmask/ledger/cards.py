@@ -19,6 +19,8 @@ of a sitting
                             differs from its file: what the command line set
 ``seed`` ``split``          seed; ``trained_on`` (train or all), ``folds``, ``fold``, ``split_seed``
 ``data``                    ``root``; of ``train`` and ``val`` photos, people and ``fingerprint``
+``without_truth``           of photos learned unlabelled, or with labels of a model, what hooks say
+                            (names: ``WITHOUT_TRUTH`` of :mod:`mmmask.provenance`)
 ``code`` ``versions``       as in :mod:`mmmask.provenance`
 ``machine`` ``process``     host, system, cores, device, processes; and what tells a process
 ==========================  ===================================================================

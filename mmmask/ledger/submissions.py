@@ -21,7 +21,7 @@ from mmmask.errors import InputError, MissingFileError
 from mmmask.files import locked, written_whole
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.staleness import checkpoints_of
-from mmmask.provenance import now, text_hash
+from mmmask.provenance import learned_from_test_set, now, text_hash
 from mmmask.tables import SUBMISSIONS, column_names, read_csv, read_table, write_table
 
 #: Columns of a submission: a photo's file name, and its class 0-17.
@@ -71,6 +71,8 @@ def read_submission(path: str | Path) -> pd.Series:
     Raises:
         InputError: An answer is no class, or a photo is there twice.
     """
+    if Path(path).suffix == ".parquet":
+        raise InputError(f"{path}: a submission is a csv (ImageID, ans); got a parquet file")
     answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
     classes = pd.to_numeric(answers, errors="coerce")
     wrong = ~classes.isin(range(NUM_CLASSES))
@@ -129,8 +131,13 @@ def review(answers: pd.Series, folder: Path) -> Review:
     )
 
 
-def warnings_of(seen: Review, stale: Sequence[str] = ()) -> list[str]:
-    """Return what speaks against sending a submission, one sentence each."""
+def warnings_of(seen: Review, doubts: Sequence[str] = ()) -> list[str]:
+    """Return what speaks against sending a submission, one sentence each.
+
+    Args:
+        seen: The submission beside those of the log.
+        doubts: What its provenance says against it, as far as it is at hand.
+    """
     found = []
     if len(seen.duplicates):
         first = seen.duplicates.iloc[0]
@@ -141,7 +148,7 @@ def warnings_of(seen: Review, stale: Sequence[str] = ()) -> list[str]:
         )
     if seen.count > QUOTA:
         found.append(f"{seen.count} submissions today, {QUOTA} are taken")
-    return found + list(stale)
+    return list(dict.fromkeys([*found, *seen.duplicates["learned"].dropna(), *doubts]))
 
 
 def agreement(one: NDArray[np.integer], other: NDArray[np.integer]) -> dict[str, float]:
@@ -189,6 +196,7 @@ def enter(path: str | Path, answers: pd.Series, folder: Path, origin: Mapping[st
             "predictions": origin.get("predictions"),
             "checkpoints": " ".join(str(one) for one in checkpoints_of(origin)) or None,
             "config_hash": origin.get("config_hash"),
+            "learned": learned_from_test_set(origin),
             "command": shlex.join(sys.argv),
         }
         known = log.loc[(log["answers"] == answers_hash) & log["score"].notna(), "score"]

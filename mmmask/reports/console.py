@@ -1,6 +1,7 @@
 """Scores as a table in the terminal."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from mmmask.evaluation.intervals import RESAMPLES, Interval, units_to_draw
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, encode
+from mmmask.provenance import learned_from_test_set
 
 #: Columns of the terminal that tables fill at most.
 WIDTH = 100
@@ -82,6 +84,13 @@ def resampled(table: pd.DataFrame) -> str:
     units, kind = units_to_draw(table)
     words = f"95 % of {RESAMPLES:,} resamples of {len(np.unique(units)):,} {kind}"
     return words if kind == "people" else f"{words}; too narrow: no column tells the person"
+
+
+def print_test_photos(provenance: Mapping[str, Any], name: str = "") -> None:
+    """Warn of a model that learned from photos of the test set; ``name`` tells it from others."""
+    sentence = learned_from_test_set(provenance)
+    if sentence is not None:
+        print(f"warning: {name}{': ' if name else ''}{sentence}")
 
 
 def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:

@@ -18,7 +18,7 @@ from mmmask.evaluation.shift_estimates import METHODS
 from mmmask.evaluation.shift_simulation import summary
 from mmmask.files import written_whole
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, encode
-from mmmask.reports.console import WIDTH
+from mmmask.reports.console import WIDTH, print_test_photos
 
 matplotlib.use("Agg")
 
@@ -61,6 +61,7 @@ def print_outcome(outcome: Outcome) -> None:
     _print_choice(console, outcome.choice, outcome.known)
     for note in outcome.notes:
         console.print(f"note: {note}", highlight=False)
+    print_test_photos(outcome.table.attrs.get("provenance", {}))
     if outcome.applied is None:
         console.print(f"[b]nothing changed[/b]: {outcome.reason}", highlight=False)
         return

@@ -14,6 +14,7 @@ from mmmask.evaluation.intervals import Interval, score_intervals, units_to_draw
 from mmmask.evaluation.slices import Members
 from mmmask.labels import ATTRIBUTES, CLASSES, decode, marginals
 from mmmask.ledger.curves import Curves
+from mmmask.provenance import learned_from_test_set
 from mmmask.reports.thumbnails import NO_THUMBNAILS, Thumbnails
 from mmmask.tables import answers, attribute_of, probabilities
 
@@ -146,3 +147,9 @@ class RunFacts:
     missing: Sequence[str] = ()
     thumbnails: Thumbnails = NO_THUMBNAILS
     heats: Mapping[str, int] | None = None
+
+    @property
+    def learned(self) -> str | None:
+        """The warning of test photos that it learned from, as cards or predictions tell."""
+        told = {} if self.scored is None else self.scored.table.attrs.get("provenance", {})
+        return learned_from_test_set({"cards": dict(self.cards), "predictions": told})

@@ -19,6 +19,8 @@ _DISHONEST = 0.05
 def find(facts: RunFacts, slices: Sequence[Slices]) -> list[Finding]:
     """Return what stands out, what to act on first."""
     found = [Finding("act", sentence, "card") for sentence in facts.missing]
+    if facts.learned is not None:
+        found.insert(0, Finding("act", f"This model was {facts.learned}.", "card"))
     if facts.scored is not None:
         found += _answers(facts.scored, slices)
     found += _training(facts)

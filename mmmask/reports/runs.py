@@ -47,6 +47,7 @@ class RunComparison:
         facts: Fact of the card -> values, where they differ.
         scores: On the photos that both have predicted.
         reasons: Why something could not be compared.
+        learned: Of each run, the warning of test photos that it learned from, where it did.
     """
 
     config: Mapping[str, tuple]
@@ -55,6 +56,7 @@ class RunComparison:
     facts: Mapping[str, tuple]
     scores: Sequence[ScoreDifference]
     reasons: Sequence[str]
+    learned: Sequence[str | None] = ()
 
 
 def print_runs(runs: pd.DataFrame, folder: str) -> None:
@@ -81,7 +83,11 @@ def print_runs(runs: pd.DataFrame, folder: str) -> None:
             "" if row["macro_f1"] is None else f"{row['macro_f1']:.3f} ({row['best_epoch']:.0f})",
             escape("\n".join(row["tested"])),
         )
-    Console(width=160).print(table)
+    console = Console(width=160)
+    console.print(table)
+    for run, sentence in zip(runs["run"], runs["learned"], strict=True):
+        if not _missing(sentence):
+            print_line(console, f"warning: {run.removeprefix(f'{folder}/')}: {sentence}")
 
 
 def print_comparison(compared: RunComparison, one: str, other: str) -> None:
@@ -106,6 +112,9 @@ def print_comparison(compared: RunComparison, one: str, other: str) -> None:
         sentence = difference_sentence(other, one, score.difference)
         drawn = f"95 % over {score.size:,} {score.resampled}"
         print_line(console, f"    {sentence} ({drawn}; other seeds may move it as much)")
+    for name, learned in zip((one, other), compared.learned, strict=False):
+        if learned is not None:
+            print_line(console, f"warning: {name}: {learned}")
     for reason in compared.reasons:
         print_line(console, f"not compared: {reason}")
 

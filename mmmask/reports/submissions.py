@@ -62,7 +62,7 @@ def print_submissions(log: pd.DataFrame) -> None:
     for index, row in log.iterrows():
         score = "" if pd.isna(row["score"]) else f"{row['score']:.4f}"
         notes = [f"same answers as {first[index]}"] if first[index] != row["number"] else []
-        notes += [] if pd.isna(row["note"]) else [row["note"]]
+        notes += [row[name] for name in ("learned", "note") if not pd.isna(row[name])]
         table.add_row(
             str(row["number"]),
             row["time"][:10],

@@ -297,6 +297,7 @@ def put_together(
         provenance |= {"folds": study.folds, "chosen_checkpoint": study.checkpoint}
         columns, _ = prediction_columns(attribute_of(content))
         write_table(path, content, columns, provenance)
+        content.attrs["provenance"] = provenance
     summary = summarise(table)
     files.append(study.out / "summary.csv")
     with written_whole(files[-1]) as aside:

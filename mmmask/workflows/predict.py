@@ -16,7 +16,7 @@ from mmmask.ledger.scores import note_score
 from mmmask.provenance import file_hash, fingerprint, made_now, text_hash
 from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.score import intervals_of
-from mmmask.workflows.submission import read_answers, write_submission
+from mmmask.workflows.submission import check_outputs, read_answers, write_submission
 from mmmask.workflows.testing import Tested, check_same, run_test
 from mmmask.years import checked_cuts, move_cut
 
@@ -84,6 +84,7 @@ def predict(
         cfg.data.data_root = data_root
     if pack is not None:
         cfg.data.pack = pack
+    check_outputs(out, submission=submission, data_root=cfg.data.data_root)
     cfg.tta.enabled = cfg.tta.enabled or tta
     checkpoint = Path(checkpoint)
     content = load_checkpoint_file(str(checkpoint))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from mmmask.config_changes import flat_text
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import (
     CALIBRATED,
@@ -38,7 +40,7 @@ from mmmask.evaluation.shift_references import references
 from mmmask.evaluation.shift_simulation import draw_shifts, simulate
 from mmmask.files import written_whole
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
-from mmmask.provenance import file_hash, made_now
+from mmmask.provenance import checkpoint_hashes, configs, file_hash, made_now
 from mmmask.reports.prior_shift import draw_simulation
 from mmmask.tables import (
     PREDICTIONS,
@@ -50,7 +52,7 @@ from mmmask.tables import (
     write_table,
 )
 from mmmask.workflows.score import aligned
-from mmmask.workflows.submission import write_submission
+from mmmask.workflows.submission import check_covered, check_outputs, write_submission
 
 _SUM = (0.98, 1.02)  # of given shares, which may be rounded
 
@@ -74,7 +76,7 @@ def correct(
     its place: a mean of models is less sure than each, and out-of-fold predictions are of one each.
 
     Args:
-        predictions: Of the photos, by the model or models of ``oof``.
+        predictions: Of the photos, by the model or models of ``oof``, combined as they are.
         oof: Out-of-fold predictions with labels.
         out: Where the predictions go (.parquet or .csv).
         prior: Table of the class shares of the photos, where they are known; None estimates them.
@@ -87,14 +89,19 @@ def correct(
 
     Raises:
         InputError: The tables do not fit together, are corrected already, or are not of the 18
-            classes; ``prior`` holds no shares.
+            classes; ``oof`` is of other models; ``prior`` holds no shares.
     """
     if decision not in RULES:
         raise InputError(f"--decision must be one of {', '.join(RULES)}; got {decision!r}")
-    labelled, evidence = read_evidence(oof)
+    check_outputs(out, shares, submission=submission, data_root=data_root)
+    if prior is not None:
+        _read_shares(prior)
     table = _read_joint(predictions)
+    check_covered(submission, table, data_root)
+    labelled, evidence = read_evidence(oof)
     check_alike(labelled.attrs.get("provenance", {}), oof, table, predictions)
-    given, notes = _models(table)
+    check_models(labelled, oof, table, predictions)
+    given, notes = models_of(table)
     if people_of(labelled) is None:
         notes += (f"{oof} tells no people: photos stand for people, intervals are too narrow",)
     with Console(stderr=True).status("estimating the class shares"):
@@ -204,13 +211,20 @@ def read_prior(path: str | Path, source: Shares) -> Shares:
         InputError: The values of a class or attribute are incomplete, unknown or twice, or their
             shares are below 0 or do not sum to 1.
     """
-    table = read_table(path, SHARES)
-    stated = {of: _stated(part, str(of), path) for of, part in table.groupby("of", sort=False)}
-    if not stated:
-        raise InputError(f"{path}: holds no shares")
+    stated = _read_shares(path)
     if "class" in stated:
         return stated["class"]
     return with_margins(source, stated)
+
+
+def _read_shares(path: str | Path) -> dict[str, Shares]:
+    """Return what a table of shares states, by what they are of."""
+    table = read_table(path, SHARES)
+    parts = table.groupby("of", sort=False)
+    stated = {str(of): _stated(part, str(of), path) for of, part in parts}
+    if not stated:
+        raise InputError(f"{path}: holds no shares")
+    return stated
 
 
 def _stated(part: pd.DataFrame, of: str, path: str | Path) -> Shares:
@@ -242,11 +256,21 @@ def _read_joint(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def _models(table: pd.DataFrame) -> tuple[list[NDArray[np.float32]], tuple[str, ...]]:
-    """Return the probabilities of the models whose mean a table is, or its own; and notes."""
-    members = table.attrs.get("provenance", {}).get("members", [])
-    own = [probabilities(table)]
-    if len(members) < 2 or table.attrs["provenance"].get("split") == "oof":
+def models_of(table: pd.DataFrame) -> tuple[list[NDArray[np.float32]], tuple[str, ...]]:
+    """Return the probabilities of the folds whose mean a table is, or its own; and notes."""
+    stated, own = table.attrs.get("provenance", {}), [probabilities(table)]
+    members = stated.get("members", [])
+    if stated.get("split") == "oof":
+        return own, ()
+    if _combined(stated) is not None:  # by weights, answers or products: no mean of its members
+        parts = (*members, *stated.get("composed_of", ()))
+        if not any((part.get("provenance") or {}).get("members") for part in parts):
+            return own, ()
+        return own, (
+            f"the predictions are a {_combined(stated)} of means of folds, and corrected as they "
+            "are: a mean is less sure than the out-of-fold predictions are",
+        )
+    if len(members) < 2:
         return own, ()
     tables: dict[Path, pd.DataFrame] = {Path("mean"): table}
     for member in members:
@@ -261,6 +285,54 @@ def _models(table: pd.DataFrame) -> tuple[list[NDArray[np.float32]], tuple[str, 
     return [probabilities(one) for one in fitting], (
         f"the predictions of {len(members)} models are calibrated each, then averaged",
     )
+
+
+def check_models(
+    labelled: pd.DataFrame, oof: str | Path, table: pd.DataFrame, predictions: str | Path
+) -> None:
+    """Refuse out-of-fold predictions of other models, or combined otherwise, as far as told.
+
+    Models are the same by their checkpoints, or by a config of the same network: that of a model
+    of everybody, who is out of no fold.
+    """
+    stated, others = (one.attrs.get("provenance", {}) for one in (table, labelled))
+    ours, theirs = checkpoint_hashes(stated), checkpoint_hashes(others)
+    if not (ours or _combined(stated)) or not (theirs or _combined(others)):
+        return
+    alike = not ours or not theirs or _same_models(stated, others)
+    if _combined(stated) != _combined(others) or not alike:
+        raise InputError(
+            f"{predictions}: is {_words(stated)}, and --oof {oof} is {_words(others)}; it must be "
+            "of the same models, combined in the same way"
+        )
+
+
+def _same_models(stated: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    ours, theirs = checkpoint_hashes(stated), checkpoint_hashes(others)
+    if ours == theirs or (_combined(stated) is None and ours & theirs):
+        return True
+    networks, likewise = (sorted(map(_network, configs(one))) for one in (stated, others))
+    return bool(networks) and networks == likewise
+
+
+def _network(config: str) -> str:
+    """Return what a config says of the network, in an order of its own."""
+    blocks = ("backbone", "features", "head", "neck", "preprocessing")
+    said = {k: v for k, v in flat_text(config).items() if k.split(".")[0] in blocks}
+    return repr(sorted(said.items()))
+
+
+def _combined(stated: Mapping[str, Any]) -> str | None:
+    """Return how tools/ensemble.py made a table of its members; None: it did not."""
+    if "composed_of" in stated:
+        return "product of attributes"
+    return f"{stated['vote']} vote" if "vote" in stated else None
+
+
+def _words(stated: Mapping[str, Any]) -> str:
+    models = len(checkpoint_hashes(stated))
+    count = f"{models or 'unknown'} model{'s' * (models != 1)}"
+    return f"of {count}" if _combined(stated) is None else f"a {_combined(stated)} of {count}"
 
 
 def _doubt(choice: Choice, sure: Mapping[str, tuple[float, float, float]]) -> str:

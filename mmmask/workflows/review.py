@@ -314,6 +314,7 @@ def opened_review(
         raise InputError(f"--out must end in .csv; got {out.name}")
     if out == Path(suspects).resolve():
         raise InputError(f"--out must not be the list of suspects itself; got {suspects}")
+    read_table(suspects, SUSPECTS)  # before the data: the file that was given is at fault first
     samples = read_train(data_root)
     listed = read_suspects(suspects, samples)
     with ExitStack() as stack:

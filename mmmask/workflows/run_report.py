@@ -163,6 +163,8 @@ def _print(facts: RunFacts) -> None:
     if facts.scored is not None:
         how = resampled(facts.scored.table)
         print_macro_f1(console, facts.scored.scores["macro_f1"], how)
+    if facts.learned is not None:
+        console.print(f"warning: {facts.learned}", highlight=False, markup=False, soft_wrap=True)
     for sentence in facts.missing:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 

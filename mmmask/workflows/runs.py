@@ -1,6 +1,7 @@
 """List runs by their cards, and say what differs between two of them, in config and in score."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.intervals import Interval, units_to_draw
 from mmmask.ledger.cards import CARD, best, read_card, status
 from mmmask.ledger.scores import read_scores
+from mmmask.provenance import learned_from_test_set
 from mmmask.reports.runs import RunComparison, ScoreDifference
 from mmmask.tables import attribute_of, read_predictions, read_provenance
 from mmmask.workflows.score import aligned, differences, intervals_of
@@ -34,6 +36,7 @@ COLUMNS = {
     "macro_f1": "best validation",
     "best_epoch": "its epoch",
     "tested": "list: the last score of each split and kind of test, in words",
+    "learned": "warning of photos of the test set that it learned from",
 }
 #: How a list can be sorted -> column, and whether the smallest comes first.
 SORTS = {
@@ -77,7 +80,7 @@ def compare_runs(one: str | Path, other: str | Path) -> RunComparison:
             cards.append(read_card(folder))
         except InputError as error:
             if not any((folder / trace).exists() for trace in _TRACES):
-                raise MissingFileError(f"{folder}: holds no run") from error
+                raise MissingFileError(_no_run(folder)) from error
             reasons.append(str(error))
             cards.append({})
         configs.append(_config(folder, cards[-1], reasons))
@@ -92,18 +95,31 @@ def compare_runs(one: str | Path, other: str | Path) -> RunComparison:
         facts=changes(*facts) if all(facts) else {},
         scores=scores,
         reasons=reasons,
+        learned=[_learned(*pair) for pair in zip(folders, cards, strict=True)],
     )
+
+
+def _no_run(folder: Path) -> str:
+    """Return why a folder cannot be compared; of a k-fold, its folds can."""
+    fold = folder / "fold_0"
+    if any((fold / trace).exists() for trace in _TRACES):
+        return f"{folder}: is a k-fold, which holds a run for each fold; name one, such as {fold}"
+    return f"{folder}: holds no run"
 
 
 def _row(run: Path) -> dict[str, Any]:
     tested = read_scores(run).drop_duplicates(["split", "views", "old_from"], keep="last")
-    shared = {"tested": [_in_words(score) for score in tested.to_dict("records")]}
+    shared: dict[str, Any] = {
+        "tested": [_in_words(score) for score in tested.to_dict("records")],
+        "learned": _learned(run, {}),
+    }
     try:
         card = read_card(run)
     except MissingFileError:
         return {"status": "no card: an older run", **shared}
     except InputError as error:
         return {"status": str(error).removeprefix(f"{run}/"), **shared}
+    shared["learned"] = _learned(run, card)
     sitting, top = card["sittings"][-1], best(card) or {}
     split = sitting.get("split") or {}
     why = f" ({sitting['error'][:60]})" if "error" in sitting else ""
@@ -122,6 +138,19 @@ def _row(run: Path) -> dict[str, Any]:
         "best_epoch": top.get("epoch"),
         **shared,
     }
+
+
+def _learned(run: Path, card: Mapping[str, Any]) -> str | None:
+    """Return the warning of test photos that its card, or what it predicted, calls for."""
+    told = []
+    for path in map(Path, read_scores(run)["predictions"].drop_duplicates()):
+        with suppress(InputError):  # a file that is none any more tells nothing
+            if path.suffix == ".parquet" and path.is_file():
+                told.append(read_provenance(path))
+    own = [
+        one for one in told if Path(one.get("checkpoint") or "").parent.resolve() == run.resolve()
+    ]
+    return learned_from_test_set({"card": card, "predictions": own})
 
 
 def _in_words(score: Mapping[str, Any]) -> str:

@@ -6,8 +6,12 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.evaluation.scores import attribute_scores, scores
-from mmmask.provenance import learned_from_test_set
-from mmmask.reports.console import print_attribute_scores, print_scores, resampled
+from mmmask.reports.console import (
+    print_attribute_scores,
+    print_scores,
+    print_test_photos,
+    resampled,
+)
 from mmmask.reports.members import draw_agreement, print_agreement, print_gain, print_members
 from mmmask.reports.pictures import draw_confusion, draw_faces
 from mmmask.tables import answers, attribute_of, probabilities
@@ -37,16 +41,18 @@ def show(
             draw_confusion(table, files["confusion matrix"])
         files["faces"] = folder / "faces.png"
         draw_faces(table, prediction.data_root, files["faces"])
-    warning = learned_from_test_set(table.attrs.get("provenance", {}))
-    if warning is not None:
-        print(f"warning: {warning}")
+    if not labelled:
+        print_test_photos(table.attrs.get("provenance", {}))
     width = max(map(len, files))
     for name, path in files.items():
         print(f"{name:>{width}}: {path.resolve()}")
 
 
 def show_scores(table: pd.DataFrame) -> None:
-    """Print the scores of a predictions table with a column ``label``, and their intervals."""
+    """Print the scores of a predictions table with a column ``label``, and their intervals.
+
+    Where its models learned from photos of the test set, it says so.
+    """
     attribute = attribute_of(table)
     truth, intervals, how = labels_of(table)[0], intervals_of(table), resampled(table)
     if attribute is None:
@@ -54,6 +60,7 @@ def show_scores(table: pd.DataFrame) -> None:
     else:
         metrics = attribute_scores(truth, probabilities(table))
         print_attribute_scores(metrics, truth, attribute, intervals, how)
+    print_test_photos(table.attrs.get("provenance", {}))
 
 
 def show_ensemble(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from mmmask.errors import InputError
+from mmmask.errors import InputError, MissingFileError
 from mmmask.files import written_whole
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
@@ -17,8 +17,30 @@ from mmmask.ledger.submissions import (
     review,
     warnings_of,
 )
+from mmmask.provenance import learned_from_test_set
 from mmmask.reports.submissions import print_review
-from mmmask.tables import answers, read_csv
+from mmmask.tables import answers, check_table_name, read_csv
+
+
+def check_outputs(
+    *tables: str | Path | None, submission: str | Path | None, data_root: str | Path
+) -> None:
+    """Refuse, before any work, tables whose names are none, and a submission without info.csv."""
+    for path in tables:
+        if path is not None:
+            check_table_name(path)
+    if submission is not None:
+        if Path(submission).suffix != ".csv":
+            raise InputError(f"{submission}: a submission ends in .csv")
+        _read_info(data_root)
+
+
+def check_covered(
+    submission: str | Path | None, predictions: pd.DataFrame, data_root: str | Path
+) -> None:
+    """Refuse a submission of which info.csv asks more than the photos of ``predictions``."""
+    if submission is not None:
+        _in_order(submission, _image_ids(predictions), data_root)
 
 
 def write_submission(
@@ -31,8 +53,9 @@ def write_submission(
     """Write ImageID and ans, one row for each row of eval/info.csv and in its order, and log it.
 
     Before, print which of today's submissions it is, how far it agrees with the best one so far,
-    and warnings: that it repeats an earlier one, exceeds the day's quota, or is stale (see
-    :mod:`mmmask.ledger.staleness`). Whether to send it is the user's to decide.
+    and warnings: that it repeats an earlier one, exceeds the day's quota, learned from photos of
+    the test set, or is stale (see :mod:`mmmask.ledger.staleness`). Whether to send it is the user's
+    to decide.
 
     Args:
         path: Where it goes.
@@ -44,26 +67,42 @@ def write_submission(
     Raises:
         InputError: A photo of info.csv has no prediction, or more than one.
     """
-    info = read_csv(Path(data_root) / "eval" / "info.csv", SUBMISSION)
     given = pd.Series(answers(predictions), index=_image_ids(predictions), name="ans")
-    if given.index.has_duplicates:
-        twice = given.index[given.index.duplicated()][0]
-        raise InputError(f"{path}: {twice} has more than one prediction")
-    missing = ~info["ImageID"].isin(given.index)
+    submission = given.loc[_in_order(path, given.index, data_root)]
+    if origin is None:
+        origin = predictions.attrs.get("provenance", {})
+    folder = ledger_folder()
+    seen = review(submission, folder)
+    learned = learned_from_test_set(origin)
+    doubts = [*([learned] if learned else []), *stale_reasons(origin)]
+    print_review(seen, warnings_of(seen, doubts), str(path))
+    with written_whole(path) as aside:
+        submission.reset_index().to_csv(aside, index=False)
+    enter(path, submission, folder, origin)
+
+
+def _read_info(data_root: str | Path) -> pd.DataFrame:
+    path = Path(data_root) / "eval" / "info.csv"
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: no such file; a submission has its order, and --data-root names the folder "
+            "that holds eval/"
+        )
+    return read_csv(path, SUBMISSION)
+
+
+def _in_order(path: str | Path, given: pd.Index, data_root: str | Path) -> pd.Series:
+    """Return the photos of info.csv; refuse them where one has no prediction, or two."""
+    info = _read_info(data_root)
+    if given.has_duplicates:
+        raise InputError(f"{path}: {given[given.duplicated()][0]} has more than one prediction")
+    missing = ~info["ImageID"].isin(given)
     if missing.any():
         raise InputError(
             f"{path}: {missing.sum()} photos of info.csv have no prediction, "
             f"the first is {info.loc[missing, 'ImageID'].iloc[0]}"
         )
-    submission = given.loc[info["ImageID"]]
-    if origin is None:
-        origin = predictions.attrs.get("provenance", {})
-    folder = ledger_folder()
-    seen = review(submission, folder)
-    print_review(seen, warnings_of(seen, stale_reasons(origin)), str(path))
-    with written_whole(path) as aside:
-        submission.reset_index().to_csv(aside, index=False)
-    enter(path, submission, folder, origin)
+    return info["ImageID"]
 
 
 def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:

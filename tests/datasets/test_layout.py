@@ -80,7 +80,7 @@ def test_a_person_without_a_folder_is_named(make_layout) -> None:
 
 
 def test_no_train_csv_is_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match=r"train\.csv: no such file"):
+    with pytest.raises(MissingFileError, match=r"train\.csv: no such file; --data-root names"):
         read_train(tmp_path)
 
 

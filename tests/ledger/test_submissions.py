@@ -214,3 +214,17 @@ def test_the_environment_says_where_the_ledger_is(monkeypatch) -> None:
     assert os.environ["MMMASK_LEDGER"] == str(ledger_folder())  # that of the tests, not the user's
     monkeypatch.delenv("MMMASK_LEDGER")
     assert ledger_folder() == Path("work_dirs/submissions")
+
+
+def test_photos_of_the_test_set_stay_in_the_log(tmp_path, days) -> None:
+    enter("marked.csv", answers(1), tmp_path, {"pseudo_labels": {"from_test_set": 7}})
+    (learned,) = read_log(tmp_path)["learned"]
+    assert learned.startswith("trained on photos of the test set (7 with labels")
+    again = warnings_of(review(answers(1), tmp_path), [learned])
+    assert again[1:] == [learned]  # once
+
+
+def test_a_table_is_no_submission(tmp_path) -> None:
+    (tmp_path / "p.parquet").write_bytes(b"PAR1\xff")
+    with pytest.raises(InputError, match=r"p\.parquet: a submission is a csv \(ImageID, ans\)"):
+        read_submission(tmp_path / "p.parquet")

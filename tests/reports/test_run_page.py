@@ -136,3 +136,13 @@ def test_curves_of_one_run_mark_the_best_epoch_and_many_become_their_range():
     ten = {f"fold {k}": curves(k / 10) for k in range(10)}
     score = next(chart for chart in curve_charts(ten) if chart.title == "Macro F1, validation")
     assert score.table.rows[0][1:] == pytest.approx([0.75, 0.3, 1.2])
+
+
+def test_photos_of_the_test_set_stand_first(facts, scored):
+    assert not [finding for finding in find(facts, []) if "test set" in finding.text]
+    table = scored.table.copy()
+    table.attrs = {"provenance": {"pseudo_labels": {"count": 9, "from_test_set": 7}}}
+    marked = RunFacts("run", "config", {}, {}, scored=Scored(table, scored.slices, "made up."))
+    first = find(marked, [])[0]
+    assert first.weight == "act"
+    assert "was trained on photos of the test set (7 with labels that a model gave" in first.text

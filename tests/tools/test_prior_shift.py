@@ -54,3 +54,8 @@ def test_calibrated_from_the_command_line(files, tmp_path, refused) -> None:
 def test_what_is_missing_is_said_in_one_line(files, tmp_path, refused) -> None:
     line = refused("prior_shift.py", files / "eval.parquet", "--out", tmp_path / "o.parquet")
     assert "--oof is needed" in line
+    given = ("prior_shift.py", files / "eval.parquet", "--out", tmp_path / "o.parquet")
+    assert "--resamples must be at least 20; got 2" in refused(*given, "--resamples", 2)
+    oof = ("--oof", files / "oof.parquet")
+    assert "a picture ends in .png" in refused(*given, *oof, "--plot", tmp_path / "p.txt")
+    assert not (tmp_path / "o.parquet").exists()

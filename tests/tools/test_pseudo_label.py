@@ -3,6 +3,7 @@
 import pandas as pd
 
 from mmmask.engine.checkpoints import load_checkpoint_file
+from mmmask.ledger.cards import read_card
 from mmmask.tables import PREDICTIONS, SAMPLES, read_table
 
 from .conftest import tool, train
@@ -22,6 +23,7 @@ def test_a_run_on_pseudo_labels_of_the_test_set_says_so_to_the_end(run, tmp_path
     assert done.returncode == 0, done.stderr
     samples = read_table(out, SAMPLES)
     assert f"warning: {len(samples)} of them are photos of the test set" in done.stdout
+    assert "note: probabilities are not calibrated" in done.stdout
     assert "right" in done.stdout
     assert samples["label"].value_counts().max() <= 3
 
@@ -36,6 +38,7 @@ def test_a_run_on_pseudo_labels_of_the_test_set_says_so_to_the_end(run, tmp_path
     (best,) = work_dir.glob("best_*.pth")
     record = load_checkpoint_file(str(best))["meta"]["pseudo_labels"]
     assert record["from_test_set"] == len(samples)
+    assert read_card(work_dir)["sittings"][-1]["without_truth"] == {"pseudo_labels": record}
 
     done = tool("test.py", work_dir / run.config.name, best, "--out", tmp_path / "after.parquet")
     assert done.returncode == 0, done.stderr

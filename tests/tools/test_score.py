@@ -85,3 +85,14 @@ def test_tables_of_other_photos_are_refused(tables, tmp_path, refused) -> None:
     write_table(b, tables["b"].iloc[1:], PREDICTIONS)
     line = refused("score.py", a, b)
     assert f"{a} and {b} have different photos, 1 are in one alone" in line
+
+
+def test_tables_of_models_that_learned_from_the_test_set_are_marked(tables, tmp_path) -> None:
+    a, b = (tmp_path / name / "oof.parquet" for name in "ab")
+    stated = {"members": [{"provenance": {"pseudo_labels": {"from_test_set": 7}}}]}
+    write_table(b, tables["b"], PREDICTIONS, stated)
+    sentence = "trained on photos of the test set (7 with labels that a model gave them)"
+    assert f"warning: {sentence}" in tool("score.py", b).stdout
+    compared = tool("score.py", a, b).stdout
+    assert f"warning: b: {sentence}" in compared
+    assert "warning: a" not in compared

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import with_probabilities
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import marginals
 from mmmask.provenance import file_hash
@@ -19,7 +22,15 @@ from mmmask.tables import (
     year_columns,
     years_of,
 )
-from mmmask.workflows.prior_shift import correct, read_prior, simulate_shifts
+from mmmask.workflows import prior_shift
+from mmmask.workflows.ensemble.combine import ensemble
+from mmmask.workflows.prior_shift import (
+    check_models,
+    correct,
+    models_of,
+    read_prior,
+    simulate_shifts,
+)
 from mmmask.years import group_probabilities
 from tests.made_people import SHIFTED, made, table_of
 
@@ -198,6 +209,75 @@ def test_the_models_behind_a_mean_take_its_place(files, tmp_path) -> None:
     assert "are a mean of 2 models, and those of" in found.notes[0]
 
 
+@pytest.fixture
+def models(tmp_path):
+    """Return a function that writes predictions of a model, or of the folds of a k-fold."""
+
+    def write(name, table, *checkpoints, **stated) -> Path:
+        members = [{"fold": k, "checkpoint_hash": one} for k, one in enumerate(checkpoints)]
+        path = tmp_path / f"{name}.parquet"
+        write_table(path, table, PREDICTIONS, {**STATED, "members": members, **stated})
+        return path
+
+    return write
+
+
+def test_a_weighted_vote_is_corrected_as_it_is(files, models, tmp_path) -> None:
+    of = {name: read_predictions(files / f"{name}.parquet") for name in ("oof", "shifted")}
+    voted = {}
+    for split, table in of.items():
+        values = probabilities(table)
+        flat = with_probabilities(table, values**0.3 / (values**0.3).sum(axis=1, keepdims=True))
+        flat.attrs = {}
+        paths = [models(f"{split}_{k}", t, f"{k}") for k, t in enumerate((table, flat))]
+        voted[split] = tmp_path / f"{split}.parquet"
+        oof = () if split == "oof" else (tmp_path / "oof_0.parquet", tmp_path / "oof_1.parquet")
+        ensemble(paths, vote="weighted", oof=oof, out=voted[split])
+    found = correct(
+        voted["shifted"], voted["oof"], out=tmp_path / "o.parquet", prior=None, resamples=4
+    )
+    table = read_predictions(voted["shifted"])
+    assert len(table.attrs["provenance"]["members"]) == 2
+    (given,), notes = models_of(table)
+    np.testing.assert_array_equal(given, probabilities(table))
+    assert notes == found.notes
+    assert "are a weighted vote of means of folds, and corrected as they are" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("stated", "of_oof", "words"),
+    [
+        ({"vote": "soft"}, {"members": [{"checkpoint_hash": "a"}]}, "a soft vote of 2 models"),
+        ({"vote": "soft"}, {"vote": "weighted"}, "is a weighted vote of 2 models"),
+        ({"vote": "soft"}, {"vote": "soft", "members": [{"checkpoint_hash": "a"}]}, "of 1 model;"),
+        ({}, {"members": [{"checkpoint_hash": "c"}]}, "is of 2 models, and --oof"),
+        ({"composed_of": []}, {}, "is a product of attributes of 2 models"),
+    ],
+)
+def test_out_of_fold_predictions_of_others_are_refused(
+    files, models, tmp_path, stated, of_oof, words
+) -> None:
+    table = read_predictions(files / "shifted.parquet")
+    given = models("given", table, "a", "b", **stated)
+    oof = models("other", read_predictions(files / "oof.parquet"), "a", "b", **of_oof)
+    with pytest.raises(InputError, match=words) as caught:
+        correct(given, oof, out=tmp_path / "o.parquet", resamples=4)
+    assert str(given) in str(caught.value)
+    assert str(oof) in str(caught.value)
+    assert not (tmp_path / "o.parquet").exists()
+
+
+def test_a_model_of_everybody_goes_with_folds_of_the_same_network(files) -> None:
+    labelled, table = (read_predictions(files / f"{one}.parquet") for one in ("oof", "shifted"))
+    labelled.attrs = {"provenance": {"checkpoint_hash": "a", "config": "head = dict(scale=16)"}}
+    stated = {"checkpoint_hash": "b", "config": "head = dict(scale=16)\nrandomness = dict(seed=1)"}
+    table.attrs = {"provenance": stated}
+    check_models(labelled, "oof", table, "given")
+    table.attrs = {"provenance": {**stated, "config": "head = dict(scale=8)"}}
+    with pytest.raises(InputError, match="given: is of 1 model, and --oof oof is of 1 model;"):
+        check_models(labelled, "oof", table, "given")
+
+
 def test_without_people_photos_stand_for_them_and_it_says_so(files, tmp_path) -> None:
     table = read_predictions(files / "oof.parquet").drop(columns="person")
     write_table(tmp_path / "oof.parquet", table.iloc[::7], PREDICTIONS, STATED)
@@ -271,3 +351,30 @@ def test_shifts_are_not_simulated_without_people(files, tmp_path) -> None:
     write_table(tmp_path / "oof.parquet", table, PREDICTIONS, STATED)
     with pytest.raises(InputError, match="column person is needed to simulate shifts"):
         simulate_shifts(tmp_path / "oof.parquet", tmp_path, repeats=1)
+
+
+def test_wrong_outputs_and_shares_are_refused_before_work(files, tmp_path, monkeypatch) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(prior_shift, "estimate_shift", work)
+    monkeypatch.setattr(prior_shift, "learn", work)
+    (tmp_path / "prior.csv").write_text("of,value\n")
+    info = tmp_path / "data/eval/info.csv"
+    submission = {"submission": tmp_path / "s.csv", "data_root": tmp_path / "data"}
+    for wrong, sentence in (
+        ({"out": tmp_path / "y.txt"}, r"y\.txt: a table ends in \.parquet or \.csv, got \.txt"),
+        ({"shares": tmp_path / "s"}, "a table ends in"),
+        ({"prior": tmp_path / "none.csv"}, "no such file"),
+        ({"prior": tmp_path / "prior.csv"}, "column share is missing"),
+        (submission, r"info\.csv: no such file; .* --data-root names the folder"),
+        ({**submission, "submission": tmp_path / "s.txt"}, "a submission ends in .csv"),
+    ):
+        options = {"out": tmp_path / "o.parquet", **wrong}
+        with pytest.raises(InputError, match=sentence):
+            correct(files / "shifted.parquet", files / "oof.parquet", **options)
+    info.parent.mkdir(parents=True)
+    info.write_text("ImageID,ans\nnobody.jpg,0\n")
+    with pytest.raises(InputError, match=r"1 photos of info\.csv have no prediction"):
+        corrected(files, tmp_path, **submission)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "prior.csv"]

@@ -532,3 +532,10 @@ def test_opinions_are_of_the_suspects_photos(place, tmp_path) -> None:
     }  # fmt: skip
     with pytest.raises(InputError, match="has none of the 1 photos"):
         read_opinions(path, ["train/images/none.jpg"])
+
+
+def test_a_damaged_list_is_at_fault_before_the_data(tmp_path) -> None:
+    (tmp_path / "corrupt.parquet").write_text("none")
+    opened = opened_review(tmp_path / "corrupt.parquet", tmp_path / "c.csv", data_root=tmp_path)
+    with pytest.raises(InputError, match=r"corrupt\.parquet: not a readable parquet"), opened:
+        pass

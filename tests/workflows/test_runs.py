@@ -186,3 +186,27 @@ def test_folders_without_runs_are_refused(tmp_path) -> None:
     assert list_runs(tmp_path).empty
     with pytest.raises(InputError, match="holds no run"):
         compare_runs(make_run(tmp_path / "run"), tmp_path)
+
+
+def test_a_run_that_learned_from_the_test_set_is_marked(tmp_path, capsys) -> None:
+    marked = {"pseudo_labels": {"count": 9, "from_test_set": 9}}
+    one = make_run(tmp_path / "one", without_truth=marked)
+    other = make_run(tmp_path / "other", without_truth={"pseudo_labels": {"from_test_set": 0}})
+    plain = {"checkpoint": str(other / "epoch_6.pth"), "split": "val", "tta": [], "old_from": 60}
+    print_runs(list_runs(tmp_path), str(tmp_path))
+    sentence = "trained on photos of the test set (9 with labels that a model gave them)"
+    assert capsys.readouterr().out.count("warning: one: trained") == 1
+    print_comparison(compare_runs(one, other), "one", "other")
+    text = capsys.readouterr().out.replace("\n", " ")
+    assert f"warning: one: {sentence}" in text
+    assert "warning: other" not in text
+    predict(other, 2, unlabelled={"count": 5, "from_test_set": 5})  # a run of before, by its table
+    note_score(Interval(0.4, 0.3, 0.6), "people", 140, other / "val.parquet", plain)
+    learned = list_runs(tmp_path).set_index("run")["learned"]
+    assert "(5 unlabelled)" in learned[str(other)]
+
+
+def test_the_folder_of_a_kfold_is_told_from_one_without_runs(tmp_path) -> None:
+    fold = make_run(tmp_path / "k" / "fold_0")
+    with pytest.raises(MissingFileError, match=rf"is a k-fold.*name one, such as {fold}"):
+        compare_runs(tmp_path / "k", fold)

@@ -22,7 +22,15 @@ from mmmask.engine.photo_rate import PhotoRate
 from mmmask.engine.reach import samples_of
 from mmmask.errors import InputError, first_line
 from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
-from mmmask.provenance import code_version, fingerprint, machine, now, text_hash, versions
+from mmmask.provenance import (
+    WITHOUT_TRUTH,
+    code_version,
+    fingerprint,
+    machine,
+    now,
+    text_hash,
+    versions,
+)
 
 
 @HOOKS.register_module()
@@ -63,6 +71,7 @@ class RunCardHook(Hook):
             "seed": runner.seed,
             "split": _split(runner),
             "data": _data(runner),
+            "without_truth": _without_truth(runner),
             "code": code_version(),
             "versions": versions(),
             "machine": {**machine(), **_devices(runner)},
@@ -177,6 +186,12 @@ def _data(runner: Runner) -> dict[str, Any]:
         datasets["val"] = runner.val_loop.dataloader.dataset
     parts = {name: _facts(samples_of(dataset)) for name, dataset in datasets.items()}
     return {"root": runner.cfg.get("data", {}).get("data_root"), **parts}
+
+
+def _without_truth(runner: Runner) -> dict[str, Any]:
+    """Return what hooks recorded of photos learned without their true labels."""
+    told = [hook for hook in runner.hooks if getattr(hook, "told_as", None) in WITHOUT_TRUTH]
+    return {hook.told_as: hook.record for hook in told if hook.record is not None}
 
 
 def _facts(samples: pd.DataFrame) -> dict[str, Any]:

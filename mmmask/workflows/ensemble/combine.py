@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import BELONGING
 from mmmask.evaluation.voting import agreement, agreement_by_attribute
-from mmmask.provenance import made_now
+from mmmask.provenance import checkpoint_hashes, made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
 from mmmask.workflows.ensemble.members import Member, Members, read_members
@@ -28,7 +28,7 @@ from mmmask.workflows.ensemble.voting import (
     mixed_years,
 )
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.submission import write_submission
+from mmmask.workflows.submission import check_covered, check_outputs, write_submission
 
 VOTES = ("soft", "hard", "weighted", "stack")
 
@@ -95,7 +95,9 @@ def ensemble(
     Raises:
         InputError: Tables do not fit together, or do not allow the vote.
     """
+    check_outputs(out, submission=submission, data_root=data_root)
     members = _read(paths, vote, calibrations, old_from)
+    check_covered(submission, members.keys, data_root)
     evidence = members
     if oof:
         evidence = _read(oof, vote, calibrations, old_from)
@@ -205,16 +207,10 @@ def _check_pairs(members: Sequence[Member], evidence: Sequence[Member]) -> None:
                     f"{member.path}: predictions {problem} than its --oof {other.path}: "
                     f"{ours} and {theirs}"
                 )
-        models = _models(other)
-        belongs = [one.path for one in members if models & _models(one)]
+        models = checkpoint_hashes(other.provenance)
+        belongs = [one.path for one in members if models & checkpoint_hashes(one.provenance)]
         if belongs and member.path not in belongs:
             raise InputError(
                 f"--oof {other.path} is of the model of {belongs[0]}, not of {member.path}; "
                 "give the tables of --oof in the order of the members"
             )
-
-
-def _models(member: Member) -> set[str]:
-    """Return the hashes of the checkpoints whose predictions a table holds."""
-    stated = [member.provenance, *(member.provenance.get("members") or [])]
-    return {one["checkpoint_hash"] for one in stated if one.get("checkpoint_hash")}

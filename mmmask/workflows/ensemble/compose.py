@@ -13,7 +13,7 @@ from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table, year_columns
 from mmmask.workflows.ensemble.members import Member, Members, read_members
 from mmmask.workflows.ensemble.voting import equal_weights, mix, mixed_years
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.submission import write_submission
+from mmmask.workflows.submission import check_covered, check_outputs, write_submission
 
 
 def compose_attributes(
@@ -41,7 +41,9 @@ def compose_attributes(
     Raises:
         InputError: An attribute has no table, or the tables do not fit together.
     """
+    check_outputs(out, submission=submission, data_root=data_root)
     members = read_members(paths, calibrations, old_from)
+    check_covered(submission, members.keys, data_root)
     groups = by_attribute(members)
     parts = {
         name: mix(group, equal_weights(group), leave_out=False).probabilities

@@ -283,3 +283,20 @@ def test_beyond_enough_photos_people_are_drawn_to_learn_from(three, out, monkeyp
     half = ensemble(three, vote="weighted", out=out).members["weight"][:3]
     assert not np.allclose(half, everybody)
     np.testing.assert_allclose(half, everybody, atol=0.15)
+
+
+def test_a_submission_that_cannot_be_is_refused_before_anything_is_written(
+    three, out, tmp_path
+) -> None:
+    options = {"submission": tmp_path / "s.csv", "data_root": tmp_path / "data"}
+    with pytest.raises(InputError, match=r"info\.csv: no such file; a submission has its order"):
+        ensemble(three, out=out, **options)
+    info = tmp_path / "data/eval/info.csv"
+    info.parent.mkdir(parents=True)
+    info.write_text("ImageID,ans\nnobody.jpg,0\n")
+    with pytest.raises(InputError, match=r"have no prediction|more than one prediction"):
+        ensemble(three, out=out, **options)
+    with pytest.raises(InputError, match=r"a table ends in \.parquet or \.csv, got \.txt"):
+        ensemble(three, out=tmp_path / "out.txt")
+    assert not out.exists()
+    assert not (tmp_path / "s.csv").exists()
