@@ -47,14 +47,11 @@ def main() -> None:
     from mmmask.reports.prior_shift import draw_shares, print_outcome, print_simulation
     from mmmask.workflows.prior_shift import correct, simulate_shifts
 
-    for name, number, least in (
-        ("--resamples", args["resamples"], 20),
-        ("--simulate", simulate, 2),
-    ):
+    counts = {"--resamples": (args["resamples"], 20), "--simulate": (simulate, 2)}
+    for name, (number, least) in counts.items():
         if number is not None and number < least:
             raise InputError(f"{name} must be at least {least}; got {number}")
-    if args["resamples"] is None:
-        args["resamples"] = 200 if simulate is None else 60
+    args["resamples"] = args["resamples"] or (200 if simulate is None else 60)
     if simulate is not None:
         chance = {name: args[name] for name in ("resamples", "seed")}
         print_simulation(simulate_shifts(predictions, out, repeats=simulate, **chance))
@@ -65,7 +62,7 @@ def main() -> None:
     check_picture(plot)
     outcome = correct(predictions, oof, out=out, **args)
     print_outcome(outcome)
-    if plot:
+    if plot is not None:
         draw_shares(outcome, plot)
     written = {"predictions": out, **{name: args[name] for name in ("submission", "shares")}}
     for name, path in {**written, "plot": plot}.items():
