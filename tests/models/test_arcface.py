@@ -228,31 +228,6 @@ def test_at_run_start_a_configured_margin_wins_over_the_checkpoint():
     torch.testing.assert_close(head.margin, torch.full((18,), 0.3))
 
 
-def test_cosines_are_computed_in_float32_under_autocast():
-    feature, label = features(channels=64)
-    head = MaskArcFaceHead(64)
-    half = feature.bfloat16()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        under_autocast = head.training_logits((half,), label)
-    assert under_autocast.dtype == torch.float32
-    assert torch.equal(under_autocast, head.training_logits((half.float(),), label))
-
-
-def test_gradients_under_autocast_are_those_of_float32():
-    feature, label = features(channels=64)
-    head = MaskArcFaceHead(64)
-    half = feature.bfloat16().requires_grad_()
-    full = half.detach().float().requires_grad_()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = head.loss_module(head.training_logits((half,), label), label)
-    loss.backward()
-    of_centers, head.centers.grad = head.centers.grad, None
-    head.loss_module(head.training_logits((full,), label), label).backward()
-    assert full.grad.any()
-    torch.testing.assert_close(of_centers, head.centers.grad)
-    torch.testing.assert_close(half.grad, full.grad.bfloat16())
-
-
 @pytest.mark.parametrize("scale", [30.0, 64.0])
 def test_the_default_temperature_gives_a_perfect_photo_99_percent(scale):
     simplex = torch.eye(18) - 1 / 18  # 18 centres, as far apart as they can be

@@ -70,31 +70,6 @@ def test_the_default_margins_are_the_papers():
     torch.testing.assert_close(MaskCosFaceHead(5).margin, torch.full((18,), 0.35))
 
 
-def test_cosines_are_computed_in_float32_under_autocast():
-    feature, label = features(channels=64)
-    head = MaskCosFaceHead(64)
-    half = feature.bfloat16()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        under_autocast = head.training_logits((half,), label)
-    assert under_autocast.dtype == torch.float32
-    assert torch.equal(under_autocast, head.training_logits((half.float(),), label))
-
-
-def test_gradients_under_autocast_are_those_of_float32():
-    feature, label = features(channels=64)
-    head = MaskCosFaceHead(64)
-    half = feature.bfloat16().requires_grad_()
-    full = half.detach().float().requires_grad_()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = head.loss_module(head.training_logits((half,), label), label)
-    loss.backward()
-    of_centers, head.centers.grad = head.centers.grad, None
-    head.loss_module(head.training_logits((full,), label), label).backward()
-    assert full.grad.any()
-    torch.testing.assert_close(of_centers, head.centers.grad)
-    torch.testing.assert_close(half.grad, full.grad.bfloat16())
-
-
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_feature_on_its_centre_or_opposite_has_finite_gradients(sign):
     head = MaskCosFaceHead(64)

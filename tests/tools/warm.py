@@ -34,7 +34,6 @@ class WarmPython:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.tools.warm"],
             cwd=folder,
