@@ -36,7 +36,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["mmmask", "mmmask.*"]),
-    package_data={"mmmask.datasets": ["*.csv"], "mmmask.reports": ["templates/*"]},
+    package_data={"mmmask.datasets": ["*.csv"], "mmmask.reports.pages": ["templates/*"]},
     # Enough for labels, tables, scores and drawn faces; training needs the extra `train`.
     install_requires=[
         "numpy>=1.26,<3",

@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmmask.deploy.predictor import Predictor
     from mmmask.evaluation.answers import readable
-    from mmmask.predictor import Predictor
 
 __version__ = "0.1.0"
 __all__ = ["Predictor", "__version__", "readable"]
 
-_HOMES = {"Predictor": "mmmask.predictor", "readable": "mmmask.evaluation.answers"}
+_HOMES = {"Predictor": "mmmask.deploy.predictor", "readable": "mmmask.evaluation.answers"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,21 @@
 """The 18 classes: the only definition of how mask, gender and age make a class number.
 
-``label = mask * 6 + gender * 3 + age group``, as in the competition.
+``label = mask * 6 + gender * 3 + age group``, as in the competition. A model that knows years of
+age leaves the age groups open: they follow from its ``(N, 121)`` probabilities of the ages 0 to
+120 after training, by summing.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from mmmask.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MASKS = ("wear", "incorrect", "normal")
 GENDERS = ("male", "female")
@@ -74,3 +82,90 @@ def product(parts: Mapping[str, NDArray]) -> NDArray:
     mask, gender, age = (parts[name] for name in ATTRIBUTES)
     joint = mask[:, :, None, None] * gender[:, None, :, None] * age[:, None, None, :]
     return joint.reshape(len(joint), NUM_CLASSES)  # (N, 3, 2, 3) -> (N, 18)
+
+
+#: First age, in years, of the middle and of the old group.
+Cuts = tuple[int, int]
+COMPETITION_CUTS: Cuts = (MIDDLE_FROM, OLD_FROM)
+NUM_YEARS = OLDEST + 1
+
+Values = TypeVar("Values", NDArray, "Tensor")
+
+
+def checked_cuts(cuts: Cuts) -> Cuts:
+    """Return the cuts as integers.
+
+    Raises:
+        InputError: They do not leave three groups.
+    """
+    middle, old = int(cuts[0]), int(cuts[1])
+    if not 0 < middle < old <= OLDEST:
+        raise InputError(f"the old must begin from {middle + 1} to {OLDEST} years; got {old}")
+    return middle, old
+
+
+def group_slices(cuts: Cuts = COMPETITION_CUTS) -> tuple[slice, slice, slice]:
+    """Return which years are young, middle and old."""
+    middle, old = checked_cuts(cuts)
+    return slice(0, middle), slice(middle, old), slice(old, NUM_YEARS)
+
+
+def group_probabilities(years: Values, cuts: Cuts = COMPETITION_CUTS) -> Values:
+    """Sum the years of each age group, of a numpy array or a torch tensor.
+
+    Args:
+        years: Probabilities of the ages 0 to 120.
+        cuts: First age of the middle and of the old group.
+
+    Shape:
+        ``years``: (N, 121) -> (N, 3).
+    """
+    sums = [years[:, part].sum(axis=1) for part in group_slices(cuts)]
+    if isinstance(years, np.ndarray):
+        return np.stack(sums, axis=1)
+    import torch  # tables and scores do without it
+
+    return torch.stack(sums, dim=1)
+
+
+def move_cut(
+    probabilities: NDArray[np.floating],
+    years: NDArray[np.floating],
+    *,
+    before: Cuts = COMPETITION_CUTS,
+    after: Cuts,
+) -> NDArray[np.float32]:
+    """Return probabilities of classes whose age groups are those of another cut.
+
+    Within its old group, the age is taken to follow ``years``: each class hands the share of its
+    group that changes sides to the class of the new group. Mask and gender keep their marginals,
+    an unmoved cut changes nothing, and where the age part of ``probabilities`` is the sum of
+    ``years``, that of the result is the sum under the new cut.
+
+    Shape:
+        ``probabilities``: (N, 18), or (N, 3) of age alone; ``years``: (N, 121); as the former.
+    """
+    years = years.astype(np.float64)
+    groups = group_probabilities(years, before)
+    shares = np.zeros((len(years), 3, 3))  # of the old group (row) that falls into the new one
+    for row, old in enumerate(group_slices(before)):
+        for column, new in enumerate(group_slices(after)):
+            both = slice(max(old.start, new.start), min(old.stop, new.stop))
+            shares[:, row, column] = years[:, both].sum(axis=1) if both.start < both.stop else 0
+    empty = groups == 0
+    shares /= np.where(empty, 1, groups)[:, :, None]
+    shares[empty] = np.eye(3)[np.nonzero(empty)[1]]  # no year tells: it stays where it is
+    by_age = probabilities.reshape(len(probabilities), -1, 3)  # age is the last axis of a class
+    moved = np.einsum("nka,nab->nkb", by_age, shares)
+    return moved.reshape(probabilities.shape).astype(np.float32)
+
+
+def median_age(years: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the age in years that half of the probability reaches, (N, 121) -> (N,)."""
+    return age_reached(years, 0.5)
+
+
+def age_reached(years: NDArray[np.floating], share: float) -> NDArray[np.int64]:
+    """Return the age in years that a share of the probability reaches, (N, 121) -> (N,)."""
+    reached = years.cumsum(axis=1, dtype=np.float64) >= share * years.sum(axis=1, keepdims=True)
+    return reached.argmax(axis=1).astype(np.int64)

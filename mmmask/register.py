@@ -47,7 +47,6 @@ import mmmask.engine.runner
 import mmmask.engine.semi_loop
 import mmmask.engine.tracking
 import mmmask.evaluation.metric
-import mmmask.evaluation.tta
 import mmmask.models.ages.coral
 import mmmask.models.ages.corn
 import mmmask.models.ages.dldl
@@ -57,8 +56,8 @@ import mmmask.models.backbones.timm_backbone
 import mmmask.models.batch_augments.half_face_cutmix
 import mmmask.models.consistency.classifier
 import mmmask.models.consistency.fixmatch
-import mmmask.models.consistency.preprocessor
 import mmmask.models.consistency.uda
+import mmmask.models.consistency.view_preprocessor
 import mmmask.models.heads.arcface
 import mmmask.models.heads.attribute
 import mmmask.models.heads.cosface
@@ -71,3 +70,4 @@ import mmmask.models.losses.ldam
 import mmmask.models.losses.mix
 import mmmask.models.losses.symmetric
 import mmmask.models.preprocessor
+import mmmask.models.tta

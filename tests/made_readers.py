@@ -8,10 +8,10 @@ from mmmask.datasets.photos import Geometry
 from mmmask.datasets.preparation import Preparation
 from mmmask.deploy.facts import ModelFacts
 from mmmask.deploy.networks import Answer
+from mmmask.deploy.predictor import Predictor
 from mmmask.labels import CLASSES
-from mmmask.predictor import Predictor
-from mmmask.workflows.face_finder import FaceFinder
-from mmmask.workflows.read_faces import FaceReader
+from mmmask.workflows.demo.face_finder import FaceFinder
+from mmmask.workflows.demo.read_faces import FaceReader
 
 ROOT = Path(__file__).parents[1]
 #: What the tiny checkpoint is of: a model of years.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmmask.labels import encode, product
 from mmmask.ledger.cards import write_card
-from mmmask.provenance import file_hash
+from mmmask.ledger.provenance import file_hash
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 
 STEMS = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")

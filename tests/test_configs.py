@@ -21,8 +21,8 @@ from torch.utils.data import BatchSampler
 
 import mmmask.register  # noqa: F401
 from mmmask.config import compose, load_config
-from mmmask.datasets.drawn_faces import draw_dataset
 from mmmask.datasets.layout import read_eval, read_train
+from mmmask.drawing.drawn_faces import draw_dataset
 from mmmask.tables import BOXES, write_table
 from mmmask.workflows.testing import prepare_test
 from mmmask.workflows.train import build_runner

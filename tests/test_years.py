@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from mmmask.errors import InputError
-from mmmask.labels import age_group, marginals, product
-from mmmask.years import group_probabilities, median_age, move_cut
+from mmmask.labels import age_group, group_probabilities, marginals, median_age, move_cut, product
 
 CUTS = [(30, 60), (30, 58), (20, 61), (29, 120)]
 

@@ -34,8 +34,8 @@ def main() -> None:
 
     from mmmask.errors import InputError
     from mmmask.files import written_whole
-    from mmmask.reports.differences import draw_differences, print_differences
-    from mmmask.workflows.ablate import Study, ablate
+    from mmmask.reports.difference_report import draw_differences, print_differences
+    from mmmask.workflows.studies.ablate import Study, ablate
 
     if args.seeds < 1:
         raise InputError(f"--seeds must be at least 1; got {args.seeds}")

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--plot", metavar="PNG", help="draw accuracy over confidence")
     args = parser.parse_args()
 
-    from mmmask.reports.reliability import print_calibration
+    from mmmask.reports.calibration_report import print_calibration
     from mmmask.workflows.calibrate import calibrate
 
     fitted, measured = calibrate(args.oof, args.out, args.method, args.plot)

@@ -30,7 +30,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from mmmask.workflows.compare import compare
+    from mmmask.workflows.pages.compare import compare
 
     compare(args.a, args.b, args.out, data_root=args.data_root, labels=args.labels)
     print(f"to open in a browser: {args.out}")

@@ -42,8 +42,8 @@ def main() -> None:
     if bool(args.out) != bool(args.photos or args.video):
         parser.error("--out goes with --photos or --video, and they with it")
 
-    from mmmask.apps.server import check_installed, serve
-    from mmmask.workflows.demo import answer_photos, answer_video, open_reader
+    from mmmask.reports.local_server import check_installed, serve
+    from mmmask.workflows.demo.answer import answer_photos, answer_video, open_reader
 
     if not args.out:
         check_installed()
@@ -66,7 +66,7 @@ def main() -> None:
         if seen.announced > seen.frames:
             print(f"{args.video}: ends early, it announces {seen.announced:,} frames")
     else:
-        from mmmask.apps.demo import demo_app
+        from mmmask.workflows.demo.app import demo_app
 
         serve(demo_app(reader), args.port, "demo")
 

@@ -59,7 +59,7 @@ def main() -> None:
     from mmmask.files import check_picture
     from mmmask.workflows.ensemble.combine import ensemble
     from mmmask.workflows.ensemble.compose import compose_attributes
-    from mmmask.workflows.show import show, show_ensemble
+    from mmmask.workflows.show_predictions import show, show_ensemble
 
     oof, plot, submission = args.pop("oof"), args.pop("plot"), args["submission"]
     args |= {"out": out, "data_root": data_root or "data", "calibrations": args.pop("calibration")}

@@ -47,9 +47,9 @@ def main() -> None:
     )
     args = vars(parser.parse_args())
 
-    from mmmask.reports.console import print_folds
-    from mmmask.workflows.kfold import KFold, kfold
-    from mmmask.workflows.show import show_scores
+    from mmmask.reports.score_tables import print_folds
+    from mmmask.workflows.show_predictions import show_scores
+    from mmmask.workflows.studies.kfold import KFold, kfold
 
     args["out"] = args["out"] or Path("work_dirs/kfold") / args["config"].stem
     study = KFold(tools=Path(__file__).parent, options=args.pop("cfg_options"), **args)

@@ -43,8 +43,8 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from mmmask.reports.suspects import print_suspects
-    from mmmask.workflows.label_errors import find_label_errors
+    from mmmask.reports.label_issue_tables import print_suspects
+    from mmmask.workflows.label_errors.find import find_label_errors
 
     found = find_label_errors(
         args.predictions,

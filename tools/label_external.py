@@ -37,7 +37,7 @@ def main() -> None:
     args = vars(parser.parse_args())
 
     from mmmask.labels import CLASSES
-    from mmmask.workflows.label_external import label_external
+    from mmmask.workflows.more_samples.label_external import label_external
 
     options = args.pop("cfg_options")
     samples, seen = label_external(**args, options=options)

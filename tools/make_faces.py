@@ -30,7 +30,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from mmmask.datasets.drawn_faces import draw_dataset  # after --help: it loads OpenCV
+    from mmmask.drawing.drawn_faces import draw_dataset  # after --help: it loads OpenCV
 
     draw_dataset(
         args.out,

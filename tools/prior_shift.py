@@ -44,7 +44,7 @@ def main() -> None:
 
     from mmmask.errors import InputError
     from mmmask.files import check_picture
-    from mmmask.reports.prior_shift import draw_shares, print_outcome, print_simulation
+    from mmmask.reports.shift_report import draw_shares, print_outcome, print_simulation
     from mmmask.workflows.prior_shift import correct, simulate_shifts
 
     counts = {"--resamples": (args["resamples"], 20), "--simulate": (simulate, 2)}

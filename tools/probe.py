@@ -37,7 +37,7 @@ def main() -> None:
 
     from mmmask.workflows.predict import Prediction
     from mmmask.workflows.probe import probe
-    from mmmask.workflows.show import show
+    from mmmask.workflows.show_predictions import show
 
     options = args.pop("cfg_options")
     tables = probe(args.pop("config"), **args, options=options)

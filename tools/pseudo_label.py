@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("--weight", type=float, default=1.0, help="of each in the loss; default 1")
     args = parser.parse_args()
 
-    from mmmask.reports.pseudo_labels import print_pseudo_labels
-    from mmmask.workflows.pseudo_label import pseudo_label
+    from mmmask.reports.pseudo_label_table import print_pseudo_labels
+    from mmmask.workflows.more_samples.pseudo_label import pseudo_label
 
     made = pseudo_label(
         args.predictions,

@@ -53,7 +53,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from mmmask.workflows.report import report
+    from mmmask.workflows.pages.report import report
 
     given = {name: value for name, value in vars(args).items() if name not in ("path", "out")}
     report(args.path, args.out, **given)

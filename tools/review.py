@@ -30,11 +30,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8001, help="of the page; default: 8001")
     args = parser.parse_args()
 
-    from mmmask.apps.server import check_installed, serve
+    from mmmask.reports.local_server import check_installed, serve
 
     check_installed()
-    from mmmask.apps.review import review_app
-    from mmmask.workflows.review import opened_review
+    from mmmask.workflows.label_errors.review import opened_review
+    from mmmask.workflows.label_errors.review_app import review_app
 
     with opened_review(args.suspects, args.out, data_root=args.data_root) as review:
         app = review_app(review, args.data_root, opinions=args.oof)

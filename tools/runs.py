@@ -39,18 +39,18 @@ def main() -> None:
     args = parser.parse_args()
 
     if args.action in (None, "list"):
-        from mmmask.reports.runs import print_runs
+        from mmmask.reports.run_tables import print_runs
         from mmmask.workflows.runs import list_runs
 
         print_runs(list_runs(args.folder, args.sort), args.folder)
     elif args.action == "compare":
-        from mmmask.reports.runs import print_comparison
+        from mmmask.reports.run_tables import print_comparison
         from mmmask.workflows.runs import compare_runs
 
         print_comparison(compare_runs(args.one, args.other), args.one, args.other)
     else:
         from mmmask.ledger import submissions as ledger
-        from mmmask.reports.submissions import print_review, print_submissions
+        from mmmask.reports.submission_tables import print_review, print_submissions
 
         folder = ledger.ledger_folder()
         if args.action == "score":

@@ -28,10 +28,10 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from mmmask.reports.console import print_score_table, print_test_photos, resampled
-    from mmmask.reports.differences import difference_sentence
+    from mmmask.reports.difference_report import difference_sentence
+    from mmmask.reports.score_tables import print_score_table, print_test_photos, resampled
     from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
-    from mmmask.workflows.show import show_scores
+    from mmmask.workflows.show_predictions import show_scores
 
     tables = read_scored(args.predictions, args.labels)
     first, *others = tables

@@ -60,8 +60,8 @@ def main() -> None:
     args["options"] = args.pop("cfg_options")
     args["out"] = args["out"] or Path("work_dirs/sweep") / args["config"].stem
 
-    from mmmask.workflows.sweep import Sweep, confirm, sweep
-    from mmmask.workflows.sweep_results import show_sweep
+    from mmmask.workflows.studies.sweep import Sweep, confirm, sweep
+    from mmmask.workflows.studies.sweep_results import show_sweep
 
     plan = Sweep(tools=Path(__file__).parent, **args)
     sweep(plan)

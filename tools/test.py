@@ -46,7 +46,7 @@ def main() -> None:
     pictures = args.pop("pictures")
 
     from mmmask.workflows.predict import predict
-    from mmmask.workflows.show import show
+    from mmmask.workflows.show_predictions import show
 
     submission = args["submission"]
     prediction = predict(

@@ -7,10 +7,10 @@ import torch
 from mmpretrain.registry import DATA_SAMPLERS
 from numpy.typing import NDArray
 
+from mmmask.class_weights import CLASS_WEIGHTS
 from mmmask.datasets.sampler import EpochSampler, earlier_draws
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
-from mmmask.models.class_weights import CLASS_WEIGHTS
 
 #: What photos may be grouped by -> number of groups.
 GROUPINGS = {"class": NUM_CLASSES, **{name: len(values) for name, values in ATTRIBUTES.items()}}

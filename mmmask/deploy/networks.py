@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mmmask.deploy.facts import ModelFacts
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.years import NUM_YEARS
+from mmmask.labels import NUM_YEARS
 
 #: What onnxruntime puts before its sentences: its own name, a code, file and place in its source.
 _ORIGIN = re.compile(

@@ -7,7 +7,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import LOOPS
 from torch.utils.data import DataLoader
 
-from mmmask.engine.reach import live_model
+from mmmask.engine.unwrap import live_model
 
 
 @LOOPS.register_module()

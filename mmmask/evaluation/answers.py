@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from mmmask.labels import ATTRIBUTES, decode, marginals
+from mmmask.labels import ATTRIBUTES, decode, marginals, median_age
 from mmmask.tables import ANSWERS, attribute_of, checked, probabilities, years_of
-from mmmask.years import median_age
 
 
 def readable(predictions: pd.DataFrame) -> pd.DataFrame:

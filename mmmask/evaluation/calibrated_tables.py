@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.calibration import Calibration
 from mmmask.evaluation.intervals import units_to_draw
-from mmmask.labels import MIDDLE_FROM, decode, marginals
+from mmmask.labels import MIDDLE_FROM, Cuts, checked_cuts, decode, group_slices, marginals
 from mmmask.tables import (
     YEARS,
     attribute_of,
@@ -21,7 +21,6 @@ from mmmask.tables import (
     year_columns,
     years_of,
 )
-from mmmask.years import Cuts, checked_cuts, group_slices
 
 #: What predictions must share with those that a calibration was fitted on, where both state it.
 BELONGING = {

@@ -11,8 +11,7 @@ from mmpretrain.registry import METRICS
 from numpy.typing import NDArray
 
 from mmmask.evaluation.scores import attribute_scores, fit_temperature, scores
-from mmmask.labels import decode
-from mmmask.years import NUM_YEARS, median_age
+from mmmask.labels import NUM_YEARS, decode, median_age
 
 
 @METRICS.register_module()

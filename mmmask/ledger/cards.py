@@ -20,8 +20,8 @@ of a sitting
 ``seed`` ``split``          seed; ``trained_on`` (train or all), ``folds``, ``fold``, ``split_seed``
 ``data``                    ``root``; of ``train`` and ``val`` photos, people and ``fingerprint``
 ``without_truth``           of photos learned unlabelled, or with labels of a model, what hooks say
-                            (names: ``WITHOUT_TRUTH`` of :mod:`mmmask.provenance`)
-``code`` ``versions``       as in :mod:`mmmask.provenance`
+                            (names: ``WITHOUT_TRUTH`` of :mod:`mmmask.ledger.provenance`)
+``code`` ``versions``       as in :mod:`mmmask.ledger.provenance`
 ``machine`` ``process``     host, system, cores, device, processes; and what tells a process
 ==========================  ===================================================================
 """

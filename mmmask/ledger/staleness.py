@@ -8,17 +8,17 @@ Predictions are stale where one of these no longer is what it was:
   given for the test, has another value than the run, of something that weights depend on and
   that the run's own command line did not set;
 * the code: the sources that weights and predictions depend on, see
-  :func:`mmmask.provenance.code_version`, have changed between training and prediction.
+  :func:`mmmask.ledger.provenance.code_version`, have changed between training and prediction.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmmask.config_changes import changes, decides_weights, flat_config, flat_text
 from mmmask.errors import InputError
 from mmmask.ledger.cards import CARD, read_card, sitting_of
-from mmmask.provenance import file_hash
+from mmmask.ledger.config_differences import changes, decides_weights, flat_config, flat_text
+from mmmask.ledger.provenance import file_hash
 from mmmask.tables import read_provenance
 
 #: Blocks that a test leaves as they are, so that its config can be compared with the run's.

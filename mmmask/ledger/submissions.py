@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import locked, written_whole
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.ledger.provenance import learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
-from mmmask.provenance import learned_from_test_set, now, text_hash
 from mmmask.tables import SUBMISSIONS, column_names, read_csv, read_table, write_table
 
 #: Columns of a submission: a photo's file name, and its class 0-17.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmmask.class_weights import absent_as_rarest
 from mmmask.errors import InputError
-from mmmask.models.class_weights import absent_as_rarest
 from mmmask.models.losses.reduction import as_distribution
 
 

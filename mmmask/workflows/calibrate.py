@@ -23,7 +23,7 @@ from mmmask.evaluation.intervals import (
 from mmmask.evaluation.scores import TINY
 from mmmask.files import written_whole
 from mmmask.labels import ATTRIBUTES, decode, marginals
-from mmmask.provenance import file_hash, made_now
+from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.tables import (
     attribute_of,
     probabilities,
@@ -72,7 +72,7 @@ def calibrate(
     with written_whole(out) as aside:
         aside.write_text(json.dumps(fitted.to_dict(), indent=1) + "\n")
     if plot is not None:
-        from mmmask.reports.reliability import draw_reliability
+        from mmmask.reports.calibration_report import draw_reliability
 
         parts = _parts(attribute_of(table), before, after, truth)
         draw_reliability({name: values for name, *values in parts}, plot)

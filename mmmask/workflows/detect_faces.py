@@ -16,7 +16,7 @@ from rich.progress import track
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
-from mmmask.provenance import fingerprint, made_now
+from mmmask.ledger.provenance import fingerprint, made_now
 from mmmask.tables import BOXES, read_table, write_table
 
 #: Photos are shrunk to this for the search: a face of a portrait is far larger than needed.

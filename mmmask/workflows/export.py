@@ -15,11 +15,11 @@ from mmmask.config import compose
 from mmmask.datasets.face_boxes import read_boxes
 from mmmask.datasets.layout import find_photos
 from mmmask.deploy.networks import Network
+from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import Interval, macro_f1_interval, paired_difference
 from mmmask.files import written_whole
 from mmmask.labels import decode
-from mmmask.predictor import Predictor
 from mmmask.tables import SAMPLES, probabilities, write_table, years_of
 from mmmask.workflows.testing import check_same, run_test
 from mmmask.workflows.torch_network import TorchNetwork

@@ -11,14 +11,13 @@ from mmmask.config import load_config, parse_options, plain
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import units_to_draw
-from mmmask.labels import MIDDLE_FROM, OLD_FROM
-from mmmask.ledger.scores import note_score
-from mmmask.provenance import file_hash, fingerprint, made_now, text_hash
+from mmmask.labels import MIDDLE_FROM, OLD_FROM, checked_cuts, move_cut
+from mmmask.ledger.provenance import file_hash, fingerprint, made_now, text_hash
+from mmmask.ledger.score_log import note_score
 from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.score import intervals_of
 from mmmask.workflows.submission import check_outputs, read_answers, write_submission
 from mmmask.workflows.testing import Tested, check_same, run_test
-from mmmask.years import checked_cuts, move_cut
 
 if TYPE_CHECKING:
     from torch import nn

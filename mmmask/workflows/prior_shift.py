@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.config_changes import flat_text
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import (
     CALIBRATED,
@@ -21,8 +20,7 @@ from mmmask.evaluation.calibrated_tables import (
     with_probabilities,
 )
 from mmmask.evaluation.decision import RULES, decide
-from mmmask.evaluation.prior_shift import FLOOR, Shares, with_margins
-from mmmask.evaluation.shift_correction import (
+from mmmask.evaluation.prior_shift.correction import (
     STRANGE,
     STRENGTHS,
     Choice,
@@ -35,13 +33,15 @@ from mmmask.evaluation.shift_correction import (
     learn,
     surprise,
 )
-from mmmask.evaluation.shift_estimates import estimates
-from mmmask.evaluation.shift_references import references
-from mmmask.evaluation.shift_simulation import draw_shifts, simulate
+from mmmask.evaluation.prior_shift.estimates import estimates
+from mmmask.evaluation.prior_shift.references import references
+from mmmask.evaluation.prior_shift.shares import FLOOR, Shares, with_margins
+from mmmask.evaluation.prior_shift.simulation import draw_shifts, simulate
 from mmmask.files import written_whole
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
-from mmmask.provenance import checkpoint_hashes, configs, file_hash, made_now
-from mmmask.reports.prior_shift import draw_simulation
+from mmmask.ledger.config_differences import flat_text
+from mmmask.ledger.provenance import checkpoint_hashes, configs, file_hash, made_now
+from mmmask.reports.shift_report import draw_simulation
 from mmmask.tables import (
     PREDICTIONS,
     SHARES,
@@ -157,7 +157,7 @@ def simulate_shifts(
     Args:
         oof: Out-of-fold predictions with labels and people.
         out: Folder for ``simulated.csv``, a row for each shift as
-            :func:`mmmask.evaluation.shift_simulation.simulate` describes it, and
+            :func:`mmmask.evaluation.prior_shift.simulation.simulate` describes it, and
             ``simulated.png``.
         repeats: How many shifts.
         resamples: For each estimate.

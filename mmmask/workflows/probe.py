@@ -20,12 +20,11 @@ from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import fit_calibration
 from mmmask.evaluation.leave_one_out import RIDGE, leave_one_out, similarity
-from mmmask.labels import MASKS, OLD_FROM, decode
-from mmmask.provenance import fingerprint, made_now
+from mmmask.labels import MASKS, NUM_YEARS, OLD_FROM, decode, group_probabilities
+from mmmask.ledger.provenance import fingerprint, made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.pack import ensure_pack
 from mmmask.workflows.train import check_pretrained
-from mmmask.years import NUM_YEARS, group_probabilities
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -176,7 +175,7 @@ def _photos(cfg: "Config") -> tuple["MaskFaceDataset", Iterable[list[NDArray[np.
     from mmpretrain.registry import MODELS
 
     import mmmask.register  # noqa: F401
-    from mmmask.engine.features import features
+    from mmmask.models.frozen_features import features
 
     init_default_scope(cfg.default_scope)
     cfg.test_dataloader.dataset.split = "all"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from mmmask.config_changes import blocks, changes, decides_weights, flat_text
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.intervals import Interval, units_to_draw
 from mmmask.ledger.cards import CARD, best, read_card, status
-from mmmask.ledger.scores import read_scores
-from mmmask.provenance import learned_from_test_set
-from mmmask.reports.runs import RunComparison, ScoreDifference
+from mmmask.ledger.config_differences import blocks, changes, decides_weights, flat_text
+from mmmask.ledger.provenance import learned_from_test_set
+from mmmask.ledger.score_log import read_scores
+from mmmask.reports.run_tables import RunComparison, ScoreDifference
 from mmmask.tables import attribute_of, read_predictions, read_provenance
 from mmmask.workflows.score import aligned, differences, intervals_of
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mmmask.reports.console import WIDTH
+from mmmask.reports.score_tables import WIDTH
 from mmmask.workflows.export import Agreement, Exported, Quantized, Scores
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import written_whole
+from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
     SUBMISSION,
@@ -17,8 +18,7 @@ from mmmask.ledger.submissions import (
     review,
     warnings_of,
 )
-from mmmask.provenance import learned_from_test_set
-from mmmask.reports.submissions import print_review
+from mmmask.reports.submission_tables import print_review
 from mmmask.tables import answers, check_table_name, read_csv
 
 

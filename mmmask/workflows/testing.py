@@ -64,7 +64,7 @@ def run_test(
     from mmengine.dist import is_main_process
 
     from mmmask.engine.distributed import stop_distributed
-    from mmmask.engine.reach import classifier_of
+    from mmmask.engine.unwrap import classifier_of
 
     cfg.work_dir = str(checkpoint.parent / "test")
     cfg = prepare_test(cfg)
@@ -115,7 +115,7 @@ def check_same(
 
 def load_weights(model: "nn.Module", content: Mapping[str, Any], checkpoint: Path) -> None:
     """Load every weight into the tested model; refuse a checkpoint of another model."""
-    from mmmask.engine.reach import classifier_of
+    from mmmask.engine.unwrap import classifier_of
 
     try:
         classifier_of(model).load_state_dict(content["state_dict"], strict=True)

@@ -15,8 +15,8 @@ from mmmask.deploy.facts import ModelFacts
 from mmmask.deploy.networks import Answer
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.labels import OLD_FROM
+from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
 from mmmask.models.grad_cam import grad_cam
-from mmmask.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
 from mmmask.workflows.testing import check_same, load_weights
 
 

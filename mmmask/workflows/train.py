@@ -168,7 +168,7 @@ def check_pretrained(model: "nn.Module", weights: str) -> None:
     """Refuse weights that do not fill the backbone; MMEngine would go on with random ones."""
     from mmengine.runner import CheckpointLoader
 
-    from mmmask.engine.reach import classifier_of
+    from mmmask.engine.unwrap import classifier_of
 
     content = CheckpointLoader.load_checkpoint(weights, map_location="cpu", logger="silent")
     # A copy is filled for real, because a network may rename or resize what an old file holds.

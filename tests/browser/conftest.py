@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mmmask.datasets.drawn_faces import draw_dataset
+from mmmask.drawing.drawn_faces import draw_dataset
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

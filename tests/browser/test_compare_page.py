@@ -7,7 +7,7 @@ import pytest
 from mmmask.datasets.layout import read_train, with_labels
 from mmmask.labels import CLASSES
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
-from mmmask.workflows.compare import compare
+from mmmask.workflows.pages.compare import compare
 
 from .conftest import fits_a_phone, is_accessible, opened
 

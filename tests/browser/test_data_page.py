@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmmask.datasets.layout import read_train
-from mmmask.workflows.data_report import data_report
+from mmmask.workflows.pages.data_report import data_report
 
 from .conftest import fits_a_phone, is_accessible, opened
 

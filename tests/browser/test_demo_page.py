@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mmmask.apps.demo import as_jpeg, demo_app, described
-from mmmask.predictor import Predictor
-from mmmask.workflows.read_faces import FaceReader
+from mmmask.deploy.predictor import Predictor
+from mmmask.workflows.demo.app import as_jpeg, demo_app, described
+from mmmask.workflows.demo.read_faces import FaceReader
 from tests.made_readers import tiny_reader
 from tests.served_app import served
 

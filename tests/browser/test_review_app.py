@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmmask.apps.review import review_app
 from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.layout import read_train, with_labels
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
-from mmmask.workflows.review import opened_review
+from mmmask.workflows.label_errors.review import opened_review
+from mmmask.workflows.label_errors.review_app import review_app
 from tests.made_review import list_suspects
 from tests.served_app import served
 

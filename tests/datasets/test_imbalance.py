@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmmask.class_weights import effective_number
 from mmmask.datasets import sampler as sampler_module
 from mmmask.datasets.imbalance import (
     BalancedSampler,
@@ -13,7 +14,6 @@ from mmmask.datasets.imbalance import (
 from mmmask.datasets.sampler import EpochSampler, earlier_draws
 from mmmask.errors import InputError
 from mmmask.labels import decode
-from mmmask.models.class_weights import effective_number
 
 COUNTS = np.array([50, 40, 8, 70, 81, 11, 10, 8, 2, 14, 16, 2, 10, 8, 2, 14, 16, 3])
 

@@ -11,7 +11,7 @@ from torch.utils.data import ConcatDataset
 
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.engine.hooks.class_count_hook import ClassCountHook, class_counts
-from mmmask.engine.reach import model_and_copies
+from mmmask.engine.unwrap import model_and_copies
 from mmmask.models.heads.arcface import MaskArcFaceHead
 
 

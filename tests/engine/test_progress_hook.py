@@ -6,7 +6,7 @@ import torch
 from rich.console import Console
 from tiny_engine import tiny_config, train, without_validation
 
-from mmmask.engine import console
+from mmmask.engine import stage_display as console
 from mmmask.engine.hooks.progress_hook import LossMean, ProgressHook
 
 

@@ -6,11 +6,11 @@ from tiny_engine import TinyFaces, tiny_config, train, without_validation
 
 import mmmask.engine.hooks.run_card_hook
 import mmmask.engine.runner  # noqa: F401 - these register
-from mmmask.config_changes import flat_text
 from mmmask.engine.hooks.run_card_hook import RunCardHook
 from mmmask.errors import InputError
 from mmmask.ledger.cards import best, read_card, status, this_process
-from mmmask.provenance import code_version, fingerprint, text_hash
+from mmmask.ledger.config_differences import flat_text
+from mmmask.ledger.provenance import code_version, fingerprint, text_hash
 
 
 def carded(work_dir: Path, **changes):

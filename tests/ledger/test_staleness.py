@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from mmmask.config import load_config
-from mmmask.config_changes import changes, flat, flat_config
 from mmmask.ledger.cards import write_card
+from mmmask.ledger.config_differences import changes, flat, flat_config
+from mmmask.ledger.provenance import code_version, file_hash, text_hash
 from mmmask.ledger.staleness import checkpoints_of, stale_reasons
-from mmmask.provenance import code_version, file_hash, text_hash
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 
 CONFIGS = Path(__file__).parents[2] / "configs"

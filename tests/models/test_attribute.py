@@ -4,11 +4,10 @@ import torch
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.labels import ATTRIBUTES, decode
+from mmmask.labels import ATTRIBUTES, decode, group_probabilities
 from mmmask.models.ages import coral, corn, dldl, regression  # noqa: F401 (registers them)
 from mmmask.models.heads.attribute import AgeHead, AttributeHead
 from mmmask.structures import SampleBatch
-from mmmask.years import group_probabilities
 
 LABELS = torch.arange(20) % 18
 AGES = torch.tensor([20, 40, 60] * 6 + [18, 59])

@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from mmmask.errors import InputError
-from mmmask.labels import marginals
+from mmmask.labels import group_probabilities, marginals
 from mmmask.models.ages import coral, corn, dldl, regression  # noqa: F401 (registers them)
 from mmmask.models.heads.decomposed import DecomposedHead, joint_log_probabilities
 from mmmask.structures import SampleBatch
-from mmmask.years import group_probabilities
 
 MODELS_OF_YEARS = ["CoralAge", "CornAge", "RegressionAge", "LabelDistributionAge"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmmask.datasets.drawn_faces import draw_dataset
+from mmmask.drawing.drawn_faces import draw_dataset
 
 from .warm import WarmPython
 

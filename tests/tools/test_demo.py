@@ -79,7 +79,7 @@ def test_of_a_broken_video_one_sentence_is_said_and_none_by_ffmpeg(tmp_path):
     video.write_bytes(bytes(range(256)) * 40)
     code = f"""
 from mmmask.cli import command
-from mmmask.workflows.demo import answer_video
+from mmmask.workflows.demo.answer import answer_video
 from tests.made_readers import colour_reader
 
 raise SystemExit(command(lambda: answer_video(colour_reader(), {str(video)!r}, "out.mp4")))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mmmask.evaluation.scores import macro_f1
-from mmmask.labels import marginals
+from mmmask.labels import group_probabilities, marginals
 from mmmask.tables import (
     PREDICTIONS,
     attribute_of,
@@ -18,7 +18,6 @@ from mmmask.tables import (
     write_table,
     years_of,
 )
-from mmmask.years import group_probabilities
 
 from .conftest import tool, train
 

@@ -12,9 +12,9 @@ import torch
 from mmpretrain import ImageClassificationInferencer
 
 from mmmask.config import load_config
+from mmmask.deploy.predictor import Predictor
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.labels import CLASSES
-from mmmask.predictor import Predictor
 from mmmask.tables import PREDICTIONS, probabilities, read_table
 from mmmask.workflows.export import TOLERANCE
 from tests.made_readers import SIZE, TINY, tiny_checkpoint

@@ -32,7 +32,7 @@ def test_help_loads_neither_torch_nor_openmmlab() -> None:
 def test_labels_tables_and_scores_load_neither_torch_nor_openmmlab() -> None:
     code = (
         "import sys, mmmask, mmmask.labels, mmmask.tables, mmmask.evaluation.scores, mmmask.config,"
-        " mmmask.datasets.layout, mmmask.datasets.splits, mmmask.datasets.drawn_faces\n"
+        " mmmask.datasets.layout, mmmask.datasets.splits, mmmask.drawing.drawn_faces\n"
         "print([m for m in sys.modules if m in ('torch', 'mmengine', 'mmpretrain', 'mmcv')])"
     )
     assert call(sys.executable, "-c", code).stdout == "[]\n"

@@ -1,7 +1,7 @@
 import shutil
 
 from mmmask.tables import read_predictions
-from mmmask.workflows.run_report import run_report
+from mmmask.workflows.pages.run_report import run_report
 
 from .conftest import tool
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmmask.provenance import file_hash
+from mmmask.ledger.provenance import file_hash
 
 from .conftest import tool
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmmask.evaluation.scores import macro_f1
-from mmmask.ledger.scores import read_scores
+from mmmask.ledger.score_log import read_scores
 from mmmask.ledger.submissions import ledger_folder, read_log
 from mmmask.tables import PREDICTIONS, probabilities, read_table
 

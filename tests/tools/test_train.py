@@ -13,8 +13,8 @@ import torch
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.ledger.cards import best, read_card, status
+from mmmask.ledger.provenance import fingerprint
 from mmmask.ledger.staleness import stale_reasons
-from mmmask.provenance import fingerprint
 
 from .conftest import CONFIG, ROOT, SMALL, tool, train
 

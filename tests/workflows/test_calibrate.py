@@ -13,7 +13,7 @@ from mmmask.evaluation.calibrated_tables import (
     with_probabilities,
 )
 from mmmask.evaluation.calibration import expected_calibration_error
-from mmmask.labels import decode, encode, marginals, product
+from mmmask.labels import decode, encode, group_probabilities, marginals, product
 from mmmask.tables import (
     ATTRIBUTE_PREDICTIONS,
     PREDICTIONS,
@@ -26,7 +26,6 @@ from mmmask.tables import (
     years_of,
 )
 from mmmask.workflows.calibrate import calibrate
-from mmmask.years import group_probabilities
 
 STATED = {"old_from": 60, "preprocessing": {"size": [64, 48]}, "tta": [], "split": "oof"}
 

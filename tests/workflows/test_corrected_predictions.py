@@ -7,9 +7,9 @@ import pytest
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import with_probabilities
 from mmmask.evaluation.scores import macro_f1
-from mmmask.labels import marginals
-from mmmask.provenance import file_hash
-from mmmask.reports.prior_shift import draw_shares, print_outcome, print_simulation
+from mmmask.labels import group_probabilities, marginals
+from mmmask.ledger.provenance import file_hash
+from mmmask.reports.shift_report import draw_shares, print_outcome, print_simulation
 from mmmask.tables import (
     ATTRIBUTE_PREDICTIONS,
     PREDICTIONS,
@@ -31,7 +31,6 @@ from mmmask.workflows.prior_shift import (
     read_prior,
     simulate_shifts,
 )
-from mmmask.years import group_probabilities
 from tests.made_people import SHIFTED, made, table_of
 
 STATED = {"old_from": 60, "preprocessing": {"size": [64, 48]}, "tta": []}

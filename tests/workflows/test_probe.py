@@ -10,13 +10,13 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
 import mmmask.register  # noqa: F401
-from mmmask.datasets.drawn_faces import draw_dataset
+from mmmask.drawing.drawn_faces import draw_dataset
 from mmmask.errors import InputError
 from mmmask.evaluation.leave_one_out import leave_one_out, similarity
+from mmmask.labels import group_probabilities
 from mmmask.tables import probabilities, read_predictions, years_of
-from mmmask.workflows.label_errors import find_label_errors
+from mmmask.workflows.label_errors.find import find_label_errors
 from mmmask.workflows.probe import by_others, means_of, normal_years, probe
-from mmmask.years import group_probabilities
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mobilenet_v2_linear.py"
 OPTIONS = ("preprocessing.size=(32,24)", "test_dataloader.num_workers=0")

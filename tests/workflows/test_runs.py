@@ -10,8 +10,8 @@ import pytest
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.intervals import Interval, paired_difference
 from mmmask.ledger.cards import write_card
-from mmmask.ledger.scores import note_score, read_scores
-from mmmask.reports.runs import print_comparison, print_runs
+from mmmask.ledger.score_log import note_score, read_scores
+from mmmask.reports.run_tables import print_comparison, print_runs
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.runs import compare_runs, list_runs
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import model_and_copies
+from mmmask.engine.unwrap import model_and_copies
 
 
 @torch.no_grad()

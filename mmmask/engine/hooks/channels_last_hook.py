@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import live_model, wrap_anew
+from mmmask.engine.unwrap import live_model, wrap_anew
 
 
 @HOOKS.register_module()

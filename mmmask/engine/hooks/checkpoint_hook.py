@@ -7,8 +7,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
+from mmmask.engine.atomic_backend import WHOLE_FILES
 from mmmask.engine.hooks import priorities
-from mmmask.engine.whole_files import WHOLE_FILES
 from mmmask.errors import InputError
 from mmmask.files import written_whole
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import heads_with, inner_datasets
+from mmmask.engine.unwrap import heads_with, inner_datasets
 
 
 def class_counts(dataset: Dataset) -> Tensor:

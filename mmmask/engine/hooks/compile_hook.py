@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import live_model
+from mmmask.engine.unwrap import live_model
 
 
 @HOOKS.register_module()

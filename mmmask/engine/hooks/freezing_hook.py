@@ -8,9 +8,9 @@ from mmpretrain.registry import HOOKS
 from torch import nn
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.layers import depths
-from mmmask.engine.reach import live_model, wrap_anew
+from mmmask.engine.unwrap import live_model, wrap_anew
 from mmmask.errors import InputError
+from mmmask.models.layers import depths
 
 
 def frozen_weights(backbone: nn.Module, share: float) -> set[nn.Parameter]:

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import samples_of
+from mmmask.engine.unwrap import samples_of
 from mmmask.errors import InputError
 from mmmask.files import written_whole
 

@@ -9,7 +9,7 @@ from mmpretrain.registry import HOOKS
 
 from mmmask.datasets.face_boxes import described
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import live_model
+from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES
 

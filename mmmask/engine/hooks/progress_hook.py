@@ -10,9 +10,9 @@ from mmpretrain.registry import HOOKS
 from rich.console import Console
 from torch import Tensor
 
-from mmmask.engine.console import StageDisplay, clock, print_line
 from mmmask.engine.hooks import priorities
 from mmmask.engine.photo_rate import PhotoRate
+from mmmask.engine.stage_display import StageDisplay, clock, print_line
 
 
 class LossMean:

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import inner_datasets
+from mmmask.engine.unwrap import inner_datasets
 
 
 def pseudo_labels(samples: pd.DataFrame) -> dict | None:

@@ -16,13 +16,13 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from mmmask.config_changes import changes, decides_weights, flat, flat_config
 from mmmask.engine.hooks import priorities
 from mmmask.engine.photo_rate import PhotoRate
-from mmmask.engine.reach import samples_of
+from mmmask.engine.unwrap import samples_of
 from mmmask.errors import InputError, first_line
 from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
-from mmmask.provenance import (
+from mmmask.ledger.config_differences import changes, decides_weights, flat, flat_config
+from mmmask.ledger.provenance import (
     WITHOUT_TRUTH,
     code_version,
     fingerprint,

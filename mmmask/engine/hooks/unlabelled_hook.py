@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.reach import inner_datasets
+from mmmask.engine.unwrap import inner_datasets
 from mmmask.errors import InputError
 
 

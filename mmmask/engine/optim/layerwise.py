@@ -4,8 +4,8 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
-from mmmask.engine.layers import depths
 from mmmask.errors import InputError
+from mmmask.models.layers import depths
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()

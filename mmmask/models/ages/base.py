@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.labels import OLDEST
+from mmmask.labels import OLDEST, group_probabilities, group_slices
 from mmmask.models.losses.reduction import mean_over_ranks
-from mmmask.years import group_probabilities, group_slices
 
 #: First and last age, in years, that a model tells apart; others count as the nearer of the two.
 Years = tuple[int, int]
@@ -87,7 +86,7 @@ def rescale_groups(years: Tensor, groups: Tensor, wanted: Tensor) -> Tensor:
     reaches the years too, and the groups stay sums of years.
 
     Shape:
-        ``years``: (N, 121); ``groups``, its own (see :func:`mmmask.years.group_probabilities`),
+        ``years``: (N, 121); ``groups``, its own (see :func:`mmmask.labels.group_probabilities`),
         and ``wanted``: (N, 3) -> (N, 121).
     """
     factors = wanted / groups.clamp_min(torch.finfo(groups.dtype).tiny)

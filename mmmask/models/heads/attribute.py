@@ -7,10 +7,10 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
 from mmmask.models.ages.base import build_age_model, log_groups
-from mmmask.models.class_weights import checked_counts
 from mmmask.models.heads.base import InitCfg, MaskFaceHead
 from mmmask.models.heads.decomposed import attribute_targets
 from mmmask.models.heads.linear import MaskLinearHead

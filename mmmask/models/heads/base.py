@@ -9,13 +9,12 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES
+from mmmask.labels import NUM_CLASSES, group_probabilities
 from mmmask.models.ages.base import rescale_groups
-from mmmask.models.class_weights import checked_counts
 from mmmask.models.losses.build import build_loss
 from mmmask.structures import SampleBatch, stack_targets, stack_weights
-from mmmask.years import group_probabilities
 
 InitCfg = dict | list[dict] | None
 

@@ -9,10 +9,10 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, marginals
 from mmmask.models.ages.base import build_age_model, log_groups
-from mmmask.models.class_weights import checked_counts
 from mmmask.models.heads.base import InitCfg, MaskFaceHead
 from mmmask.models.losses.build import build_loss
 from mmmask.structures import stack_ages, stack_targets, stack_weights

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.class_weights import checked_counts
 from mmmask.models.heads.base import InitCfg, MaskFaceHead
 from mmmask.models.margins import (
     MarginUnit,

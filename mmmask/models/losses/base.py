@@ -6,9 +6,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from mmmask.class_weights import checked_counts, rule_by_name
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.class_weights import checked_counts, rule_by_name
 from mmmask.models.losses.reduction import as_distribution, mean_over_ranks
 
 Denominator = Literal["weights", "samples"]
@@ -26,7 +26,7 @@ class ClassWeightedLoss(nn.Module):
 
     Args:
         num_classes: C.
-        class_weight: None (all 1), C numbers, or a name of ``mmmask.models.class_weights``, whose
+        class_weight: None (all 1), C numbers, or a name of ``mmmask.class_weights``, whose
             weights come from the counts of the training split.
         label_smoothing: In [0, 1), share of the target that is spread over all classes.
         denominator: What the sum over the batch is divided by. ``'weights'``: the sum of photo

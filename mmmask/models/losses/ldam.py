@@ -6,9 +6,9 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
+from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.class_weights import checked_counts
 from mmmask.models.losses.base import ClassWeightedLoss, Denominator
 from mmmask.models.losses.cross_entropy import weighted_cross_entropy
 from mmmask.models.margins import adaptive_margins, lower_by_margin

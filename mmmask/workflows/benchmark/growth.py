@@ -78,7 +78,7 @@ def _split(root: Path) -> Callable[[], object]:
 def _class_weights(root: Path) -> Callable[[], object]:
     import torch
 
-    from mmmask.models.class_weights import rule_by_name
+    from mmmask.class_weights import rule_by_name
 
     labels = pd.read_parquet(root / "samples.parquet")["label"].to_numpy(dtype=np.int64)
     rule = rule_by_name("effective_number")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.errors import InputError
-from mmmask.reports.speed import draw_speed
+from mmmask.reports.speed_plot import draw_speed
 from mmmask.workflows.benchmark.cases import CONTENDERS
 from mmmask.workflows.benchmark.growth import measure_growth
 from mmmask.workflows.benchmark.run import measure, ratios, summary, write_csv

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import BELONGING
-from mmmask.evaluation.voting import agreement, agreement_by_attribute
-from mmmask.provenance import checkpoint_hashes, made_now
+from mmmask.evaluation.ensemble.voting import agreement, agreement_by_attribute
+from mmmask.ledger.provenance import checkpoint_hashes, made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
 from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
-from mmmask.workflows.ensemble.members import Member, Members, read_members
-from mmmask.workflows.ensemble.voting import (
+from mmmask.workflows.ensemble.fitted_votes import (
     LearnedStack,
     LearnedWeights,
     Outcome,
@@ -27,6 +26,7 @@ from mmmask.workflows.ensemble.voting import (
     mix,
     mixed_years,
 )
+from mmmask.workflows.ensemble.members import Member, Members, read_members
 from mmmask.workflows.predict import Prediction
 from mmmask.workflows.submission import check_covered, check_outputs, write_submission
 
@@ -75,8 +75,7 @@ def ensemble(
     """Combine predictions by a vote, and write them.
 
     ``soft`` is the mean of the probabilities, ``hard`` the class that most members answer,
-    ``weighted`` a mean with weights (:func:`mmmask.evaluation.mixing.mixture_weights`), ``stack``
-    a regression on the members' answers (:func:`mmmask.evaluation.stacking.fit_stack`). The
+    ``weighted`` a mean with weights, ``stack`` a regression on the members' answers. The
     latter two are fitted on ``oof``, or, without, on the tables themselves: then each person is
     predicted by a fit on the others, so the result is out of fold too.
 

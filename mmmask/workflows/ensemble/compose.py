@@ -8,10 +8,10 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, product
-from mmmask.provenance import made_now
+from mmmask.ledger.provenance import made_now
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table, year_columns
+from mmmask.workflows.ensemble.fitted_votes import equal_weights, mix, mixed_years
 from mmmask.workflows.ensemble.members import Member, Members, read_members
-from mmmask.workflows.ensemble.voting import equal_weights, mix, mixed_years
 from mmmask.workflows.predict import Prediction
 from mmmask.workflows.submission import check_covered, check_outputs, write_submission
 

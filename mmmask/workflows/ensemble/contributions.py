@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from mmmask.evaluation.intervals import Interval, percentile_interval, resampled_scores
 from mmmask.evaluation.scores import TINY, negative_log_likelihood
-from mmmask.workflows.ensemble.members import Members
-from mmmask.workflows.ensemble.voting import (
+from mmmask.workflows.ensemble.fitted_votes import (
     Learned,
     LearnedWeights,
     Outcome,
     equal_weights,
     mix,
 )
+from mmmask.workflows.ensemble.members import Members
 from mmmask.workflows.score import short_names
 
 

@@ -16,9 +16,9 @@ from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import calibrated
 from mmmask.evaluation.intervals import units_to_draw
-from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, decode
+from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, Cuts, checked_cuts, decode, move_cut
+from mmmask.ledger.provenance import file_hash
 from mmmask.ledger.submissions import is_submission, read_submission
-from mmmask.provenance import file_hash
 from mmmask.tables import (
     PREDICTIONS,
     YEARS,
@@ -31,7 +31,6 @@ from mmmask.tables import (
     rows_like,
     years_of,
 )
-from mmmask.years import Cuts, checked_cuts, move_cut
 
 #: What predictions must have in common where they state it.
 COMMON = {

@@ -10,7 +10,7 @@ from rich.progress import track
 from mmmask.config import load_config, plain
 from mmmask.errors import InputError
 from mmmask.files import written_whole
-from mmmask.provenance import WITHOUT_TRUTH, file_hash, made_now
+from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now
 from mmmask.workflows.testing import check_same, load_weights, prepare_test
 from mmmask.workflows.train import build_runner
 
@@ -60,7 +60,7 @@ def soup(
     import torch
 
     from mmmask.engine.checkpoints import load_checkpoint_file
-    from mmmask.engine.reach import classifier_of
+    from mmmask.engine.unwrap import classifier_of
 
     paths = [Path(path) for path in checkpoints]
     if len(paths) < 2:
@@ -156,7 +156,7 @@ def estimate_statistics(runner: "Runner") -> int:
     """
     import torch
 
-    from mmmask.engine.reach import classifier_of
+    from mmmask.engine.unwrap import classifier_of
 
     model = classifier_of(runner.model).eval()
     # All of any number of dimensions, and those of several processes, have this base.

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from mmmask.labels import marginals
+from mmmask.labels import group_slices, marginals
 from mmmask.tables import ATTRIBUTE_PROBABILITIES, PROBABILITIES, year_columns
-from mmmask.years import group_slices
 
 STATED = {"split": "oof", "old_from": 60, "data_fingerprint": "one", "tta": []}
 

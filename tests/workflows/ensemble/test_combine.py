@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 
 from mmmask.errors import InputError
 from mmmask.evaluation.scores import macro_f1
-from mmmask.labels import decode
+from mmmask.labels import decode, group_probabilities
 from mmmask.tables import (
     PREDICTIONS,
     probabilities,
@@ -17,7 +17,6 @@ from mmmask.tables import (
     years_of,
 )
 from mmmask.workflows.ensemble.combine import VOTES, ensemble
-from mmmask.years import group_probabilities
 
 
 def arrays(paths) -> list:
@@ -279,7 +278,7 @@ def test_an_ensemble_is_a_member_of_the_next(three, write, tmp_path, out) -> Non
 
 def test_beyond_enough_photos_people_are_drawn_to_learn_from(three, out, monkeypatch) -> None:
     everybody = ensemble(three, vote="weighted", out=out).members["weight"][:3]
-    monkeypatch.setattr("mmmask.workflows.ensemble.voting.ENOUGH", 140)
+    monkeypatch.setattr("mmmask.workflows.ensemble.fitted_votes.ENOUGH", 140)
     half = ensemble(three, vote="weighted", out=out).members["weight"][:3]
     assert not np.allclose(half, everybody)
     np.testing.assert_allclose(half, everybody, atol=0.15)

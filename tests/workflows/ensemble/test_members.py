@@ -5,11 +5,10 @@ from simulated_tables import attribute_alone, simulated, unlabelled, with_years
 
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.calibrated_tables import calibrated
-from mmmask.labels import marginals
+from mmmask.labels import group_probabilities, marginals
 from mmmask.tables import PROBABILITIES, probabilities, read_predictions
 from mmmask.workflows.calibrate import calibrate
 from mmmask.workflows.ensemble.members import fitting, read_members
-from mmmask.years import group_probabilities
 
 
 def test_rows_come_in_the_order_of_the_first_table(write) -> None:

@@ -1,0 +1,115 @@
+"""Corrections of prior shifts as they are mostly made, to compare ours with.
+
+They always correct. Those of abstention and quapy are there where the packages are installed:
+``pip install abstention``, ``pip install --no-deps quapy``.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmmask.evaluation.calibration import fit_calibration
+from mmmask.evaluation.prior_shift.shares import FLOOR, Shares, estimate_shares
+
+#: Out-of-fold probabilities and labels, test probabilities -> calibrated test probabilities, and by
+#: which factors the shares of the classes differ.
+Reference = Callable[[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]
+
+
+def references() -> Mapping[str, Reference]:
+    """Return name -> correction, of all that can be imported here."""
+    found: dict[str, Reference] = {"em_uncalibrated": _em_uncalibrated, "em_18": _em_calibrated}
+    if find_spec("abstention"):
+        found |= {"abstention_em": _abstention_em, "abstention_bbse": _abstention_bbse}
+    if find_spec("quapy"):
+        found |= {"quapy_emq": _quapy_emq, "quapy_acc": _quapy_acc, "quapy_pacc": _quapy_pacc}
+    return found
+
+
+def _em_uncalibrated(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+    return _em(known, given)
+
+
+def _em_calibrated(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+    calibration = fit_calibration(known, labels)
+    return _em(calibration(known), calibration(given))
+
+
+def _em(known: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+    source = _implied(known)
+    return given, estimate_shares(given, source) / source
+
+
+def _abstention_em(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+    """EM after bias-corrected temperature scaling, which its authors recommend."""
+    from abstention.calibration import TempScaling
+    from abstention.label_shift import EMImbalanceAdapter
+
+    adapter = EMImbalanceAdapter(calibrator_factory=TempScaling(bias_positions="all"))
+    return _adapted(adapter, known, labels, given)
+
+
+def _abstention_bbse(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+    from abstention.calibration import TempScaling
+    from abstention.label_shift import BBSEImbalanceAdapter
+
+    adapter = BBSEImbalanceAdapter(soft=True, calibrator_factory=TempScaling(bias_positions="all"))
+    return _adapted(adapter, known, labels, given)
+
+
+def _adapted(
+    adapter: Callable, known: NDArray, labels: NDArray, given: NDArray
+) -> tuple[NDArray, NDArray]:
+    seen, new = (np.maximum(one, FLOOR).astype(np.float64) for one in (known, given))
+    adapt = adapter(
+        valid_labels=np.eye(known.shape[1])[labels],
+        tofit_initial_posterior_probs=new,
+        valid_posterior_probs=seen,
+    )
+    return adapt.calibrator_func(new), adapt.multipliers
+
+
+def _quapy_emq(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+    from quapy.method.aggregative import EMQ
+
+    seen, new = (np.maximum(one, FLOOR).astype(np.float64) for one in (known, given))
+    source = _implied(seen)
+    return new, EMQ.EM(source, new)[0] / source
+
+
+def _quapy_acc(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+    from quapy.method.aggregative import ACC
+
+    classes = np.arange(known.shape[1])
+    rates = ACC.getPteCondEstim(classes, labels, known.argmax(axis=1))
+    answers = np.bincount(given.argmax(axis=1), minlength=len(classes)) / len(given)
+    return _quapy_adjusted(rates, answers, known, labels, given)
+
+
+def _quapy_pacc(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+    from quapy.method.aggregative import PACC
+
+    rates = PACC.getPteCondEstim(np.arange(known.shape[1]), labels, known.astype(np.float64))
+    return _quapy_adjusted(rates, given.mean(axis=0), known, labels, given)
+
+
+def _quapy_adjusted(
+    rates: NDArray, answers: Shares, known: NDArray, labels: NDArray, given: NDArray
+) -> tuple[NDArray, NDArray]:
+    from quapy.functional import normalize_prevalence
+    from quapy.method.aggregative import ACC
+
+    shares = ACC.solve_adjustment(
+        class_conditional_rates=rates,
+        unadjusted_counts=answers,
+        method="inversion",
+        solver="minimize",
+    )
+    return given, normalize_prevalence(shares, method="clip") / _implied(known)
+
+
+def _implied(probabilities: NDArray) -> Shares:
+    shares = np.maximum(probabilities.mean(axis=0, dtype=np.float64), FLOOR)
+    return shares / shares.sum()

@@ -1,0 +1,160 @@
+"""Where a table or a run comes from: hashes of files and photos, code, packages, machine, time."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmmask import __version__
+
+_PACKAGE = Path(__file__).parents[1]
+#: Rooms and files that weights and predictions depend on; the others use what comes out.
+_DECISIVE = (
+    *("config.py", "labels.py", "structures.py", "years.py"),
+    *("datasets", "engine", "evaluation", "models"),
+)
+
+#: What a checkpoint says of photos that it learned without true labels -> how it learned them.
+WITHOUT_TRUTH = {"pseudo_labels": "with labels that a model gave them", "unlabelled": "unlabelled"}
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """Return the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint(samples: pd.DataFrame) -> str:
+    """Return a hash of which photos with which labels a table holds, in its order.
+
+    It is the fingerprint of a data set wherever one is stated; the photos' pixels are not read.
+    """
+    known = [name for name in ("image", "person", "label") if name in samples]
+    return text_hash(samples[known].to_csv(index=False))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that a result depends on, as far as installed."""
+    found = {"mmmask": __version__}
+    for name in ("torch", "mmengine", "mmpretrain", "onnxruntime", "numpy", "opencv-python"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # an exported model needs few of them
+            continue
+    return found
+
+
+@cache
+def code_version() -> dict[str, Any]:
+    """Return which code runs.
+
+    Returns:
+        ``version`` of the package; ``commit`` of the checkout and whether it is ``dirty``, that
+        is, has changed or new files (both None outside a checkout, or where git is missing);
+        ``hash`` of the sources that weights and predictions depend on (data, models, engine,
+        evaluation), which also tells two dirty states apart.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        name = path.relative_to(_PACKAGE)
+        if name.parts[0] in _DECISIVE:
+            digest.update(f"{name.as_posix()}\n".encode() + path.read_bytes())
+    commit = dirty = None
+    if (_PACKAGE.parent / ".git").exists():
+        commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+        dirty = None if status is None else bool(status)
+    return {"version": __version__, "commit": commit, "dirty": dirty, "hash": digest.hexdigest()}
+
+
+def machine() -> dict[str, Any]:
+    """Return where this process runs."""
+    return {
+        "host": platform.node(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+    }
+
+
+def now() -> str:
+    """Return the local time with its offset, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def made_now() -> dict[str, Any]:
+    """Return what every table says of its making: the versions of packages and code, the time."""
+    return {"versions": versions(), "code": code_version(), "time": now()}
+
+
+def learned_from_test_set(provenance: Mapping[str, Any]) -> str | None:
+    """Return a sentence about models that learned from photos of the test set; None: none did.
+
+    Args:
+        provenance: Of a table; that of the tables it was made from may stand inside.
+    """
+    used = {
+        f"{record['from_test_set']:,} {words}"
+        for name, words in WITHOUT_TRUTH.items()
+        for record in _records(provenance, name)
+        if record.get("from_test_set")
+    }
+    if not used:
+        return None
+    return (
+        f"trained on photos of the test set ({', '.join(sorted(used))}), which some hold to be "
+        "leakage: say so beside the score"
+    )
+
+
+def checkpoint_hashes(provenance: Mapping[str, Any]) -> frozenset[str]:
+    """Return the hashes of the checkpoints whose predictions a table holds or was made of."""
+    return frozenset(part["checkpoint_hash"] for part in _sources(provenance, "checkpoint_hash"))
+
+
+def configs(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the texts of the configs of these models, one for all folds of a k-fold."""
+    return [part["config"] for part in _sources(provenance, "config")]
+
+
+def _sources(part: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the provenance that states ``key``: of a table, else of those that it is made of."""
+    if part.get(key):
+        yield part
+        return
+    for member in (*(part.get("members") or ()), *(part.get("composed_of") or ())):
+        yield from _sources({**member, **(member.get("provenance") or {})}, key)
+
+
+def _records(content: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the mappings that stand under a name, at any depth."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            if key == name and isinstance(value, Mapping):
+                yield value
+            else:
+                yield from _records(value, name)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _records(value, name)
+
+
+def _git(*arguments: str) -> str | None:
+    # Without optional locks it does not get in the way of a git command of the user.
+    command = ["git", "--no-optional-locks", "-C", str(_PACKAGE.parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

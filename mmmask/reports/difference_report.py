@@ -1,0 +1,80 @@
+"""Paired differences of variants against their baseline: in the terminal and as a picture."""
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from mmmask.evaluation.intervals import Interval
+from mmmask.files import written_whole
+
+matplotlib.use("Agg")
+
+_COLOURS = {"shown": "#1d5f8a", "not shown": "#8a8a8a"}
+
+
+def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
+    """Print one row for each variant; the table is that of ``studies.ablate.compare``."""
+    first = comparison.iloc[0]
+    score = Interval(first["baseline"], first["baseline_low"], first["baseline_high"])
+    table = Table(
+        title=f"macro F1 against {baseline}, {score}; 95 % over {first['people']} people held out",
+        title_justify="left",
+    )
+    table.add_column("variant", overflow="fold")
+    table.add_column("changes")
+    for title in ("macro F1", "difference", "95 %", "by seed"):
+        table.add_column(title, justify="right")
+    table.add_column("verdict")
+    for row in comparison.itertuples(index=False):
+        table.add_row(
+            row.variant,
+            row.blocks,
+            str(Interval(row.macro_f1, row.macro_f1_low, row.macro_f1_high)),
+            f"{row.difference:+.3f}",
+            f"{row.low:+.3f} to {row.high:+.3f}",
+            row.seeds,
+            row.verdict,
+        )
+    Console(width=140).print(table)
+
+
+def difference_sentence(name: str, baseline: str, difference: Interval) -> str:
+    """Return in words which of two is better in macro F1, by how much, and whether that is shown.
+
+    Args:
+        name: What was compared.
+        baseline: With what.
+        difference: Of their macro F1, paired, as from ``paired_difference``.
+    """
+    value, low, high = difference.value, difference.low, difference.high
+    if low == high == 0:
+        return f"{name} scores as {baseline} does, on all people"
+    better = "better"
+    if value < 0:
+        better, value, low, high = "worse", -value, -high, -low
+    verdict = "shown" if difference.excludes(0) else "not shown"
+    return f"{name} is {better} than {baseline} by {Interval(value, low, high)}: {verdict}"
+
+
+def draw_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) -> None:
+    """Draw difference and interval of each variant as PNG; small dots are the single seeds."""
+    rows = len(comparison)
+    figure = Figure(figsize=(8, 1.6 + 0.5 * rows), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="black", linewidth=0.8)
+    for height, row in enumerate(comparison.itertuples(index=False)):
+        colour = _COLOURS[row.verdict]
+        axes.plot([row.low, row.high], [height, height], color=colour, linewidth=3, alpha=0.5)
+        axes.plot(row.difference, height, "o", color=colour, markersize=8)
+        seeds = [float(seed) for seed in row.seeds.split()]
+        axes.plot(seeds, [height + 0.22] * len(seeds), ".", color=colour, markersize=5)
+    names = [f"{row.variant}\n{row.verdict}" for row in comparison.itertuples(index=False)]
+    axes.set_yticks(range(rows), names, fontsize=8)
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_xlabel(f"macro F1 minus that of {baseline}; bar: 95 % over people, dots: seeds")
+    with written_whole(path) as aside:
+        figure.savefig(aside, dpi=120)

@@ -1,0 +1,167 @@
+"""What is known of a data set, and the sentences on what stands out in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
+from mmmask.reports.pages.parts import Finding
+
+#: First ages called old that teams used.
+AGE_CUTS = (57, 58, 59, 60)
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is known of a data root.
+
+    Attributes:
+        root: Its path.
+        photos: A samples table of ``train/`` and then ``eval/`` with ``part`` (train or eval) and,
+            missing where a photo cannot be read, ``light`` (0 to 255), ``width`` and ``height``
+            (pixels). ``label`` has the competition's age cut; ``fold`` is of the usual split.
+        colours: Mean and standard deviation of the pixels of ``train/``, RGB on the scale 0 to 255.
+        outliers: The table ``mmmask.tables.OUTLIERS``, of both parts.
+        copies: Photos that equal an earlier one pixel by pixel: image, of.
+        files: Files with a problem: path, problem (see ``mmmask.datasets.folder_facts``).
+        shared_ids: People of whom others have the same id: id, person.
+        corrections: Known corrections that would change labels: image, field, value, reason; None
+            where the list is of other data.
+    """
+
+    root: str
+    photos: pd.DataFrame
+    colours: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+    outliers: pd.DataFrame
+    copies: pd.DataFrame
+    files: pd.DataFrame
+    shared_ids: pd.DataFrame
+    corrections: pd.DataFrame | None
+
+    @property
+    def train(self) -> pd.DataFrame:
+        """The photos of ``train/``."""
+        return self.photos[self.photos["part"] == "train"]
+
+    @property
+    def eval(self) -> pd.DataFrame:
+        """The photos of ``eval/``."""
+        return self.photos[self.photos["part"] == "eval"]
+
+    @property
+    def people(self) -> pd.DataFrame:
+        """One row a person of ``train/``, the first one's."""
+        return self.train.drop_duplicates("person")
+
+
+#: What is counted -> weight of the finding, section, sentence; in the order of the page.
+_SENTENCES: Mapping[str, tuple[str, str, str]] = {
+    "unreadable": ("act", "outliers", "Photos that cannot be read: {}."),
+    "corrections": ("act", "corrections", "Label errors here that other teams agree on: {}."),
+    "row and name differ": (
+        "act",
+        "files",
+        "People whose gender or age in train.csv is not that in the name of their folder: {}.",
+    ),
+    "missing": ("act", "files", "Photos missing of the seven that everybody should have: {}."),
+    "odd name": (
+        "act",
+        "files",
+        "Photos left out because their name tells no state of the mask: {}.",
+    ),
+    "twice": ("act", "files", "Photos beside another of one name; training uses both: {}."),
+    "train and eval": (
+        "act",
+        "outliers",
+        "Photos of eval/ that are in train/ too, pixel by pixel: {}.",
+    ),
+    "two people": ("act", "outliers", "Photos that two people have, pixel by pixel: {}."),
+    "one person": ("look", "outliers", "Photos that one person has twice, pixel by pixel: {}."),
+    "near_duplicate": ("look", "outliers", "Photos that nearly equal one of somebody else: {}."),
+    "dark": ("look", "outliers", "Dark photos: {}."),
+    "small": ("look", "outliers", "Small photos: {}."),
+    "ids": (
+        "look",
+        "files",
+        "People who share their id with somebody, so that the folder names them: {}.",
+    ),
+    "nobody's": ("look", "files", "Folders that belong to nobody in train.csv: {}."),
+    "not listed": ("look", "files", "Photos of eval/ that are not in info.csv: {}."),
+    "junk": ("know", "files", "Junk files among the photos, which nothing reads: {}."),
+    "sizes": ("know", "photos", "Different sizes of photos: {}."),
+}
+
+
+def find(facts: DataFacts) -> list[Finding]:
+    """Return what stands out: first what is wrong, then what may be, then what to reckon with."""
+    counts = _counts(facts)
+    found = [
+        Finding(weight, words.format(f"{counts[name]:,}"), section)
+        for name, (weight, section, words) in _SENTENCES.items()
+        if counts.get(name)
+    ]
+    return [*found, *_to_know(facts)]
+
+
+def class_sizes(train: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the number of photos of each class, (18,)."""
+    return np.bincount(train["label"].to_numpy(dtype=np.int64), minlength=NUM_CLASSES)
+
+
+def where_copied(facts: DataFacts) -> pd.Series:
+    """Return for each copy where it and its original are.
+
+    The values are "one person", "two people", "train and eval" and "eval".
+    """
+    photos = facts.photos.set_index("image")[["part", "person"]]
+    one, other = (photos.loc[facts.copies[name]].reset_index(drop=True) for name in ("image", "of"))
+    where = pd.Series("two people", index=one.index)
+    where[one["person"] == other["person"]] = "one person"
+    where[one["part"] == "eval"] = "eval"
+    where[one["part"] != other["part"]] = "train and eval"
+    return where
+
+
+def _counts(facts: DataFacts) -> dict[str, int]:
+    """Return how often each thing occurs that a sentence may tell."""
+    sizes = facts.photos.groupby(["width", "height"]).ngroups
+    return {
+        **facts.files["problem"].value_counts(),
+        **facts.outliers["reason"].value_counts(),
+        **where_copied(facts).value_counts(),
+        "ids": len(facts.shared_ids),
+        "sizes": sizes if sizes > 1 else 0,
+        "corrections": 0 if facts.corrections is None else len(facts.corrections),
+    }
+
+
+def _to_know(facts: DataFacts) -> list[Finding]:
+    """Return sentences on how unbalanced the labels are and on the ages."""
+    sizes, ages = class_sizes(facts.train), facts.people["age"]
+    least, most = int(sizes.argmin()), int(sizes.argmax())
+    counts, oldest = ages.value_counts(), int(ages.max())
+    sentences = [
+        (
+            "classes",
+            f"The largest class, {CLASSES[most]}, has {sizes[most]:,} photos; the smallest, "
+            f"{CLASSES[least]}, has {sizes[least]:,}, and counts as much in macro F1.",
+        ),
+        (
+            "ages",
+            f"{(ages >= OLD_FROM).mean():.1%} of the people are called old; with the cut at 58 it "
+            f"would be {(ages >= 58).mean():.1%}. The test set may hold another share.",
+        ),
+    ]
+    near = counts.reindex([oldest - 1, oldest - 2], fill_value=0).mean()
+    if oldest == OLD_FROM and counts[oldest] > 2 * near:
+        sentences.append(
+            (
+                "ages",
+                f"Nobody is older than {oldest}, and {counts[oldest]:,} people are exactly that: "
+                "the ages look clipped, and the years above are lost.",
+            )
+        )
+    return [Finding("know", words, section) for section, words in sentences]

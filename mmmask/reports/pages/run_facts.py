@@ -1,0 +1,155 @@
+"""What is known of a run: its curves and cards, and how it answered the photos held out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.evaluation.disagreement import disagreement
+from mmmask.evaluation.intervals import Interval, score_intervals, units_to_draw
+from mmmask.evaluation.slices import Members
+from mmmask.labels import ATTRIBUTES, CLASSES, decode, marginals
+from mmmask.ledger.curves import Curves
+from mmmask.ledger.provenance import learned_from_test_set
+from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, Thumbnails
+from mmmask.tables import answers, attribute_of, probabilities
+
+#: What slices of a single year of age are by.
+BY_YEAR = "year of age"
+#: Wrong answers that the page shows, and people whose photos disagree.
+MOST_ERRORS, MOST_PEOPLE = 1000, 200
+
+
+@dataclass(frozen=True)
+class Part:
+    """The answers as far as one thing goes: the class, or one of its attributes.
+
+    Attributes:
+        name: "class", "mask", "gender" or "age".
+        values: Names of its C values.
+        truth: (N,) their numbers.
+        predicted: (N,) likewise.
+        probabilities: (N, C).
+    """
+
+    name: str
+    values: tuple[str, ...]
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    probabilities: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Answers to photos of people whom the model was not trained on.
+
+    Attributes:
+        table: Predictions with ``label`` and, where it is known, ``person``; beside them ``age``
+            (years) and ``light`` (0 to 255), NaN where unknown.
+        slices: What photos are sliced by -> the slices.
+        made_by: In words: the checkpoint and how.
+    """
+
+    table: pd.DataFrame
+    slices: Mapping[str, Members]
+    made_by: str
+
+    @cached_property
+    def attribute(self) -> str | None:
+        """The attribute that the model predicts alone; None: the 18 classes."""
+        return attribute_of(self.table)
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The class first, then its attributes; of a model of one attribute that alone."""
+        values, told = probabilities(self.table), answers(self.table)
+        label = self.table["label"].to_numpy(dtype=np.int64)
+        true = decode(label)
+        if self.attribute is not None:
+            names = ATTRIBUTES[self.attribute]
+            return [Part(self.attribute, names, true[self.attribute], told, values)]
+        said, alone = decode(told), marginals(values)
+        return [
+            Part("class", CLASSES, label, told, values),
+            *(Part(name, ATTRIBUTES[name], true[name], said[name], alone[name]) for name in true),
+        ]
+
+    @property
+    def whole(self) -> Part:
+        """The part whose answers are right or wrong."""
+        return self.parts[0]
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """(N,) whether the whole answer is right."""
+        return self.whole.truth == self.whole.predicted
+
+    @cached_property
+    def sure(self) -> NDArray[np.floating]:
+        """(N,) the probability of the answer."""
+        return self.whole.probabilities[np.arange(len(self.table)), self.whole.predicted]
+
+    @cached_property
+    def scores(self) -> dict[str, Interval]:
+        """Scores as of :func:`mmmask.evaluation.intervals.score_intervals`."""
+        units = units_to_draw(self.table)[0]
+        return score_intervals(units, self.whole.truth, self.whole.predicted, self.attribute)
+
+    @cached_property
+    def worst(self) -> NDArray[np.int64]:
+        """Rows of the wrong answers that the page shows, the surest first."""
+        wrong = np.flatnonzero(~self.right)
+        return wrong[np.argsort(-self.sure[wrong], kind="stable")][:MOST_ERRORS]
+
+    @cached_property
+    def disagreeing(self) -> pd.DataFrame:
+        """People whose photos disagree, as :func:`mmmask.evaluation.disagreement.disagreement`."""
+        if units_to_draw(self.table)[1] != "people":
+            return pd.DataFrame()
+        return disagreement(self.table)
+
+    @property
+    def images(self) -> list[str]:
+        """The photos that the page shows."""
+        people = self.disagreeing.index[:MOST_PEOPLE]
+        theirs = self.table["image"][self.table["person"].isin(people)] if len(people) else []
+        return list(dict.fromkeys([*self.table["image"].iloc[self.worst], *theirs]))
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is known of a run, or of the runs of a k-fold.
+
+    Attributes:
+        path: Its folder.
+        config_name: Of the config it was started from; empty where that is unknown.
+        curves: Name of a run -> its curves; "" where there is but one.
+        cards: Likewise the cards, as of :mod:`mmmask.ledger.cards`, of the runs that have one.
+        config: Text of the complete config, of the first fold; empty where there is none.
+        scored: None where no photo is scored.
+        folds: Of a k-fold: scores by fold, as :func:`mmmask.workflows.studies.folds.summarise`.
+        missing: Sentences on what the page should have and has not.
+        thumbnails: The photos of ``scored.images``, as far as they are there.
+        heats: Image -> number of the thumbnail that shows where the evidence lies.
+    """
+
+    path: str
+    config_name: str
+    curves: Mapping[str, Curves]
+    cards: Mapping[str, Mapping[str, Any]]
+    config: str = ""
+    scored: Scored | None = None
+    folds: pd.DataFrame | None = None
+    missing: Sequence[str] = ()
+    thumbnails: Thumbnails = NO_THUMBNAILS
+    heats: Mapping[str, int] | None = None
+
+    @property
+    def learned(self) -> str | None:
+        """The warning of test photos that it learned from, as cards or predictions tell."""
+        told = {} if self.scored is None else self.scored.table.attrs.get("provenance", {})
+        return learned_from_test_set({"cards": dict(self.cards), "predictions": told})

@@ -1,0 +1,83 @@
+"""Elements of charts: shapes, words, scales.
+
+Lengths along x are percentages, so that a drawing fits any width while its words keep their size.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from mmmask.reports.pages.parts import shown
+
+
+def element(name: str, *content: Markup | str, tip: str = "", **attributes: float | str) -> Markup:
+    """Return an SVG element; ``tip`` appears below a pointer, ``tone`` is its class.
+
+    Numbers are written with two decimals at most.
+    """
+    attributes = {"class" if key == "tone" else key: value for key, value in attributes.items()}
+    written = Markup("").join(
+        Markup(' {}="{}"').format(key.replace("_", "-"), _short(value))
+        for key, value in attributes.items()
+        if value != ""
+    )
+    inside = Markup("").join([*content, Markup("<title>{}</title>").format(tip) if tip else ""])
+    return Markup("<{}{}>{}</{}>").format(Markup(name), written, inside, Markup(name))
+
+
+def words(
+    x: float, y: float, text: str, anchor: str = "middle", tone: str = "", shift: float = 0
+) -> Markup:
+    """Return words whose middle line is at ``y`` (pixels) and whose anchor is at ``x`` (percent).
+
+    ``shift`` moves them to the right, in pixels.
+    """
+    return element(
+        "text", text, x=f"{_short(x)}%", y=y, dx=shift, dy=".35em", text_anchor=anchor, tone=tone
+    )
+
+
+def box(x: float, y: float, width: float, height: float, tone: str, tip: str, **more: float) -> Markup:  # fmt: skip  # noqa: E501
+    """Return a rectangle; ``x`` and ``width`` in percent, ``y`` and ``height`` in pixels."""
+    across = {"x": f"{_short(x)}%", "width": f"{_short(width)}%"}
+    return element("rect", tip=tip, tone=tone, **across, y=y, height=height, **more)
+
+
+def dot(x: float, y: float, tone: str, tip: str, radius: float = 3) -> Markup:
+    """Return a dot at ``x`` percent and ``y`` pixels."""
+    return element("circle", tip=tip, tone=tone, cx=f"{_short(x)}%", cy=y, r=radius)
+
+
+def drawing(parts: Sequence[Markup], height: float) -> Markup:
+    """Return the drawing of these parts, as wide as its place."""
+    return element("svg", *parts, width="100%", height=height, overflow="visible")
+
+
+def grid(ticks: Sequence[float], left: float, height: float, kind: str) -> list[Markup]:
+    """Return lines at the ticks, from ``height`` up to 0 pixels, right of ``left`` percent.
+
+    Their numbers stand to the left of them.
+    """
+    parts = []
+    for tick in ticks:
+        y = height * (1 - (tick - ticks[0]) / (ticks[-1] - ticks[0]))
+        parts.append(element("line", tone="grid", x1=f"{left}%", x2="100%", y1=y, y2=y))
+        number = f"{tick:.0%}" if kind == "share" else shown(tick, "number")
+        parts.append(words(left, y, number, "end", "tick", -5))
+    return parts
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Return four or five round numbers from below ``low`` to above ``high``."""
+    size = max(1.0, abs(low), abs(high))
+    span = high - low if high - low > 1e-9 * size else size  # all values equal, but for rounding
+    step = 10 ** math.floor(math.log10(span / 4))
+    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (factor * step) <= 4.5)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [float(np.round(step * k, 12)) for k in range(first, max(last, first + 1) + 1)]
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,127 @@
+"""Runs as a list, and two runs beside each other, in the terminal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mmmask.engine.stage_display import clock, print_line
+from mmmask.evaluation.intervals import Interval
+from mmmask.reports.difference_report import difference_sentence
+
+
+@dataclass(frozen=True)
+class ScoreDifference:
+    """Scores of two runs on the same photos.
+
+    Attributes:
+        split: Which photos.
+        views: Views of test-time augmentation.
+        size: How many people, or photos, were resampled.
+        resampled: ``people`` or ``photos``.
+        one: Macro F1 of the first run.
+        other: Of the second.
+        difference: By how much the second is better.
+    """
+
+    split: str
+    views: str
+    size: int
+    resampled: str
+    one: Interval
+    other: Interval
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """What differs between two runs.
+
+    Attributes:
+        config: Dotted name -> values, of all that weights may depend on.
+        blocks: The things that these names stand for.
+        around: Names of the config in which they differ without effect on weights.
+        facts: Fact of the card -> values, where they differ.
+        scores: On the photos that both have predicted.
+        reasons: Why something could not be compared.
+        learned: Of each run, the warning of test photos that it learned from, where it did.
+    """
+
+    config: Mapping[str, tuple]
+    blocks: Sequence[str]
+    around: Sequence[str]
+    facts: Mapping[str, tuple]
+    scores: Sequence[ScoreDifference]
+    reasons: Sequence[str]
+    learned: Sequence[str | None] = ()
+
+
+def print_runs(runs: pd.DataFrame, folder: str) -> None:
+    """Print one row a run; the table is that of :func:`mmmask.workflows.runs.list_runs`."""
+    table = Table(title=f"{len(runs)} runs in {escape(folder)}", title_justify="left")
+    left = ("run", "status", "started", "tested")
+    right = ("took", "epochs", "photos/s", "seed", "fold", "macro F1 (epoch)")
+    for title in (*left[:3], *right, left[3]):
+        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
+    for row in runs.to_dict("records"):
+        row = {name: None if _missing(value) else value for name, value in row.items()}
+        known = row["start"] is not None
+        fold = "everybody" if row["trained_on"] == "all" else _number(row["fold"])
+        resumed = f", {row['sittings']:.0f} sittings" if known and row["sittings"] > 1 else ""
+        table.add_row(
+            escape(row["run"].removeprefix(f"{folder}/")),
+            escape(f"{row['status']}{resumed}"),
+            row["start"][:16].replace("T", " ") if known else "",
+            "" if row["seconds"] is None else clock(row["seconds"]),
+            f"{_number(row['epoch'])}/{_number(row['max_epochs'])}" if known else "",
+            _number(row["photos_per_second"]),
+            _number(row["seed"]),
+            fold,
+            "" if row["macro_f1"] is None else f"{row['macro_f1']:.3f} ({row['best_epoch']:.0f})",
+            escape("\n".join(row["tested"])),
+        )
+    console = Console(width=160)
+    console.print(table)
+    for run, sentence in zip(runs["run"], runs["learned"], strict=True):
+        if not _missing(sentence):
+            print_line(console, f"warning: {run.removeprefix(f'{folder}/')}: {sentence}")
+
+
+def print_comparison(compared: RunComparison, one: str, other: str) -> None:
+    """Print what differs in config, in the facts of the cards, and in score."""
+    console = Console(width=120)
+    for part, pairs in (("config", compared.config), ("card", compared.facts)):
+        if not pairs:
+            continue
+        table = Table(title=f"{part}: {len(pairs)} differ", title_justify="left")
+        for title in ("", one, other):
+            table.add_column(escape(title), overflow="fold")
+        for name, values in pairs.items():
+            table.add_row(name, *(escape(str(value)) for value in values))
+        console.print(table)
+    if compared.blocks:
+        print_line(console, f"things changed: {', '.join(compared.blocks)}")
+    if compared.around:
+        print_line(console, f"without effect on weights: {', '.join(compared.around)}")
+    for score in compared.scores:
+        views = f" ({score.views})" if score.views else ""
+        print_line(console, f"{score.split}{views}: macro F1 {score.one} and {score.other}")
+        sentence = difference_sentence(other, one, score.difference)
+        drawn = f"95 % over {score.size:,} {score.resampled}"
+        print_line(console, f"    {sentence} ({drawn}; other seeds may move it as much)")
+    for name, learned in zip((one, other), compared.learned, strict=False):
+        if learned is not None:
+            print_line(console, f"warning: {name}: {learned}")
+    for reason in compared.reasons:
+        print_line(console, f"not compared: {reason}")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"
+
+
+def _missing(value: object) -> bool:
+    return not isinstance(value, list) and bool(pd.isna(value))

@@ -1,0 +1,122 @@
+"""Scores as a table in the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from mmmask.evaluation.intervals import RESAMPLES, Interval, units_to_draw
+from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, encode
+from mmmask.ledger.provenance import learned_from_test_set
+
+#: Columns of the terminal that tables fill at most.
+WIDTH = 100
+
+
+def print_scores(
+    metrics: Mapping[str, float],
+    truth: NDArray[np.integer],
+    intervals: Mapping[str, Interval],
+    how: str,
+) -> None:
+    """Print macro F1, the accuracies and the F1 of each class with its number of photos.
+
+    Args:
+        metrics: As from :func:`mmmask.evaluation.scores.scores`.
+        truth: Labels of the photos.
+        intervals: As from :func:`mmmask.evaluation.intervals.score_intervals`.
+        how: What the intervals are, as from :func:`resampled`.
+    """
+    console = Console(width=WIDTH)
+    print_macro_f1(console, intervals["macro_f1"], how)
+    summary = Table(title=f"{len(truth):,} photos", title_justify="left")
+    columns = {"accuracy": "accuracy"} | {name: f"{name}_accuracy" for name in ATTRIBUTES}
+    for title in columns:
+        summary.add_column(title, justify="right")
+    summary.add_row(*(str(intervals[key]) for key in columns.values()))
+    console.print(summary)
+
+    counts = np.bincount(truth, minlength=NUM_CLASSES)
+    table = Table(title="F1 by class (photos)", title_justify="left")
+    table.add_column("mask")
+    for gender in GENDERS:
+        for age in AGE_GROUPS:
+            table.add_column(f"{gender} {age}", justify="right")
+    for mask, name in enumerate(MASKS):
+        row = encode(mask, *np.mgrid[:2, :3]).ravel()
+        table.add_row(name, *(f"{metrics[f'f1_{k:02d}']:.2f} ({counts[k]})" for k in row))
+    console.print(table)
+
+
+def print_attribute_scores(
+    metrics: Mapping[str, float],
+    truth: NDArray[np.integer],
+    attribute: str,
+    intervals: Mapping[str, Interval],
+    how: str,
+) -> None:
+    """Print macro F1, accuracy and the F1 of each value of one attribute, with its photos."""
+    console = Console(width=WIDTH)
+    print_macro_f1(console, intervals["macro_f1"], how)
+    values = ATTRIBUTES[attribute]
+    counts = np.bincount(truth, minlength=len(values))
+    table = Table(title=f"{attribute}, {len(truth):,} photos", title_justify="left")
+    for title in ("accuracy", *(f"F1 {value}" for value in values)):
+        table.add_column(title, justify="right")
+    table.add_row(
+        str(intervals["accuracy"]),
+        *(f"{metrics[f'f1_{k}']:.2f} ({counts[k]})" for k in range(len(values))),
+    )
+    console.print(table)
+
+
+def print_macro_f1(console: Console, interval: Interval, how: str) -> None:
+    """Print macro F1 with its interval, and what the interval is."""
+    console.print(f"[b]macro F1 {interval}[/b]: {how}", highlight=False, soft_wrap=True)
+
+
+def resampled(table: pd.DataFrame) -> str:
+    """Return in words how the intervals of a predictions table are made."""
+    units, kind = units_to_draw(table)
+    words = f"95 % of {RESAMPLES:,} resamples of {len(np.unique(units)):,} {kind}"
+    return words if kind == "people" else f"{words}; too narrow: no column tells the person"
+
+
+def print_test_photos(provenance: Mapping[str, Any], name: str = "") -> None:
+    """Warn of a model that learned from photos of the test set; ``name`` tells it from others."""
+    sentence = learned_from_test_set(provenance)
+    if sentence is not None:
+        print(f"warning: {name}{': ' if name else ''}{sentence}")
+
+
+def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
+    """Print one row for each name: its macro F1 with the interval, and its accuracies."""
+    table = Table()
+    table.add_column("predictions", overflow="fold")
+    keys = list(next(iter(intervals.values())))
+    for key in keys:
+        name = "macro F1" if key == "macro_f1" else key.removesuffix("_accuracy")
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, row in intervals.items():
+        table.add_row(name, str(row["macro_f1"]), *(f"{row[key].value:.3f}" for key in keys[1:]))
+    Console(width=WIDTH).print(table)
+
+
+def print_folds(summary: pd.DataFrame) -> None:
+    """Print the scores of the folds; the table is that of ``studies.folds.summarise``."""
+    table = Table(title="predicted by the model that never saw them", title_justify="left")
+    accuracies = [name for name in summary if name.endswith("accuracy")]
+    for title in ("fold", "people", "photos", "macro F1", *accuracies):
+        table.add_column(title.removesuffix("_accuracy"), justify="right", no_wrap=True)
+    for part, row in summary.set_index("part").iterrows():
+        numbers = [f"{row[name]:.3f}" for name in accuracies]
+        if part in ("mean", "std"):  # over the folds
+            table.add_row(part, "", "", f"{row['macro_f1']:.3f}".ljust(20), *numbers)
+            continue
+        interval = Interval(row["macro_f1"], row["low"], row["high"])
+        table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", str(interval), *numbers)
+    Console(width=WIDTH).print(table)

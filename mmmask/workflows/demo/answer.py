@@ -1,0 +1,206 @@
+"""Answer photos, a video or a browser with a trained model."""
+
+import os
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from mmmask.datasets.layout import find_photos
+from mmmask.datasets.photos import Photo
+from mmmask.deploy.predictor import Predictor
+from mmmask.errors import InputError, MissingFileError
+from mmmask.evaluation.answers import readable
+from mmmask.files import written_whole
+from mmmask.reports.annotated import annotated, fitted, in_words
+from mmmask.tables import FACE_ANSWERS, write_table
+from mmmask.workflows.demo.face_finder import installed_finder
+from mmmask.workflows.demo.read_faces import Face, FaceReader
+
+#: Photos of a sheet: as many as one looks at. In rows of this many, each (height, width) pixels.
+SHEET, ACROSS, CELL = 48, 6, (320, 240)
+#: How often a second a video is looked at, unless said otherwise.
+LOOKS = 5
+
+
+def open_reader(
+    model: str | Path,
+    checkpoint: str | Path | None = None,
+    *,
+    calibration: str | Path | None = None,
+    tta: bool = False,
+    old_from: int | None = None,
+    options: Sequence[str] = (),
+    device: str = "cpu",
+) -> FaceReader:
+    """Return what answers for faces.
+
+    Args:
+        model: An exported model (.onnx), or the config of a checkpoint.
+        checkpoint: Needed with a config, and with a config alone.
+        calibration: File of tools/calibrate.py.
+        tta: Average over each photo and its mirror image.
+        old_from: First age in years that is called old, of a model of years.
+        options: ``name=value`` overrides of the config.
+        device: Where a checkpoint and the face detector compute.
+
+    Raises:
+        InputError: The model cannot be read, or is no such pair.
+    """
+    exported = Path(model).suffix == ".onnx"
+    if exported and (checkpoint is not None or options):
+        raise InputError(
+            f"{model}: an exported model is given alone, without checkpoint or options"
+        )
+    if not exported and checkpoint is None:
+        raise InputError(f"{model}: give its checkpoint too, or an exported model (.onnx)")
+    settings = {"calibration": calibration, "tta": tta, "old_from": old_from}
+    if exported:
+        return FaceReader(Predictor(model, **settings), installed_finder(device))  # type: ignore[arg-type]
+    from mmmask.workflows.torch_network import TorchNetwork
+
+    network = TorchNetwork(model, str(checkpoint), options=options, device=device)
+    return FaceReader(Predictor(network, **settings), installed_finder(device))  # type: ignore[arg-type]
+
+
+def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd.DataFrame:
+    """Write the answers of all photos of a folder as a table, or draw a sheet of some.
+
+    Args:
+        reader: As of :func:`open_reader`.
+        folder: With photos, also in folders inside.
+        out: .csv or .parquet, a row for each face; or .png or .jpg, up to 48 photos spread over
+            the folder with their faces framed.
+
+    Returns:
+        The table, as ``mmmask.tables.FACE_ANSWERS`` defines it, of the photos that were read.
+    """
+    suffix = Path(out).suffix
+    drawn = suffix in {".png", ".jpg"}
+    if not drawn and suffix not in {".csv", ".parquet"}:
+        raise InputError(f"{out}: ends in .csv, .parquet, .png or .jpg, got {suffix or 'nothing'}")
+    if drawn and find_spec("matplotlib") is None:
+        raise InputError(f"{out}: a sheet needs matplotlib: pip install matplotlib")
+    images = find_photos(folder)["image"].tolist()
+    if drawn and len(images) > SHEET:
+        images = [images[place * len(images) // SHEET] for place in range(SHEET)]
+    tables, cells = [], []
+    for image in track(images, "Reading photos", transient=True):
+        photo = reader.predictor.facts.preparation.load(Path(folder) / image)
+        faces, predictions = reader(photo)
+        answers = readable(predictions)
+        tables.append(face_answers(image, faces, answers))
+        if drawn:
+            picture = annotated(photo, [face.box for face in faces], answers)
+            cells.append((fitted(picture, CELL), Path(image).name, answers))
+    table = pd.concat(tables, ignore_index=True)
+    if drawn:
+        _draw(cells, out, f"{Path(folder).name}: {len(images)} photos, {len(table)} faces")
+    else:
+        write_table(out, table, FACE_ANSWERS, reader.predictor.provenance())
+    return table
+
+
+def face_answers(image: str, faces: Sequence[Face], answers: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a photo in a table of ``FACE_ANSWERS``."""
+    edges = [face.box or (None,) * 4 for face in faces]
+    table = answers.assign(image=image, face=range(len(faces)))
+    table[["x0", "y0", "x1", "y1"]] = pd.DataFrame(edges, index=table.index, dtype="float32")
+    table["score"] = [face.score for face in faces]
+    return table[[name for name in FACE_ANSWERS if name in table]]
+
+
+class Watched(NamedTuple):
+    """How much of a video was seen.
+
+    Attributes:
+        frames: How many frames it has.
+        looks: How many of them were looked at.
+        announced: How many frames its header tells of, more if it was cut off; 0 if it does not.
+    """
+
+    frames: int
+    looks: int
+    announced: int
+
+
+def answer_video(
+    reader: FaceReader, video: str | Path, out: str | Path, *, every: int | None = None
+) -> Watched:
+    """Write a video with its faces framed and answered, at its size and rate, without its sound.
+
+    Args:
+        reader: As of :func:`open_reader`.
+        video: Any that OpenCV reads.
+        out: An .mp4.
+        every: Frames from one look to the next, which keeps its frames till then; None: 5 looks a
+            second.
+
+    Raises:
+        InputError: The video cannot be read or written.
+    """
+    if Path(out).suffix != ".mp4":
+        raise InputError(f"{out}: a video ends in .mp4, got {Path(out).suffix or 'nothing'}")
+    if every is not None and every < 1:
+        raise InputError(f"--every must be at least 1 frame; got {every}")
+    if not Path(video).is_file():
+        raise MissingFileError(f"{video}: no such video")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # we say ourselves what is wrong
+    source = cv2.VideoCapture(str(video))
+    read, photo = source.read()
+    if not read:
+        raise InputError(f"{video}: not a video that OpenCV can read")
+    rate = source.get(cv2.CAP_PROP_FPS) or 25.0
+    announced = max(0, int(source.get(cv2.CAP_PROP_FRAME_COUNT)))
+    step = every or max(1, round(rate / LOOKS))
+    frames = looks = 0
+    boxes: list = []
+    answers = pd.DataFrame()
+    with written_whole(out) as aside:
+        size = (photo.shape[1], photo.shape[0])
+        target = cv2.VideoWriter(str(aside), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+        if not target.isOpened():
+            raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
+        # The header of a video may be wrong about its length, so reading decides.
+        shots = _frames(source, photo)
+        for frame in track(shots, "Reading frames", total=announced or None, transient=True):
+            if frames % step == 0:
+                faces, predictions = reader(frame)
+                found = [row for row, face in enumerate(faces) if face.box is not None]
+                if reader.finder.name is None:  # each frame is one face
+                    found = list(range(len(faces)))
+                boxes = [faces[row].box for row in found]
+                answers = readable(predictions).iloc[found]
+                looks += 1
+            target.write(annotated(frame, boxes, answers))
+            frames += 1
+        target.release()
+    source.release()
+    return Watched(frames, looks, announced)
+
+
+def _frames(source: cv2.VideoCapture, first: Photo) -> Iterator[Photo]:
+    """Yield the frames of a video whose first has been read."""
+    read, photo = True, first
+    while read:
+        yield photo
+        read, photo = source.read()
+
+
+def _draw(cells: Sequence[tuple], out: str | Path, title: str) -> None:
+    from mmmask.reports.sheet import Cell, Row, draw_sheet
+
+    made = [
+        Cell(picture[..., ::-1], f"{name}\n" + " ".join(in_words(answers.iloc[0])))
+        for picture, name, answers in cells
+    ]
+    blank = Cell(np.full((*CELL, 3), 255, dtype=np.uint8))
+    across = min(ACROSS, len(made))
+    made += [blank] * (-len(made) % across)
+    rows = [Row("", made[start : start + across]) for start in range(0, len(made), across)]
+    draw_sheet(rows, [""] * across, out, title)

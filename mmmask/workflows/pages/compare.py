@@ -1,0 +1,183 @@
+"""Compare two predictions of the same photos, and write the page on where they differ."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.errors import InputError
+from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.ledger.submissions import read_submission
+from mmmask.reports.pages.compare_page import write_compare_page
+from mmmask.reports.pages.comparison import Comparison, ScorePair, print_comparison
+from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, make_thumbnails
+from mmmask.reports.score_tables import resampled
+from mmmask.tables import (
+    PROBABILITIES,
+    answers,
+    attribute_of,
+    probabilities,
+    read_csv,
+    read_predictions,
+)
+from mmmask.workflows.submission import read_answers
+
+#: Of the provenance, what may tell why two predictions differ.
+MADE_BY = ("checkpoint", "config_hash", "split", "tta", "old_from", "seed", "time")
+
+
+def compare(
+    one: str | Path,
+    other: str | Path,
+    out: str | Path,
+    *,
+    data_root: str | Path | None = None,
+    labels: str | Path | None = None,
+) -> Comparison:
+    """Compare A and B on the photos that both have; write the page and print its summary.
+
+    Args:
+        one: A: predictions of the 18 classes, or a submission (csv: ImageID, ans).
+        other: B, likewise.
+        out: The page, .html.
+        data_root: Where the photos are; None: the page has none.
+        labels: csv (ImageID, ans) of true classes; by default those in the predictions.
+
+    Raises:
+        InputError: The tables have no photo in common, contradict each other on true classes, or
+            are of one attribute alone; or no photo is below ``data_root``.
+    """
+    comparison = compared(Path(one), Path(other), labels)
+    thumbnails = NO_THUMBNAILS
+    differing = comparison.differing["image"].tolist()
+    if data_root is not None and differing:
+        thumbnails = make_thumbnails(data_root, differing)
+        if len(thumbnails.unreadable) == len(differing):
+            raise InputError(
+                f"{data_root}: none of the {len(differing)} photos is there and can be read, "
+                f"such as {differing[0]}"
+            )
+    write_compare_page(out, comparison, thumbnails)
+    print_comparison(comparison)
+    return comparison
+
+
+def compared(one: Path, other: Path, labels: str | Path | None = None) -> Comparison:
+    """Return how two tables compare on the photos that both have, in the order of the first."""
+    tables = [_read(one), _read(other)]
+    # A submission knows photos by their names alone.
+    by_name = any("ans" in table.attrs for table in tables)
+    keyed = []
+    for path, table in zip((one, other), tables, strict=True):
+        key = table["image"].str.rsplit("/", n=1).str[-1] if by_name else table["image"]
+        if key.duplicated().any():
+            raise InputError(f"{path}: {key[key.duplicated()].iloc[0]} is there twice")
+        keyed.append(table.set_index(key.to_numpy()))
+    common = keyed[0].index[keyed[0].index.isin(keyed[1].index)]
+    if common.empty:
+        raise InputError(
+            f"{one} and {other} have no photo in common; the first has {keyed[0].index[0]}, the "
+            f"second {keyed[1].index[0]}"
+        )
+    alone = [len(table) - len(common) for table in keyed]
+    a, b = (table.loc[common].reset_index(drop=True) for table in keyed)
+    photos = pd.DataFrame({"image": b["image"] if "ans" in tables[0].attrs else a["image"]})
+    photos["a"], photos["b"] = a["answer"], b["answer"]
+    photos["sure_a"], photos["sure_b"] = a["sure"], b["sure"]
+    photos["distance"] = _distance(a, b)
+    for name in ("person", "label"):
+        found = [table[name] for table in (a, b) if name in table and table[name].notna().all()]
+        if len(found) == 2 and name == "label" and not np.array_equal(*found):
+            raise InputError(f"{one} and {other} have different true classes of the same photos")
+        if found:
+            photos[name] = found[0]
+    if labels is not None:
+        photos["label"] = read_answers(labels, photos[["image"]])["label"]
+    scores, how = _scores(photos) if "label" in photos else ({}, "")
+    return Comparison(
+        paths=(str(one), str(other)),
+        photos=photos,
+        alone=(alone[0], alone[1]),
+        scores=scores,
+        how=how,
+        made_by=_made_by(tables[0], tables[1]),
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Return image, answer (class), sure (its probability, NaN if unknown) and what else is told.
+
+    ``attrs["ans"]`` is there where the table is a submission.
+    """
+    if path.suffix == ".csv" and "ImageID" in read_csv(path, ()):
+        given = read_submission(path)
+        if given.index.hasnans:
+            raise InputError(f"{path}: ImageID is empty in one row or more")
+        images = "eval/images/" + given.index
+        table = pd.DataFrame({"image": images, "answer": given.to_numpy(), "sure": np.nan})
+        table.attrs["ans"] = True
+        return table
+    table = read_predictions(path)
+    attribute = attribute_of(table)
+    if attribute is not None:
+        raise InputError(f"{path}: the comparison needs the 18 classes, got {attribute} alone")
+    values, table = probabilities(table), table.copy()  # one block: its 100 columns are many
+    decided = answers(table)
+    table["answer"], table["sure"] = decided, values[np.arange(len(decided)), decided]
+    return table
+
+
+def _distance(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
+    """Return how far two predictions are apart, photo by photo.
+
+    It is half the sum of the differences of their probabilities, 0 to 1 (total variation);
+    without probabilities the share of the three attributes that differ.
+    """
+    if set(PROBABILITIES) <= set(a) and set(PROBABILITIES) <= set(b):
+        return pd.Series(np.abs(probabilities(a) - probabilities(b)).sum(axis=1) / 2)
+    parts = zip(decode(a["answer"]).values(), decode(b["answer"]).values(), strict=True)
+    return pd.Series(np.mean([mine != theirs for mine, theirs in parts], axis=0))
+
+
+def _scores(photos: pd.DataFrame) -> tuple[dict[str, ScorePair], str]:
+    """Return macro F1 of the 18 classes and of each attribute, and how the intervals were made."""
+    units, _ = units_to_draw(photos)
+    truth, a, b = (photos[name].to_numpy(dtype=np.int64) for name in ("label", "a", "b"))
+    parts = [decode(labels) for labels in (truth, a, b)]
+    of: dict[str, tuple[str | None, list[NDArray[np.int64]]]] = {
+        "18 classes": (None, [truth, a, b])
+    }
+    of |= {name: (name, [part[name] for part in parts]) for name in ATTRIBUTES}
+    scores = {
+        title: ScorePair(
+            score_intervals(units, true, mine, attribute)["macro_f1"],
+            score_intervals(units, true, theirs, attribute)["macro_f1"],
+            paired_difference(
+                units, true, [theirs], [mine],
+                classes=len(ATTRIBUTES[attribute]) if attribute else NUM_CLASSES,
+            ),
+        )
+        for title, (attribute, (true, mine, theirs)) in of.items()
+    }  # fmt: skip
+    return scores, resampled(photos)
+
+
+def _made_by(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Return what the two state of their making: fact -> (of A, of B)."""
+    stated: list[Mapping[str, Any]] = [t.attrs.get("provenance", {}) for t in (a, b)]
+    facts = {key: tuple(_words(one.get(key)) for one in stated) for key in MADE_BY}
+    return {key: (mine, theirs) for key, (mine, theirs) in facts.items() if mine or theirs}
+
+
+def _words(value: Any) -> str:
+    """Return a stated fact in words: hashes short, lists with commas, nothing as nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    text = str(value)
+    return text[:12] if len(text) == 64 and set(text) <= set("0123456789abcdef") else text

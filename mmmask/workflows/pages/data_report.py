@@ -1,0 +1,135 @@
+"""Gather what one needs to know of a data root on the first day, and write the data page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmmask.datasets.corrections import KNOWN, correct, read_corrections
+from mmmask.datasets.folder_facts import folder_facts, shared_ids
+from mmmask.datasets.layout import read_eval, read_train, with_labels
+from mmmask.datasets.photo_facts import PhotoFacts
+from mmmask.datasets.splits import assign_folds
+from mmmask.errors import InputError
+from mmmask.reports.pages.data_page import MOST_ROWS, DataFacts, write_data_page
+from mmmask.reports.pages.thumbnails import make_thumbnails
+from mmmask.workflows.data_stats import colours, find_outliers, measure
+
+#: Of the page's near-duplicates, dark and small photos: as tools/data_stats.py has them.
+DARK, SMALL, ALIKE = 30.0, 96, 2
+#: How the page's split deals people into folds: as the configs do.
+FOLDS, SPLIT_SEED = 5, 0
+
+
+def data_report(data_root: str | Path, out: str | Path, *, faces: int = 40) -> None:
+    """Measure every photo of a data root and write its page.
+
+    Args:
+        data_root: Folder with ``train/`` and, if there is one, ``eval/``.
+        out: The page, .html.
+        faces: How many photos of each class it shows, and five times as many of ``eval/``; 0: all.
+    """
+    if faces < 0:
+        raise InputError(f"faces must be 0 (all) or more a class; got {faces}")
+    facts = gather(Path(data_root))
+    images = photos_to_show(facts, faces)
+    write_data_page(out, facts, make_thumbnails(data_root, images))
+
+
+def gather(root: Path) -> DataFacts:
+    """Return what is known of a data root, every photo of it measured."""
+    train = with_labels(read_train(root))
+    train["fold"] = assign_folds(
+        train, folds=min(FOLDS, train["person"].nunique()), seed=SPLIT_SEED
+    )
+    has_eval = (root / "eval" / "info.csv").is_file()
+    evaluation = read_eval(root) if has_eval else train.iloc[:0]
+    photos = pd.concat(
+        [train.assign(part="train"), evaluation.assign(part="eval")], ignore_index=True
+    )
+    facts = measure(root, photos["image"])
+    known = [fact for fact in facts if fact is not None]
+    if not known:
+        raise InputError(f"{root}: none of the {len(facts)} photos can be decoded")
+    for name in ("light", "width", "height"):
+        photos[name] = [np.nan if fact is None else getattr(fact, name) for fact in facts]
+    in_train = [fact for fact in facts[: len(train)] if fact is not None]
+    outliers = find_outliers(photos, facts, dark=DARK, small=SMALL, alike=ALIKE)
+    return DataFacts(
+        root=str(root),
+        photos=photos,
+        colours=colours(in_train) if in_train else None,
+        outliers=outliers,
+        copies=copies(photos, facts),
+        files=folder_facts(root),
+        shared_ids=shared_ids(train["person"]),
+        corrections=fitting_corrections(train),
+    )
+
+
+def copies(photos: pd.DataFrame, facts: Sequence[PhotoFacts | None]) -> pd.DataFrame:
+    """Return photos that equal an earlier one in every pixel: image, of."""
+    digests = pd.Series([None if fact is None else fact.digest for fact in facts], dtype="object")
+    readable = photos[digests.notna().to_numpy()]
+    first = readable["image"].groupby(digests.dropna().to_numpy()).transform("first")
+    same = first != readable["image"]
+    return pd.DataFrame({"image": readable["image"][same], "of": first[same]}).reset_index(
+        drop=True
+    )
+
+
+def fitting_corrections(train: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the known corrections that would change these labels; None if they are of other data.
+
+    Ids are numbers, so those of other data name other people: unless nearly all entries fit, none
+    is meant.
+    """
+    known = read_corrections(KNOWN)
+    people = train.drop_duplicates("person").set_index("person", drop=False)
+    folders = dict(tuple(people.index.to_series().groupby(people.index.str.split("_").str[0])))
+    rows, fitting = [], 0
+    for row in range(len(known)):
+        person = known["person"][row]
+        names = [person] if person in people.index else list(folders.get(person, ()))
+        theirs = train[train["person"].isin(names)]
+        try:
+            after = correct(theirs, known.iloc[[row]], str(KNOWN)) if len(theirs) else None
+        except InputError:
+            after = None
+        if after is None:
+            continue
+        fitting += 1
+        changed = (after[["mask", "gender", "age"]] != theirs[["mask", "gender", "age"]]).any(
+            axis=1
+        )
+        rows += [
+            (image, known["field"][row], known["value"][row], known["reason"][row])
+            for image in theirs["image"][changed][:1]
+        ]
+    if fitting < 0.9 * len(known):
+        return None
+    return pd.DataFrame(rows, columns=["image", "field", "value", "reason"])
+
+
+def photos_to_show(facts: DataFacts, faces: int) -> list[str]:
+    """Return the photos of the page: some of each class and of eval/, and all that is listed.
+
+    Of each class they are of as many people as possible, drawn by chance, the same each time.
+    """
+    photos = facts.photos
+    shuffled = photos.sample(frac=1, random_state=0)
+    group = shuffled["label"].astype("Int16").fillna(-1)
+    turn = shuffled.groupby([group, "person"]).cumcount().where(group >= 0, 0)
+    most = np.where(group >= 0, faces, 5 * faces)
+    place = turn.sort_values(kind="stable").groupby(group).cumcount().reindex(shuffled.index)
+    chosen = shuffled["image"][(place.to_numpy() < most) | (faces == 0)]
+    listed = [
+        *facts.outliers[["image", "of"]].head(MOST_ROWS).to_numpy().ravel(),
+        *facts.copies.head(MOST_ROWS).to_numpy().ravel(),
+        *photos["image"][photos["person"].isin(facts.shared_ids["person"])],
+    ]
+    if facts.corrections is not None:
+        listed += list(facts.corrections["image"])
+    wanted = {*chosen, *listed}
+    return [image for image in photos["image"] if image in wanted]

@@ -1,0 +1,237 @@
+"""Gather what a run left, predict its hold-out where that was not done, and write the run page."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from mmmask.datasets.layout import MASK_OF_STEM
+from mmmask.errors import InputError
+from mmmask.evaluation.slices import Members, by_age, by_tag, by_thirds, by_value
+from mmmask.labels import ATTRIBUTES, GENDERS, decode
+from mmmask.ledger.curves import read_curves
+from mmmask.reports.pages.run_facts import BY_YEAR, RunFacts, Scored
+from mmmask.reports.pages.run_page import write_run_page
+from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, make_thumbnails
+from mmmask.reports.score_tables import WIDTH, print_macro_f1, resampled
+from mmmask.tables import BOXES, read_csv, read_predictions, read_table
+from mmmask.workflows.data_stats import measure
+from mmmask.workflows.pages.run_cams import add_heats
+from mmmask.workflows.pages.run_folder import OOF, SPLIT, RunFolder, is_kfold
+from mmmask.workflows.studies.folds import summarise
+
+#: Characters that the photos of the page may take together.
+BUDGET = 12_000_000
+
+
+def run_report(
+    path: str | Path,
+    out: str | Path,
+    *,
+    data_root: str | Path | None = None,
+    boxes: str | Path | None = None,
+    tags: str | Path | None = None,
+    cam: int = 48,
+) -> RunFacts:
+    """Write the page of a run, or of a k-fold, and print its score and what the page lacks.
+
+    Args:
+        path: Folder of a training run, or of tools/kfold.py.
+        out: The page, .html.
+        data_root: Where the photos are; None: where they were in training.
+        boxes: Table of tools/detect_faces.py, to slice by whether a face was found.
+        tags: csv (person or image, tag), to slice by.
+        cam: For how many of the surest wrong answers Grad-CAM shows the evidence; 0: none.
+
+    Raises:
+        InputError: A file is damaged, or no photo is below the ``data_root`` that is given.
+    """
+    if cam < 0:
+        raise InputError(f"cam must be none or a number of photos; got {cam}")
+    path = Path(path)
+    folds = is_kfold(path)
+    folders = sorted(
+        path.glob("fold_[0-9]*"), key=lambda each: int(each.name.removeprefix("fold_"))
+    )
+    runs = {each.name.replace("_", " "): RunFolder.at(each) for each in folders} if folds else {}
+    runs = runs or {"": RunFolder.at(path)}
+    first = next(iter(runs.values()))
+    missing: list[str] = []
+    root, given = Path(data_root or first.data_root or "data"), data_root is not None
+    table = read_predictions(path / OOF) if folds else _predictions(first, root, given, missing)
+    facts = RunFacts(
+        path=str(path),
+        config_name=_config_name(first),
+        curves={name: read_curves(run.path) for name, run in runs.items()},
+        cards={name: run.card for name, run in runs.items() if run.card},
+        config=_config_text(first),
+        folds=summarise(table) if folds and table is not None else None,
+    )
+    if table is not None:
+        scored = _scored(table, [path, *folders], boxes, tags)
+        facts = _with_photos(replace(facts, scored=scored), scored, root, given, missing)
+        if facts.thumbnails.data and cam:
+            facts = add_heats(facts, runs, root, cam, missing)
+    facts = replace(facts, missing=tuple(missing))
+    write_run_page(out, facts)
+    _print(facts)
+    return facts
+
+
+def _predictions(
+    run: RunFolder, root: Path, given: bool, missing: list[str]
+) -> pd.DataFrame | None:
+    """Return predictions of the people held out, made now where there are none yet."""
+    if not run.holds_out:
+        missing.append(
+            "The model was trained on everybody (--split all), so nobody is left to score it on."
+        )
+        return None
+    found = run.predictions()
+    if found is None:
+        try:
+            found = _predict(run, root)
+        except InputError as error:
+            if given:
+                raise
+            missing.append(f"The people held out are not predicted: {error}")
+            return None
+    return read_predictions(found)
+
+
+def _predict(run: RunFolder, root: Path) -> Path:
+    """Predict the people held out with the run's best checkpoint; return the table."""
+    if run.config is None:
+        raise InputError(f"{run.path}: its config is missing, a file *.py")
+    if not (root / "train" / "train.csv").is_file():
+        raise InputError(f"{root}: has no train/train.csv; --data-root names the folder")
+    checkpoint = run.checkpoint
+    from mmmask.workflows.predict import predict
+
+    # The photos themselves, as a pack may be gone; its numbers would be the same.
+    made = predict(
+        run.config, checkpoint, data_root=str(root), split="val", options=["data.pack=None"]
+    )
+    assert made is not None
+    return made.path
+
+
+def _scored(
+    table: pd.DataFrame, folders: list[Path], boxes: str | Path | None, tags: str | Path | None
+) -> Scored:
+    """Return the answers with what is known of their photos without looking at them."""
+    stated, table = (
+        table.attrs.get("provenance", {}),
+        table.copy(),
+    )  # one block: its columns are many
+    table["age"], table["light"] = _ages(table, folders), np.nan
+    table.attrs["provenance"] = stated
+    return Scored(table, _slices(table, boxes, tags), _made_by(stated))
+
+
+def _with_photos(
+    facts: RunFacts, scored: Scored, root: Path, given: bool, missing: list[str]
+) -> RunFacts:
+    """Return the facts with how bright the photos are, and thumbnails, as far as they are there."""
+    images = scored.table["image"].tolist()
+    there = [image for image in images if (root / image).is_file()]
+    if not there:
+        words = f"{root}: none of the {len(images):,} photos is there, such as {images[0]}"
+        if given:
+            raise InputError(words)
+        missing.append(f"Without photos: {words}; --data-root names the folder that holds them.")
+        return facts
+    if len(there) < len(images):
+        missing.append(f"{len(images) - len(there):,} of {len(images):,} photos are not in {root}.")
+    light = [np.nan if fact is None else fact.light for fact in measure(root, images)]
+    slices = dict(scored.slices)
+    if np.isfinite(light).any():
+        slices["brightness"] = by_thirds(light, ("dark", "middle", "bright"))
+    scored = replace(scored, table=scored.table.assign(light=light), slices=slices)
+    wanted = scored.images
+    thumbnails = make_thumbnails(root, wanted, budget=BUDGET) if wanted else NO_THUMBNAILS
+    return replace(facts, scored=scored, thumbnails=thumbnails)
+
+
+def _print(facts: RunFacts) -> None:
+    """Print the score, and what the page should have and has not."""
+    console = Console(width=WIDTH)
+    if facts.scored is not None:
+        how = resampled(facts.scored.table)
+        print_macro_f1(console, facts.scored.scores["macro_f1"], how)
+    if facts.learned is not None:
+        console.print(f"warning: {facts.learned}", highlight=False, markup=False, soft_wrap=True)
+    for sentence in facts.missing:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def _made_by(stated: Mapping[str, Any]) -> str:
+    """Return in words which checkpoint answered, and whether its epoch was chosen by the score."""
+    if "members" in stated:
+        names = [str(each.get("checkpoint")) for each in stated["members"]]
+        chosen = any(Path(name).name.startswith("best_") for name in names)
+        words = f"Out of fold: each of {len(names)} models answers for the people it has not seen"
+    else:
+        name = Path(str(stated.get("checkpoint", "an unknown checkpoint"))).name
+        chosen, words = name.startswith("best_"), f"Answers are from {name}"
+    if stated.get("tta"):
+        words += f", test-time augmentation with {', '.join(stated['tta'])}"
+    if chosen:
+        words += ". Its epoch was chosen by this very score, which flatters it"
+    return f"{words}."
+
+
+def _ages(table: pd.DataFrame, folders: list[Path]) -> pd.Series:
+    """Return the age in years of the person in each photo, NaN where no split.csv tells it."""
+    for folder in folders:
+        if (folder / SPLIT).is_file() and "person" in table:
+            split = read_csv(folder / SPLIT, ("person", "age")).drop_duplicates("person")
+            ages = pd.to_numeric(split.set_index("person")["age"], errors="coerce")
+            return table["person"].map(ages).astype("float64")
+    return pd.Series(np.nan, table.index)
+
+
+def _slices(
+    table: pd.DataFrame, boxes: str | Path | None, tags: str | Path | None
+) -> dict[str, Members]:
+    """Return what the photos are sliced by -> the slices."""
+    labels = decode(table["label"].to_numpy(dtype=np.int64))
+    names = table["image"].str.rsplit("/", n=1).str[-1].str.rsplit(".", n=1).str[0]
+    slices: dict[str, Members] = {}
+    if table["age"].notna().any():
+        slices["age"] = by_age(table["age"])
+        years = table["age"].dropna().astype(int)
+        slices[BY_YEAR] = {f"{y}": (table["age"] == y).to_numpy() for y in sorted({*years})}
+    else:
+        slices["age group"] = by_value(np.take(ATTRIBUTES["age"], labels["age"]))
+    slices["gender"] = by_value(np.take(GENDERS, labels["gender"]), list(GENDERS))
+    slices["photo"] = by_value(names, [stem for stem in MASK_OF_STEM if (names == stem).any()])
+    if boxes is not None:
+        found = read_table(boxes, BOXES).drop_duplicates("image").set_index("image")["x0"].notna()
+        face = table["image"].map(found)
+        if face.isna().all():
+            raise InputError(f"{boxes}: has none of the {len(table):,} photos that were scored")
+        words = face.map({True: "found", False: "not found"})
+        slices["face"] = by_value(words, ["found", "not found"])
+    if tags is not None:
+        slices["tag"] = by_tag(str(tags), table["image"], table.get("person"))
+    return slices
+
+
+def _config_name(run: RunFolder) -> str:
+    """Return the name of the config that a run was started from, without suffix."""
+    stated = run.card["sittings"][-1].get("config_file") if run.card else None
+    return Path(stated or run.config or "").stem
+
+
+def _config_text(run: RunFolder) -> str:
+    """Return the complete config of the last sitting, from the card or from its file."""
+    if run.card:
+        text = run.card.get("configs", {}).get(run.card["sittings"][-1].get("config_hash"))
+        if text:
+            return text
+    return run.config.read_text() if run.config is not None else ""

@@ -1,0 +1,91 @@
+"""Show a prediction: scores in the terminal, pictures as PNG, and where everything is."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mmmask.errors import InputError
+from mmmask.evaluation.scores import attribute_scores, scores
+from mmmask.reports.ensemble_report import (
+    draw_agreement,
+    print_agreement,
+    print_gain,
+    print_members,
+)
+from mmmask.reports.prediction_pictures import draw_confusion, draw_faces
+from mmmask.reports.score_tables import (
+    print_attribute_scores,
+    print_scores,
+    print_test_photos,
+    resampled,
+)
+from mmmask.tables import answers, attribute_of, probabilities
+from mmmask.workflows.ensemble.combine import Ensemble
+from mmmask.workflows.predict import Prediction
+from mmmask.workflows.score import intervals_of, labels_of
+
+
+def show(
+    prediction: Prediction, *, pictures: str | Path | None = None, submission: str | None = None
+) -> None:
+    """Print scores where labels are known, draw pictures into a folder, and list the files."""
+    table = prediction.table
+    files = {"predictions": prediction.path}
+    if submission is not None:
+        files["submission"] = Path(submission)
+    labelled = "label" in table
+    if labelled:
+        show_scores(table)
+    if pictures is not None:
+        attribute = attribute_of(table)
+        if attribute is not None:
+            raise InputError(f"--pictures needs the 18 classes, got a model of {attribute} alone")
+        folder = Path(pictures)
+        if labelled:
+            files["confusion matrix"] = folder / "confusion.png"
+            draw_confusion(table, files["confusion matrix"])
+        files["faces"] = folder / "faces.png"
+        draw_faces(table, prediction.data_root, files["faces"])
+    if not labelled:
+        print_test_photos(table.attrs.get("provenance", {}))
+    width = max(map(len, files))
+    for name, path in files.items():
+        print(f"{name:>{width}}: {path.resolve()}")
+
+
+def show_scores(table: pd.DataFrame) -> None:
+    """Print the scores of a predictions table with a column ``label``, and their intervals.
+
+    Where its models learned from photos of the test set, it says so.
+    """
+    attribute = attribute_of(table)
+    truth, intervals, how = labels_of(table)[0], intervals_of(table), resampled(table)
+    if attribute is None:
+        print_scores(scores(truth, probabilities(table), answers(table)), truth, intervals, how)
+    else:
+        metrics = attribute_scores(truth, probabilities(table))
+        print_attribute_scores(metrics, truth, attribute, intervals, how)
+    print_test_photos(table.attrs.get("provenance", {}))
+
+
+def show_ensemble(
+    found: Ensemble, *, plot: str | Path | None = None, submission: str | None = None
+) -> None:
+    """Print what the members add, what fitting brought, how far they agree, and the scores.
+
+    Args:
+        found: The ensemble.
+        plot: Where a picture of the agreement goes (.png).
+        submission: Where the submission went.
+    """
+    print_members(found.members, found.photos, found.people)
+    if found.gain is not None:
+        print_gain(**vars(found.gain))
+    if found.tied is not None:
+        photos = len(found.prediction.table)
+        print(f"{found.tied:,} of {photos:,} photos were a tie, given to {found.ties_go_to}")
+    print_agreement(found.agreement)
+    if plot is not None:
+        draw_agreement(found.agreement, found.members["member"].tolist()[:-1], plot)
+        print(f"agreement: {Path(plot).resolve()}")
+    show(found.prediction, submission=submission)

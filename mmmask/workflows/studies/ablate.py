@@ -1,0 +1,196 @@
+"""Why did the score move? Variants against one baseline, on the same people and seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmmask.errors import InputError
+from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
+from mmmask.evaluation.scores import macro_f1
+from mmmask.ledger.config_differences import blocks, changes
+from mmmask.tables import PREDICTIONS, probabilities, read_table
+from mmmask.workflows.studies.commands import claim, last_checkpoint, plan_of, tool
+from mmmask.workflows.studies.engines import run_commands
+
+PREDICTED = "predictions.parquet"
+_ONE_ATTRIBUTE = ("AttributeHead", "AgeHead")
+_SAME_PEOPLE = ("data.data_root", "data.folds", "data.fold", "data.split_seed")
+
+
+@dataclass(frozen=True)
+class Study:
+    """One baseline, its variants, and how all of them are trained.
+
+    Attributes:
+        configs: Paths; the first is the baseline.
+        seeds: Seeds of the runs; each config is trained once with each.
+        out: Folder of the runs and results.
+        tools: Folder of ``train.py`` and ``test.py``.
+        data_root: Folder with ``train/``; None keeps the configs'.
+        pretrained: As ``tools/train.py --pretrained``, for all runs alike.
+        options: ``name=value`` overrides for all runs alike.
+    """
+
+    configs: Sequence[Path]
+    seeds: Sequence[int]
+    out: Path
+    tools: Path
+    data_root: str | None = None
+    pretrained: str | None = None
+    options: Sequence[str] = field(default=())
+
+    def folder(self, config: Path, seed: int) -> Path:
+        """Return the work directory of a run."""
+        return self.out / config.stem / f"seed_{seed}"
+
+    def plan(self, config: Path) -> dict[str, Any]:
+        """Return dotted name -> value of all that decides a run but its seed."""
+        given = {"data.data_root": self.data_root, "pretrained": self.pretrained}
+        return plan_of(config, self.options, given)
+
+
+def ablate(study: Study) -> pd.DataFrame:
+    """Train what is missing, predict the people held out, and return one row for each variant.
+
+    Finished runs are kept, interrupted ones continued. The last checkpoint is scored: to choose
+    the best epoch by the very people that are compared would favour whatever scatters most.
+
+    Raises:
+        InputError: A finished run was made with another config, two configs share a name or hold
+            out other people, or a training refuses its input.
+    """
+    plans = {config: study.plan(config) for config in study.configs}
+    check_comparable(plans)
+    announce(plans)
+    runs = [(config, seed) for seed in study.seeds for config in study.configs]
+    for config, seed in runs:
+        claim(study.folder(config, seed), plans[config])
+    for number, (config, seed) in enumerate(runs):
+        folder = study.folder(config, seed)
+        print(f"run {number + 1}/{len(runs)}: {config.stem}, seed {seed}", flush=True)
+        if not (folder / PREDICTED).exists():
+            _train(study, config, seed)
+            _predict(study, config, folder)
+    tables = {
+        config: [
+            read_table(study.folder(config, seed) / PREDICTED, PREDICTIONS) for seed in study.seeds
+        ]
+        for config in study.configs
+    }
+    return compare(tables, plans)
+
+
+def check_comparable(plans: Mapping[Path, Mapping[str, Any]]) -> None:
+    """Refuse configs of one name, and those whose scores no difference can be taken of.
+
+    Raises:
+        InputError: A config trains on everybody, models one attribute, or holds out other people
+            than the baseline; names are not unique; there is no variant.
+    """
+    baseline, *variants = plans
+    names = [config.stem for config in plans]
+    if len(set(names)) < len(names) or not variants:
+        raise InputError(f"ablate needs a baseline and variants of other names; got {names}")
+    for config, plan in plans.items():
+        if plan.get("train_dataloader.dataset.split") == "all":
+            raise InputError(f"{config}: trains on everybody, so nobody is left to compare on")
+        if plan["head.type"] in _ONE_ATTRIBUTE:
+            raise InputError(
+                f"{config}: models one attribute, and ablate compares macro F1 of the 18 classes"
+            )
+    for variant in variants:
+        for key in _SAME_PEOPLE:
+            one, other = plans[baseline].get(key), plans[variant].get(key)
+            if one != other:
+                raise InputError(
+                    f"{variant}: {key} must be the baseline's, {one}; got {other}; other people "
+                    "are no comparison"
+                )
+
+
+def announce(plans: Mapping[Path, Mapping[str, Any]]) -> None:
+    """Print what each variant changes, and warn where that is more than one thing."""
+    baseline, *variants = plans
+    for variant in variants:
+        changed = changes(plans[baseline], plans[variant])
+        print(f"{variant.stem} changes {', '.join(blocks(changed)) or 'nothing'}:")
+        for key, (was, now) in changed.items():
+            print(f"    {key}: {was} -> {now}")
+        if len(blocks(changed)) > 1:
+            print("    warning: more than one thing, so a difference does not tell which")
+
+
+def compare(
+    tables: Mapping[Path, Sequence[pd.DataFrame]], plans: Mapping[Path, Mapping[str, Any]]
+) -> pd.DataFrame:
+    """Return one row for each variant: what it changes, and by how much macro F1 moved.
+
+    ``difference`` is the mean over the seeds, ``low`` to ``high`` its 95 % interval over people,
+    ``seeds`` the difference of each seed. It is ``shown`` where the interval excludes 0 and at
+    least two seeds agree in its sign, all of them.
+    """
+    baseline, *variants = tables
+    first = tables[baseline][0]
+    truth, person = first["label"].to_numpy(dtype=np.int64), first["person"].to_numpy()
+    labels = {config: [_labels(table, first) for table in tables[config]] for config in tables}
+    rows = []
+    for variant in variants:
+        changed = changes(plans[baseline], plans[variant])
+        pairs = zip(labels[variant], labels[baseline], strict=True)
+        seeds = [macro_f1(truth, one) - macro_f1(truth, other) for one, other in pairs]
+        difference = paired_difference(person, truth, labels[variant], labels[baseline])
+        score, other = (macro_f1_interval(person, truth, labels[c]) for c in (variant, baseline))
+        agree = len(seeds) > 1 and (min(seeds) > 0 or max(seeds) < 0)
+        rows.append(
+            {
+                "variant": variant.stem,
+                "blocks": ", ".join(blocks(changed)),
+                "changes": "; ".join(f"{k}: {was} -> {now}" for k, (was, now) in changed.items()),
+                "people": len(set(person)),
+                "photos": len(truth),
+                "baseline": other.value,
+                "baseline_low": other.low,
+                "baseline_high": other.high,
+                "macro_f1": score.value,
+                "macro_f1_low": score.low,
+                "macro_f1_high": score.high,
+                "difference": difference.value,
+                "low": difference.low,
+                "high": difference.high,
+                "seeds": " ".join(f"{seed:+.4f}" for seed in seeds),
+                "verdict": "shown" if difference.excludes(0) and agree else "not shown",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _labels(table: pd.DataFrame, first: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the predicted labels in the order of the first table, of the very same photos."""
+    rows = pd.Index(table["image"]).get_indexer(first["image"])
+    if len(table) != len(first) or (rows < 0).any():
+        raise InputError("the runs predict other photos: the data has changed between them")
+    if (table["label"].to_numpy()[rows] != first["label"].to_numpy()).any():
+        raise InputError("the runs know other labels: corrections or the data have changed")
+    return probabilities(table)[rows].argmax(axis=1)
+
+
+def _train(study: Study, config: Path, seed: int) -> None:
+    command = tool(
+        study.tools / "train.py", config, seed=seed, work_dir=study.folder(config, seed),
+        data_root=study.data_root, pretrained=study.pretrained, cfg_options=study.options,
+        resume=True,
+    )  # fmt: skip
+    run_commands([command])
+
+
+def _predict(study: Study, config: Path, folder: Path) -> None:
+    command = tool(
+        study.tools / "test.py", folder / config.name, last_checkpoint(folder),
+        split="val", out=folder / PREDICTED,
+    )  # fmt: skip
+    run_commands([command], logs=[folder / "test.log"])

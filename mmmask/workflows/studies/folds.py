@@ -1,0 +1,210 @@
+"""Predictions of the folds put together: out of fold, averaged, scored. A leak is refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmmask.errors import InputError
+from mmmask.ledger.provenance import file_hash, made_now
+from mmmask.tables import (
+    YEARS,
+    attribute_of,
+    prediction_columns,
+    probabilities,
+    read_csv,
+    read_predictions,
+    year_columns,
+    years_of,
+)
+from mmmask.workflows.score import aligned, intervals_of
+
+VAL, EVAL = "val.parquet", "eval.parquet"
+#: What the predictions of all folds have in common, and keep when they are put together.
+_SHARED = (
+    *("config", "config_hash", "preprocessing", "tta", "unlabelled", "pseudo_labels"),
+    *("old_from", "seed"),
+)
+_SAME = ("preprocessing", "tta", "old_from")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What the run of one fold leaves.
+
+    Attributes:
+        number: 0 to folds - 1.
+        folder: Its work directory.
+        predictions: Of the people held out.
+        trained: People whom the run says it was trained on (``split.csv``).
+        held_out: People whom it says it held out.
+    """
+
+    number: int
+    folder: Path
+    predictions: pd.DataFrame
+    trained: frozenset[str]
+    held_out: frozenset[str]
+
+
+def read_fold(number: int, folder: Path) -> Fold:
+    """Read predictions and split of a fold's work directory."""
+    split = read_csv(folder / "split.csv", ("person", "part"))
+    trained, held_out = (
+        frozenset(split.loc[split["part"] == part, "person"].dropna()) for part in ("train", "val")
+    )
+    return Fold(number, folder, read_predictions(folder / VAL), trained, held_out)
+
+
+def out_of_fold(folds: Sequence[Fold], samples: pd.DataFrame) -> pd.DataFrame:
+    """Return one prediction of each photo, each by the model that was not trained on its person.
+
+    Args:
+        folds: All of them.
+        samples: Everybody's photos, with the columns image and person; their order is kept.
+
+    Raises:
+        InputError: A person was trained on by the fold that predicts them, or is predicted by two
+            folds; a photo is predicted twice, by none, or is not among the samples.
+    """
+    check_folds(folds, samples)
+    tables = [fold.predictions.assign(fold=fold.number) for fold in folds]
+    table = pd.concat(tables, ignore_index=True).set_index("image").loc[samples["image"]]
+    years = [name for name in YEARS if name in table]
+    table[years] = table[years].fillna(0)  # ages that a fold's model gave no probability at all
+    table["fold"] = table["fold"].astype("Int8")
+    return table.reset_index()
+
+
+def check_folds(folds: Sequence[Fold], samples: pd.DataFrame) -> None:
+    """Refuse predictions that are not out of fold; errors as in :func:`out_of_fold`."""
+    again = "; delete that folder and run k-fold again"
+    by: dict[str, int] = {}  # person -> fold that predicts them
+    for fold in folds:
+        path = fold.folder / VAL
+        for column in ("person", "label"):
+            if column not in fold.predictions:
+                raise InputError(f"{path}: column {column} is missing{again}")
+        predicted = set(fold.predictions["person"])
+        leaked = sorted(predicted & fold.trained)
+        if leaked:
+            raise InputError(
+                f"{path}: its model was trained on {len(leaked)} of the {len(predicted)} people "
+                f"that it predicts, such as {leaked[0]} (split.csv){again}"
+            )
+        other = sorted(predicted ^ fold.held_out)
+        if other:
+            raise InputError(
+                f"{path}: predicts other people than split.csv holds out, {other[0]} is in one "
+                f"alone{again}"
+            )
+        twice = sorted(predicted & by.keys())
+        if twice:
+            raise InputError(
+                f"{path}: {len(twice)} of its people are predicted by another fold too, such as "
+                f"{twice[0]} by fold {by[twice[0]]}{again}"
+            )
+        by |= dict.fromkeys(predicted, fold.number)
+        images = fold.predictions["image"]
+        if images.duplicated().any():
+            raise InputError(f"{path}: {images[images.duplicated()].iloc[0]} is there twice{again}")
+    folder = folds[0].folder.parent
+    images = pd.Index(np.concatenate([fold.predictions["image"] for fold in folds]))
+    for problem, one, other in (
+        ("are predicted by no fold", pd.Index(samples["image"]), images),
+        ("are predicted and not there any more", images, pd.Index(samples["image"])),
+    ):
+        odd = one.difference(other)
+        if len(odd):
+            raise InputError(f"{folder}: {len(odd)} photos {problem}, such as {odd[0]}")
+    _check_alike({fold.folder / VAL: fold.predictions for fold in folds})
+
+
+def mean_of_folds(tables: Mapping[Path, pd.DataFrame]) -> pd.DataFrame:
+    """Return the mean of the probabilities, and of those of the years, of the same photos.
+
+    Raises:
+        InputError: The tables do not fit together.
+    """
+    _check_alike(tables, (*_SAME, "data_fingerprint"))
+    rows = list(aligned(tables).values())
+    first = rows[0]
+    _, names = prediction_columns(attribute_of(first))
+    kept = [name for name in ("image", "label", "person") if name in first]
+    mean = np.mean([probabilities(table) for table in rows], axis=0, dtype=np.float64)
+    parts = [first[kept], pd.DataFrame(mean.astype(np.float32), columns=list(names))]
+    years = [ages for ages in map(years_of, rows) if ages is not None]
+    if years:
+        parts.append(year_columns(np.mean(years, axis=0)))
+    return pd.concat(parts, axis=1)
+
+
+def provenance_of(tables: Mapping[int, Path], *, split: str, fingerprint: str) -> dict[str, Any]:
+    """Return where predictions put together come from: fold -> file of its predictions.
+
+    The config is that of the first fold; the others differ in ``data.fold``.
+    """
+    stated = {fold: read_predictions(path).attrs["provenance"] for fold, path in tables.items()}
+    first = next(iter(stated.values()))
+    members = [
+        {
+            "fold": fold,
+            "path": str(path),
+            "hash": file_hash(path),
+            **{key: stated[fold].get(key) for key in ("checkpoint", "checkpoint_hash")},
+        }
+        for fold, path in tables.items()
+    ]
+    return {
+        **{key: first.get(key) for key in _SHARED},
+        "split": split,
+        "data_fingerprint": fingerprint,
+        "members": members,
+        **made_now(),
+    }
+
+
+def summarise(out_of_fold: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of each fold, their mean and spread, and those of all people together.
+
+    ``part`` is the fold's number, ``mean``, ``std`` (over the folds, with folds - 1 below) or
+    ``out of fold``; ``low`` to ``high`` is the 95 % interval of macro F1 over people. The macro F1
+    of all people is not the mean of the folds': each class counts once, with all of its photos.
+    """
+    parts = {str(fold): table for fold, table in out_of_fold.groupby("fold")}
+    rows = {part: _scores(table) for part, table in {**parts, "out of fold": out_of_fold}.items()}
+    pooled = rows.pop("out of fold")
+    summary = pd.DataFrame(rows).T
+    spread = {"mean": summary.mean(), "std": summary.std(ddof=1)}
+    for row in spread.values():
+        row[["people", "photos", "low", "high"]] = np.nan
+    everything = {**rows, **spread, "out of fold": pooled}
+    table = pd.DataFrame(everything).T.rename_axis("part").reset_index()
+    return table.astype({"people": "Int64", "photos": "Int64"})
+
+
+def _scores(table: pd.DataFrame) -> dict[str, float]:
+    """Return people, photos, macro F1 with its bounds, and the accuracies."""
+    intervals = intervals_of(table)
+    macro_f1 = intervals.pop("macro_f1")
+    return {
+        "people": table["person"].nunique(),
+        "photos": len(table),
+        "macro_f1": macro_f1.value,
+        "low": macro_f1.low,
+        "high": macro_f1.high,
+        **{name: interval.value for name, interval in intervals.items()},
+    }
+
+
+def _check_alike(tables: Mapping[Path, pd.DataFrame], keys: Sequence[str] = _SAME) -> None:
+    """Refuse tables that were not made in the same way, where they state how."""
+    first, *others = tables
+    for path in others:
+        for key in keys:
+            one, other = (tables[p].attrs.get("provenance", {}).get(key) for p in (first, path))
+            if one != other:
+                raise InputError(f"{path}: {key} must be {one} as in {first}; got {other}")

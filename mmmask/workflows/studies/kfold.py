@@ -1,0 +1,304 @@
+"""Train one config on every fold of people; predict each person by the model that never saw them.
+
+``OUT/fold_K/`` is the run of a fold, with its predictions ``val.parquet`` and ``eval.parquet``;
+``OUT/oof.parquet`` has the predictions out of fold of everybody, ``OUT/eval.parquet`` the mean of
+the folds', ``OUT/summary.csv`` the scores.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import Progress
+
+from mmmask.datasets.layout import read_train
+from mmmask.datasets.splits import assign_folds
+from mmmask.errors import InputError
+from mmmask.files import written_whole
+from mmmask.ledger.provenance import file_hash, fingerprint
+from mmmask.tables import attribute_of, prediction_columns, read_predictions, write_table
+from mmmask.workflows.score import intervals_of
+from mmmask.workflows.studies.commands import claim, contents, last_checkpoint, plan_of, tool
+from mmmask.workflows.studies.engines import run_commands
+from mmmask.workflows.studies.folds import (
+    EVAL,
+    VAL,
+    mean_of_folds,
+    out_of_fold,
+    provenance_of,
+    read_fold,
+    summarise,
+)
+
+CHECKPOINTS = ("last", "best")
+#: Names the last checkpoint of a run that has come to its end.
+_TRAINED = "trained.txt"
+
+
+@dataclass(frozen=True)
+class KFold:
+    """How the folds are trained and predicted.
+
+    Attributes:
+        config: Path of a config file.
+        folds: How many, K; fold k holds out the people that ``data.fold=k`` does.
+        out: Folder of the runs and tables.
+        tools: Folder of ``train.py``, ``test.py`` and ``pack.py``.
+        data_root: Folder with ``train/``; None keeps the config's.
+        pretrained: As ``tools/train.py --pretrained``.
+        seed: Of every fold's run; None keeps the config's.
+        pack: File of packed photos that all folds share, made once; None keeps the config's.
+        corrections: csv of label corrections; None keeps the config's.
+        samples: Tables of further training samples, for every fold.
+        amp: Train under bfloat16 autocast.
+        tta: Average over the views of the config's ``tta`` block.
+        eval_split: Whether ``eval/`` is predicted, where the data root has one.
+        checkpoint: ``last``, or ``best``: that of the epoch with the highest score on the very
+            people held out, whose score is then too high.
+        engine: As for :func:`mmmask.workflows.studies.engines.run_commands`.
+        jobs: Folds at a time; None: 1 here, all of them on Ray.
+        options: ``name=value`` overrides of the config.
+    """
+
+    config: Path
+    folds: int
+    out: Path
+    tools: Path
+    data_root: str | None = None
+    pretrained: str | None = None
+    seed: int | None = None
+    pack: str | None = None
+    corrections: str | None = None
+    samples: Sequence[str] = field(default=())
+    amp: bool = False
+    tta: bool = False
+    eval_split: bool = True
+    checkpoint: str = "last"
+    engine: str = "local"
+    jobs: int | None = None
+    options: Sequence[str] = field(default=())
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """Dotted name -> value of all that decides the runs but the fold."""
+        given = {
+            "data.data_root": self.data_root,
+            "data.corrections": self.corrections,
+            "data.samples": list(self.samples) or None,
+            "data.folds": self.folds,
+            "data.fold": "each",
+            "pretrained": self.pretrained,
+            "randomness.seed": self.seed,
+            "amp": self.amp or None,
+        }
+        return plan_of(self.config, self.options, given)
+
+    @property
+    def root(self) -> Path:
+        return Path(self.plan["data.data_root"])
+
+    @property
+    def at_once(self) -> int:
+        return self.jobs or (1 if self.engine == "local" else self.folds)
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """Split -> file of its predictions in the folder of a fold."""
+        with_eval = self.eval_split and (self.root / "eval" / "info.csv").is_file()
+        return {"val": VAL, **({"eval": EVAL} if with_eval else {})}
+
+    def folder(self, fold: int) -> Path:
+        """Return the work directory of a fold."""
+        return self.out / f"fold_{fold}"
+
+
+def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
+    """Train and predict what is missing, put it together, and return what came out.
+
+    Finished folds are kept, an interrupted one continues at the epoch where it was.
+
+    Returns:
+        The predictions out of fold, the summary of :func:`.folds.summarise`, and the files written.
+
+    Raises:
+        InputError: The folder holds folds of something else, the config holds nobody out, a
+            training refuses its input, or the folds do not make predictions out of fold.
+    """
+    check(study)
+    samples = read_train(study.root)
+    assign_folds(samples, folds=study.folds)  # refuses more folds than people
+    claim(study.out, {**study.plan, **contents(study.plan)})
+    pending = [fold for fold in range(study.folds) if missing(study, fold)]
+    if pending and pack_of(study) is not None:
+        make_pack(study)
+    for start in range(0, len(pending), study.at_once):
+        run_folds(study, pending[start : start + study.at_once])
+    return put_together(study, samples)
+
+
+def check(study: KFold) -> None:
+    """Refuse what would come out late or silently other than asked for."""
+    if study.checkpoint not in CHECKPOINTS:
+        raise InputError(f"--checkpoint must be last or best; got {study.checkpoint!r}")
+    if study.jobs is not None and study.jobs < 1:
+        raise InputError(f"--jobs must be at least 1; got {study.jobs}")
+    own = {"data.folds", "data.fold"} & {option.split("=")[0] for option in study.options}
+    if own:
+        raise InputError(f"--cfg-options {sorted(own)[0]} is what k-fold sets itself; use --folds")
+    if study.plan.get("train_dataloader.dataset.split") == "all":
+        raise InputError(f"{study.config}: trains on everybody, so no fold would hold anybody out")
+
+
+def missing(study: KFold, fold: int) -> list[str]:
+    """Return the splits that the checkpoint of a fold has not predicted yet, as asked for."""
+    folder = study.folder(fold)
+    if not (folder / _TRAINED).is_file():
+        return list(study.splits)
+    wanted = file_hash(checkpoint_of(study, fold)), study.tta or study.plan["tta.enabled"]
+    return [
+        split
+        for split, name in study.splits.items()
+        if not (folder / name).is_file() or _made_by(folder / name) != wanted
+    ]
+
+
+def _made_by(path: Path) -> tuple[str | None, bool]:
+    """Return the hash of the checkpoint that made predictions, and whether with TTA."""
+    provenance = read_predictions(path).attrs["provenance"]
+    return provenance.get("checkpoint_hash"), bool(provenance.get("tta"))
+
+
+def checkpoint_of(study: KFold, fold: int) -> Path:
+    """Return the checkpoint of a fold that predicts."""
+    folder = study.folder(fold)
+    if study.checkpoint == "last":
+        return last_checkpoint(folder)
+    best = sorted(folder.glob("best_*.pth"))
+    if not best:
+        raise InputError(f"{folder}: has no best_*.pth; use --checkpoint last")
+    return best[-1]
+
+
+def pack_of(study: KFold) -> str | None:
+    """Return the pack that the folds share, if they do."""
+    return study.pack or study.plan.get("data.pack")
+
+
+def make_pack(study: KFold) -> None:
+    """Pack the photos once, before folds that run at the same time would each do so."""
+    options = [*study.options]
+    if study.samples:
+        options.append(f"data.samples=[{','.join(study.samples)}]")
+    pack = study.tools / "pack.py"
+    run_commands(
+        [tool(pack, study.root, out=pack_of(study), config=study.config, cfg_options=options)]
+    )
+
+
+def run_folds(study: KFold, folds: Sequence[int]) -> None:
+    """Train folds and predict with them, at the same time, and print their scores."""
+    names = ", ".join(map(str, folds))
+    logged = study.at_once > 1 or study.engine != "local"
+    training = [fold for fold in folds if not (study.folder(fold) / _TRAINED).is_file()]
+
+    def note(index: int) -> None:
+        folder = study.folder(training[index])
+        (folder / _TRAINED).write_text(f"{last_checkpoint(folder).name}\n")
+
+    if training:
+        print(f"training fold {names} of {study.folds} in {study.out}/fold_*", flush=True)
+    commands = [train_command(study, fold) for fold in training]
+    _run(study, f"training fold {names}", commands, training if logged else None, note)
+    predicting = [(fold, split) for fold in folds for split in missing(study, fold)]
+    commands = [test_command(study, fold, split) for fold, split in predicting]
+    _run(study, f"predicting by fold {names}", commands, [fold for fold, _ in predicting])
+    for fold in folds:
+        table = read_predictions(study.folder(fold) / VAL)
+        score = intervals_of(table)["macro_f1"]
+        print(f"fold {fold}: macro F1 {score}, {table['person'].nunique()} people", flush=True)
+
+
+def _run(
+    study: KFold,
+    title: str,
+    commands: Sequence[list[str]],
+    logged: Sequence[int] | None,
+    note: Callable[[int], None] = lambda index: None,
+) -> None:
+    """Run commands with a bar, their output in the logs of the folds; without both where None."""
+    logs = None if logged is None else [study.folder(fold) / "kfold.log" for fold in logged]
+    console = Console(stderr=True)
+    hidden = logs is None or not console.is_terminal
+    with Progress(console=console, disable=hidden, transient=True) as bar:
+        task = bar.add_task(title, total=len(commands))
+
+        def done(index: int) -> None:
+            note(index)
+            bar.advance(task)
+
+        run_commands(commands, engine=study.engine, jobs=study.at_once, logs=logs, done=done)
+
+
+def train_command(study: KFold, fold: int) -> list[str]:
+    """Return the command line that trains a fold, or continues it."""
+    return tool(
+        study.tools / "train.py",
+        study.config,
+        data_root=study.data_root,
+        pretrained=study.pretrained,
+        work_dir=study.folder(fold),
+        samples=study.samples,
+        corrections=study.corrections,
+        pack=study.pack,
+        amp=study.amp,
+        seed=study.seed,
+        cfg_options=[*study.options, f"data.folds={study.folds}", f"data.fold={fold}"],
+        resume=True,
+    )
+
+
+def test_command(study: KFold, fold: int, split: str) -> list[str]:
+    """Return the command line that predicts a split with the run of a fold."""
+    folder = study.folder(fold)
+    return tool(
+        study.tools / "test.py",
+        folder / study.config.name,
+        checkpoint_of(study, fold),
+        data_root=study.data_root,
+        split=split,
+        tta=study.tta,
+        pack=study.pack,
+        out=folder / study.splits[split],
+    )
+
+
+def put_together(
+    study: KFold, samples: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
+    """Write the tables of all folds and the summary; ``Returns`` as :func:`kfold`."""
+    folders = {fold: study.folder(fold) for fold in range(study.folds)}
+    table = out_of_fold([read_fold(fold, folder) for fold, folder in folders.items()], samples)
+    tables = {"oof": (table, VAL)}
+    if "eval" in study.splits:
+        members = {path / EVAL: read_predictions(path / EVAL) for path in folders.values()}
+        tables["eval"] = mean_of_folds(members), EVAL
+    files = [study.out / f"{split}.parquet" for split in tables]
+    for path, (split, (content, name)) in zip(files, tables.items(), strict=True):
+        provenance = provenance_of(
+            {fold: folder / name for fold, folder in folders.items()},
+            split=split,
+            fingerprint=fingerprint(content),
+        )
+        provenance |= {"folds": study.folds, "chosen_checkpoint": study.checkpoint}
+        columns, _ = prediction_columns(attribute_of(content))
+        write_table(path, content, columns, provenance)
+        content.attrs["provenance"] = provenance
+    summary = summarise(table)
+    files.append(study.out / "summary.csv")
+    with written_whole(files[-1]) as aside:
+        summary.to_csv(aside, index=False)
+    return table, summary, files

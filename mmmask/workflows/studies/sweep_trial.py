@@ -1,0 +1,212 @@
+"""One trial of a sweep: a training and a prediction for each fold, watched while they run."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mmmask.config import read_config
+from mmmask.errors import InputError
+from mmmask.tables import read_predictions
+from mmmask.workflows.score import intervals_of
+from mmmask.workflows.studies.commands import last_checkpoint, tool
+from mmmask.workflows.studies.engines import Command, Job, Machine, check_status
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial, TrialState
+
+PREDICTED, LOG = "val.parquet", "log.txt"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How the trials of a sweep are trained, and where.
+
+    Attributes:
+        out: Folder of the sweep.
+        tools: Folder of ``train.py`` and ``test.py``.
+        names: Dotted names of the values that are varied.
+        held_out: The folds that are held out, one training for each.
+        horizon: The most epochs that a trial may have.
+        seed: Of every training.
+        data_root: Folder with ``train/``; None keeps the config's.
+        pretrained: As ``tools/train.py --pretrained``.
+        pack: File of packed photos, which is there.
+    """
+
+    out: Path
+    tools: Path
+    names: tuple[str, ...]
+    held_out: tuple[int, ...]
+    horizon: int
+    seed: int
+    data_root: str | None = None
+    pretrained: str | None = None
+    pack: str | None = None
+
+    def config(self, trial: int) -> Path:
+        """Return where the complete config of a trial stands."""
+        return self.out / "configs" / f"trial_{trial:04}.py"
+
+    def folder(self, trial: int) -> Path:
+        """Return the folder of a trial, which has a work directory for each fold."""
+        return self.out / f"trial_{trial:04}"
+
+    def step(self, folds: int) -> int:
+        """Return what Optuna calls the score of the first folds together; epochs come before."""
+        return self.horizon + folds - 1
+
+    def after(self, step: int) -> str:
+        """Return what such a step, or an epoch, is."""
+        return f"epoch {step}" if step <= self.horizon else f"{step - self.horizon + 1} folds"
+
+    def train(self, trial: int, fold: int) -> list[str]:
+        """Return the command line that trains a trial, or continues it."""
+        return tool(
+            self.tools / "train.py",
+            self.config(trial),
+            work_dir=self.folder(trial) / f"fold_{fold}",
+            data_root=self.data_root,
+            pretrained=self.pretrained,
+            pack=self.pack,
+            seed=self.seed,
+            cfg_options=[f"data.fold={fold}"],
+            resume=True,
+        )
+
+    def predict(self, trial: int, fold: int) -> list[str]:
+        """Return the command line that predicts the people held out by the last checkpoint."""
+        folder = self.folder(trial) / f"fold_{fold}"
+        return tool(
+            self.tools / "test.py",
+            folder / self.config(trial).name,
+            last_checkpoint(folder),
+            pack=self.pack,
+            split="val",
+            out=folder / PREDICTED,
+        )
+
+    def predictions(self, trial: int) -> pd.DataFrame:
+        """Return what a trial predicts of the people held out, of the folds done so far."""
+        paths = [self.folder(trial) / f"fold_{fold}" / PREDICTED for fold in self.held_out]
+        tables = [read_predictions(path) for path in paths if path.is_file()]
+        return pd.concat(tables, ignore_index=True)
+
+    def drop_checkpoints(self, trial: int) -> None:
+        """Remove the checkpoints of a trial; its predictions, config and logs remain."""
+        for checkpoint in self.folder(trial).glob("fold_*/*.pth"):
+            checkpoint.unlink()
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A command of a trial, its log, and the work directory whose scores are watched meanwhile."""
+
+    command: Command
+    log: Path
+    watched: Path | None = None
+
+
+class TrialRun:
+    """A trial under way.
+
+    It may be pruned on the scores of the epochs of its first fold and, of several folds, on the
+    score of the people of all folds so far.
+
+    Args:
+        trial: Of Optuna, its values suggested.
+        runs: How it is trained.
+        machine: Where.
+        prunable: Whether it may be pruned.
+
+    Attributes:
+        error: Why it failed, where it did.
+        epoch: After how many epochs of the first fold it was scored last.
+        score: Its latest macro F1; None before the first.
+    """
+
+    def __init__(self, trial: "Trial", runs: Runs, machine: Machine, *, prunable: bool) -> None:
+        self.trial, self.runs, self.prunable = trial, runs, prunable
+        self.error: InputError | RuntimeError | None = None
+        self.epoch = 0
+        self.score: float | None = None
+        self._machine = machine
+        self._epochs = read_config(runs.config(trial.number)).train_cfg.max_epochs
+        self._reported = set(trial.study.trials[trial.number].intermediate_values)
+        self._pruned = False
+        self._steps = self._plan()
+        self._step: _Step | None = None
+        self._job: Job | None = None
+
+    def advance(self) -> "TrialState | None":
+        """Start what is next, if it is time; return how the trial has ended, None before."""
+        from optuna.trial import TrialState
+
+        if self._step is not None and self._job is not None:
+            status = self._job.poll()
+            if self._step.watched is not None:
+                self._look(self._step.watched)
+            if status is None:
+                if self._pruned:
+                    self._job.stop()
+                    return TrialState.PRUNED
+                return None
+            try:
+                check_status(self._step.command, status, self._step.log)
+            except (InputError, RuntimeError) as error:
+                self.error = error
+                return TrialState.FAIL
+        self._step = next(self._steps, None)
+        if self._step is None:
+            return TrialState.PRUNED if self._pruned else TrialState.COMPLETE
+        self._job = self._machine.start(self._step.command, self._step.log)
+        return None
+
+    def _plan(self) -> Iterator[_Step]:
+        """Yield the commands that are left, each once the one before has ended well."""
+        number = self.trial.number
+        for place, fold in enumerate(self.runs.held_out):
+            folder = self.runs.folder(number) / f"fold_{fold}"
+            if not (folder / PREDICTED).is_file():
+                train = self.runs.train(number, fold)
+                yield _Step(train, folder / LOG, watched=folder if place == 0 else None)
+                self._pruned = False  # too late: the training has come to its end
+                yield _Step(self.runs.predict(number, fold), folder / LOG)
+            if 0 < place < len(self.runs.held_out) - 1:
+                score = intervals_of(self.runs.predictions(number))["macro_f1"].value
+                self._report(self.runs.step(place + 1), score)
+                if self._pruned:
+                    return
+
+    def _look(self, folder: Path) -> None:
+        """Report the epochs that have been scored since the last look."""
+        for epoch, score in scored_epochs(folder).items():
+            self.epoch = epoch
+            self._report(epoch, score, last=epoch >= self._epochs)
+
+    def _report(self, step: int, score: float, *, last: bool = False) -> None:
+        """Tell Optuna a score; after the last epoch there is nothing to save by pruning."""
+        self.score = score
+        if step in self._reported:
+            return
+        self._reported.add(step)
+        self.trial.report(score, step)
+        if self.prunable and not last:
+            self._pruned = self._pruned or self.trial.should_prune()
+
+
+def scored_epochs(folder: Path) -> dict[int, float]:
+    """Return epoch -> macro F1 of a work directory's validations, from MMEngine's own record."""
+    found = {}
+    for record in sorted(folder.glob("*/vis_data/scalars.json")):  # one for each time it resumed
+        for line in record.read_text().splitlines():
+            try:
+                facts = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # half written
+            if "macro_f1" in facts:
+                found[int(facts["step"])] = float(facts["macro_f1"])
+    return dict(sorted(found.items()))

@@ -1,0 +1,155 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmask.errors import InputError
+from mmmask.evaluation.intervals import paired_difference
+from mmmask.evaluation.scores import macro_f1
+from mmmask.labels import CLASSES, decode
+from mmmask.reports.pages.comparison import pairs, right
+from mmmask.tables import ATTRIBUTE_PREDICTIONS, PREDICTIONS, PROBABILITIES, write_table
+from mmmask.workflows.pages.compare import compare, compared
+
+PHOTOS = 60
+
+
+def table(seed: int, *, folder: str = "train/images/p") -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    values = random.dirichlet(np.full(18, 0.2), PHOTOS)
+    frame = pd.DataFrame(values, columns=list(PROBABILITIES))
+    frame.insert(0, "image", [f"{folder}{k // 6}/{k}.jpg" for k in range(PHOTOS)])
+    frame["label"] = pd.array(np.random.default_rng(9).integers(0, 18, PHOTOS), dtype="Int8")
+    frame["person"] = [f"p{k // 6}" for k in range(PHOTOS)]
+    return frame
+
+
+def write(path: Path, frame: pd.DataFrame) -> Path:
+    write_table(
+        path, frame, PREDICTIONS, {"tta": ["hflip"], "old_from": 60, "config_hash": "a" * 64}
+    )
+    return path
+
+
+@pytest.fixture
+def paths(tmp_path) -> tuple[Path, Path]:
+    shuffled = table(1).sample(frac=1, random_state=0)
+    return write(tmp_path / "a.parquet", table(0)), write(tmp_path / "b.parquet", shuffled)
+
+
+def answers(frame: pd.DataFrame) -> np.ndarray:
+    return frame[list(PROBABILITIES)].to_numpy().argmax(axis=1)
+
+
+def test_rows_are_matched_by_photo_and_figures_are_those_of_a_loop(paths) -> None:
+    comparison = compared(*paths)
+    a, b, truth = answers(table(0)), answers(table(1)), table(0)["label"].to_numpy(dtype=int)
+    assert comparison.photos["a"].tolist() == a.tolist()
+    assert comparison.photos["b"].tolist() == b.tolist()
+    assert comparison.agreement["overall"] == np.mean([x == y for x, y in zip(a, b, strict=True)])
+    same_age = [decode(x)["age"] == decode(y)["age"] for x, y in zip(a, b, strict=True)]
+    assert comparison.agreement["age"] == np.mean(same_age)
+    for row, distance in enumerate(comparison.photos["distance"]):
+        one, other = (table(k)[list(PROBABILITIES)].iloc[row].to_numpy() for k in (0, 1))
+        assert distance == pytest.approx(1 - np.minimum(one, other).sum(), abs=1e-5)
+    who = [
+        "A" if x == t else "B" if y == t else "neither"
+        for x, y, t in zip(a, b, truth, strict=True)
+        if x != y
+    ]
+    assert right(comparison).tolist() == who
+    counted = pairs(comparison)
+    assert counted["photos"].sum() == len(who)
+    assert counted["A"].sum() == who.count("A")
+    first = counted.iloc[0]
+    assert first["photos"] == sum((a == first["a"]) & (b == first["b"]))
+
+
+def test_the_difference_is_paired_over_people(paths) -> None:
+    comparison = compared(*paths)
+    a, b, truth = answers(table(0)), answers(table(1)), table(0)["label"].to_numpy(dtype=int)
+    pair = comparison.scores["18 classes"]
+    assert pair.a.value == pytest.approx(macro_f1(truth, a))
+    assert pair.difference == paired_difference(table(0)["person"], truth, [b], [a])
+    assert pair.difference.value == pytest.approx(pair.b.value - pair.a.value)
+    assert "10 people" in comparison.how
+    assert comparison.made_by["config_hash"] == ("aaaaaaaaaaaa",) * 2
+    assert comparison.made_by["tta"] == ("hflip", "hflip")
+
+
+def test_a_submission_meets_predictions_by_file_name(tmp_path) -> None:
+    frame = table(0, folder="eval/images/").drop(columns=["label", "person"])
+    frame["image"] = [f"eval/images/{k}.jpg" for k in range(PHOTOS)]
+    predictions = write(tmp_path / "a.parquet", frame)
+    submission = tmp_path / "b.csv"
+    names = [f"{k}.jpg" for k in range(PHOTOS)][::-1]
+    pd.DataFrame({"ImageID": names[:50], "ans": 4}).to_csv(submission, index=False)
+    for order in ((predictions, submission), (submission, predictions)):
+        comparison = compared(*order)
+        alone = (10, 0) if order[0] == predictions else (0, 10)
+        assert comparison.alone == alone
+        assert (comparison.scores, comparison.how) == ({}, "")
+        assert set(comparison.photos["image"]) == {f"eval/images/{name}" for name in names[:50]}
+        assert (comparison.photos["a" if order[0] == submission else "b"] == 4).all()
+    labels = tmp_path / "labels.csv"
+    pd.DataFrame({"ImageID": names, "ans": 4}).to_csv(labels, index=False)
+    labelled = compared(predictions, submission, labels)
+    assert labelled.scores["18 classes"].b.value == pytest.approx(1 / 18)
+    assert "photos; too narrow" in labelled.how
+
+
+def test_equal_predictions_differ_nowhere(paths, tmp_path, capsys) -> None:
+    comparison = compare(paths[0], paths[0], tmp_path / "page.html")
+    assert comparison.differing.empty
+    assert comparison.agreement == dict.fromkeys(("overall", "mask", "gender", "age"), 1.0)
+    assert "Nowhere: all photos have the same class." in (tmp_path / "page.html").read_text()
+    assert "100.0%" in capsys.readouterr().out
+
+
+def test_the_terminal_tells_agreement_commonest_pair_and_scores(paths, tmp_path, capsys) -> None:
+    comparison = compare(*paths, tmp_path / "page.html")
+    out = capsys.readouterr().out
+    assert f"{comparison.agreement['gender']:.1%}" in out
+    assert CLASSES[pairs(comparison)["a"][0]] in out
+    assert f"{comparison.scores['age'].difference.value:+.3f}" in out
+    assert "10 people" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.assign(image="x/" + t["image"]), "no photo in common"),
+        (lambda t: t.assign(image=t["image"].iloc[0]), "is there twice"),
+        (lambda t: t.assign(label=(t["label"] + 1) % 18), "different true classes"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(change, message, paths, tmp_path) -> None:
+    other = write(tmp_path / "c.parquet", change(table(1)))
+    with pytest.raises(InputError, match=message):
+        compare(paths[0], other, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_model_of_one_attribute_and_a_wrong_data_root_are_refused(paths, tmp_path) -> None:
+    gender = pd.DataFrame({"image": table(0)["image"], "gender_0": 0.5, "gender_1": 0.5})
+    write_table(tmp_path / "gender.parquet", gender, ATTRIBUTE_PREDICTIONS["gender"])
+    with pytest.raises(InputError, match=r"gender\.parquet: .* needs the 18 classes, got gender"):
+        compared(paths[0], tmp_path / "gender.parquet")
+    with pytest.raises(InputError, match=r"none of the \d+ photos is there"):
+        compare(*paths, tmp_path / "page.html", data_root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.jpg,18\n", "ans must be"),
+        ("a.jpg,1\na.jpg,2\n", "a.jpg is twice"),
+        (",1\n", "empty"),
+    ],
+)
+def test_a_bad_submission_is_refused(rows, message, paths, tmp_path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("ImageID,ans\n" + rows)
+    with pytest.raises(InputError, match=message):
+        compared(paths[0], path)

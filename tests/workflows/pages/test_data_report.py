@@ -1,0 +1,132 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import mmmask.workflows.pages.data_report as data_report_module
+from mmmask.datasets.corrections import read_corrections
+from mmmask.errors import InputError
+from mmmask.reports.pages.data_findings import class_sizes, find, where_copied
+from mmmask.workflows.pages.data_report import (
+    data_report,
+    fitting_corrections,
+    gather,
+    photos_to_show,
+)
+from mmmask.workflows.pages.report import report
+
+PEOPLE = [
+    (f"{number:06d}", "male" if number % 2 else "female", 20 + 5 * number) for number in range(9)
+]
+
+
+@pytest.fixture
+def root(make_layout):
+    return make_layout([*PEOPLE, ("000009", "male", 60), ("000010", "male", 60)], eval_photos=5)
+
+
+def photo(root: Path, number: int, stem: str) -> Path:
+    return next((root / "train/images").glob(f"{number:06d}_*/{stem}.jpg"))
+
+
+def test_facts_are_of_the_photos_of_both_parts(root) -> None:
+    facts = gather(root)
+    assert (len(facts.train), len(facts.eval), len(facts.people)) == (77, 5, 11)
+    assert (facts.photos["width"] == 24).all()
+    assert (facts.photos["height"] == 32).all()
+    image = facts.train["image"].iloc[3]
+    grey = cv2.cvtColor(cv2.imread(str(root / image)), cv2.COLOR_BGR2GRAY)
+    assert facts.train["light"].iloc[3] == pytest.approx(grey.mean())
+    pixels = np.concatenate(
+        [cv2.imread(str(root / i)).reshape(-1, 3) for i in facts.train["image"]]
+    )
+    np.testing.assert_allclose(facts.colours[0], pixels[:, ::-1].mean(axis=0))
+    assert class_sizes(facts.train).sum() == 77
+    assert facts.train["fold"].nunique() == 5
+    assert facts.corrections is None
+
+
+def test_copies_are_found_within_and_between_people_and_parts(root) -> None:
+    source = photo(root, 1, "mask1")
+    evaluated = sorted((root / "eval/images").iterdir())[0]
+    for target in (photo(root, 1, "mask2"), photo(root, 2, "mask3"), evaluated):
+        shutil.copy(source, target)
+    facts = gather(root)
+    assert set(facts.copies["of"]) == {source.relative_to(root).as_posix()}
+    where = dict(zip(facts.copies["image"], where_copied(facts), strict=True))
+    assert where == {
+        photo(root, 1, "mask2").relative_to(root).as_posix(): "one person",
+        photo(root, 2, "mask3").relative_to(root).as_posix(): "two people",
+        evaluated.relative_to(root).as_posix(): "train and eval",
+    }
+    said = [finding.text for finding in find(facts)]
+    assert "Photos of eval/ that are in train/ too, pixel by pixel: 1." in said
+
+
+def test_findings_start_with_what_is_wrong_and_tell_clipped_ages(root) -> None:
+    photo(root, 3, "mask4").write_bytes(b"broken")
+    findings = find(gather(root))
+    weights = [finding.weight for finding in findings]
+    assert weights == sorted(weights, key=["act", "look", "know"].index)
+    assert findings[0].text == "Photos that cannot be read: 1."
+    assert any("Nobody is older than 60, and 3 people" in finding.text for finding in findings)
+
+
+def test_the_page_shows_some_of_each_class_of_as_many_people_as_possible(root) -> None:
+    facts = gather(root)
+    facts = replace(facts, outliers=facts.outliers.iloc[:0])  # photos of 32x24 are all listed
+    shown = photos_to_show(facts, 2)
+    chosen = facts.train[facts.train["image"].isin(shown)].groupby("label")
+    everybody = facts.train.groupby("label")
+    assert chosen.size().equals(everybody.size().clip(upper=2))
+    assert chosen["person"].nunique().equals(everybody["person"].nunique().clip(upper=2))
+    assert set(facts.eval["image"]) < set(shown)
+    assert photos_to_show(facts, 2) == shown
+    assert photos_to_show(facts, 0) == facts.photos["image"].tolist()
+
+
+def test_known_corrections_count_only_in_the_data_that_they_are_of(
+    root, monkeypatch, tmp_path
+) -> None:
+    train = gather(root).train
+    known = tmp_path / "known.csv"
+    known.write_text(
+        "person,photo,field,value,reason\n000001,*,gender,female,told\n000002,*,gender,female,told\n"
+    )
+    monkeypatch.setattr(data_report_module, "KNOWN", known)
+    fitting = fitting_corrections(train)
+    assert fitting["value"].tolist() == ["female"]  # 000002 is female already
+    assert fitting["image"][0].startswith("train/images/000001_male")
+    known.write_text(known.read_text() + "000777,*,gender,male,of other data\n")
+    assert len(read_corrections(known)) == 3
+    assert fitting_corrections(train) is None
+
+
+def test_data_without_eval_has_a_page_too(make_layout, tmp_path) -> None:
+    root = make_layout(PEOPLE)
+    shutil.rmtree(root / "eval")
+    data_report(root, tmp_path / "page.html", faces=1)
+    assert "no eval/" in (tmp_path / "page.html").read_text()
+
+
+def test_a_path_that_is_neither_data_nor_a_run_is_refused(tmp_path) -> None:
+    out = tmp_path / "page.html"
+    with pytest.raises(InputError, match=r"must be a data root, with train/train\.csv, a run"):
+        report(tmp_path, out)
+    with pytest.raises(InputError, match="there is no such folder"):
+        report(tmp_path / "gone", out)
+    assert not out.exists()
+
+
+def test_data_without_a_readable_photo_is_refused(root, tmp_path) -> None:
+    for path in root.glob("*/images/**/*.jpg"):
+        path.write_bytes(b"broken")
+    with pytest.raises(InputError, match="none of the 82 photos can be decoded"):
+        data_report(root, tmp_path / "page.html")
+    with pytest.raises(InputError, match="faces must be 0"):
+        data_report(root, tmp_path / "page.html", faces=-1)
+    assert pd.Series(list(tmp_path.glob("*.html"))).empty

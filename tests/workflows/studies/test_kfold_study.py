@@ -1,0 +1,248 @@
+"""The order of a k-fold, with stand-ins for training and testing; real ones in tests/tools."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmmask.datasets.layout import read_eval, read_train, with_labels
+from mmmask.datasets.splits import assign_folds
+from mmmask.engine.hooks.person_split_hook import split_table
+from mmmask.errors import InputError, MissingFileError
+from mmmask.ledger.provenance import file_hash, fingerprint
+from mmmask.tables import PREDICTIONS, PROBABILITIES, probabilities, read_predictions, write_table
+from mmmask.workflows.studies.kfold import KFold, kfold
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+CONFIG = CONFIGS / "mobilenet_v2_linear.py"
+FOLDS = 3
+PEOPLE = [(f"{n:06d}", ("male", "female")[n % 2], (20, 40, 60)[n % 3]) for n in range(9)]
+
+#: Stand-ins that write down what they are asked for and copy what was prepared.
+TRAIN = """
+import shutil, sys
+from pathlib import Path
+folder = Path(sys.argv[sys.argv.index("--work-dir") + 1])
+out, number = folder.parent, folder.name[-1]
+with open(out.parent / "log.txt", "a") as log:
+    log.write(f"train {number}\\n")
+assert f"data.fold={number}" in sys.argv and "data.folds=3" in sys.argv and "--resume" in sys.argv
+if (out.parent / "stop").exists() and number == "1":
+    print("error: the disk is full", file=sys.stderr)
+    raise SystemExit(2)
+folder.mkdir(parents=True, exist_ok=True)
+shutil.copy(out.parent / "prepared" / f"split_{number}.csv", folder / "split.csv")
+(folder / "epoch_6.pth").write_text(f"last of {number}")
+(folder / "best_macro_f1_epoch_2.pth").write_text(f"best of {number}")
+(folder / "last_checkpoint").write_text("/elsewhere/epoch_6.pth")
+"""
+TEST = """
+import shutil, sys
+from pathlib import Path
+checkpoint, out = Path(sys.argv[2]), Path(sys.argv[sys.argv.index("--out") + 1])
+fold, home, tta = out.parent.name[-1], out.parents[2], "--tta" in sys.argv
+with open(home / "log.txt", "a") as log:
+    log.write(f"test {fold} {out.stem} {checkpoint.stem}{' tta' * tta}\\n")
+name = f"{out.stem}_{fold}_{checkpoint.stem[:4]}{'_tta' * tta}"
+shutil.copy(home / "prepared" / f"{name}.parquet", out)
+"""
+PACK = """
+import sys
+from pathlib import Path
+Path(sys.argv[sys.argv.index("--out") + 1]).touch()
+with open(Path(sys.argv[0]).parents[1] / "log.txt", "a") as log:
+    log.write("pack\\n")
+"""
+
+
+def predicted(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    columns = [name for name in PREDICTIONS if name in samples]
+    table = samples[columns].reset_index(drop=True)
+    values = random.dirichlet(np.ones(18), len(table))
+    return table.join(pd.DataFrame(values, columns=list(PROBABILITIES)))
+
+
+@pytest.fixture
+def study(tmp_path, make_layout) -> KFold:
+    root = make_layout(PEOPLE, eval_photos=4)
+    tools, prepared = tmp_path / "tools", tmp_path / "prepared"
+    tools.mkdir()
+    for name, text in (("train", TRAIN), ("test", TEST), ("pack", PACK)):
+        (tools / f"{name}.py").write_text(text)
+    samples = with_labels(read_train(root))
+    samples["fold"] = assign_folds(samples, folds=FOLDS)
+    prepared.mkdir()
+    for fold in range(FOLDS):
+        held_out = samples["fold"] == fold
+        split = split_table(samples[~held_out], samples[held_out])
+        split.to_csv(prepared / f"split_{fold}.csv", index=False)
+        for name, part in (("val", samples[held_out]), ("eval", read_eval(root))):
+            for which, views in (("last", []), ("best", []), ("last", ["hflip"])):
+                stem = f"{name}_{fold}_{'epoc' if which == 'last' else 'best'}{'_tta' * len(views)}"
+                provenance = {
+                    "checkpoint_hash": hashlib.sha256(f"{which} of {fold}".encode()).hexdigest(),
+                    "tta": views,
+                    "old_from": 60,
+                    "config_hash": "abc",
+                    "data_fingerprint": fingerprint(part),
+                }
+                table = predicted(part, seed=10 * len(views) + fold)
+                write_table(prepared / f"{stem}.parquet", table, PREDICTIONS, provenance)
+    return KFold(config=CONFIG, folds=FOLDS, out=tmp_path / "out", tools=tools, data_root=str(root))
+
+
+def log(study: KFold) -> list[str]:
+    """Return what was run since the last call."""
+    path = study.out.parent / "log.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.write_text("")
+    return lines
+
+
+def in_turn(*folds: int) -> list[str]:
+    steps = ("train {}", "test {} val epoch_6", "test {} eval epoch_6")
+    return [step.format(fold) for fold in folds for step in steps]
+
+
+def test_each_fold_is_trained_and_predicts_and_all_is_put_together(study, capsys) -> None:
+    table, summary, files = kfold(study)
+    assert log(study) == in_turn(0, 1, 2)
+    assert [path.name for path in files] == ["oof.parquet", "eval.parquet", "summary.csv"]
+
+    oof = read_predictions(study.out / "oof.parquet")
+    everybody = read_train(study.root)
+    assert oof["image"].tolist() == everybody["image"].tolist() == table["image"].tolist()
+    assert oof["fold"].tolist() == assign_folds(everybody, folds=FOLDS).tolist()
+    provenance = oof.attrs["provenance"]
+    assert provenance["split"] == "oof"
+    assert provenance["data_fingerprint"] == fingerprint(with_labels(everybody))
+    assert provenance["old_from"] == 60 and provenance["config_hash"] == "abc"
+    for fold, member in enumerate(provenance["members"]):
+        assert member["fold"] == fold
+        assert member["path"] == str(study.folder(fold) / "val.parquet")
+        assert member["hash"] == file_hash(study.folder(fold) / "val.parquet")
+        assert member["checkpoint_hash"] == file_hash(study.folder(fold) / "epoch_6.pth")
+
+    mean = read_predictions(study.out / "eval.parquet")
+    single = [read_predictions(study.folder(fold) / "eval.parquet") for fold in range(FOLDS)]
+    np.testing.assert_allclose(
+        probabilities(mean), np.mean([probabilities(one) for one in single], axis=0), rtol=1e-5
+    )
+    assert mean["image"].tolist() == read_eval(study.root)["image"].tolist()
+    assert mean.attrs["provenance"]["split"] == "eval"
+
+    written = pd.read_csv(study.out / "summary.csv").set_index("part")
+    assert written.loc["out of fold", "people"] == 9
+    assert written["macro_f1"].tolist() == pytest.approx(summary["macro_f1"].tolist())
+    assert f"fold 2: macro F1 {written.loc['2', 'macro_f1']:.3f} [" in capsys.readouterr().out
+
+
+def test_a_failed_run_continues_at_the_fold_where_it_was(study) -> None:
+    (study.out.parent / "stop").touch()
+    with pytest.raises(InputError, match=r"train\.py .* refuses its input: its sentence is above"):
+        kfold(study)
+    assert log(study) == [*in_turn(0), "train 1"]
+    assert not (study.out / "oof.parquet").exists()
+    (study.out.parent / "stop").unlink()
+    kfold(study)
+    assert log(study) == in_turn(1, 2)
+    kfold(study)
+    assert log(study) == []
+
+
+def test_folds_at_the_same_time_write_logs_and_name_their_fault(study) -> None:
+    (study.out.parent / "stop").touch()
+    with pytest.raises(InputError, match=r"refuses its input: the disk is full$"):
+        kfold(replace(study, jobs=2))
+    (study.out.parent / "stop").unlink()
+    kfold(replace(study, jobs=2))
+    assert "the disk is full" in (study.folder(1) / "kfold.log").read_text()
+    assert (study.out / "oof.parquet").exists()
+
+
+def test_views_and_checkpoints_are_predicted_anew_and_not_trained_anew(study) -> None:
+    kfold(study)
+    log(study)
+    kfold(replace(study, tta=True))
+    assert log(study) == [
+        f"test {fold} {split} epoch_6 tta" for fold in range(FOLDS) for split in ("val", "eval")
+    ]
+    oof = read_predictions(study.out / "oof.parquet")
+    assert oof.attrs["provenance"]["tta"] == ["hflip"]
+    kfold(replace(study, checkpoint="best", eval_split=False))
+    assert log(study) == [f"test {fold} val best_macro_f1_epoch_2" for fold in range(FOLDS)]
+    (study.folder(0) / "best_macro_f1_epoch_2.pth").unlink()
+    with pytest.raises(InputError, match=r"fold_0: has no best_\*\.pth; use --checkpoint last"):
+        kfold(replace(study, checkpoint="best"))
+
+
+def test_the_photos_are_packed_once_before_the_folds(study) -> None:
+    study = replace(study, pack=str(study.out.parent / "photos.arrow"))
+    kfold(study)
+    assert log(study) == ["pack", *in_turn(0, 1, 2)]
+    kfold(study)
+    assert log(study) == []
+
+
+def test_without_eval_photos_there_are_no_predictions_of_them(study) -> None:
+    (study.root / "eval" / "info.csv").unlink()
+    _, _, files = kfold(study)
+    assert [path.name for path in files] == ["oof.parquet", "summary.csv"]
+    assert log(study) == [step for step in in_turn(0, 1, 2) if "eval" not in step]
+
+
+def test_a_folder_of_another_config_is_refused(study) -> None:
+    kfold(study)
+    with pytest.raises(InputError, match=r"out: holds a run of another config, 1 .* head\.drop"):
+        kfold(replace(study, options=["head.dropout=0.5"]))
+    with pytest.raises(InputError, match=r"data\.folds was 3, is 2"):
+        kfold(replace(study, folds=2))
+    with (study.root / "train" / "train.csv").open("a") as people:
+        people.write("\n")
+    with pytest.raises(InputError, match=r"train\.csv was .*; use another --out"):
+        kfold(study)
+
+
+def test_corrections_decide_by_their_content(study) -> None:
+    corrections = study.out.parent / "corrections.csv"
+    with pytest.raises(MissingFileError, match=r"corrections\.csv: no such file"):
+        kfold(replace(study, corrections=str(corrections)))
+    corrections.write_text("person,photo,field,value\n000000,*,gender,female\n")
+    kfold(replace(study, corrections=str(corrections)))
+    corrections.write_text("person,photo,field,value\n000001,*,gender,male\n")
+    with pytest.raises(InputError, match=r"sha256 of .*corrections\.csv was"):
+        kfold(replace(study, corrections=str(corrections)))
+
+
+def test_a_leak_of_a_real_split_is_refused(study) -> None:
+    """The second fold was trained on a person that it predicts."""
+    kfold(study)
+    split = pd.read_csv(study.folder(1) / "split.csv", dtype=str)
+    leaked = split.loc[split["part"] == "val", "person"].iloc[0]
+    split[split["person"] == leaked].assign(part="train").to_csv(
+        study.folder(1) / "split.csv", mode="a", header=False, index=False
+    )
+    (study.out / "oof.parquet").unlink()
+    with pytest.raises(InputError, match=rf"fold_1/val\.parquet: .* trained on 1 .* {leaked}"):
+        kfold(study)
+    assert not (study.out / "oof.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"options": ["data.fold=1"]}, r"data\.fold is what k-fold sets itself; use --folds"),
+        ({"config": CONFIGS / "mobilenet_v2_linear_everybody.py"}, "trains on everybody"),
+        ({"jobs": 0}, "--jobs must be at least 1; got 0"),
+        ({"folds": 10}, "folds must be from 2 to the number of people, 9; got 10"),
+        ({"checkpoint": "first"}, "--checkpoint must be last or best; got 'first'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(study, given, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        kfold(replace(study, **given))
+    assert not study.out.exists()
