@@ -13,7 +13,7 @@ def command(main: Callable[[], None]) -> int:
     The message of an :class:`InputError` goes to standard error on one line. Any other exception
     is a defect and passes through with its traceback (Python then exits with status 1).
     """
-    spin_briefly()
+    limit_thread_spinning()
     try:
         main()
     except InputError as error:
@@ -25,7 +25,7 @@ def command(main: Callable[[], None]) -> int:
     return 0
 
 
-def spin_briefly() -> None:
+def limit_thread_spinning() -> None:
     """Let compute threads sleep soon when they wait; to be called before torch is imported.
 
     By default they spin for long, which takes the cores from data workers and from others: on a

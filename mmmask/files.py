@@ -11,11 +11,11 @@ from mmmask.errors import InputError
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; rename it onto ``path`` when the block succeeds.
 
     Missing parent folders are made. If the block raises, ``path`` keeps its former content and
-    the file aside is removed.
+    the partial file is removed.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -23,15 +23,15 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
     )
     os.close(handle)
-    aside = Path(name)
+    partial = Path(name)
     try:
-        yield aside
+        yield partial
         umask = os.umask(0)
         os.umask(umask)
-        aside.chmod(0o666 & ~umask)  # mkstemp makes it private; the result is an ordinary file
-        os.replace(aside, target)
+        partial.chmod(0o666 & ~umask)  # mkstemp makes it private; the result is an ordinary file
+        os.replace(partial, target)
     finally:
-        aside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def check_picture(path: str | Path | None) -> None:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: Where a sample's label comes from.
@@ -315,15 +315,15 @@ def write_table(
     path = Path(path)
     table = checked(table, columns, str(path))
     check_table_name(path)
-    with written_whole(path) as aside:
+    with atomic_write(path) as partial:
         if path.suffix == ".csv":
-            table.to_csv(aside, index=False)
+            table.to_csv(partial, index=False)
             return
         table.attrs = {}  # pandas would write them a second time
         arrow = pa.Table.from_pandas(table, preserve_index=False)
         metadata = {**(arrow.schema.metadata or {})}
         metadata[_PROVENANCE_KEY] = json.dumps(dict(provenance or {}), sort_keys=True).encode()
-        pq.write_table(arrow.replace_schema_metadata(metadata), aside)
+        pq.write_table(arrow.replace_schema_metadata(metadata), partial)
 
 
 def rows_like(

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mmmask.cli import spin_briefly
+from mmmask.cli import limit_thread_spinning
 
-spin_briefly()  # before torch is imported
+limit_thread_spinning()  # before torch is imported
 
 import cv2
 import numpy as np

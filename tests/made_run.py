@@ -47,7 +47,7 @@ def made_predictions(samples, seed=0, right=0.75):
     return pd.concat([samples[["image", "person", "label"]].reset_index(drop=True), table], axis=1)
 
 
-def made_run(folder: Path, samples: pd.DataFrame, root: Path, *, scored=True, **sitting) -> Path:
+def made_run(folder: Path, samples: pd.DataFrame, root: Path, *, scored=True, **session) -> Path:
     """Leave a finished run of three epochs, resumed after the second, in which 1 of 2 was lost."""
     folder.mkdir(parents=True)
     (folder / "best_macro_f1_epoch_3.pth").write_bytes(b"weights")
@@ -61,7 +61,7 @@ def made_run(folder: Path, samples: pd.DataFrame, root: Path, *, scored=True, **
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     split = samples.drop_duplicates("person").assign(part="val", photos=7)
     split[["person", "part", "gender", "age", "photos"]].to_csv(folder / "split.csv", index=False)
-    write_card(folder, made_card(root, **sitting))
+    write_card(folder, made_card(root, **session))
     if scored:
         checkpoint = folder / "best_macro_f1_epoch_3.pth"
         stated = {"split": "val", "checkpoint": str(checkpoint), "tta": []}
@@ -71,7 +71,7 @@ def made_run(folder: Path, samples: pd.DataFrame, root: Path, *, scored=True, **
 
 
 def made_card(root, **changes):
-    sitting = {
+    session = {
         "status": "finished", "start": "2024-05-01T10:00:00", "end": "2024-05-01T10:09:00",
         "from_epoch": 2, "epoch": 3, "max_epochs": 3, "photos_per_second": 70.5,
         "command": "tools/train.py configs/mobilenet_v2_linear.py", "seed": 7,
@@ -83,7 +83,7 @@ def made_card(root, **changes):
     }  # fmt: skip
     validations = [{"epoch": 2, "macro_f1": 0.4}, {"epoch": 3, "macro_f1": 0.5}]
     configs = {"c" * 64: "seed = 7  # </script> & all\n"}
-    return {"sittings": [sitting], "validations": validations, "configs": configs}
+    return {"sessions": [session], "validations": validations, "configs": configs}
 
 
 def step(epoch, number, loss):

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from mmmask.errors import InputError
-from mmmask.files import locked, onto_disk, written_whole
+from mmmask.files import atomic_write, locked, onto_disk
 
 
 def test_a_failing_writer_leaves_the_former_file_and_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("former")
-    with pytest.raises(RuntimeError), written_whole(path) as aside:
-        aside.write_text("half")
+    with pytest.raises(RuntimeError), atomic_write(path) as partial:
+        partial.write_text("half")
         raise RuntimeError
     assert path.read_text() == "former"
     assert list(tmp_path.iterdir()) == [path]
@@ -21,8 +21,8 @@ def test_a_failing_writer_leaves_the_former_file_and_nothing_beside_it(tmp_path:
 
 def test_a_file_appears_whole_in_a_new_folder(tmp_path: Path) -> None:
     path = tmp_path / "new" / "table.csv"
-    with written_whole(path) as aside:
-        aside.write_text("whole")
+    with atomic_write(path) as partial:
+        partial.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]

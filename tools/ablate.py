@@ -33,7 +33,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from mmmask.errors import InputError
-    from mmmask.files import written_whole
+    from mmmask.files import atomic_write
     from mmmask.reports.difference_report import draw_differences, print_differences
     from mmmask.workflows.studies.ablate import Study, ablate
 
@@ -51,8 +51,8 @@ def main() -> None:
         )
     )
     print_differences(comparison, args.baseline.stem)
-    with written_whole(args.out / "ablation.csv") as aside:
-        comparison.to_csv(aside, index=False)
+    with atomic_write(args.out / "ablation.csv") as partial:
+        comparison.to_csv(partial, index=False)
     draw_differences(comparison, args.baseline.stem, args.out / "ablation.png")
     print(f"table and plot: {(args.out / 'ablation.csv').resolve()}, ablation.png")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.layout import read_eval, read_train, with_labels
-from mmmask.datasets.packed import PackedPhotos, geometry
+from mmmask.datasets.packed import PackedPhotos, packed_steps
 from mmmask.datasets.sampler import Draw
 from mmmask.datasets.seeding import load_draws
 from mmmask.datasets.splits import assign_folds
@@ -74,7 +74,7 @@ class MaskFaceDataset(BaseDataset):
             raise InputError(f"data split must be one of {', '.join(SPLITS)}; got {split!r}")
         if not 0 <= fold < folds:
             raise InputError(f"data.fold must be from 0 to folds - 1 = {folds - 1}; got {fold}")
-        done = 0 if pack is None else geometry(pipeline)
+        done = 0 if pack is None else packed_steps(pipeline)
         super().__init__(
             ann_file="",
             data_root=str(data_root),

@@ -24,7 +24,7 @@ from rich.progress import track
 from mmmask.datasets.face_boxes import read_boxes
 from mmmask.datasets.layout import read_eval, read_train
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 #: Rows of one record batch: the unit that is written at once.
 ROWS = 256
@@ -141,8 +141,8 @@ def write_pack(
     # OpenCV decodes and resizes without Python's lock, so threads are enough.
     with (
         ThreadPoolExecutor(threads or os.cpu_count()) as pool,
-        written_whole(path) as aside,
-        pa.ipc.new_file(str(aside), schema) as writer,
+        atomic_write(path) as target,
+        pa.ipc.new_file(str(target), schema) as writer,
     ):
         for start in bar:
             part = list(images[start : start + ROWS])
@@ -208,7 +208,7 @@ def _stamp(root: Path, image: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def geometry(pipeline: Sequence[Mapping[str, Any]]) -> int:
+def packed_steps(pipeline: Sequence[Mapping[str, Any]]) -> int:
     """Return how many steps of a pipeline, from its start, are the same for every epoch.
 
     They load and preprocess; ``Preprocess`` is the last of them. A pack stores what they give.

@@ -141,8 +141,8 @@ def _check(
 def _folder_written_whole(out: Path) -> Iterator[Path]:
     """Yield a folder beside ``out``; it becomes ``out`` when the block succeeds."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
-        folder = Path(aside) / out.name
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as partial:
+        folder = Path(partial) / out.name
         folder.mkdir()
         yield folder
         if out.exists():

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from mmmask.errors import InputError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 #: Seconds without an answer after which a server counts as unreachable.
 TIMEOUT = 30.0
@@ -41,9 +41,9 @@ def fetch(url: str) -> Path:
             raise InputError(f"{file} is damaged: {damage}; delete it to download {url} again")
         return file
     try:
-        with written_whole(file) as aside:
-            _download(url, aside)
-            damage = _hash_mismatch(aside, file.name)
+        with atomic_write(file) as partial:
+            _download(url, partial)
+            damage = _hash_mismatch(partial, file.name)
             if damage:
                 raise OSError(f"damaged on the way: {damage}")
     except (OSError, http.client.HTTPException) as error:

@@ -1,11 +1,11 @@
 """The card of a run: what it is made of, how far it came and how well it did, as ``card.json``.
 
-A card holds ``sittings``, one for each time that the run was started, the last one last;
+A card holds ``sessions``, one for each time that the run was started, the last one last;
 ``configs``, the texts of their configs by hash; and ``validations``, the scores of each epoch that
-counts. A resumed run adds a sitting and forgets the validations behind the epoch it starts from.
+counts. A resumed run adds a session and forgets the validations behind the epoch it starts from.
 
 ==========================  ===================================================================
-of a sitting
+of a session
 ==========================  ===================================================================
 ``status``                  ``running``, ``finished``, ``interrupted`` or ``failed`` (``error``)
 ``start`` ``end``           times; ``end`` is when the card was last written
@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 CARD = "card.json"
 
@@ -54,24 +54,26 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         card = json.loads(path.read_text())
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: not a readable card: {first_line(error)}") from error
-    sittings = card.get("sittings") if isinstance(card, dict) else None
-    if not (isinstance(sittings, list) and sittings and isinstance(sittings[-1], dict)):
-        raise InputError(f"{path}: a card has a list `sittings` with at least one; got none")
+    if isinstance(card, dict) and "sittings" in card:  # so named in older cards
+        card["sessions"] = card.pop("sittings")
+    sessions = card.get("sessions") if isinstance(card, dict) else None
+    if not (isinstance(sessions, list) and sessions and isinstance(sessions[-1], dict)):
+        raise InputError(f"{path}: a card has a list `sessions` with at least one; got none")
     return card
 
 
 def write_card(folder: str | Path, card: Mapping[str, Any]) -> None:
     """Write a card, whole."""
     text = json.dumps(card, indent=1, default=str)
-    with written_whole(Path(folder) / CARD) as aside:
-        aside.write_text(text)
+    with atomic_write(Path(folder) / CARD) as partial:
+        partial.write_text(text)
 
 
 def status(card: Mapping[str, Any]) -> str:
-    """Return how the last sitting stands; one whose process is gone was interrupted."""
-    sitting = card["sittings"][-1]
-    stated = sitting.get("status", "unknown")
-    gone = stated == "running" and is_alive(sitting.get("process")) is False
+    """Return how the last session stands; one whose process is gone was interrupted."""
+    session = card["sessions"][-1]
+    stated = session.get("status", "unknown")
+    gone = stated == "running" and is_alive(session.get("process")) is False
     return "interrupted" if gone else stated
 
 
@@ -81,15 +83,15 @@ def best(card: Mapping[str, Any]) -> dict[str, Any] | None:
     return max(scored, key=lambda one: one["macro_f1"], default=None)
 
 
-def sitting_of(card: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
-    """Return the sitting that wrote a checkpoint, by the epoch in the file's name."""
+def session_of(card: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
+    """Return the session that wrote a checkpoint, by the epoch in the file's name."""
     epoch = re.search(r"epoch_(\d+)", checkpoint.stem)
     wrote = [
-        sitting
-        for sitting in card["sittings"]
-        if epoch and sitting.get("from_epoch", 0) < int(epoch[1])
+        session
+        for session in card["sessions"]
+        if epoch and session.get("from_epoch", 0) < int(epoch[1])
     ]
-    return (wrote or card["sittings"])[-1]
+    return (wrote or card["sessions"])[-1]
 
 
 def this_process() -> dict[str, Any]:

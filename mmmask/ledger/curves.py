@@ -36,7 +36,7 @@ class Curves:
 def read_curves(run: str | Path) -> Curves:
     """Return the curves in the folder of a run, empty ones where it wrote none.
 
-    Each sitting of a resumed run has a folder of its own, named by its time. What an earlier one
+    Each session of a resumed run has a folder of its own, named by its time. What an earlier one
     did behind the epoch that the next one started from was lost, and does not count.
 
     Raises:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmask.errors import InputError
-from mmmask.ledger.cards import CARD, read_card, sitting_of
+from mmmask.ledger.cards import CARD, read_card, session_of
 from mmmask.ledger.config_differences import changes, decides_weights, flat_config, flat_text
 from mmmask.ledger.provenance import file_hash
 from mmmask.tables import read_provenance
@@ -83,18 +83,18 @@ def _changed_runs(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     except InputError:
         yield run, f"has no readable {CARD}, so nobody can tell whether its config is stale"
         return
-    sitting = sitting_of(card, checkpoint)
+    session = session_of(card, checkpoint)
     try:
-        changed = changed_config(card, sitting, part.get("config"))
+        changed = changed_config(card, session, part.get("config"))
     except (InputError, SyntaxError) as error:
         yield run, f"its config cannot be compared: {error}"
         changed = {}
     if changed:
         some = [f"{name} was {was}, is {now}" for name, (was, now) in list(changed.items())[:3]]
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        source = sitting.get("config_file") or "the config"
+        source = session.get("config_file") or "the config"
         yield run, f"{source} has changed since the training: {'; '.join(some)}{more}"
-    codes = [sitting.get("code") or {}, part.get("code") or {}]
+    codes = [session.get("code") or {}, part.get("code") or {}]
     if all("hash" in code for code in codes) and codes[0]["hash"] != codes[1]["hash"]:
         was, then = (
             f"{str(code.get('commit'))[:10]}{'+' if code.get('dirty') else ''}" for code in codes
@@ -103,21 +103,21 @@ def _changed_runs(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def changed_config(
-    card: Mapping[str, Any], sitting: Mapping[str, Any], tested: str | None
+    card: Mapping[str, Any], session: Mapping[str, Any], tested: str | None
 ) -> dict[str, tuple]:
     """Return dotted name -> (value in the training, now), where a config has changed since.
 
     Args:
         card: Of the run.
-        sitting: The one that wrote the checkpoint.
+        session: The one that wrote the checkpoint.
         tested: Text of the config that was given for the test.
     """
-    text = card.get("configs", {}).get(sitting.get("config_hash"))
+    text = card.get("configs", {}).get(session.get("config_hash"))
     if text is None:
         return {}
-    trained, overrides = flat_text(text), sitting.get("overrides", {})
+    trained, overrides = flat_text(text), session.get("overrides", {})
     found: dict[str, tuple] = {}
-    source = Path(sitting.get("config_file") or "")
+    source = Path(session.get("config_file") or "")
     if source.is_file():
         # The same overrides again, for whatever the command line set is not the file's affair.
         again = {**flat_config(source, {}), **overrides}

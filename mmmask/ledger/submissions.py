@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import locked, written_whole
+from mmmask.files import atomic_write, locked
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.provenance import learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
@@ -185,8 +185,8 @@ def enter(path: str | Path, answers: pd.Series, folder: Path, origin: Mapping[st
     with locked(folder / LOG):
         log = read_log(folder)
         number = 1 if log.empty else int(log["number"].max()) + 1
-        with written_whole(copy_of(folder, number)) as aside:
-            answers.reset_index().to_csv(aside, index=False)
+        with atomic_write(copy_of(folder, number)) as partial:
+            answers.reset_index().to_csv(partial, index=False)
         row = {
             "number": number,
             "time": now(),

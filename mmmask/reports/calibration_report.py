@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.calibration import expected_calibration_error, reliability
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 matplotlib.use("Agg")
 
@@ -55,8 +55,8 @@ def draw_reliability(
         _draw_part(column, name, {"before": before, "after": after}, labels, bins)
     grid[0, 0].set_ylabel("share of right answers")
     grid[1, 0].set_ylabel("photos")
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _draw_part(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.intervals import Interval
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 matplotlib.use("Agg")
 
@@ -76,5 +76,5 @@ def draw_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) 
     axes.set_yticks(range(rows), names, fontsize=8)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_xlabel(f"macro F1 minus that of {baseline}; bar: 95 % over people, dots: seeds")
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=120)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=120)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.intervals import Interval
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,8 +120,8 @@ def draw_agreement(
         labels = [f"{k + 1} {one}" for k, one in enumerate(names)] if number == 0 else []
         axes.set_yticks(range(len(names)) if labels else [], labels, fontsize=8)
     figure.suptitle("share of photos answered alike, %")
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=120)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=120)
 
 
 def _draw_matrix(axes: "Axes", shares: NDArray[np.floating], lowest: float) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mmmask.evaluation.scores import confusion
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, decode
 from mmmask.tables import answers, probabilities
 
@@ -60,8 +60,8 @@ def draw_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
     axes.set_ylabel("true")
     figure.colorbar(image, label="share of the true class", shrink=0.6, pad=0.06)
     figure.suptitle(f"{len(truth):,} photos: counts, coloured by share of the row", fontsize=11)
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def draw_faces(
@@ -105,8 +105,8 @@ def draw_faces(
             fontsize=7,
             color=colour,
         )
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _spread(predicted: np.ndarray, most: int) -> list[int]:

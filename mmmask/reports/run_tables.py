@@ -70,7 +70,7 @@ def print_runs(runs: pd.DataFrame, folder: str) -> None:
         row = {name: None if _missing(value) else value for name, value in row.items()}
         known = row["start"] is not None
         fold = "everybody" if row["trained_on"] == "all" else _number(row["fold"])
-        resumed = f", {row['sittings']:.0f} sittings" if known and row["sittings"] > 1 else ""
+        resumed = f", {row['sessions']:.0f} sessions" if known and row["sessions"] > 1 else ""
         table.add_row(
             escape(row["run"].removeprefix(f"{folder}/")),
             escape(f"{row['status']}{resumed}"),

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 matplotlib.use("Agg")
 
@@ -52,5 +52,5 @@ def draw_sheet(rows: Sequence[Row], columns: Sequence[str], path: str | Path, ti
         line[0].set_ylabel(row.title, fontsize=7)
     for name, axes in zip(columns, grid[0], strict=True):
         axes.set_title(name, fontsize=8)
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)

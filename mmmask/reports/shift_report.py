@@ -16,7 +16,7 @@ from mmmask.evaluation.intervals import percentile_interval
 from mmmask.evaluation.prior_shift.correction import Choice, Outcome
 from mmmask.evaluation.prior_shift.estimates import METHODS
 from mmmask.evaluation.prior_shift.simulation import summary
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, encode
 from mmmask.reports.score_tables import WIDTH, print_test_photos
 
@@ -111,8 +111,8 @@ def draw_shares(outcome: Outcome, path: str | Path) -> None:
         else (f"corrected for {outcome.applied.strength:.0%} of the shift")
     )
     figure.suptitle(f"class shares of the photos, 95 % intervals: {done}", fontsize=11)
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _draw_part(axes: Axes, shares: pd.DataFrame, names: list[str]) -> None:
@@ -206,8 +206,8 @@ def draw_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
             if rule == RULES[0]:
                 axes.set_ylabel("gain in macro F1; hollow: abstained")
                 axes.legend(fontsize=8)
-        with written_whole(path) as aside:
-            figure.savefig(aside, dpi=110)
+        with atomic_write(path) as partial:
+            figure.savefig(partial, dpi=110)
 
 
 def _references(simulated: pd.DataFrame) -> list[str]:

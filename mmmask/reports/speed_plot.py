@@ -6,7 +6,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 matplotlib.use("Agg")
 
@@ -28,5 +28,5 @@ def draw_speed(medians: pd.DataFrame, path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_title(f"{task}, {backbone}: photos/s, median", fontsize=10, loc="left")
         axis.tick_params(labelsize=8)
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)

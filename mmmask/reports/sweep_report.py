@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from mmmask.evaluation.selection import Selection
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 matplotlib.use("Agg")
 
@@ -214,8 +214,8 @@ def draw_history(trials: pd.DataFrame, path: str | Path) -> None:
     axes.set_xlabel("trial")
     axes.set_ylabel("macro F1 of people held out")
     figure.legend(loc="outside upper center", ncols=4, fontsize=8)  # hides no trial
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def draw_importance(trials: pd.DataFrame, importance: pd.DataFrame, path: str | Path) -> None:
@@ -238,8 +238,8 @@ def draw_importance(trials: pd.DataFrame, importance: pd.DataFrame, path: str | 
     for line in grid:
         line[0].set_ylabel("macro F1", fontsize=8)
     figure.suptitle(f"{len(complete)} complete trials; ring: the config as it is", fontsize=9)
-    with written_whole(path) as aside:
-        figure.savefig(aside, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _draw_bars(axes: Axes, importance: pd.DataFrame, names: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from mmmask.evaluation.intervals import (
     resample_people,
 )
 from mmmask.evaluation.scores import TINY
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.labels import ATTRIBUTES, decode, marginals
 from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.tables import (
@@ -69,8 +69,8 @@ def calibrate(
     }
     fitted = replace(fit_calibration(before, truth, method, person=person), provenance=provenance)
     after = cross_calibrated(before, truth, held_out_parts(table), method, person=person)
-    with written_whole(out) as aside:
-        aside.write_text(json.dumps(fitted.to_dict(), indent=1) + "\n")
+    with atomic_write(out) as partial:
+        partial.write_text(json.dumps(fitted.to_dict(), indent=1) + "\n")
     if plot is not None:
         from mmmask.reports.calibration_report import draw_reliability
 

@@ -18,7 +18,7 @@ from mmmask.deploy.networks import Network
 from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import Interval, macro_f1_interval, paired_difference
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.labels import decode
 from mmmask.tables import SAMPLES, probabilities, write_table, years_of
 from mmmask.workflows.testing import check_same, run_test
@@ -150,9 +150,9 @@ def export(
     if held_out or int8 is not None:
         trained_on, people = _splits(network, Path(checkpoint))
         images = people["image"].tolist() if held_out else images
-    with written_whole(out) as aside:
-        write_graph(network.classifier, network.facts, aside, opset=opset)
-        exported = Predictor(aside, batch_size=_BATCH)
+    with atomic_write(out) as partial:
+        write_graph(network.classifier, network.facts, partial, opset=opset)
+        exported = Predictor(partial, batch_size=_BATCH)
         predicted = _predicted(exported, network, images)
         tested = _tested(network, exported, images, Path(checkpoint))
         agreement = agreement_of(predicted, tested)
@@ -169,8 +169,8 @@ def export(
             return Exported(Path(out), agreement, scores, speed, torch_speed), None
         if not held_out:
             predicted = _predicted(exported, network, people["image"].tolist())
-        with written_whole(int8) as smaller:
-            quantize(aside, smaller, _prepared(network, trained_on))
+        with atomic_write(int8) as smaller:
+            quantize(partial, smaller, _prepared(network, trained_on))
             small = Predictor(smaller)
             answers = _predicted(small, network, people["image"].tolist())
             speed, torch_speed, int8_speed = speeds(

@@ -9,7 +9,7 @@ from mmmask.config import load_config, parse_options, pipeline
 from mmmask.datasets.packed import (
     PackedPhotos,
     StalePackError,
-    geometry,
+    packed_steps,
     photos_of_root,
     write_pack,
 )
@@ -45,7 +45,7 @@ def ensure_pack(cfg: "Config") -> int:
     if path.suffix != ".arrow":
         raise InputError(f"{path}: a pack of photos ends in .arrow, got {path.suffix or 'none'}")
     steps = pipeline(cfg, training=False)
-    steps = steps[: geometry(steps)]
+    steps = steps[: packed_steps(steps)]
     images = list(photos_of_root(root))
     for table in cfg.data.samples:
         images += read_table(table, SAMPLES)["image"].tolist()

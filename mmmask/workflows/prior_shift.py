@@ -37,7 +37,7 @@ from mmmask.evaluation.prior_shift.estimates import estimates
 from mmmask.evaluation.prior_shift.references import references
 from mmmask.evaluation.prior_shift.shares import FLOOR, Shares, with_margins
 from mmmask.evaluation.prior_shift.simulation import draw_shifts, simulate
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.ledger.config_differences import flat_text
 from mmmask.ledger.provenance import checkpoint_hashes, configs, file_hash, made_now
@@ -185,8 +185,8 @@ def simulate_shifts(
         for number, drawn in enumerate(shifts)
     ]
     simulated = pd.DataFrame(rows)
-    with written_whole(Path(out) / "simulated.csv") as aside:
-        simulated.to_csv(aside, index=False, float_format="%.5f")
+    with atomic_write(Path(out) / "simulated.csv") as partial:
+        simulated.to_csv(partial, index=False, float_format="%.5f")
     draw_simulation(simulated, Path(out) / "simulated.png")
     return simulated
 

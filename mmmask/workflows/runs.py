@@ -24,9 +24,9 @@ _TRACES = (CARD, "last_checkpoint")
 COLUMNS = {
     "run": "its folder",
     "status": "running, finished, interrupted, failed, or why there is no readable card",
-    "start": "when its last sitting began",
+    "start": "when its last session began",
     "seconds": "how long that took",
-    "sittings": "how often it was started",
+    "sessions": "how often it was started",
     "epoch": "epochs done",
     "max_epochs": "epochs planned",
     "photos_per_second": "of the training alone",
@@ -120,18 +120,18 @@ def _row(run: Path) -> dict[str, Any]:
     except InputError as error:
         return {"status": str(error).removeprefix(f"{run}/"), **shared}
     shared["learned"] = _learned(run, card)
-    sitting, top = card["sittings"][-1], best(card) or {}
-    split = sitting.get("split") or {}
-    why = f" ({sitting['error'][:60]})" if "error" in sitting else ""
+    session, top = card["sessions"][-1], best(card) or {}
+    split = session.get("split") or {}
+    why = f" ({session['error'][:60]})" if "error" in session else ""
     return {
         "status": status(card) + why,
-        "start": sitting.get("start"),
-        "seconds": _seconds(sitting),
-        "sittings": len(card["sittings"]),
-        "epoch": sitting.get("epoch"),
-        "max_epochs": sitting.get("max_epochs"),
-        "photos_per_second": sitting.get("photos_per_second"),
-        "seed": sitting.get("seed"),
+        "start": session.get("start"),
+        "seconds": _seconds(session),
+        "sessions": len(card["sessions"]),
+        "epoch": session.get("epoch"),
+        "max_epochs": session.get("max_epochs"),
+        "photos_per_second": session.get("photos_per_second"),
+        "seed": session.get("seed"),
         "trained_on": split.get("trained_on"),
         "fold": split.get("fold"),
         "macro_f1": top.get("macro_f1"),
@@ -160,9 +160,9 @@ def _in_words(score: Mapping[str, Any]) -> str:
     return f"{score['split']}{views}{cut} {interval} ({score['resampled']})"
 
 
-def _seconds(sitting: Mapping[str, Any]) -> float | None:
+def _seconds(session: Mapping[str, Any]) -> float | None:
     try:
-        start, end = (datetime.fromisoformat(sitting[key]) for key in ("start", "end"))
+        start, end = (datetime.fromisoformat(session[key]) for key in ("start", "end"))
     except (KeyError, TypeError, ValueError):
         return None
     return (end - start).total_seconds()
@@ -170,8 +170,8 @@ def _seconds(sitting: Mapping[str, Any]) -> float | None:
 
 def _config(folder: Path, card: Mapping[str, Any], reasons: list[str]) -> dict[str, Any] | None:
     """Return the config of a run, from its card, or from the file that MMEngine leaves."""
-    sittings = card.get("sittings") or [{}]
-    text = card.get("configs", {}).get(sittings[-1].get("config_hash"))
+    sessions = card.get("sessions") or [{}]
+    text = card.get("configs", {}).get(sessions[-1].get("config_hash"))
     files = list(folder.glob("*.py"))
     if text is None and len(files) == 1:
         text = files[0].read_text()
@@ -188,9 +188,9 @@ def _facts(card: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of a card that may explain a score, beside the config."""
     if not card:
         return {}
-    sitting = card["sittings"][-1]
-    data, code = sitting.get("data") or {}, sitting.get("code") or {}
-    facts = {"status": status(card), "epochs": sitting.get("epoch")}
+    session = card["sessions"][-1]
+    data, code = session.get("data") or {}, session.get("code") or {}
+    facts = {"status": status(card), "epochs": session.get("epoch")}
     for part in ("train", "val"):
         about = data.get(part) or {}
         facts[f"{part} data"] = (
@@ -199,8 +199,8 @@ def _facts(card: Mapping[str, Any]) -> dict[str, Any]:
         )
     facts["code"] = f"{code.get('commit')!s:.10}{' with changes' * bool(code.get('dirty'))}"
     facts["code that weights depend on"] = str(code.get("hash"))[:8]
-    facts |= {f"version of {name}": value for name, value in sitting.get("versions", {}).items()}
-    machine = sitting.get("machine") or {}
+    facts |= {f"version of {name}": value for name, value in session.get("versions", {}).items()}
+    machine = session.get("machine") or {}
     return facts | {name: machine.get(name) for name in ("host", "device", "processes")}
 
 

@@ -16,7 +16,7 @@ from mmmask.datasets.packed import (
     ROWS,
     PackedPhotos,
     StalePackError,
-    geometry,
+    packed_steps,
     photos_of_root,
     write_pack,
 )
@@ -129,6 +129,6 @@ def test_a_broken_photo_leaves_the_former_pack_whole(root, pack) -> None:
 
 
 def test_what_is_packed_ends_with_preprocess() -> None:
-    assert geometry(PIPELINE) == 2
+    assert packed_steps(PIPELINE) == 2
     with pytest.raises(InputError, match="needs the step Preprocess"):
-        geometry(PIPELINE[2:])
+        packed_steps(PIPELINE[2:])

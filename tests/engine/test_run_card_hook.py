@@ -28,20 +28,20 @@ def finished(tmp_path_factory) -> Path:
 
 def test_the_card_of_a_finished_run_tells_what_it_is_made_of(finished) -> None:
     card = read_card(finished)
-    (sitting,) = card["sittings"]
-    assert (sitting["status"], sitting["from_epoch"], sitting["epoch"]) == ("finished", 0, 3)
-    assert sitting["start"] <= sitting["end"]
-    assert sitting["photos_per_second"] > 0
-    assert sitting["seed"] == 7
+    (session,) = card["sessions"]
+    assert (session["status"], session["from_epoch"], session["epoch"]) == ("finished", 0, 3)
+    assert session["start"] <= session["end"]
+    assert session["photos_per_second"] > 0
+    assert session["seed"] == 7
     train_data = TinyFaces(40, 1, "train").samples
     about = {"photos": 40, "people": 20, "fingerprint": fingerprint(train_data)}
-    assert sitting["data"]["train"] == about
-    assert sitting["data"]["val"]["people"] == 12
-    assert sitting["code"] == code_version()
-    assert sitting["machine"]["processes"] == 1
-    assert {"torch", "mmengine", "mmmask"} <= set(sitting["versions"])
-    text = card["configs"][sitting["config_hash"]]
-    assert text_hash(text) == sitting["config_hash"]
+    assert session["data"]["train"] == about
+    assert session["data"]["val"]["people"] == 12
+    assert session["code"] == code_version()
+    assert session["machine"]["processes"] == 1
+    assert {"torch", "mmengine", "mmmask"} <= set(session["versions"])
+    text = card["configs"][session["config_hash"]]
+    assert text_hash(text) == session["config_hash"]
     assert flat_text(text)["optim_wrapper.optimizer.lr"] == 0.02
 
 
@@ -55,23 +55,23 @@ def test_the_card_has_the_score_of_each_epoch_and_no_list(finished) -> None:
 
 
 @pytest.mark.parametrize("console", [True, False])
-def test_a_resumed_run_adds_a_sitting_and_keeps_the_history(finished, tmp_path, console) -> None:
+def test_a_resumed_run_adds_a_session_and_keeps_the_history(finished, tmp_path, console) -> None:
     config = carded(tmp_path, epochs=3)
     if not console:
         config.pop("runner_type")  # nobody tells the hook of the failure, as when killed
     train(config, kill={"point": "inside the validation", "epoch": 2})
     killed = read_card(tmp_path)
-    assert killed["sittings"][0]["status"] == ("failed" if console else "running")
+    assert killed["sessions"][0]["status"] == ("failed" if console else "running")
     if console:
-        assert killed["sittings"][0]["error"].startswith("KilledError")
+        assert killed["sessions"][0]["error"].startswith("KilledError")
     assert [one["epoch"] for one in killed["validations"]] == [1]
     train(config, resume=True)
     card = read_card(tmp_path)
-    assert [one["from_epoch"] for one in card["sittings"]] == [0, 1]
-    statuses = [one["status"] for one in card["sittings"]]
+    assert [one["from_epoch"] for one in card["sessions"]] == [0, 1]
+    statuses = [one["status"] for one in card["sessions"]]
     assert statuses == ["failed" if console else "interrupted", "finished"]
     assert card["validations"] == read_card(finished)["validations"]
-    assert {one["config_hash"] for one in card["sittings"]} == set(card["configs"])
+    assert {one["config_hash"] for one in card["sessions"]} == set(card["configs"])
 
 
 def test_scores_behind_the_epoch_that_a_run_resumes_from_are_forgotten(finished, tmp_path) -> None:
@@ -99,21 +99,21 @@ def test_an_interrupted_run_says_so(tmp_path) -> None:
 def test_a_run_without_validation_counts_its_epochs(tmp_path) -> None:
     train(without_validation(carded(tmp_path, epochs=2)))
     card = read_card(tmp_path)
-    assert (card["sittings"][0]["epoch"], card["validations"]) == (2, [])
-    assert "val" not in card["sittings"][0]["data"]
+    assert (card["sessions"][0]["epoch"], card["validations"]) == (2, [])
+    assert "val" not in card["sessions"][0]["data"]
 
 
 def test_a_folder_in_which_another_process_trains_is_refused(tmp_path) -> None:
     other = {**this_process(), "pid": 1, "started": _started(1)}
-    sitting = {"status": "running", "process": other, "start": "2024-05-01"}
-    (tmp_path / "card.json").write_text(json.dumps({"sittings": [sitting]}))
+    session = {"status": "running", "process": other, "start": "2024-05-01"}
+    (tmp_path / "card.json").write_text(json.dumps({"sessions": [session]}))
     with pytest.raises(InputError, match="process 1 is training in it since 2024-05-01"):
         train(carded(tmp_path, epochs=1))
-    assert read_card(tmp_path)["sittings"] == [sitting]
-    sitting["process"]["started"] = 3  # long gone: another process has its number
-    (tmp_path / "card.json").write_text(json.dumps({"sittings": [sitting]}))
+    assert read_card(tmp_path)["sessions"] == [session]
+    session["process"]["started"] = 3  # long gone: another process has its number
+    (tmp_path / "card.json").write_text(json.dumps({"sessions": [session]}))
     train(carded(tmp_path, epochs=1))
-    statuses = [one["status"] for one in read_card(tmp_path)["sittings"]]
+    statuses = [one["status"] for one in read_card(tmp_path)["sessions"]]
     assert statuses == ["interrupted", "finished"]
 
 

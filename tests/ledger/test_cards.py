@@ -8,10 +8,11 @@ import pytest
 
 from mmmask.errors import InputError, MissingFileError
 from mmmask.ledger.cards import (
+    CARD,
     best,
     is_alive,
     read_card,
-    sitting_of,
+    session_of,
     status,
     this_process,
     write_card,
@@ -19,13 +20,13 @@ from mmmask.ledger.cards import (
 
 
 def test_a_card_is_read_as_it_was_written(tmp_path) -> None:
-    card = {"sittings": [{"status": "finished", "seed": 3}], "validations": [], "configs": {}}
+    card = {"sessions": [{"status": "finished", "seed": 3}], "validations": [], "configs": {}}
     write_card(tmp_path, card)
     assert read_card(tmp_path) == card
     assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"sittings": []}', '{"sittings": [3]}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"sessions": []}', '{"sessions": [3]}'])
 def test_half_a_card_names_itself(tmp_path, text) -> None:
     (tmp_path / "card.json").write_text(text)
     with pytest.raises(InputError, match=r"card\.json: (not a readable card|a card has a list)"):
@@ -38,7 +39,7 @@ def test_a_missing_card_is_said_to_be_of_an_older_run(tmp_path) -> None:
 
 
 def running(process: dict | None) -> dict:
-    return {"sittings": [{"status": "running", "process": process}]}
+    return {"sessions": [{"status": "running", "process": process}]}
 
 
 def test_a_run_whose_process_is_gone_was_interrupted() -> None:
@@ -75,11 +76,16 @@ def test_the_first_of_the_best_epochs_counts() -> None:
     assert best({}) is None
 
 
-def test_a_checkpoint_belongs_to_the_sitting_that_reached_its_epoch() -> None:
-    card = {"sittings": [{"from_epoch": 0}, {"from_epoch": 0}, {"from_epoch": 3}]}
+def test_a_card_under_its_old_names_is_read(tmp_path) -> None:
+    (tmp_path / CARD).write_text('{"sittings": [{"status": "finished"}]}')
+    assert status(read_card(tmp_path)) == "finished"
+
+
+def test_a_checkpoint_belongs_to_the_session_that_reached_its_epoch() -> None:
+    card = {"sessions": [{"from_epoch": 0}, {"from_epoch": 0}, {"from_epoch": 3}]}
     found = {
-        name: card["sittings"].index(sitting_of(card, Path(name)))
+        name: card["sessions"].index(session_of(card, Path(name)))
         for name in ("epoch_4.pth", "best_macro_f1_epoch_12.pth", "weights.pth")
     }
     assert found == {"epoch_4.pth": 2, "best_macro_f1_epoch_12.pth": 2, "weights.pth": 2}
-    assert sitting_of(card, Path("epoch_3.pth")) is card["sittings"][1]  # the folder was used anew
+    assert session_of(card, Path("epoch_3.pth")) is card["sessions"][1]  # the folder was used anew

@@ -29,7 +29,7 @@ def test_parts_of_a_resumed_run_are_joined_in_order_and_what_was_lost_is_left_ou
     assert curves.epochs[["epoch", "macro_f1"]].to_numpy().tolist() == [[1, 0.1], [2, 0.4]]
 
 
-def test_a_sitting_that_trained_nothing_changes_nothing(tmp_path):
+def test_a_session_that_trained_nothing_changes_nothing(tmp_path):
     write(tmp_path, "20240501_1", step(1, 10), score(1, 0.3))
     write(tmp_path, "20240501_2")
     assert len(read_curves(tmp_path).steps) == 1

@@ -60,14 +60,14 @@ def origin(trained, source, tmp_path) -> dict:
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"weights")
     key = text_hash(trained["text"])
-    sitting = {
+    session = {
         "from_epoch": 0,
         "config_file": str(source),
         "config_hash": key,
         "overrides": trained["overrides"],
         "code": code_version(),
     }
-    write_card(checkpoint.parent, {"sittings": [sitting], "configs": {key: trained["text"]}})
+    write_card(checkpoint.parent, {"sessions": [session], "configs": {key: trained["text"]}})
     return {
         "config": trained["tested"],
         "checkpoint": str(checkpoint),

@@ -6,7 +6,7 @@ import pytest
 
 from mmmask.evaluation.scores import macro_f1
 from mmmask.tables import PREDICTIONS, answers, read_predictions, write_table
-from tests.made_people import SHIFTED, made, table_of
+from tests.simulated_people import SHIFTED, simulate_people, table_of
 
 from .conftest import tool
 
@@ -16,7 +16,10 @@ STATED = {"old_from": 60, "preprocessing": {"size": [64, 48]}, "tta": []}
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("predictions")
-    for name, made_up in (("oof", made(300)), ("eval", made(200, SHIFTED, seed=1))):
+    for name, made_up in (
+        ("oof", simulate_people(300)),
+        ("eval", simulate_people(200, SHIFTED, seed=1)),
+    ):
         write_table(folder / f"{name}.parquet", table_of(*made_up, name), PREDICTIONS, STATED)
     return folder
 

@@ -38,7 +38,7 @@ def test_a_run_on_pseudo_labels_of_the_test_set_says_so_to_the_end(run, tmp_path
     (best,) = work_dir.glob("best_*.pth")
     record = load_checkpoint_file(str(best))["meta"]["pseudo_labels"]
     assert record["from_test_set"] == len(samples)
-    assert read_card(work_dir)["sittings"][-1]["without_truth"] == {"pseudo_labels": record}
+    assert read_card(work_dir)["sessions"][-1]["without_truth"] == {"pseudo_labels": record}
 
     done = tool("test.py", work_dir / run.config.name, best, "--out", tmp_path / "after.parquet")
     assert done.returncode == 0, done.stderr

@@ -43,20 +43,20 @@ def test_a_run_leaves_checkpoints_split_config_and_log(run) -> None:
 
 def test_the_card_tells_what_the_run_was_made_of_and_how_well_it_did(run) -> None:
     card = read_card(run.work_dir)
-    (sitting,) = card["sittings"]
-    assert (sitting["status"], sitting["epoch"], sitting["max_epochs"]) == ("finished", 2, 2)
-    assert sitting["config_file"] == str(ROOT / CONFIG)
-    assert sitting["overrides"]["preprocessing.size"] == [32, 24]
-    assert sitting["overrides"]["pretrained"] is None
-    assert not {"work_dir", "data.data_root"} & set(sitting["overrides"])
-    text = card["configs"][sitting["config_hash"]]
+    (session,) = card["sessions"]
+    assert (session["status"], session["epoch"], session["max_epochs"]) == ("finished", 2, 2)
+    assert session["config_file"] == str(ROOT / CONFIG)
+    assert session["overrides"]["preprocessing.size"] == [32, 24]
+    assert session["overrides"]["pretrained"] is None
+    assert not {"work_dir", "data.data_root"} & set(session["overrides"])
+    text = card["configs"][session["config_hash"]]
     assert text == run.config.read_text()
-    assert sitting["split"] == {"trained_on": "train", "folds": 5, "fold": 0, "split_seed": 0}
+    assert session["split"] == {"trained_on": "train", "folds": 5, "fold": 0, "split_seed": 0}
     split = pd.read_csv(run.work_dir / "split.csv")
     for part in ("train", "val"):
         dataset = MaskFaceDataset(str(run.data), split=part)
-        assert sitting["data"][part]["fingerprint"] == fingerprint(dataset.samples)
-        assert sitting["data"][part]["people"] == (split["part"] == part).sum()
+        assert session["data"][part]["fingerprint"] == fingerprint(dataset.samples)
+        assert session["data"][part]["people"] == (split["part"] == part).sum()
     assert f"{best(card)['macro_f1']:.3f}" in run.output
     assert f"epoch_{best(card)['epoch']}.pth" in run.best.name
 
@@ -122,7 +122,7 @@ def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn,
     }
     cards = read_card(whole), read_card(killed)
     assert cards[0]["validations"] == cards[1]["validations"]
-    assert [one["status"] for one in cards[1]["sittings"]] == ["interrupted", "finished"]
+    assert [one["status"] for one in cards[1]["sessions"]] == ["interrupted", "finished"]
     # The config is edited after the training: its checkpoint is stale.
     best_one = next(whole.glob("best_*.pth"))
     assert stale_reasons({"checkpoint": str(best_one)}) == []
@@ -207,8 +207,8 @@ def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
     assert name == "train.py"
     assert done.returncode == 0, done.stderr
     assert (work_dir / "epoch_1.pth").exists()
-    (sitting,) = read_card(work_dir)["sittings"]
-    assert (sitting["status"], sitting["machine"]["processes"]) == ("finished", 2)
+    (session,) = read_card(work_dir)["sessions"]
+    assert (session["status"], session["machine"]["processes"]) == ("finished", 2)
     assert done.stdout.count("epoch 1/1  train loss") == 1
 
 

@@ -99,9 +99,9 @@ def become(command: list[str], streams: list[str], environment: dict[str, str]) 
 
 
 if __name__ == "__main__":
-    from mmmask.cli import spin_briefly
+    from mmmask.cli import limit_thread_spinning
 
-    spin_briefly()  # as each tool does before it imports torch
+    limit_thread_spinning()  # as each tool does before it imports torch
     for name in PRELOADED:
         import_module(name)
     serve()

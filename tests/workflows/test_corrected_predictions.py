@@ -31,7 +31,7 @@ from mmmask.workflows.prior_shift import (
     read_prior,
     simulate_shifts,
 )
-from tests.made_people import SHIFTED, made, table_of
+from tests.simulated_people import SHIFTED, simulate_people, table_of
 
 STATED = {"old_from": 60, "preprocessing": {"size": [64, 48]}, "tta": []}
 PRIOR = "of,value,share\ngender,male,0.61\ngender,female,0.39\n"
@@ -43,8 +43,8 @@ def files(tmp_path_factory):
     """Out-of-fold predictions, and predictions of people with other shares."""
     folder = tmp_path_factory.mktemp("predictions")
     tables = {
-        "oof": table_of(*made(300)),
-        "shifted": table_of(*made(200, SHIFTED, seed=1), "eval"),
+        "oof": table_of(*simulate_people(300)),
+        "shifted": table_of(*simulate_people(200, SHIFTED, seed=1), "eval"),
     }
     for name, table in tables.items():
         split = "oof" if name == "oof" else "eval"
@@ -96,9 +96,9 @@ def test_what_is_printed_and_drawn_tells_shares_and_what_was_done(outcome, capsy
 
 
 def test_weak_evidence_leaves_every_number_as_it_was(files, tmp_path, capsys) -> None:
-    labels, p, person = made(30, skill=0.7, seed=4)
+    labels, p, person = simulate_people(30, skill=0.7, seed=4)
     write_table(tmp_path / "oof.parquet", table_of(labels, p, person), PREDICTIONS, STATED)
-    labels, p, person = made(40, SHIFTED, skill=0.7, seed=5)
+    labels, p, person = simulate_people(40, SHIFTED, skill=0.7, seed=5)
     table = table_of(labels, p, person, "eval")
     write_table(tmp_path / "given.parquet", table, PREDICTIONS, STATED)
     found = correct(
@@ -117,7 +117,7 @@ def test_weak_evidence_leaves_every_number_as_it_was(files, tmp_path, capsys) ->
 
 
 def test_other_photos_than_those_out_of_fold_are_left_alone(files, tmp_path) -> None:
-    labels, p, person = made(200, SHIFTED, seed=1)
+    labels, p, person = simulate_people(200, SHIFTED, seed=1)
     blurred = p**0.3 / (p**0.3).sum(axis=1, keepdims=True)
     write_table(
         tmp_path / "blurred.parquet", table_of(labels, blurred, person, "eval"), PREDICTIONS, STATED

@@ -21,7 +21,7 @@ CONFIG = "head = dict(margin={margin})\ndata = dict(data_root='data')\nwork_dir 
 def make_run(folder: Path, *, score: float = 0.5, margin: float = 0.2, **facts) -> Path:
     """Leave the card of a finished run of 90 seconds."""
     folder.mkdir(parents=True)
-    sitting = {
+    session = {
         "status": "finished",
         "start": "2024-05-01T10:00:00+0900",
         "end": "2024-05-01T10:01:30+0900",
@@ -38,7 +38,7 @@ def make_run(folder: Path, *, score: float = 0.5, margin: float = 0.2, **facts) 
         **facts,
     }
     card = {
-        "sittings": [sitting],
+        "sessions": [session],
         "validations": [
             {"epoch": 1, "macro_f1": score / 2},
             {"epoch": 5, "macro_f1": score},
@@ -94,8 +94,8 @@ def test_old_half_and_refused_cards_are_listed_with_their_reason(tmp_path, capsy
     for name in ("old", "broken", "half"):
         (tmp_path / name).mkdir()
     (tmp_path / "old" / "last_checkpoint").write_text("epoch_3.pth")
-    (tmp_path / "broken" / "card.json").write_text('{"sittings": [{"sta')
-    (tmp_path / "half" / "card.json").write_text(json.dumps({"sittings": [{"seed": 3}]}))
+    (tmp_path / "broken" / "card.json").write_text('{"sessions": [{"sta')
+    (tmp_path / "half" / "card.json").write_text(json.dumps({"sessions": [{"seed": 3}]}))
     runs = list_runs(tmp_path).set_index("run")["status"]
     assert runs[str(tmp_path / "whole")] == "finished"
     assert runs[str(tmp_path / "old")] == "no card: an older run"

@@ -10,7 +10,7 @@ from mmpretrain.registry import HOOKS
 from mmmask.engine.atomic_backend import WHOLE_FILES
 from mmmask.engine.hooks import priorities
 from mmmask.errors import InputError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 # What this run has written and not yet removed, as epochs in the message hub. A checkpoint holds
 # the lists as they are before the removal, so a run killed in between finishes it on resuming.
@@ -181,15 +181,15 @@ class ResumableCheckpointHook(CheckpointHook):
 
 
 def _remove_half_written(work_dir: Path) -> None:
-    """Remove the files aside, see :func:`mmmask.files.written_whole`, of a run that was killed."""
+    """Remove partial files, see :func:`mmmask.files.atomic_write`, of a run that was killed."""
     for name in (".epoch_*-????????.pth", ".best_*-????????.pth"):
         for leftover in work_dir.glob(name):
             leftover.unlink(missing_ok=True)
 
 
 def _write_last_checkpoint(path: Path) -> None:
-    with written_whole(path.parent / "last_checkpoint") as aside:
-        aside.write_text(str(path))
+    with atomic_write(path.parent / "last_checkpoint") as partial:
+        partial.write_text(str(path))
 
 
 def _rebase_last_checkpoint(work_dir: Path) -> None:

@@ -11,7 +11,7 @@ from mmpretrain.registry import HOOKS
 from mmmask.engine.hooks import priorities
 from mmmask.engine.unwrap import samples_of
 from mmmask.errors import InputError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 
 
 def check_disjoint(train: pd.DataFrame, val: pd.DataFrame) -> None:
@@ -49,5 +49,5 @@ class PersonSplitHook(Hook):
             val = samples_of(runner.val_loop.dataloader.dataset)
             check_disjoint(train, val)
         if is_main_process():
-            with written_whole(Path(runner.work_dir) / "split.csv") as aside:
-                split_table(train, val).to_csv(aside, index=False)
+            with atomic_write(Path(runner.work_dir) / "split.csv") as partial:
+                split_table(train, val).to_csv(partial, index=False)

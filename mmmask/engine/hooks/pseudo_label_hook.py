@@ -38,7 +38,7 @@ class PseudoLabelHook(Hook):
     """
 
     priority = priorities.SPLIT_CHECK
-    told_as = "pseudo_labels"
+    record_name = "pseudo_labels"
 
     def before_train(self, runner: Runner) -> None:
         datasets = inner_datasets(runner.train_dataloader.dataset, "samples")

@@ -56,7 +56,7 @@ class RunCardHook(Hook):
         if not is_main_process():
             return
         former = _former(Path(runner.work_dir))
-        sitting = {
+        session = {
             "status": "running",
             "start": now(),
             "end": None,
@@ -78,11 +78,11 @@ class RunCardHook(Hook):
             "process": this_process(),
         }
         self._card = {
-            "sittings": [*former.get("sittings", []), sitting],
+            "sessions": [*former.get("sessions", []), session],
             "validations": [
                 one for one in former.get("validations", []) if one["epoch"] <= runner.epoch
             ],
-            "configs": {**former.get("configs", {}), sitting["config_hash"]: self._config},
+            "configs": {**former.get("configs", {}), session["config_hash"]: self._config},
         }
         self._write(runner)
 
@@ -120,7 +120,7 @@ class RunCardHook(Hook):
 
     def _end(self, runner: Runner, **how: str) -> None:
         if self._card is not None:
-            self._card["sittings"][-1].update(how)
+            self._card["sessions"][-1].update(how)
         self._write(runner)
         self._card = None
 
@@ -128,7 +128,7 @@ class RunCardHook(Hook):
         if self._card is None:
             return
         rate = self._rate.overall()
-        self._card["sittings"][-1].update(
+        self._card["sessions"][-1].update(
             end=now(),
             epoch=runner.epoch,
             photos_per_second=None if rate is None else round(rate, 1),
@@ -137,15 +137,15 @@ class RunCardHook(Hook):
 
 
 def _former(work_dir: Path) -> dict[str, Any]:
-    """Return the card so far, if there is one, its last sitting ended.
+    """Return the card so far, if there is one, its last session ended.
 
     Raises:
-        InputError: That sitting goes on, in another process.
+        InputError: That session goes on, in another process.
     """
     if not (work_dir / CARD).exists():
         return {}
     card = read_card(work_dir)
-    last = card["sittings"][-1]
+    last = card["sessions"][-1]
     if last.get("status") == "running":
         process = last.get("process")
         if is_alive(process) and process != this_process():
@@ -190,8 +190,8 @@ def _data(runner: Runner) -> dict[str, Any]:
 
 def _without_truth(runner: Runner) -> dict[str, Any]:
     """Return what hooks recorded of photos learned without their true labels."""
-    told = [hook for hook in runner.hooks if getattr(hook, "told_as", None) in WITHOUT_TRUTH]
-    return {hook.told_as: hook.record for hook in told if hook.record is not None}
+    told = [hook for hook in runner.hooks if getattr(hook, "record_name", None) in WITHOUT_TRUTH]
+    return {hook.record_name: hook.record for hook in told if hook.record is not None}
 
 
 def _facts(samples: pd.DataFrame) -> dict[str, Any]:

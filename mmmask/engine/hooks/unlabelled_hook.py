@@ -24,7 +24,7 @@ class UnlabelledHook(Hook):
     """
 
     priority = priorities.SPLIT_CHECK
-    told_as = "unlabelled"
+    record_name = "unlabelled"
 
     def before_train(self, runner: Runner) -> None:
         unlabelled = runner.train_loop.unlabelled_dataloader.dataset

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mmmask import __version__
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.reports.pages.parts import shown
 from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, Thumbnails
 
@@ -53,8 +53,8 @@ def write_page(
         thumbnails=thumbnails,
         **content,
     )
-    with written_whole(path) as aside:
-        aside.write_text(html, encoding="utf-8")
+    with atomic_write(path) as partial:
+        partial.write_text(html, encoding="utf-8")
 
 
 def render(template: str, *, thumbnails: Thumbnails = NO_THUMBNAILS, **content: Any) -> str:

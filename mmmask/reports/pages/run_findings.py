@@ -120,10 +120,10 @@ def _training(facts: RunFacts) -> list[Finding]:
     for name, card in facts.cards.items():
         state = status(card)
         if state not in ("finished", "unknown"):
-            sitting = card["sittings"][-1]
+            session = card["sessions"][-1]
             run = f"The training{' of ' + name if name else ''}"
-            error = f": {sitting['error']}" if sitting.get("error") else ""
-            done = f"{sitting.get('epoch')} of {sitting.get('max_epochs')} epochs"
+            error = f": {session['error']}" if session.get("error") else ""
+            done = f"{session.get('epoch')} of {session.get('max_epochs')} epochs"
             verb = {"running": "goes on", "failed": "failed"}.get(state, f"was {state}")
             weight = "know" if state == "running" else "act"
             found.append(Finding(weight, f"{run} {verb} after {done}{error}.", "card"))

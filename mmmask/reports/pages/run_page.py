@@ -68,7 +68,7 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
         unreadable=len(facts.thumbnails.unreadable),
         with_photos=bool(facts.thumbnails.data),
         card=_card(facts.cards),
-        sittings=_sittings(facts.cards),
+        sessions=_sessions(facts.cards),
         config=facts.config,
     )
 
@@ -111,7 +111,7 @@ def _folds(summary: pd.DataFrame | None) -> Table | None:
 
 
 def _card(cards: Mapping[str, Mapping[str, Any]]) -> list[Table]:
-    """Return what the last sitting of each run says: what all share, then in what they differ."""
+    """Return what the last session of each run says: what all share, then in what they differ."""
     told = {name: _facts(card) for name, card in cards.items()}
     facts = list(dict.fromkeys(fact for each in told.values() for fact in each))
     values = {fact: [each.get(fact, "") for each in told.values()] for fact in facts}
@@ -127,20 +127,20 @@ def _card(cards: Mapping[str, Mapping[str, Any]]) -> list[Table]:
 
 def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     """Return fact -> words, those that are told."""
-    sitting = card["sittings"][-1]
-    split, data = sitting.get("split") or {}, sitting.get("data") or {}
-    code, machine = sitting.get("code") or {}, sitting.get("machine") or {}
+    session = card["sessions"][-1]
+    split, data = session.get("split") or {}, session.get("data") or {}
+    code, machine = session.get("code") or {}, session.get("machine") or {}
     held_out = None
     if {"fold", "folds"} <= {*split} and split.get("trained_on") != "all":
         seed = split.get("split_seed")
         held_out = f"fold {split['fold']} of {split['folds']}, split seed {seed}"
     facts: dict[str, Any] = {
         "status": status(card),
-        "epochs": f"{sitting.get('epoch')} of {sitting.get('max_epochs')}",
+        "epochs": f"{session.get('epoch')} of {session.get('max_epochs')}",
         "best validation": _best(card),
         "trained on": split.get("trained_on"),
         "held out": held_out,
-        "seed": sitting.get("seed"),
+        "seed": session.get("seed"),
         "data": data.get("root"),
     }
     for part in ("train", "val"):
@@ -155,15 +155,15 @@ def _facts(card: Mapping[str, Any]) -> dict[str, str]:
     facts["code"] = f"mmmask {code.get('version')}" + (
         f", commit {commit[:12]}{changed}" if commit else ""
     )
-    versions = sitting.get("versions") or {}
+    versions = session.get("versions") or {}
     facts["packages"] = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "mmmask")
     facts["machine"] = ", ".join(
         str(machine[key]) for key in ("host", "system", "device") if machine.get(key)
     )
     facts["cores, processes"] = f"{machine.get('cores')}, {machine.get('processes')}"
-    facts["config"] = sitting.get("config_file")
-    facts["config hash"] = str(sitting.get("config_hash"))[:12]
-    overrides = sitting.get("overrides") or {}
+    facts["config"] = session.get("config_file")
+    facts["config hash"] = str(session.get("config_hash"))[:12]
+    overrides = session.get("overrides") or {}
     facts["changed in it"] = ", ".join(f"{key}={value}" for key, value in overrides.items())
     return {fact: str(value) for fact, value in facts.items() if value not in (None, "")}
 
@@ -173,23 +173,23 @@ def _best(card: Mapping[str, Any]) -> str | None:
     return None if found is None else f"macro F1 {found['macro_f1']:.3f}, epoch {found['epoch']}"
 
 
-def _sittings(cards: Mapping[str, Mapping[str, Any]]) -> Table | None:
+def _sessions(cards: Mapping[str, Mapping[str, Any]]) -> Table | None:
     """Return when the runs were started, how far they came and how fast they were."""
     if not cards:
         return None
     rows = [
         [
             *([name] if len(cards) > 1 else []),
-            sitting.get("start"),
-            sitting.get("end"),
-            sitting.get("from_epoch"),
-            sitting.get("epoch"),
-            sitting.get("photos_per_second"),
-            status(card) if last else sitting.get("status"),
-            sitting.get("command"),
+            session.get("start"),
+            session.get("end"),
+            session.get("from_epoch"),
+            session.get("epoch"),
+            session.get("photos_per_second"),
+            status(card) if last else session.get("status"),
+            session.get("command"),
         ]
         for name, card in cards.items()
-        for last, sitting in ((s is card["sittings"][-1], s) for s in card["sittings"])
+        for last, session in ((s is card["sessions"][-1], s) for s in card["sessions"])
     ]
     kinds = {"run": "text"} if len(cards) > 1 else {}
     kinds |= {"start": "text", "end": "text", "from epoch": "count", "to epoch": "count"}

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from mmmask.config import load_config
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.workflows.benchmark.cases import CONFIGS, TASKS, TIMM, Case
 from mmmask.workflows.pack import ensure_pack
 
@@ -181,8 +181,8 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table whole, three decimals."""
-    with written_whole(path) as aside:
-        table.round(3).to_csv(aside, index=False)
+    with atomic_write(path) as partial:
+        table.round(3).to_csv(partial, index=False)
 
 
 def _check(data_root: str, backbones: Sequence[tuple[str, int]]) -> None:

@@ -16,7 +16,7 @@ from mmmask.datasets.photos import Photo
 from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.answers import readable
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.reports.annotated import annotated, fitted, in_words
 from mmmask.tables import FACE_ANSWERS, write_table
 from mmmask.workflows.demo.face_finder import installed_finder
@@ -161,9 +161,9 @@ def answer_video(
     frames = looks = 0
     boxes: list = []
     answers = pd.DataFrame()
-    with written_whole(out) as aside:
+    with atomic_write(out) as partial:
         size = (photo.shape[1], photo.shape[0])
-        target = cv2.VideoWriter(str(aside), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+        target = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
         if not target.isOpened():
             raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
         # The header of a video may be wrong about its length, so reading decides.

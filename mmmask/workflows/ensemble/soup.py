@@ -9,7 +9,7 @@ from rich.progress import track
 
 from mmmask.config import load_config, plain
 from mmmask.errors import InputError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now
 from mmmask.workflows.testing import check_same, load_weights, prepare_test
 from mmmask.workflows.train import build_runner
@@ -91,8 +91,8 @@ def soup(
     weights = {
         name: value.cpu() for name, value in classifier_of(runner.model).state_dict().items()
     }
-    with written_whole(out) as aside:
-        torch.save({"meta": stored, "state_dict": weights}, aside)
+    with atomic_write(out) as partial:
+        torch.save({"meta": stored, "state_dict": weights}, partial)
     return Path(out)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mmmask.datasets.corrections import SWAP, correct, folders_by_name, read_corrections
 from mmmask.errors import InputError
-from mmmask.files import onto_disk, written_whole
+from mmmask.files import atomic_write, onto_disk
 from mmmask.tables import CORRECTIONS
 from mmmask.workflows.label_errors.review_log import (
     Correction,
@@ -82,9 +82,9 @@ class ReviewTable:
         if rows != self._found:
             table = pd.DataFrame(rows, columns=self._columns)
             try:
-                with written_whole(self.path) as aside:
-                    table.to_csv(aside, index=False)
-                    onto_disk(aside)
+                with atomic_write(self.path) as partial:
+                    table.to_csv(partial, index=False)
+                    onto_disk(partial)
                 onto_disk(self.path.parent)
             except OSError as error:
                 raise InputError(

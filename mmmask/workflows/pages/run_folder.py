@@ -56,7 +56,7 @@ class RunFolder:
     def data_root(self) -> str | None:
         """Where the photos were, as the card or the config says."""
         if self.card:
-            return (self.card["sittings"][-1].get("data") or {}).get("root")
+            return (self.card["sessions"][-1].get("data") or {}).get("root")
         if self.config is None:
             return None
         from mmmask.config import load_config
@@ -68,7 +68,7 @@ class RunFolder:
         """Whether the run left people out of its training, so that it can be scored on them."""
         if (self.path / SPLIT).is_file():
             return bool((read_csv(self.path / SPLIT, ("person", "part"))["part"] == "val").any())
-        split = (self.card["sittings"][-1].get("split") or {}) if self.card else {}
+        split = (self.card["sessions"][-1].get("split") or {}) if self.card else {}
         return split.get("trained_on") != "all"
 
     def predictions(self) -> Path | None:

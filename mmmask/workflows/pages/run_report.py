@@ -224,14 +224,14 @@ def _slices(
 
 def _config_name(run: RunFolder) -> str:
     """Return the name of the config that a run was started from, without suffix."""
-    stated = run.card["sittings"][-1].get("config_file") if run.card else None
+    stated = run.card["sessions"][-1].get("config_file") if run.card else None
     return Path(stated or run.config or "").stem
 
 
 def _config_text(run: RunFolder) -> str:
-    """Return the complete config of the last sitting, from the card or from its file."""
+    """Return the complete config of the last session, from the card or from its file."""
     if run.card:
-        text = run.card.get("configs", {}).get(run.card["sittings"][-1].get("config_hash"))
+        text = run.card.get("configs", {}).get(run.card["sessions"][-1].get("config_hash"))
         if text:
             return text
     return run.config.read_text() if run.config is not None else ""

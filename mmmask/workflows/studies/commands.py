@@ -8,7 +8,7 @@ from typing import Any
 
 from mmmask.config import parse_options
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.ledger.config_differences import changes, flat_config
 from mmmask.ledger.provenance import file_hash
 
@@ -64,8 +64,8 @@ def claim(folder: Path, plan: Mapping[str, Any]) -> None:
     path = folder / "plan.json"
     text = json.dumps(plan, default=str, indent=1, sort_keys=True)
     if not path.exists():
-        with written_whole(path) as aside:
-            aside.write_text(text)
+        with atomic_write(path) as partial:
+            partial.write_text(text)
         return
     different = changes(json.loads(path.read_text()), json.loads(text))
     if different:

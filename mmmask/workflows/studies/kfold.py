@@ -18,7 +18,7 @@ from rich.progress import Progress
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.ledger.provenance import file_hash, fingerprint
 from mmmask.tables import attribute_of, prediction_columns, read_predictions, write_table
 from mmmask.workflows.score import intervals_of
@@ -299,6 +299,6 @@ def put_together(
         content.attrs["provenance"] = provenance
     summary = summarise(table)
     files.append(study.out / "summary.csv")
-    with written_whole(files[-1]) as aside:
-        summary.to_csv(aside, index=False)
+    with atomic_write(files[-1]) as partial:
+        summary.to_csv(partial, index=False)
     return table, summary, files

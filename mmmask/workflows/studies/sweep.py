@@ -18,7 +18,7 @@ import pandas as pd
 
 from mmmask.config import parse_options
 from mmmask.errors import InputError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.reports.difference_report import print_differences
 from mmmask.reports.sweep_report import SweepDisplay
 from mmmask.workflows.studies.ablate import Study as Ablation
@@ -175,8 +175,8 @@ def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
         )
     )
     print_differences(comparison, runs.config(0).stem)
-    with written_whole(plan.out / "confirm.csv") as aside:
-        comparison.to_csv(aside, index=False)
+    with atomic_write(plan.out / "confirm.csv") as partial:
+        comparison.to_csv(partial, index=False)
     return comparison
 
 

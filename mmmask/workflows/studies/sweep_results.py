@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmmask.evaluation.selection import Selection, select
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.reports.sweep_report import draw_history, draw_importance, print_sweep
 from mmmask.tables import attribute_of
@@ -62,8 +62,8 @@ def show_sweep(study: "Study", runs: Runs) -> SweepResult:
         runs: How its trials were trained.
     """
     result = sweep_result(study, runs)
-    with written_whole(runs.out / "trials.csv") as aside:
-        result.trials.to_csv(aside, index=False)
+    with atomic_write(runs.out / "trials.csv") as partial:
+        result.trials.to_csv(partial, index=False)
     files = [runs.out / "trials.csv", runs.out / "history.png"]
     draw_history(result.trials, files[-1])
     if result.importance is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmmask.config import read_config
 from mmmask.errors import InputError
-from mmmask.files import written_whole
+from mmmask.files import atomic_write
 from mmmask.workflows.score import intervals_of
 from mmmask.workflows.studies.sweep_space import Parameter
 from mmmask.workflows.studies.sweep_trial import Runs
@@ -91,8 +91,8 @@ class SweepStudy:
         trial = Trial(self.study, left[0]._trial_id) if left else self.study.ask()
         values = {one.name: one.suggest(trial) for one in self.parameters}
         cfg = read_config(self.config, {**self.options, **values})
-        with written_whole(self.runs.config(trial.number)) as aside:
-            cfg.dump(aside)
+        with atomic_write(self.runs.config(trial.number)) as partial:
+            cfg.dump(partial)
         return trial
 
     def repeat(self, trial: "Trial") -> bool:

@@ -17,7 +17,7 @@ from mmmask.evaluation.prior_shift.shares import (
     with_margins,
 )
 from mmmask.labels import marginals
-from tests.made_people import SHIFTED, TRAINING, made
+from tests.simulated_people import SHIFTED, TRAINING, simulate_people
 
 
 def shares_of(labels):
@@ -27,9 +27,9 @@ def shares_of(labels):
 @pytest.fixture(scope="module")
 def calibrated():
     """Calibrated probabilities of known people and of others with other shares, and labels."""
-    truth, p, person = made(500)
+    truth, p, person = simulate_people(500)
     fitted = fit_calibration(p, truth, person=person)
-    labels, given, _ = made(500, SHIFTED, seed=1)
+    labels, given, _ = simulate_people(500, SHIFTED, seed=1)
     return truth, fitted(p).astype(float), labels, fitted(given).astype(float)
 
 
@@ -184,7 +184,7 @@ def test_given_margins_are_reached_and_the_odds_kept() -> None:
 
 
 def test_macro_f1_at_its_own_shares_is_macro_f1() -> None:
-    labels, p, person = made(80)
+    labels, p, person = simulate_people(80)
     decided = p.argmax(axis=1)
     confusion = confusion_by_person(person, labels, decided)
     found = macro_f1_at(shares_of(labels)[None], confusion, np.ones((1, 80)))
@@ -193,7 +193,7 @@ def test_macro_f1_at_its_own_shares_is_macro_f1() -> None:
 
 
 def test_macro_f1_at_other_shares_is_that_of_photos_repeated() -> None:
-    labels, p, person = made(80)
+    labels, p, person = simulate_people(80)
     decided = p.argmax(axis=1)
     times = np.random.default_rng(0).integers(1, 5, 18)
     rows = np.repeat(np.arange(len(labels)), times[labels])
@@ -207,8 +207,8 @@ def test_macro_f1_at_other_shares_is_that_of_photos_repeated() -> None:
 
 def test_validation_reweighted_to_the_test_shares_foretells_the_test_score() -> None:
     many_old = np.array([[0.05, 0.05, 0.4], [0.05, 0.05, 0.4]])
-    labels, p, person = made(900)
-    tested, q, _ = made(900, many_old, seed=1)
+    labels, p, person = simulate_people(900)
+    tested, q, _ = simulate_people(900, many_old, seed=1)
     confusion = confusion_by_person(person, labels, p.argmax(axis=1))
     foretold = macro_f1_at(shares_of(tested)[None], confusion, np.ones((1, 900)))[0]
     scores = [

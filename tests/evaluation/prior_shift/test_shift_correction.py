@@ -14,13 +14,13 @@ from mmmask.evaluation.prior_shift.correction import (
 from mmmask.evaluation.prior_shift.estimates import METHODS, estimates
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import ATTRIBUTES, marginals
-from tests.made_people import SHIFTED, TRAINING, made
+from tests.simulated_people import SHIFTED, TRAINING, simulate_people
 
 RESAMPLES = 30
 
 
 def evidence_of(people=400, **options):
-    labels, p, person = made(people, **options)
+    labels, p, person = simulate_people(people, **options)
     return learn(p, labels, person, person % 5)
 
 
@@ -32,13 +32,13 @@ def evidence():
 @pytest.fixture(scope="module")
 def shifted(evidence):
     """Labels, probabilities and estimated shift of people with many old and many men."""
-    labels, p, _ = made(300, SHIFTED, seed=1)
+    labels, p, _ = simulate_people(300, SHIFTED, seed=1)
     return labels, p, estimate_shift(evidence, [p], resamples=RESAMPLES)
 
 
 @pytest.fixture(scope="module")
 def unshifted(evidence):
-    labels, p, _ = made(300, seed=2)
+    labels, p, _ = simulate_people(300, seed=2)
     return labels, p, estimate_shift(evidence, [p], resamples=RESAMPLES)
 
 
@@ -55,7 +55,7 @@ def gain(labels, p, evidence, shift, choice: Choice):
 
 @pytest.mark.parametrize("rule", ["macro-f1", "argmax"])
 def test_a_planted_shift_is_found_and_corrected(evidence, rule) -> None:
-    labels, p, _ = made(500, SHIFTED, seed=1)
+    labels, p, _ = simulate_people(500, SHIFTED, seed=1)
     shift = estimate_shift(evidence, [p], resamples=RESAMPLES)
     true, old = (labels % 3 == 2).mean(), ages(shift.shares)[0, 2]
     assert true > 0.25
@@ -87,7 +87,7 @@ def test_weak_evidence_abstains_or_gains_all_the_same(rule) -> None:
     abstained = 0
     for seed in range(4):
         weak = evidence_of(30, skill=0.7, seed=seed)
-        labels, p, _ = made(300, SHIFTED, seed=100 + seed, skill=0.7)
+        labels, p, _ = simulate_people(300, SHIFTED, seed=100 + seed, skill=0.7)
         few = [p[:280]]  # of 40 people; on all it shows what a correction is worth
         shift = estimate_shift(weak, few, resamples=RESAMPLES)
         choice = choose(weak, shift, few, rule)

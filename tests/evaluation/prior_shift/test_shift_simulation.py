@@ -16,12 +16,12 @@ from mmmask.evaluation.prior_shift.simulation import (
     summary,
 )
 from mmmask.labels import marginals
-from tests.made_people import made
+from tests.simulated_people import simulate_people
 
 
 @pytest.fixture(scope="module")
 def known():
-    return made(240)
+    return simulate_people(240)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_each_shift_is_scored_by_all_on_the_same_test_set(known, simulated) -> N
 def test_naive_em_is_what_abstention_does_without_calibration(known) -> None:
     """em_18 and abstention's EM differ in their calibration alone, and little on good data."""
     labels, p, _ = known
-    given = made(240, seed=8)[1]
+    given = simulate_people(240, seed=8)[1]
     one, other = (
         np.multiply(*references()[name](p, labels, given)) for name in ("em_18", "abstention_em")
     )
@@ -127,7 +127,9 @@ def test_naive_em_is_what_abstention_does_without_calibration(known) -> None:
 def test_a_reference_tells_what_its_package_would_answer(known) -> None:
     """Taking calibration and factors apart changes no answer of abstention."""
     labels, p, _ = known
-    seen, given = (np.maximum(one, FLOOR).astype(np.float64) for one in (p, made(240, seed=8)[1]))
+    seen, given = (
+        np.maximum(one, FLOOR).astype(np.float64) for one in (p, simulate_people(240, seed=8)[1])
+    )
     adapter = EMImbalanceAdapter(calibrator_factory=TempScaling(bias_positions="all"))
     whole = adapter(
         valid_labels=np.eye(18)[labels],

@@ -155,16 +155,16 @@ def test_predictions_of_another_checkpoint_or_split_are_not_taken(run):
 
 
 @pytest.mark.parametrize(
-    ("sitting", "told"),
+    ("session", "told"),
     [
         ({"status": "failed", "error": "OSError: disk full"}, "failed after 2 of 3 epochs: OSErr"),
         ({"status": "interrupted"}, "was interrupted after 2 of 3 epochs."),
         ({"status": "running"}, "goes on after 2 of 3 epochs."),
     ],
 )
-def test_a_training_that_did_not_end_is_told(sitting, told, run, tmp_path):
+def test_a_training_that_did_not_end_is_told(session, told, run, tmp_path):
     card = json.loads((run / "card.json").read_text())
-    card["sittings"][-1] |= {**sitting, "epoch": 2}
+    card["sessions"][-1] |= {**session, "epoch": 2}
     (run / "card.json").write_text(json.dumps(card))
     run_report(run, tmp_path / "run.html")
     assert f"The training {told}" in words(tmp_path / "run.html")

@@ -14,7 +14,7 @@ SHIFTED = np.array([[0.26, 0.16, 0.19], [0.16, 0.11, 0.12]])
 TOO_SURE = {"mask": 0.6, "gender": 1.2, "age": 1.8}
 
 
-def made(people, shares=TRAINING, *, seed=0, skill=1.6, too_sure=TOO_SURE):
+def simulate_people(people, shares=TRAINING, *, seed=0, skill=1.6, too_sure=TOO_SURE):
     """Return labels, probabilities and persons of seven photos each, in random order of people.
 
     A photo shows a noisy score of each attribute; by Bayes' rule and the shares of training
