@@ -84,8 +84,8 @@ def test_there_are_leaves() -> None:
     assert len(LEAVES) >= 8
 
 
-def test_the_readme_names_every_leaf() -> None:
-    text = (CONFIGS.parent / "README.md").read_text()
+def test_the_recipes_name_every_leaf() -> None:
+    text = (CONFIGS.parent / "docs/recipes.md").read_text()
     for leaf in LEAVES:
         short = leaf.stem.removeprefix("mobilenet_v2_")
         assert f"`{leaf.stem}`" in text or f"`{short}`" in text, leaf.stem
