@@ -34,7 +34,7 @@ def main() -> None:
 
     from mmmask.errors import InputError
     from mmmask.files import atomic_write
-    from mmmask.reports.difference_report import draw_differences, print_differences
+    from mmmask.reports.difference_report import plot_differences, print_differences
     from mmmask.workflows.studies.ablate import Study, ablate
 
     if args.seeds < 1:
@@ -53,7 +53,7 @@ def main() -> None:
     print_differences(comparison, args.baseline.stem)
     with atomic_write(args.out / "ablation.csv") as partial:
         comparison.to_csv(partial, index=False)
-    draw_differences(comparison, args.baseline.stem, args.out / "ablation.png")
+    plot_differences(comparison, args.baseline.stem, args.out / "ablation.png")
     print(f"table and plot: {(args.out / 'ablation.csv').resolve()}, ablation.png")
 
 

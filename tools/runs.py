@@ -50,14 +50,14 @@ def main() -> None:
         print_comparison(compare_runs(args.one, args.other), args.one, args.other)
     else:
         from mmmask.ledger import submissions as ledger
-        from mmmask.reports.submission_tables import print_review, print_submissions
+        from mmmask.reports.submission_tables import print_submission_check, print_submissions
 
         folder = ledger.ledger_folder()
         if args.action == "score":
             ledger.enter_score(args.which, args.value, folder, args.note)
         if args.action == "check":
-            seen = ledger.review(ledger.read_submission(args.submission), folder)
-            print_review(seen, ledger.warnings_of(seen), args.submission)
+            seen = ledger.check_submission(ledger.read_submission(args.submission), folder)
+            print_submission_check(seen, ledger.warnings_of(seen), args.submission)
         else:
             print_submissions(ledger.read_log(folder))
 

@@ -37,7 +37,7 @@ def ledger_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Review:
+class SubmissionCheck:
     """What there is to know of a submission before it is sent.
 
     Attributes:
@@ -100,7 +100,7 @@ def read_log(folder: Path) -> pd.DataFrame:
     return log.astype({name: column.dtype for name, column in SUBMISSIONS.items()})
 
 
-def review(answers: pd.Series, folder: Path) -> Review:
+def check_submission(answers: pd.Series, folder: Path) -> SubmissionCheck:
     """Compare a submission, ImageID -> class, with the submissions of the same photos so far."""
     answers_hash, photos_hash = hashes(answers)
     log = read_log(folder)
@@ -118,7 +118,7 @@ def review(answers: pd.Series, folder: Path) -> Review:
     if against is not None and copy_of(folder, against["number"]).exists():
         other = read_submission(copy_of(folder, against["number"])).sort_index().to_numpy()
         agreed, shares_against = agreement(classes, other), shares(other)
-    return Review(
+    return SubmissionCheck(
         answers=answers_hash,
         photos=photos_hash,
         day=day,
@@ -131,7 +131,7 @@ def review(answers: pd.Series, folder: Path) -> Review:
     )
 
 
-def warnings_of(seen: Review, doubts: Sequence[str] = ()) -> list[str]:
+def warnings_of(seen: SubmissionCheck, doubts: Sequence[str] = ()) -> list[str]:
     """Return what speaks against sending a submission, one sentence each.
 
     Args:

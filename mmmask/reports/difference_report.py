@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 from mmmask.evaluation.intervals import Interval
-from mmmask.files import atomic_write
-
-matplotlib.use("Agg")
+from mmmask.reports.output import save_figure, titled_table
 
 _COLOURS = {"shown": "#1d5f8a", "not shown": "#8a8a8a"}
 
@@ -20,14 +16,11 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
     """Print one row for each variant; the table is that of ``studies.ablate.compare``."""
     first = comparison.iloc[0]
     score = Interval(first["baseline"], first["baseline_low"], first["baseline_high"])
-    table = Table(
-        title=f"macro F1 against {baseline}, {score}; 95 % over {first['people']} people held out",
-        title_justify="left",
+    table = titled_table(
+        f"macro F1 against {baseline}, {score}; 95 % over {first['people']} people held out",
+        ("variant", "changes"),
+        ("macro F1", "difference", "95 %", "by seed"),
     )
-    table.add_column("variant", overflow="fold")
-    table.add_column("changes")
-    for title in ("macro F1", "difference", "95 %", "by seed"):
-        table.add_column(title, justify="right")
     table.add_column("verdict")
     for row in comparison.itertuples(index=False):
         table.add_row(
@@ -60,8 +53,8 @@ def difference_sentence(name: str, baseline: str, difference: Interval) -> str:
     return f"{name} is {better} than {baseline} by {Interval(value, low, high)}: {verdict}"
 
 
-def draw_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) -> None:
-    """Draw difference and interval of each variant as PNG; small dots are the single seeds."""
+def plot_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) -> None:
+    """Plot difference and interval of each variant as PNG; small dots are the single seeds."""
     rows = len(comparison)
     figure = Figure(figsize=(8, 1.6 + 0.5 * rows), layout="constrained")
     axes = figure.subplots()
@@ -76,5 +69,4 @@ def draw_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) 
     axes.set_yticks(range(rows), names, fontsize=8)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_xlabel(f"macro F1 minus that of {baseline}; bar: 95 % over people, dots: seeds")
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=120)
+    save_figure(figure, path)

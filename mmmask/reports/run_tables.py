@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from mmmask.engine.stage_display import clock, print_line
 from mmmask.evaluation.intervals import Interval
 from mmmask.reports.difference_report import difference_sentence
+from mmmask.reports.output import titled_table
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,13 @@ class RunComparison:
 
 
 def print_runs(runs: pd.DataFrame, folder: str) -> None:
-    """Print one row a run; the table is that of :func:`mmmask.workflows.runs.list_runs`."""
-    table = Table(title=f"{len(runs)} runs in {escape(folder)}", title_justify="left")
-    left = ("run", "status", "started", "tested")
-    right = ("took", "epochs", "photos/s", "seed", "fold", "macro F1 (epoch)")
-    for title in (*left[:3], *right, left[3]):
-        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
+    """Print one row per run; the table is that of :func:`mmmask.workflows.runs.list_runs`."""
+    table = titled_table(
+        f"{len(runs)} runs in {escape(folder)}",
+        ("run", "status", "started"),
+        ("took", "epochs", "photos/s", "seed", "fold", "macro F1 (epoch)"),
+    )
+    table.add_column("tested", overflow="fold")
     for row in runs.to_dict("records"):
         row = {name: None if _missing(value) else value for name, value in row.items()}
         known = row["start"] is not None
@@ -96,9 +97,7 @@ def print_comparison(compared: RunComparison, one: str, other: str) -> None:
     for part, pairs in (("config", compared.config), ("card", compared.facts)):
         if not pairs:
             continue
-        table = Table(title=f"{part}: {len(pairs)} differ", title_justify="left")
-        for title in ("", one, other):
-            table.add_column(escape(title), overflow="fold")
+        table = titled_table(f"{part}: {len(pairs)} differ", ("", escape(one), escape(other)))
         for name, values in pairs.items():
             table.add_row(name, *(escape(str(value)) for value in values))
         console.print(table)
@@ -110,8 +109,8 @@ def print_comparison(compared: RunComparison, one: str, other: str) -> None:
         views = f" ({score.views})" if score.views else ""
         print_line(console, f"{score.split}{views}: macro F1 {score.one} and {score.other}")
         sentence = difference_sentence(other, one, score.difference)
-        drawn = f"95 % over {score.size:,} {score.resampled}"
-        print_line(console, f"    {sentence} ({drawn}; other seeds may move it as much)")
+        over = f"95 % over {score.size:,} {score.resampled}"
+        print_line(console, f"    {sentence} ({over}; other seeds may move it as much)")
     for name, learned in zip((one, other), compared.learned, strict=False):
         if learned is not None:
             print_line(console, f"warning: {name}: {learned}")

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from mmmask.engine.stage_display import print_line
 from mmmask.labels import ATTRIBUTES
-from mmmask.ledger.submissions import QUOTA, Review
+from mmmask.ledger.submissions import QUOTA, SubmissionCheck
+from mmmask.reports.output import titled_table
 from mmmask.reports.score_tables import WIDTH
 
 
-def print_review(seen: Review, warnings: Sequence[str], path: str) -> None:
+def print_submission_check(seen: SubmissionCheck, warnings: Sequence[str], path: str) -> None:
     """Print today's count, agreement and shares beside another submission, and warnings."""
     console = Console(width=WIDTH)
     against = seen.against
@@ -29,9 +29,7 @@ def print_review(seen: Review, warnings: Sequence[str], path: str) -> None:
     if against is not None and not seen.agreement:
         beside += "; its copy in the ledger is gone"
     print_line(console, f"{path}: {seen.count} of {QUOTA} on {seen.day}; {beside}")
-    table = Table()
-    for title in ("", "", "share"):
-        table.add_column(title, justify="right" if title else "left")
+    table = titled_table(None, ("", ""), ("share",))
     if against is not None and seen.agreement:
         table.add_column(f"in {against['number']}", justify="right")
         table.add_column(f"same as {against['number']}", justify="right")
@@ -49,13 +47,13 @@ def print_review(seen: Review, warnings: Sequence[str], path: str) -> None:
 
 
 def print_submissions(log: pd.DataFrame) -> None:
-    """Print the log, one row a submission; a star marks the best score of each test set."""
+    """Print the log, one row per submission; a star marks the best score of each test set."""
     best = log.groupby("photos")["score"].transform("max")
     sets = {photos: number for number, photos in enumerate(log["photos"].unique(), start=1)}
     first = log.groupby("answers")["number"].transform("min")
-    table = Table(title=f"{len(log)} submissions", title_justify="left")
-    for title in ("", "day", "leaderboard", "file", "from"):
-        table.add_column(title, justify="right" if title in ("", "leaderboard") else "left")
+    table = titled_table(f"{len(log)} submissions", ("", "day", "leaderboard", "file", "from"))
+    for column in (table.columns[0], table.columns[2]):
+        column.justify = "right"
     if len(sets) > 1:
         table.add_column("test set", justify="right")
     table.add_column("note")

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -21,9 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from mmmask.evaluation.selection import Selection
-from mmmask.files import atomic_write
-
-matplotlib.use("Agg")
+from mmmask.reports.output import save_figure, titled_table
 
 #: Rows of the table in the terminal.
 _ROWS = 10
@@ -156,13 +153,9 @@ def sentences(trials: pd.DataFrame, selection: Selection) -> list[str]:
 
 
 def _table(complete: pd.DataFrame, best: int, people: int, names: Sequence[str]) -> Table:
-    table = Table(
-        title=f"trials by macro F1 on {people} people held out; 95 % over people",
-        title_justify="left",
-    )
-    titles = ("trial", "macro F1", "against trial 0", *short_names(names).values())
-    for title in titles:
-        table.add_column(title, justify="right")
+    title = f"trials by macro F1 on {people} people held out; 95 % over people"
+    columns = ("trial", "macro F1", "against trial 0", *short_names(names).values())
+    table = titled_table(title, (), columns)
     rows = complete.sort_values("macro_f1", ascending=False, kind="stable")
     rows = rows[(np.arange(len(rows)) < _ROWS) | (rows["trial"] == 0)]
     for row in rows.to_dict("records"):
@@ -180,8 +173,8 @@ def _table(complete: pd.DataFrame, best: int, people: int, names: Sequence[str])
     return table
 
 
-def draw_history(trials: pd.DataFrame, path: str | Path) -> None:
-    """Draw the score of each trial in turn, with its interval, and the best so far, as PNG."""
+def plot_history(trials: pd.DataFrame, path: str | Path) -> None:
+    """Plot the score of each trial in turn, with its interval, and the best so far, as PNG."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     complete = trials[trials["state"] == "complete"]
@@ -214,12 +207,11 @@ def draw_history(trials: pd.DataFrame, path: str | Path) -> None:
     axes.set_xlabel("trial")
     axes.set_ylabel("macro F1 of people held out")
     figure.legend(loc="outside upper center", ncols=4, fontsize=8)  # hides no trial
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)
 
 
-def draw_importance(trials: pd.DataFrame, importance: pd.DataFrame, path: str | Path) -> None:
-    """Draw how much each value matters, and the scores by value, most important first, as PNG."""
+def plot_importance(trials: pd.DataFrame, importance: pd.DataFrame, path: str | Path) -> None:
+    """Plot how much each value matters, and the scores by value, most important first, as PNG."""
     names = importance["name"].tolist()
     short = short_names(names)
     columns = min(3, len(names))
@@ -227,23 +219,22 @@ def draw_importance(trials: pd.DataFrame, importance: pd.DataFrame, path: str | 
     heights = [0.8 + 0.28 * len(names), 2.3 * rows]  # in inches: the bars, the scores below
     figure = Figure(figsize=(max(3.6 * columns + 1, 7.5), sum(heights)), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=heights)
-    _draw_bars(above.subplots(), importance, [short[name] for name in names])
+    _plot_bars(above.subplots(), importance, [short[name] for name in names])
     grid = below.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
     complete = trials[trials["state"] == "complete"]
     for axes, name, log in zip(grid.flat, names, importance["log"], strict=False):
-        _draw_slice(axes, complete[name], complete["macro_f1"], log=log)
+        _plot_slice(axes, complete[name], complete["macro_f1"], log=log)
         axes.set_xlabel(short[name], fontsize=8)
     for line in grid:
         line[0].set_ylabel("macro F1", fontsize=8)
     figure.suptitle(f"{len(complete)} complete trials; ring: the config as it is", fontsize=9)
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)
 
 
-def _draw_bars(axes: Axes, importance: pd.DataFrame, names: Sequence[str]) -> None:
-    """Draw the importance of each value, grey where chance alone would give as much."""
+def _plot_bars(axes: Axes, importance: pd.DataFrame, names: Sequence[str]) -> None:
+    """Plot the importance of each value, grey where chance alone would give as much."""
     heights = np.arange(len(names))
     matters = importance["importance"] > importance["by_chance"]
     colours = np.where(matters, _COLOURS["complete"], _COLOURS["pruned"])
@@ -258,8 +249,8 @@ def _draw_bars(axes: Axes, importance: pd.DataFrame, names: Sequence[str]) -> No
     )
 
 
-def _draw_slice(axes: Axes, values: pd.Series, scores: pd.Series, *, log: bool) -> None:
-    """Draw the scores of the trials by one value; trial 0, the first, as a ring."""
+def _plot_slice(axes: Axes, values: pd.Series, scores: pd.Series, *, log: bool) -> None:
+    """Plot the scores of the trials by one value; trial 0, the first, as a ring."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         x = values.to_numpy(dtype=float)
         axes.set_xscale("log" if log else "linear")

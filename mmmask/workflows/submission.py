@@ -12,13 +12,13 @@ from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
     SUBMISSION,
+    check_submission,
     enter,
     ledger_folder,
     read_submission,
-    review,
     warnings_of,
 )
-from mmmask.reports.submission_tables import print_review
+from mmmask.reports.submission_tables import print_submission_check
 from mmmask.tables import answers, check_table_name, read_csv
 
 
@@ -72,10 +72,10 @@ def write_submission(
     if origin is None:
         origin = predictions.attrs.get("provenance", {})
     folder = ledger_folder()
-    seen = review(submission, folder)
+    seen = check_submission(submission, folder)
     learned = learned_from_test_set(origin)
     doubts = [*([learned] if learned else []), *stale_reasons(origin)]
-    print_review(seen, warnings_of(seen, doubts), str(path))
+    print_submission_check(seen, warnings_of(seen, doubts), str(path))
     with atomic_write(path) as partial:
         submission.reset_index().to_csv(partial, index=False)
     enter(path, submission, folder, origin)

@@ -14,6 +14,7 @@ from mmmask.labels import encode
 from mmmask.ledger import submissions
 from mmmask.ledger.submissions import (
     agreement,
+    check_submission,
     copy_of,
     enter,
     enter_score,
@@ -21,7 +22,6 @@ from mmmask.ledger.submissions import (
     ledger_folder,
     read_log,
     read_submission,
-    review,
     shares,
     warnings_of,
 )
@@ -76,13 +76,13 @@ def test_a_submission_is_logged_with_its_origin_and_a_copy(tmp_path, days) -> No
 def test_equal_answers_are_found_whatever_the_order_of_their_rows(tmp_path, days) -> None:
     enter("first.csv", answers(1), tmp_path, {})
     enter("second.csv", answers(2), tmp_path, {})
-    again = review(answers(1).sample(frac=1, random_state=0), tmp_path)
+    again = check_submission(answers(1).sample(frac=1, random_state=0), tmp_path)
     assert again.duplicates["number"].tolist() == [1]
     (warning,) = warnings_of(again)
     assert "the same answers as submission 1 of 2024-05-01" in warning
     changed = answers(1)
     changed.iloc[7] = (changed.iloc[7] + 1) % 18
-    assert warnings_of(review(changed, tmp_path)) == []
+    assert warnings_of(check_submission(changed, tmp_path)) == []
 
 
 def test_the_count_is_of_todays_different_submissions_of_these_photos(tmp_path, days) -> None:
@@ -90,16 +90,16 @@ def test_the_count_is_of_todays_different_submissions_of_these_photos(tmp_path, 
         enter("a.csv", answers(seed), tmp_path, {})
     enter("again.csv", answers(3), tmp_path, {})
     enter("drawn.csv", answers(3, PHOTOS[:20]), tmp_path, {})
-    tenth = review(answers(90), tmp_path)
+    tenth = check_submission(answers(90), tmp_path)
     assert (tenth.count, tenth.day, warnings_of(tenth)) == (10, "2024-05-01", [])
     enter("b.csv", answers(90), tmp_path, {})
-    assert review(answers(90), tmp_path).count == 10
-    eleventh = review(answers(91), tmp_path)
+    assert check_submission(answers(90), tmp_path).count == 10
+    eleventh = check_submission(answers(91), tmp_path)
     assert eleventh.count == 11
     assert warnings_of(eleventh) == ["11 submissions today, 10 are taken"]
     days("2024-05-02")
-    assert review(answers(91), tmp_path).count == 1
-    repeated = review(answers(3), tmp_path)
+    assert check_submission(answers(91), tmp_path).count == 1
+    repeated = check_submission(answers(3), tmp_path)
     assert repeated.count == 1
     assert len(warnings_of(repeated)) == 1
 
@@ -107,26 +107,26 @@ def test_the_count_is_of_todays_different_submissions_of_these_photos(tmp_path, 
 def test_it_is_compared_with_the_best_or_while_there_is_no_score_with_the_last(
     tmp_path, days
 ) -> None:
-    assert review(answers(1), tmp_path).against is None
+    assert check_submission(answers(1), tmp_path).against is None
     for seed in (1, 2, 3):
         enter("a.csv", answers(seed), tmp_path, {})
     enter("drawn.csv", answers(4, PHOTOS[:20]), tmp_path, {})
-    assert review(answers(9), tmp_path).against["number"] == 3
+    assert check_submission(answers(9), tmp_path).against["number"] == 3
     enter_score("1", 0.7, tmp_path)
     enter_score("2", 0.6, tmp_path)
     enter_score("4", 0.9, tmp_path)
-    seen = review(answers(9), tmp_path)
+    seen = check_submission(answers(9), tmp_path)
     assert seen.against["number"] == 1
     assert seen.agreement == agreement(answers(9).to_numpy(), answers(1).to_numpy())
     for name, share in shares(answers(1).to_numpy()).items():
         assert np.array_equal(seen.shares_against[name], share)
-    assert review(answers(1), tmp_path).against["number"] == 2  # never with itself
+    assert check_submission(answers(1), tmp_path).against["number"] == 2  # never with itself
 
 
 def test_without_its_copy_the_best_is_named_and_not_compared(tmp_path, days) -> None:
     enter("a.csv", answers(1), tmp_path, {})
     copy_of(tmp_path, 1).unlink()
-    seen = review(answers(2), tmp_path)
+    seen = check_submission(answers(2), tmp_path)
     assert seen.against["number"] == 1
     assert seen.agreement == {}
 
@@ -159,7 +159,7 @@ def test_a_score_is_entered_by_number_or_file_and_holds_for_equal_answers(
 def test_a_score_of_a_csv_made_elsewhere_enters_it(tmp_path, days, csv) -> None:
     row = enter_score(csv(answers(5)), 0.61, tmp_path)
     assert (row["number"], row["score"]) == (1, 0.61)
-    assert review(answers(5), tmp_path).duplicates["number"].tolist() == [1]
+    assert check_submission(answers(5), tmp_path).duplicates["number"].tolist() == [1]
 
 
 def test_input_at_fault_changes_nothing(tmp_path, days, csv) -> None:
@@ -220,7 +220,7 @@ def test_photos_of_the_test_set_stay_in_the_log(tmp_path, days) -> None:
     enter("marked.csv", answers(1), tmp_path, {"pseudo_labels": {"from_test_set": 7}})
     (learned,) = read_log(tmp_path)["learned"]
     assert learned.startswith("trained on photos of the test set (7 with labels")
-    again = warnings_of(review(answers(1), tmp_path), [learned])
+    again = warnings_of(check_submission(answers(1), tmp_path), [learned])
     assert again[1:] == [learned]  # once
 
 

@@ -5,7 +5,7 @@ import pytest
 from mmmask.evaluation.intervals import Interval
 from mmmask.reports.difference_report import (
     difference_sentence,
-    draw_differences,
+    plot_differences,
     print_differences,
 )
 
@@ -53,8 +53,8 @@ def test_a_difference_is_told_in_a_sentence(difference, sentence) -> None:
 
 
 def test_the_plot_is_a_picture_that_grows_with_the_variants(tmp_path) -> None:
-    draw_differences(TABLE, "linear", tmp_path / "two.png")
-    draw_differences(pd.concat([TABLE] * 3), "linear", tmp_path / "six.png")
+    plot_differences(TABLE, "linear", tmp_path / "two.png")
+    plot_differences(pd.concat([TABLE] * 3), "linear", tmp_path / "six.png")
     two, six = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("two", "six"))
     assert six.shape[0] > two.shape[0]
     assert two.std() > 5

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from mmmask.ledger.submissions import enter, enter_score, read_log, review
-from mmmask.reports.submission_tables import print_review, print_submissions
+from mmmask.ledger.submissions import check_submission, enter, enter_score, read_log
+from mmmask.reports.submission_tables import print_submission_check, print_submissions
 
 
 def answers(*classes: int) -> pd.Series:
@@ -20,7 +20,9 @@ def ledger(tmp_path):
 
 
 def test_agreement_and_shares_stand_beside_those_of_the_best(ledger, capsys) -> None:
-    print_review(review(answers(0, 0, 3, 17), ledger), ["it is [stale]"], "new[1].csv")
+    print_submission_check(
+        check_submission(answers(0, 0, 3, 17), ledger), ["it is [stale]"], "new[1].csv"
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("new[1].csv: 3 of 10 on ")
     assert lines[0].endswith("the best so far is 1 (leaderboard 0.6000)")
@@ -33,7 +35,7 @@ def test_agreement_and_shares_stand_beside_those_of_the_best(ledger, capsys) -> 
 
 
 def test_the_first_of_its_photos_is_compared_with_nothing(tmp_path, capsys) -> None:
-    print_review(review(answers(0, 17), tmp_path), [], "new.csv")
+    print_submission_check(check_submission(answers(0, 17), tmp_path), [], "new.csv")
     text = capsys.readouterr().out
     assert "1 of 10" in text
     assert "nothing else to compare it with" in text

@@ -9,8 +9,8 @@ from mmmask.evaluation.intervals import Interval
 from mmmask.evaluation.selection import Selection
 from mmmask.reports.sweep_report import (
     SweepDisplay,
-    draw_history,
-    draw_importance,
+    plot_history,
+    plot_importance,
     print_sweep,
     sentences,
     short_names,
@@ -103,9 +103,9 @@ def test_pictures_are_drawn_and_grow_with_the_values(tmp_path) -> None:
     shares = pd.DataFrame(
         {"name": NAMES, "importance": [0.7, 0.2, 0.1], "by_chance": [0.5, 0.4, 0.4], "log": False}
     )
-    draw_history(table(), tmp_path / "history.png")
-    draw_importance(table(), shares, tmp_path / "three.png")
-    draw_importance(table(), shares[:1], tmp_path / "one.png")
+    plot_history(table(), tmp_path / "history.png")
+    plot_importance(table(), shares, tmp_path / "three.png")
+    plot_importance(table(), shares[:1], tmp_path / "one.png")
     pictures = {path.stem: cv2.imread(str(path)) for path in tmp_path.glob("*.png")}
     assert all(picture.std() > 5 for picture in pictures.values())
     assert pictures["three"].shape[1] > pictures["one"].shape[1]

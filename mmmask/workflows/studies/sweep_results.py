@@ -10,7 +10,7 @@ import pandas as pd
 from mmmask.evaluation.selection import Selection, select
 from mmmask.files import atomic_write
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
-from mmmask.reports.sweep_report import draw_history, draw_importance, print_sweep
+from mmmask.reports.sweep_report import plot_history, plot_importance, print_sweep
 from mmmask.tables import attribute_of
 from mmmask.workflows.score import aligned, labels_of
 from mmmask.workflows.studies.sweep_trial import Runs
@@ -65,10 +65,10 @@ def show_sweep(study: "Study", runs: Runs) -> SweepResult:
     with atomic_write(runs.out / "trials.csv") as partial:
         result.trials.to_csv(partial, index=False)
     files = [runs.out / "trials.csv", runs.out / "history.png"]
-    draw_history(result.trials, files[-1])
+    plot_history(result.trials, files[-1])
     if result.importance is not None:
         files.append(runs.out / "importance.png")
-        draw_importance(result.trials, result.importance, files[-1])
+        plot_importance(result.trials, result.importance, files[-1])
     print_sweep(result.trials, result.selection, result.people, runs.names)
     if result.importance is None:
         print(f"importance: not told by less than {_ENOUGH} complete trials of unlike score")

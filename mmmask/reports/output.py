@@ -1,0 +1,31 @@
+"""How tables come to the terminal and plots to a file, alike in all reports."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from mmmask.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def titled_table(title: str | None, left: Sequence[str], right: Sequence[str] = ()) -> Table:
+    """Return a table for the terminal: columns of text, then columns of numbers."""
+    table = Table(title=title, title_justify="left")
+    for name in left:
+        table.add_column(name, overflow="fold")
+    for name in right:
+        table.add_column(name, justify="right")
+    return table
+
+
+def save_figure(figure: "Figure", path: str | Path) -> None:
+    """Write a plot as PNG, whole or not at all.
+
+    A ``Figure`` of its own needs neither pyplot nor a backend, so a user's own stay as they are.
+    """
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
