@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.reduction import as_distribution, sum_over_ranks
+from mmmask.models.losses.reduction import as_distribution, at_least_float32, sum_over_ranks
 
 
 def soft_f1(hits: Tensor, predicted: Tensor, true: Tensor, *, epsilon: float = 1e-7) -> Tensor:
@@ -72,8 +72,7 @@ class SoftMacroF1Loss(nn.Module):
         avg_factor: float | Tensor | None = None,
     ) -> Tensor:
         """Return the loss; ``avg_factor`` is taken for MMPretrain's heads, and has no meaning."""
-        # Half precision becomes float32; float64 stays.
-        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        logits = at_least_float32(cls_score)
         probability = logits.softmax(dim=1)
         target = as_distribution(label, num_classes=self.num_classes, dtype=logits.dtype)
         counts = torch.stack([target * probability, probability, target])  # (3, N, C)

@@ -1,6 +1,6 @@
 """Class-weighted focal loss on a softmax."""
 
-from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from mmpretrain.registry import MODELS
@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.base import ClassWeightedLoss, Denominator
+from mmmask.models.losses.base import ClassWeightedLoss, LossOptions
 from mmmask.models.losses.reduction import weigh_classes
 
 
@@ -55,30 +54,11 @@ class SoftmaxFocalLoss(ClassWeightedLoss):
 
     Args:
         gamma: At least 0; the paper's value is 2, and 0 gives the weighted cross-entropy.
-        num_classes: As in :class:`ClassWeightedLoss`, like all that follow.
-        class_weight: None, C numbers, or a name.
-        label_smoothing: In [0, 1).
-        denominator: ``'weights'`` or ``'samples'``; the focal factor is in neither.
-        loss_weight: Factor of the result.
+        **shared: Options of :class:`ClassWeightedLoss`; the focal factor is in no denominator.
     """
 
-    def __init__(
-        self,
-        *,
-        gamma: float = 2.0,
-        num_classes: int = NUM_CLASSES,
-        class_weight: Sequence[float] | str | None = None,
-        label_smoothing: float = 0.0,
-        denominator: Denominator = "weights",
-        loss_weight: float = 1.0,
-    ) -> None:
-        super().__init__(
-            num_classes=num_classes,
-            class_weight=class_weight,
-            label_smoothing=label_smoothing,
-            denominator=denominator,
-            loss_weight=loss_weight,
-        )
+    def __init__(self, *, gamma: float = 2.0, **shared: Unpack[LossOptions]) -> None:
+        super().__init__(**shared)
         if gamma < 0:
             raise InputError(f"gamma must be at least 0, got {gamma}")
         self.gamma = gamma

@@ -6,6 +6,11 @@ from torch import Tensor
 from torch.nn import functional
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Return half precision as float32; float32 and float64 stay."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def as_distribution(target: Tensor, *, num_classes: int, dtype: torch.dtype) -> Tensor:
     """Return targets as probabilities: labels become one-hot rows, soft labels keep their values.
 

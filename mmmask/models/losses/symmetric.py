@@ -1,14 +1,13 @@
 """Symmetric cross-entropy, which doubts labels that the network contradicts."""
 
-from collections.abc import Sequence
+from typing import Unpack
 
 from mmpretrain.registry import MODELS
 from torch import Tensor
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.base import ClassWeightedLoss, Denominator
+from mmmask.models.losses.base import ClassWeightedLoss, LossOptions
 from mmmask.models.losses.reduction import as_distribution, smooth, weigh_classes
 
 
@@ -81,11 +80,7 @@ class SymmetricCrossEntropyLoss(ClassWeightedLoss):
         alpha: At least 0, factor of the cross-entropy. Paper: 0.1 on CIFAR-10, 6 on CIFAR-100.
         beta: At least 0, factor of the reverse one. Paper: 1 on CIFAR-10, 0.1 on CIFAR-100.
         log_zero: A, below 0, what stands for log 0.
-        num_classes: As in :class:`ClassWeightedLoss`, like all that follow.
-        class_weight: None, C numbers, or a name.
-        label_smoothing: In [0, 1); of the target of both.
-        denominator: ``'weights'`` or ``'samples'``.
-        loss_weight: Factor of the result.
+        **shared: Options of :class:`ClassWeightedLoss`; both losses see the smoothed target.
     """
 
     def __init__(
@@ -94,19 +89,9 @@ class SymmetricCrossEntropyLoss(ClassWeightedLoss):
         alpha: float = 0.1,
         beta: float = 1.0,
         log_zero: float = -4.0,
-        num_classes: int = NUM_CLASSES,
-        class_weight: Sequence[float] | str | None = None,
-        label_smoothing: float = 0.0,
-        denominator: Denominator = "weights",
-        loss_weight: float = 1.0,
+        **shared: Unpack[LossOptions],
     ) -> None:
-        super().__init__(
-            num_classes=num_classes,
-            class_weight=class_weight,
-            label_smoothing=label_smoothing,
-            denominator=denominator,
-            loss_weight=loss_weight,
-        )
+        super().__init__(**shared)
         if min(alpha, beta) < 0 or max(alpha, beta) <= 0:
             raise InputError(
                 f"alpha and beta must be at least 0 and not both 0, got {alpha} and {beta}"
