@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmmask.models.consistency.schedules import annealed_threshold, check_annealing
-from mmmask.models.heads.decomposed import attribute_targets
 from mmmask.models.losses.reduction import as_distribution
 from mmmask.structures import stack_targets, stack_weights
 
@@ -73,9 +72,7 @@ class SemiSupervisedClassifier(ImageClassifier):
         """Return the batch with weight 0 for photos whose class is known well enough already."""
         probabilities = functional.softmax(self.head(feats).float(), dim=1)
         num_classes = probabilities.shape[1]
-        target = stack_targets(data_samples)
-        if self.head.attribute is not None:
-            target = attribute_targets(target)[self.head.attribute]
+        target = self.head.targets(data_samples)
         right = as_distribution(target, num_classes=num_classes, dtype=probabilities.dtype)
         threshold = annealed_threshold(self.progress, schedule, num_classes)
         unknown = ((probabilities * right).sum(dim=1) <= threshold).float()

@@ -5,7 +5,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 import mmmask.register  # noqa: F401
-from mmmask.models.heads.decomposed import attribute_targets
+from mmmask.models.heads.base import attribute_targets
 from mmmask.structures import SampleBatch
 
 LABELLED, UNLABELLED = 4, 6
