@@ -47,9 +47,8 @@ import mmmask.engine.runner
 import mmmask.engine.semi_loop
 import mmmask.engine.tracking
 import mmmask.evaluation.metric
-import mmmask.models.ages.coral
-import mmmask.models.ages.corn
 import mmmask.models.ages.dldl
+import mmmask.models.ages.ordinal
 import mmmask.models.ages.regression
 import mmmask.models.averaging
 import mmmask.models.backbones.timm_backbone

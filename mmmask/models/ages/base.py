@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import OLDEST, group_probabilities, group_slices
-from mmmask.models.losses.reduction import mean_over_ranks
+from mmmask.models.losses.reduction import at_least_float32, mean_over_ranks
 
 #: First and last age, in years, that a model tells apart; others count as the nearer of the two.
 Years = tuple[int, int]
@@ -40,8 +40,7 @@ class AgeModel(nn.Module):
         self.bias = nn.Parameter(start.clone())
 
     def forward(self, feature: Tensor) -> Tensor:
-        score = self.fc(feature)
-        return score.to(torch.promote_types(score.dtype, torch.float32)) + self.bias
+        return at_least_float32(self.fc(feature)) + self.bias
 
     def years(self, outputs: Tensor) -> Tensor:
         """Return the probabilities of the ages 0 to 120, (N, K) -> (N, 121)."""

@@ -12,6 +12,7 @@ from torch.nn import functional
 from mmmask.errors import InputError
 from mmmask.labels import OLDEST
 from mmmask.models.ages.base import AgeModel, Years
+from mmmask.models.losses.reduction import at_least_float32
 
 Distribution = Literal["laplace", "normal"]
 Scale = Literal["shared", "photo"]
@@ -122,8 +123,7 @@ class RegressionAge(AgeModel):
         self.nll, self.cdf = DISTRIBUTIONS[distribution]
 
     def forward(self, feature: Tensor) -> Tensor:
-        score = self.fc(feature)
-        score = score.to(torch.promote_types(score.dtype, torch.float32))
+        score = at_least_float32(self.fc(feature))
         return functional.pad(score, (0, 1)) + self.bias if self.shared else score + self.bias
 
     def location_and_scale(self, outputs: Tensor) -> tuple[Tensor, Tensor]:

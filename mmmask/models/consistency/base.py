@@ -1,5 +1,7 @@
 """What the consistency losses share: their weight, its ramp, and who is confident."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from mmmask.errors import InputError
@@ -17,15 +19,20 @@ class ConsistencyLoss(nn.Module):
     Args:
         weight: Of the loss beside the supervised one, at least 0. UDA (CIFAR-10) and FixMatch: 1.
         threshold: In [0, 1): the teacher's largest probability must be above it (FixMatch: at
-            least as large).
+            least as large); None: that of the paper on CIFAR-10.
         ramp: Share of the training, in [0, 1], over which the weight rises, see :func:`ramp_up`.
 
     Shape:
         ``weak``, ``strong``: (U, C) logits; result: scalar loss, and the confident share.
     """
 
-    def __init__(self, *, weight: float = 1.0, threshold: float, ramp: float = 0.0) -> None:
+    paper_threshold: ClassVar[float]
+
+    def __init__(
+        self, *, weight: float = 1.0, threshold: float | None = None, ramp: float = 0.0
+    ) -> None:
         super().__init__()
+        threshold = self.paper_threshold if threshold is None else threshold
         if weight < 0:
             raise InputError(f"semi.consistency.weight must be at least 0, got {weight}")
         if not 0 <= threshold < 1:
@@ -37,7 +44,10 @@ class ConsistencyLoss(nn.Module):
         self.weight, self.threshold, self.ramp = weight, threshold, ramp
 
     def forward(self, weak: Tensor, strong: Tensor, progress: float) -> tuple[Tensor, Tensor]:
-        """Return the weighted loss and the share of the photos that took part."""
+        """Return the weighted loss and the share of the photos that took part.
+
+        ``progress`` is the share of the training that is over, in [0, 1].
+        """
         losses, confident = self.photo_losses(weak.detach().float(), strong.float())
         factor = self.weight * ramp_up(progress, self.ramp)
         return factor * losses.mean(), confident.float().mean()

@@ -33,7 +33,8 @@ class SemiSupervisedClassifier(ImageClassifier):
         **kwargs: As ``ImageClassifier`` has them.
 
     Attributes:
-        progress: Share of the training that is over, in [0, 1]; the train loop sets it.
+        progress: Share of the training that is over, in [0, 1]; :class:`SemiTrainLoop` sets it
+            before each step.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""FixMatch: the strong view shall have the class that the weak view is sure of."""
+"""FixMatch: the strong view should have the class that the weak view is sure of."""
 
 from mmpretrain.registry import MODELS
 from torch import Tensor
@@ -32,8 +32,7 @@ def pseudo_label_cross_entropy(
 class FixMatchConsistency(ConsistencyLoss):
     """FixMatch (Sohn et al. 2020); ``Args`` as in :class:`ConsistencyLoss`."""
 
-    def __init__(self, *, weight: float = 1.0, threshold: float = 0.95, ramp: float = 0.0) -> None:
-        super().__init__(weight=weight, threshold=threshold, ramp=ramp)
+    paper_threshold = 0.95
 
     def photo_losses(self, weak: Tensor, strong: Tensor) -> tuple[Tensor, Tensor]:
         return pseudo_label_cross_entropy(weak, strong, threshold=self.threshold)

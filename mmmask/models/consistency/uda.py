@@ -1,4 +1,4 @@
-"""UDA: the strong view's distribution shall be the weak view's, sharpened."""
+"""UDA: the strong view's distribution should be the weak view's, sharpened."""
 
 from mmpretrain.registry import MODELS
 from torch import Tensor
@@ -42,20 +42,13 @@ class UDAConsistency(ConsistencyLoss):
 
     Args:
         temperature: T of :func:`sharpened_kl`, above 0; 1 does not sharpen.
-        weight: As in :class:`ConsistencyLoss`, like all that follow.
-        threshold: In [0, 1).
-        ramp: In [0, 1].
+        **shared: ``weight``, ``threshold`` and ``ramp`` of :class:`ConsistencyLoss`.
     """
 
-    def __init__(
-        self,
-        *,
-        temperature: float = 0.4,
-        weight: float = 1.0,
-        threshold: float = 0.8,
-        ramp: float = 0.0,
-    ) -> None:
-        super().__init__(weight=weight, threshold=threshold, ramp=ramp)
+    paper_threshold = 0.8
+
+    def __init__(self, *, temperature: float = 0.4, **shared: float) -> None:
+        super().__init__(**shared)
         if not temperature > 0:
             raise InputError(f"semi.consistency.temperature must be above 0, got {temperature}")
         self.temperature = temperature
