@@ -23,17 +23,9 @@ def softmax_focal(
     """Return ``-sum_c w_c q_c (1 - p_c)^gamma log p_c`` of each photo, q the smoothed target.
 
     Lin et al. 2017, "Focal Loss for Dense Object Detection", with a softmax in place of the
-    sigmoid. At gamma 0 it is the weighted cross-entropy.
-
-    Args:
-        logits: Scores before the softmax.
-        target: Labels, or probabilities of the classes.
-        gamma: At least 0; how strongly photos that are already right are discounted. Paper: 2.
-        class_weight: w_c, the paper's alpha; None means 1 for all.
-        label_smoothing: In [0, 1].
-
-    Shape:
-        ``logits``: (N, C); ``target``: (N,) or (N, C); ``class_weight``: (C,) -> (N,).
+    sigmoid; w is the paper's alpha. Gamma, at least 0, says how strongly photos that are already
+    right are discounted (paper: 2); at 0 it is the weighted cross-entropy. Logits are (N, C); the
+    other arguments are those of :func:`weigh_classes`.
     """
     log_p = functional.log_softmax(logits, dim=1)
     # Kept off 0, where the power of a gamma below 1 has an infinite slope.

@@ -12,22 +12,14 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def as_distribution(target: Tensor, *, num_classes: int, dtype: torch.dtype) -> Tensor:
-    """Return targets as probabilities: labels become one-hot rows, soft labels keep their values.
-
-    Shape:
-        ``target``: (N,) integers or (N, C) soft -> (N, C).
-    """
+    """Return targets as probabilities: labels (N,) as one-hot rows, soft ones (N, C) unchanged."""
     if target.ndim == 1:
         target = functional.one_hot(target.long(), num_classes)
     return target.to(dtype)
 
 
 def smooth(target: Tensor, label_smoothing: float) -> Tensor:
-    """Return the target with a share in [0, 1] of it moved evenly onto all C classes.
-
-    Shape:
-        ``target``: (N, C) -> (N, C).
-    """
+    """Return the target (N, C) with a share in [0, 1] of it moved evenly onto all C classes."""
     return (1 - label_smoothing) * target + label_smoothing / target.shape[1]
 
 

@@ -16,17 +16,9 @@ def reverse_cross_entropy(
 ) -> Tensor:
     """Return ``-sum_c p_c log q_c`` of each photo, q the smoothed target, log 0 read as ``A``.
 
-    For a label y it is ``-A (1 - p_y)``: bounded, so that a wrong label pulls only so far.
-
-    Args:
-        logits: Scores before the softmax.
-        target: Labels, or probabilities of the classes.
-        log_zero: A, below 0; no logarithm of a target is smaller. The authors' code clips targets
-            at 1e-4, which is -9.2.
-        label_smoothing: In [0, 1].
-
-    Shape:
-        ``logits``: (N, C); ``target``: (N,) or (N, C) -> (N,).
+    For a label y it is ``-A (1 - p_y)``: bounded, so that a wrong label pulls only so far. No
+    logarithm of a target is smaller than A, below 0; the authors' code clips targets at 1e-4, which
+    is -9.2. Logits are (N, C); target and smoothing are those of :func:`weigh_classes`.
     """
     probability = functional.softmax(logits, dim=1)
     target = as_distribution(target, num_classes=logits.shape[1], dtype=probability.dtype)
@@ -47,19 +39,9 @@ def symmetric_cross_entropy(
     """Return ``sum_c w_c q_c (beta RCE - alpha log p_c)`` of each photo, q the smoothed target.
 
     Wang et al. 2019, "Symmetric Cross Entropy for Robust Learning with Noisy Labels"; the
-    class weights are not the paper's. Where they are 1 it is ``alpha CE + beta RCE``.
-
-    Args:
-        logits: Scores before the softmax.
-        target: Labels, or probabilities of the classes.
-        alpha: At least 0; small where many labels are wrong.
-        beta: At least 0.
-        log_zero: A of :func:`reverse_cross_entropy`.
-        class_weight: w_c; None means 1 for all.
-        label_smoothing: In [0, 1].
-
-    Shape:
-        ``logits``: (N, C); ``target``: (N,) or (N, C); ``class_weight``: (C,) -> (N,).
+    class weights are not the paper's. Where they are 1 it is ``alpha CE + beta RCE``. Alpha should
+    be small where many labels are wrong. Logits are (N, C); other arguments as in
+    :func:`reverse_cross_entropy` and :func:`weigh_classes`.
     """
     reverse = reverse_cross_entropy(
         logits, target, log_zero=log_zero, label_smoothing=label_smoothing
