@@ -34,10 +34,9 @@ import mmmask.engine.hooks.person_split_hook
 import mmmask.engine.hooks.progress_hook
 import mmmask.engine.hooks.run_card_hook
 import mmmask.engine.hooks.without_truth_hooks
-import mmmask.engine.optim.async_wrapper
 import mmmask.engine.optim.layerwise
 import mmmask.engine.optim.sam
-import mmmask.engine.precision
+import mmmask.engine.optim.wrappers
 import mmmask.engine.runner
 import mmmask.engine.semi_loop
 import mmmask.engine.tracking

@@ -28,7 +28,7 @@ import mmmask.engine.hooks.head_hooks
 import mmmask.engine.hooks.layout_hooks
 import mmmask.engine.hooks.person_split_hook
 import mmmask.engine.hooks.progress_hook
-import mmmask.engine.precision
+import mmmask.engine.optim.wrappers
 import mmmask.engine.runner  # noqa: F401 - these register
 from mmmask.engine.checkpoints import load_checkpoint_file
 
