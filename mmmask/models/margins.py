@@ -87,11 +87,7 @@ def initial_margins(
 def check_margin_range(
     margin_range: Sequence[float], power: float, *, unit: MarginUnit = RADIANS
 ) -> None:
-    """Refuse options with which adaptive margins mean nothing.
-
-    Raises:
-        InputError: Not ``0 <= low <= high <= the unit's largest``, or a negative power.
-    """
+    """Refuse all but ``0 <= low <= high <= the unit's largest`` and a power of at least 0."""
     if (
         len(margin_range) != 2
         or not all(unit.holds(value) for value in margin_range)

@@ -68,11 +68,7 @@ class AgeModel(nn.Module):
 
 
 def checked_years(years: Years) -> Years:
-    """Return the first and last age as integers.
-
-    Raises:
-        InputError: They are no range within 0 to 120.
-    """
+    """Return the first and last age as integers; refuse what is no range within 0 to 120."""
     if len(years) != 2 or not 0 <= years[0] < years[1] <= OLDEST:
         raise InputError(f"years must be (first, last) from 0 to {OLDEST}, got {tuple(years)}")
     return int(years[0]), int(years[1])
@@ -100,11 +96,7 @@ def log_groups(age_model: AgeModel, outputs: Tensor) -> Tensor:
 
 
 def build_age_model(config: Mapping[str, Any], *, in_channels: int) -> AgeModel:
-    """Build what models the age in years.
-
-    Raises:
-        InputError: The config names no such module.
-    """
+    """Build what models the age in years; refuse a config that names no such module."""
     kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
     if not (isinstance(kind, type) and issubclass(kind, AgeModel)):
         raise InputError(

@@ -24,12 +24,9 @@ def threshold_years(years: Years, step: int) -> Tensor:
 
 
 def logistic_start(thresholds: Tensor, center: float, spread: float) -> Tensor:
-    """Return logits of "at least t" for ages that are logistic around ``center``: (K,).
+    """Return logits (K,) of "at least t" for ages that are logistic around ``center``.
 
-    Args:
-        thresholds: Ages t in years.
-        center: Median age in years.
-        spread: Scale of the logistic distribution in years, above 0.
+    The spread is the scale of the distribution, above 0; all are in years.
     """
     if not spread > 0:
         raise InputError(f"spread must be above 0 years, got {spread}")
@@ -45,12 +42,9 @@ def binary_losses(logits: Tensor, positive: Tensor, asked: Tensor) -> Tensor:
     """Return ``-sum_k (q_k log s(z_k) + (a_k - q_k) log(1 - s(z_k)))`` of each photo.
 
     Args:
-        logits: z, of the binary question k.
-        positive: q, the share of the photo for which the answer is yes.
-        asked: a, the share of the photo to which the question is put.
-
-    Shape:
-        ``logits``, ``positive``: (N, K); ``asked``: (N, K) or (N, 1) -> (N,).
+        logits: z, of the binary question k, (N, K).
+        positive: q, the share of the photo for which the answer is yes, (N, K).
+        asked: a, the share of the photo to which the question is put, (N, K) or (N, 1).
     """
     yes = functional.logsigmoid(logits)
     no = yes - logits
@@ -65,23 +59,16 @@ def corn_losses(logits: Tensor, levels: Tensor, known: Tensor) -> tuple[Tensor, 
     The paper divides the sum of the former over the batch by that of the latter.
 
     Args:
-        logits: Of "the age is at least t_k, given that it is at least t_(k-1)".
-        levels: Share of the photo whose age is at least t_k.
-        known: Share of the photo whose age is known.
-
-    Shape:
-        ``logits``, ``levels``: (N, K); ``known``: (N,) -> (N,), (N,).
+        logits: Of "the age is at least t_k, given that it is at least t_(k-1)", (N, K).
+        levels: Share of the photo whose age is at least t_k, (N, K).
+        known: Share of the photo whose age is known, (N,).
     """
     asked = torch.cat([known[:, None], levels[:, :-1]], dim=1)
     return binary_losses(logits, levels, asked), asked.sum(dim=1)
 
 
 def conditional_start(marginal: Tensor) -> Tensor:
-    """Return logits of the conditional probabilities that multiply to ``sigmoid(marginal)``.
-
-    Shape:
-        (K,), falling -> (K,).
-    """
+    """Return logits (K,) of conditional probabilities whose products are ``sigmoid(marginal)``."""
     log_p = functional.logsigmoid(marginal)
     log_conditional = log_p.diff(prepend=log_p.new_zeros(1))
     return log_conditional - torch.log(-torch.expm1(log_conditional))

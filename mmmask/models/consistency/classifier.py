@@ -79,8 +79,7 @@ class SemiSupervisedClassifier(ImageClassifier):
     def loss(self, inputs: Tensor, data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
         """Return the head's losses, ``loss_consistency`` and the ``confident`` share.
 
-        Shape:
-            ``inputs``: (N + 2 U, 3, H, W) with the N photos of ``data_samples`` first.
+        ``inputs`` are (N + 2 U, 3, H, W), the N photos of ``data_samples`` first.
         """
         feats = self.extract_feat(inputs)
         labelled = len(stack_targets(data_samples))

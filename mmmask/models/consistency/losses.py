@@ -38,9 +38,6 @@ class ConsistencyLoss(nn.Module):
         threshold: In [0, 1): the teacher's largest probability must be above it (FixMatch: at
             least as large); None: that of the paper on CIFAR-10.
         ramp: Share of the training, in [0, 1], over which the weight rises, see :func:`ramp_up`.
-
-    Shape:
-        ``weak``, ``strong``: (U, C) logits; result: scalar loss, and the confident share.
     """
 
     paper_threshold: ClassVar[float]
@@ -61,9 +58,9 @@ class ConsistencyLoss(nn.Module):
         self.weight, self.threshold, self.ramp = weight, threshold, ramp
 
     def forward(self, weak: Tensor, strong: Tensor, progress: float) -> tuple[Tensor, Tensor]:
-        """Return the weighted loss and the share of the photos that took part.
+        """Return the weighted loss and the share of the photos that took part, two scalars.
 
-        ``progress`` is the share of the training that is over, in [0, 1].
+        ``weak`` and ``strong`` are (U, C) logits, ``progress`` as in :func:`ramp_up`.
         """
         losses, confident = self.photo_losses(weak.detach().float(), strong.float())
         factor = self.weight * ramp_up(progress, self.ramp)
@@ -84,13 +81,10 @@ def sharpened_kl(
     ``p^(1/T)`` that of ``weak / T``. Confidence is judged before the sharpening.
 
     Args:
-        weak: Logits of the weakly augmented photos.
-        strong: Logits of the strongly augmented ones.
+        weak: Logits of the weakly augmented photos, (U, C).
+        strong: Logits of the strongly augmented ones, (U, C).
         temperature: T, above 0. Paper: 0.4 on CIFAR-10 and ImageNet.
         threshold: Paper: 0.8 on CIFAR-10, 0.5 on ImageNet.
-
-    Shape:
-        ``weak``, ``strong``: (U, C) -> (U,) and (U,) bool.
     """
     confident = functional.softmax(weak, dim=1).amax(dim=1) > threshold
     divergence = functional.kl_div(
@@ -130,7 +124,7 @@ def pseudo_label_cross_entropy(
 
     Sohn et al. 2020, "FixMatch: Simplifying Semi-Supervised Learning with Consistency and
     Confidence", eq. 4: p and q are the softmaxes of the weak and the strong view. The paper's
-    threshold tau is 0.95, on ImageNet 0.7. ``Args`` and ``Shape`` as in :func:`sharpened_kl`.
+    threshold tau is 0.95, on ImageNet 0.7. ``Args`` as in :func:`sharpened_kl`.
     """
     confidence, label = functional.softmax(weak, dim=1).max(dim=1)
     confident = confidence >= threshold

@@ -19,11 +19,7 @@ from mmmask.structures import stack_ages, stack_targets, stack_weights
 
 
 def joint_log_probabilities(logits: Mapping[str, Tensor]) -> Tensor:
-    """Return ``log p(mask) + log p(gender) + log p(age)`` for the 18 classes.
-
-    Shape:
-        ``logits``: mask (N, 3), gender (N, 2), age (N, 3) -> (N, 18).
-    """
+    """Return ``log p(mask) + log p(gender) + log p(age)``: (N, 3), (N, 2), (N, 3) -> (N, 18)."""
     mask, gender, age = (functional.log_softmax(logits[name], dim=1) for name in ATTRIBUTES)
     joint = mask[:, :, None, None] + gender[:, None, :, None] + age[:, None, None, :]
     return joint.flatten(start_dim=1)  # (N, 3, 2, 3) -> (N, 18)
@@ -129,11 +125,7 @@ class DecomposedHead(MaskFaceHead):
 
 
 def by_attribute(values: Mapping[str, Any] | None, *, field: str) -> dict[str, Any]:
-    """Return a plain dict of a config's ``attribute -> value``.
-
-    Raises:
-        InputError: A key is no attribute.
-    """
+    """Return a plain dict of a config's ``attribute -> value``; refuse a key that is none."""
     values = dict(values or {})
     if unknown := sorted(set(values) - set(ATTRIBUTES)):
         raise InputError(

@@ -25,10 +25,8 @@ def class_cosines(feature: Tensor, centers: Tensor, *, sub_centers: int = 1) -> 
     """Return the cosine of the angle between each feature and the nearest centre of each class.
 
     With K sub-centers a class takes the largest of its K cosines (Deng et al. 2020, "Sub-center
-    ArcFace", eq. 3), so that mislabelled photos may gather around a centre of their own.
-
-    Shape:
-        ``feature``: (N, D); ``centers``: (C * K, D), the K of one class side by side -> (N, C).
+    ArcFace", eq. 3), so that mislabelled photos may gather around a centre of their own. Features
+    are (N, D), centres (C * K, D) with the K of one class side by side; the result is (N, C).
     """
     directions = functional.normalize(centers)
     cosine = functional.linear(functional.normalize(feature), directions)  # (N, C * K)
@@ -136,11 +134,7 @@ class MarginHead(MaskFaceHead):
         return self.scale * self.cosines(feats)
 
     def training_logits(self, feats: tuple[Tensor, ...], target: Tensor) -> Tensor:
-        """Return the logits with the margin.
-
-        Raises:
-            InputError: The margin is adaptive, but was never given class counts.
-        """
+        """Return the logits with the margin; an adaptive one needs :meth:`set_class_counts`."""
         self._check_margin(self.margin)
         return self.margin_logits(self.cosines(feats), target, self.margin_factor * self.margin)
 

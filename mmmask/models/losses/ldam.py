@@ -47,11 +47,7 @@ class LDAMLoss(ClassWeightedLoss):
         self.margin.copy_(adaptive_margins(counts, low=0.0, high=self.max_margin))
 
     def sample_losses(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of each photo.
-
-        Raises:
-            InputError: The margins were never given class counts.
-        """
+        """Return the loss of each photo; the margins need :meth:`set_class_counts`."""
         self._check_margin(self.margin)
         return functional.cross_entropy(
             lower_by_margin(logits, target, margin=self.margin),
