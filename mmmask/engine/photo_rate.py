@@ -1,4 +1,4 @@
-"""How many photos a second a training takes."""
+"""How many photos per second a training takes."""
 
 import time
 
@@ -19,7 +19,7 @@ class PhotoRate:
         self.photos += photos
 
     def epoch(self) -> float:
-        """Return photos a second since the epoch began."""
+        """Return photos per second since the epoch began."""
         return self.photos / max(time.monotonic() - self._begun, 1e-9)
 
     def stop(self) -> None:
@@ -28,5 +28,5 @@ class PhotoRate:
         self._all_seconds += time.monotonic() - self._begun
 
     def overall(self) -> float | None:
-        """Return photos a second over all ended epochs; None before the first has ended."""
+        """Return photos per second over all ended epochs; None before the first has ended."""
         return self._all_photos / self._all_seconds if self._all_seconds else None

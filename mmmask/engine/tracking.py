@@ -11,25 +11,21 @@ from mmpretrain.registry import VISBACKENDS
 
 from mmmask.errors import InputError
 
+#: Backend -> its package, and how to install that.
 _PACKAGES = {
-    "TensorboardVisBackend": "tensorboard",
-    "WandbRunBackend": "wandb",
-    "MLflowVisBackend": "mlflow",
-}
-#: Package -> how to install it, where that is not simply by its name.
-_INSTALL = {
+    "TensorboardVisBackend": ("tensorboard", "pip install tensorboard"),
+    "WandbRunBackend": ("wandb", "pip install wandb"),
     # Its own requirements hold pyarrow and others below the versions that are tested together.
-    "mlflow": "in an environment of its own, pip install -e '.[mlflow]'",
+    "MLflowVisBackend": ("mlflow", "in an environment of its own, pip install -e '.[mlflow]'"),
 }
 
 
 def check_installed(tracking: Mapping[str, Any] | None) -> None:
     """Refuse to start a run whose record needs a package that is not installed."""
-    if tracking is None:
+    if tracking is None or tracking["type"] not in _PACKAGES:
         return
-    package = _PACKAGES.get(tracking["type"])
-    if package is not None and find_spec(package) is None:
-        how = _INSTALL.get(package, f"pip install {package}")
+    package, how = _PACKAGES[tracking["type"]]
+    if find_spec(package) is None:
         raise InputError(f"tracking: {tracking['type']} needs {package}: {how}")
 
 

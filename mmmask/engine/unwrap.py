@@ -1,4 +1,4 @@
-"""Reach what a hook works on through the wrappers that stand around models and datasets."""
+"""Find the models, heads and datasets that a hook works on inside their wrappers."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -3,7 +3,7 @@
 import torch
 from mmengine.model import ExponentialMovingAverage
 from mmpretrain.registry import MODELS
-from torch import Tensor, nn
+from torch import nn
 
 
 @MODELS.register_module()
@@ -22,13 +22,10 @@ class ForeachExponentialMovingAverage(ExponentialMovingAverage):
         if self.steps == 0:
             torch._foreach_copy_(averages, weights)
         elif self.steps % self.interval == 0:
-            self._average(list(zip(averages, weights, strict=True)))
+            pairs = zip(averages, weights, strict=True)  # counters stay, as upstream leaves them
+            real = [(average, weight) for average, weight in pairs if average.is_floating_point()]
+            torch._foreach_lerp_(*map(list, zip(*real, strict=True)), self.momentum)
         buffers = list(self.module.buffers())
         if buffers and not self.update_buffers:
             torch._foreach_copy_(buffers, list(model.buffers()))
         self.steps += 1
-
-    def _average(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
-        """Average what is a floating-point number; counters stay, as upstream leaves them."""
-        averages, weights = zip(*((a, w) for a, w in pairs if a.is_floating_point()), strict=True)
-        torch._foreach_lerp_(averages, weights, self.momentum)

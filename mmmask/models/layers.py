@@ -1,4 +1,4 @@
-"""How deep each weight of a backbone lies, for whatever treats layers by their depth."""
+"""How deep each weight of a backbone lies, for what treats layers by their depth."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,22 +18,14 @@ def depths(backbone: nn.Module) -> tuple[dict[str, int], int]:
     before it, and a weight that stands outside of all blocks to the first.
     """
     if hasattr(backbone, "get_layer_depth"):
+        prefix = "backbone."  # ResNet's method knows no other
         with suppress(NotImplementedError):  # of ResNet-18 and -34
-            return _upstream_depths(backbone)
-    return _defined_depths(backbone)
-
-
-def _upstream_depths(backbone: nn.Module) -> tuple[dict[str, int], int]:
-    prefix = "backbone."  # ResNet's method knows no other
-    found = {
-        name: backbone.get_layer_depth(prefix + name, prefix)
-        for name, _ in backbone.named_parameters()
-    }
-    _, count = next(iter(found.values()))
-    return {name: depth for name, (depth, _) in found.items()}, count - 1
-
-
-def _defined_depths(backbone: nn.Module) -> tuple[dict[str, int], int]:
+            found = {
+                name: backbone.get_layer_depth(prefix + name, prefix)
+                for name, _ in backbone.named_parameters()
+            }
+            _, count = next(iter(found.values()))
+            return {name: depth for name, (depth, _) in found.items()}, count - 1
     by_weight: dict[nn.Parameter, int] = {}
     depth = -1
     for block in blocks(backbone):

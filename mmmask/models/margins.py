@@ -14,20 +14,14 @@ from mmmask.models.losses.reduction import as_distribution
 
 @dataclass(frozen=True)
 class MarginUnit:
-    """What a margin is measured in.
-
-    Args:
-        name: As an error message says it.
-        largest: The largest margin that makes sense.
-        hint: What an error message adds.
-    """
+    """What a margin is measured in: its name and a hint for error messages, the largest value."""
 
     name: str
     largest: float
     hint: str = ""
 
     def holds(self, value: object) -> bool:
-        """Say whether a value is a margin from 0 to the largest."""
+        """Return whether a value is a margin from 0 to the largest."""
         return isinstance(value, int | float) and 0 <= value <= self.largest
 
 
@@ -39,12 +33,7 @@ def lower_by_margin(logits: Tensor, target: Tensor, *, margin: float | Tensor) -
     """Return ``z_c - t_c m_c``: the margin in proportion to the target.
 
     A label lowers the logit of its own class alone; targets t mixed by Mixup or CutMix share the
-    margin out.
-
-    Args:
-        logits: z.
-        target: Labels, or probabilities t of the classes.
-        margin: m, in units of z, for all classes or for each.
+    margin out. The margin, for all classes or for each, is in units of the logits z.
 
     Shape:
         ``logits``: (N, C); ``target``: (N,) or (N, C); ``margin``: () or (C,) -> (N, C).
@@ -67,13 +56,10 @@ def adaptive_margins(
     rarest one. With ``low`` 0 and power 1/4 these are the margins of LDAM (Cao et al. 2019).
 
     Args:
-        counts: Numbers of photos of the classes.
+        counts: Numbers of photos of the classes, (C,).
         low: Paper: 0.05 radians.
         high: At least ``low``. Paper: 0.5 radians above ``low``, for a class of one photo.
         power: At least 0; the larger, the more the margins differ. Paper: 1/4.
-
-    Shape:
-        ``counts``: (C,) -> (C,).
     """
     counts = absent_as_rarest(counts)
     return low + (high - low) * torch.pow(counts / counts.min(), -power)
@@ -101,11 +87,7 @@ def initial_margins(
 def check_margin_range(
     margin_range: Sequence[float], power: float, *, unit: MarginUnit = RADIANS
 ) -> None:
-    """Refuse options with which adaptive margins mean nothing.
-
-    Raises:
-        InputError: Not ``0 <= low <= high <= the unit's largest``, or a negative power.
-    """
+    """Refuse all but ``0 <= low <= high <= the unit's largest`` and a power of at least 0."""
     if (
         len(margin_range) != 2
         or not all(unit.holds(value) for value in margin_range)

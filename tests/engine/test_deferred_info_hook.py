@@ -3,7 +3,7 @@ from mmengine.hooks import RuntimeInfoHook
 from tiny_engine import tiny_config, train
 
 from mmmask.engine.hooks.deferred_info_hook import DeferredInfoHook
-from mmmask.engine.optim.async_wrapper import AsyncOptimWrapper
+from mmmask.engine.optim.wrappers import AsyncOptimWrapper
 from mmmask.errors import InputError
 
 

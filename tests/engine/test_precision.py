@@ -5,7 +5,7 @@ import torch
 from tiny_engine import TinyNet, differences, state, tiny_config, train
 from torch.nn.utils import get_total_norm
 
-from mmmask.engine.precision import AutocastOptimWrapper
+from mmmask.engine.optim.wrappers import AutocastOptimWrapper
 from mmmask.errors import InputError
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from mmmask.engine.optim.sam import SAMOptimWrapper, ascend
-from mmmask.engine.precision import AutocastOptimWrapper
+from mmmask.engine.optim.wrappers import AutocastOptimWrapper
 from mmmask.errors import InputError
 
 RHO = 0.05

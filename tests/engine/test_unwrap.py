@@ -8,7 +8,7 @@ from tiny_engine import TinyFaces, TinyNet, tiny_config, train
 from torch import nn
 from torch.utils.data import ConcatDataset, Subset
 
-from mmmask.engine.hooks.class_count_hook import class_counts
+from mmmask.engine.hooks.head_hooks import class_counts
 from mmmask.engine.unwrap import heads_with, inner_datasets, live_model, model_and_copies
 from mmmask.errors import InputError
 

@@ -20,17 +20,15 @@ from torch.utils.data import Dataset, Sampler
 
 import mmmask.engine.checkpoints
 import mmmask.engine.hooks.batch_norm_sync_hook
-import mmmask.engine.hooks.channels_last_hook
+import mmmask.engine.hooks.checkpoint_facts_hook
 import mmmask.engine.hooks.checkpoint_hook
-import mmmask.engine.hooks.class_count_hook
 import mmmask.engine.hooks.early_stopping_hook
 import mmmask.engine.hooks.epoch_seed_hook
-import mmmask.engine.hooks.margin_warmup_hook
+import mmmask.engine.hooks.head_hooks
+import mmmask.engine.hooks.layout_hooks
 import mmmask.engine.hooks.person_split_hook
-import mmmask.engine.hooks.preprocessing_hook
 import mmmask.engine.hooks.progress_hook
-import mmmask.engine.hooks.temperature_hook
-import mmmask.engine.precision
+import mmmask.engine.optim.wrappers
 import mmmask.engine.runner  # noqa: F401 - these register
 from mmmask.engine.checkpoints import load_checkpoint_file
 

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, decode, group_probabilities
-from mmmask.models.ages import coral, corn, dldl, regression  # noqa: F401 (registers them)
+from mmmask.models.ages import dldl, ordinal, regression  # noqa: F401 (registers them)
 from mmmask.models.heads.attribute import AgeHead, AttributeHead
 from mmmask.structures import SampleBatch
 

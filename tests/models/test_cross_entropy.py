@@ -5,7 +5,8 @@ from mmpretrain.structures import DataSample
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss, weighted_cross_entropy
+from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
+from mmmask.models.losses.reduction import as_distribution
 
 CLASS_WEIGHT = [0.5, 1.0, 2.0, 4.0]
 COUNTS = torch.tensor([40.0, 30.0, 20.0, 10.0])
@@ -29,8 +30,11 @@ def with_gradient(loss, logits):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_each_photos_loss_and_gradient_equal_torchs(dtype, soft, class_weight, smoothing):
     logits, target = batch(dtype, soft)
+    loss = WeightedCrossEntropyLoss(
+        num_classes=4, class_weight=class_weight, label_smoothing=smoothing
+    ).to(dtype)
+    ours = loss.sample_losses(logits, as_distribution(target, num_classes=4, dtype=dtype))
     weight = None if class_weight is None else torch.tensor(class_weight, dtype=dtype)
-    ours = weighted_cross_entropy(logits, target, class_weight=weight, label_smoothing=smoothing)
     torchs = functional.cross_entropy(
         logits, target, weight=weight, label_smoothing=smoothing, reduction="none"
     )

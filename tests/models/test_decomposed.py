@@ -5,11 +5,8 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import decode
-from mmmask.models.heads.decomposed import (
-    DecomposedHead,
-    attribute_targets,
-    joint_log_probabilities,
-)
+from mmmask.models.heads.base import attribute_targets
+from mmmask.models.heads.decomposed import DecomposedHead, joint_log_probabilities
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
 from mmmask.models.losses.focal import SoftmaxFocalLoss
 from mmmask.structures import SampleBatch

@@ -5,7 +5,7 @@ import torch
 
 from mmmask.errors import InputError
 from mmmask.labels import group_probabilities, marginals
-from mmmask.models.ages import coral, corn, dldl, regression  # noqa: F401 (registers them)
+from mmmask.models.ages import dldl, ordinal, regression  # noqa: F401 (registers them)
 from mmmask.models.heads.decomposed import DecomposedHead, joint_log_probabilities
 from mmmask.structures import SampleBatch
 

@@ -75,7 +75,7 @@ def test_unknown_or_no_views_are_refused(classifier, views) -> None:
 
 def test_years_and_attribute_of_the_views_are_carried_along(classifier, monkeypatch) -> None:
     from mmmask.labels import group_probabilities
-    from mmmask.models.ages.coral import CoralAge  # noqa: F401 (registers it)
+    from mmmask.models.ages.ordinal import CoralAge  # noqa: F401 (registers it)
     from mmmask.models.heads.attribute import AgeHead
 
     classifier.head = AgeHead(120, age={"type": "CoralAge"}).eval()

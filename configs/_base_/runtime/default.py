@@ -21,7 +21,7 @@ default_hooks = dict(
     class_counts=dict(type="ClassCountHook"),
     margin_warmup=dict(type="MarginWarmupHook", begin=0.0, end=2.0),  # epochs
     temperature=dict(type="TemperatureHook"),
-    preprocessing=dict(type="PreprocessingHook"),
+    preprocessing=dict(type="CheckpointFactsHook"),
     run_card=dict(type="RunCardHook"),
     checkpoint=dict(
         type="ResumableCheckpointHook",

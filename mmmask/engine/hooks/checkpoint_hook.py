@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from mmmask.engine.atomic_backend import WHOLE_FILES
 from mmmask.engine.hooks import priorities
 from mmmask.errors import InputError
 from mmmask.files import atomic_write
@@ -16,6 +16,17 @@ from mmmask.files import atomic_write
 # the lists as they are before the removal, so a run killed in between finishes it on resuming.
 _EPOCHS = "keep_ckpt_ids"
 _BEST_EPOCHS = "best_ckpt_ids"
+#: The ``backend_args`` by which the hook chooses :class:`WholeFileBackend`.
+WHOLE_FILES = {"backend": "mmmask_whole"}
+
+
+@register_backend(WHOLE_FILES["backend"], force=True)
+class WholeFileBackend(LocalBackend):
+    """Local files; a run killed while writing a checkpoint leaves the former content."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        with atomic_write(filepath) as partial:
+            partial.write_bytes(obj)
 
 
 @HOOKS.register_module()
@@ -32,7 +43,7 @@ class ResumableCheckpointHook(CheckpointHook):
     used, the averaged weights are those validated and those under ``state_dict`` of either file;
     the weights being trained are under ``ema_state_dict``.
 
-    With gradient accumulation the number of steps an epoch should be a multiple of
+    With gradient accumulation the number of steps per epoch should be a multiple of
     ``accumulative_counts``; MMEngine does not store a gradient begun in one epoch and used in
     the next.
 
@@ -94,18 +105,8 @@ class ResumableCheckpointHook(CheckpointHook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         self._metrics = metrics
 
-    # A validation, if there is one, ends before the next epoch or the end of the training.
-    # `after_val` comes when every hook has seen the metrics in `after_val_epoch`.
     def after_val(self, runner: Runner) -> None:
-        self._write(runner)
-
-    def before_train_epoch(self, runner: Runner) -> None:
-        self._write(runner)
-
-    def after_train(self, runner: Runner) -> None:
-        self._write(runner)
-
-    def _write(self, runner: Runner) -> None:
+        """Write what is due, once every hook has seen the metrics in ``after_val_epoch``."""
         if not self._epoch_ended:
             return
         self._epoch_ended = False
@@ -115,6 +116,9 @@ class ResumableCheckpointHook(CheckpointHook):
         if self._due or runner.train_loop.stop_training:
             self._write_epoch(runner)
             self._remove_outdated(runner)
+
+    # An epoch without a validation is over when the next one begins or the training ends.
+    before_train_epoch = after_train = after_val
 
     def _write_best(self, runner: Runner, metrics: dict[str, float]) -> None:
         if self.metric not in metrics:

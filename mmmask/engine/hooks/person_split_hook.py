@@ -26,7 +26,7 @@ def check_disjoint(train: pd.DataFrame, val: pd.DataFrame) -> None:
 
 
 def split_table(train: pd.DataFrame, val: pd.DataFrame | None) -> pd.DataFrame:
-    """Return one row a person: person, part (train or val), gender, age (years), photos."""
+    """Return one row per person: person, part (train or val), gender, age (years), photos."""
     parts = {"train": train} if val is None else {"train": train, "val": val}
     samples = pd.concat([part.assign(part=name) for name, part in parts.items()], ignore_index=True)
     people = samples.groupby(["person", "part"], as_index=False)

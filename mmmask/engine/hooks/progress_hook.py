@@ -60,7 +60,7 @@ class ProgressHook(Hook):
         self._start, self._start_iter = time.monotonic(), runner.iter
 
     def before_train_epoch(self, runner: Runner) -> None:
-        self._summarise(runner)
+        self.after_val(runner)  # there may have been no validation
         self._open(f"epoch {runner.epoch + 1}/{runner.max_epochs}", len(runner.train_dataloader))
         self._loss = LossMean()
         self._rate.start()
@@ -86,54 +86,22 @@ class ProgressHook(Hook):
         self._epoch_ended, self._validated = True, False
         self._epoch_speed = self._rate.epoch()
 
-    def after_train(self, runner: Runner) -> None:
-        self._summarise(runner)
-
     # validation and test
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._open("validation", len(runner.val_dataloader))
 
     def after_val_iter(self, runner: Runner, batch_idx: int, *_: Any, **__: Any) -> None:
-        self._advance(batch_idx + 1)
+        if self._display is not None and self._display.is_due():
+            self._display.show(batch_idx + 1, "")
+
+    after_test_iter = after_val_iter
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self._close()
         self._validated = True
 
     def after_val(self, runner: Runner) -> None:
-        self._summarise(runner)
-
-    def before_test_epoch(self, runner: Runner) -> None:
-        self._open("test", len(runner.test_dataloader))
-
-    def after_test_iter(self, runner: Runner, batch_idx: int, *_: Any, **__: Any) -> None:
-        self._advance(batch_idx + 1)
-
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        self._close()
-
-    # display
-
-    def _open(self, title: str, total: int) -> None:
-        if is_main_process():
-            self._display = StageDisplay(title, total, console=self.console)
-
-    def _advance(self, done: int) -> None:
-        if self._display is not None and self._display.is_due():
-            self._display.show(done, "")
-
-    def _close(self) -> None:
-        if self._display is not None:
-            self._display.stop()
-            self._display = None
-
-    def _remaining(self, runner: Runner, done: int) -> float:
-        """Return seconds to the end of the run, validations included in the rate so far."""
-        elapsed = time.monotonic() - self._start
-        return elapsed / (done - self._start_iter) * (runner.max_iters - done)
-
-    def _summarise(self, runner: Runner) -> None:
         """Print the line of an epoch that is over; its number is ``runner.epoch`` by then."""
         if not self._epoch_ended:
             return
@@ -149,6 +117,30 @@ class ProgressHook(Hook):
             f"ETA {clock(self._remaining(runner, runner.iter))}",
         )
         print_line(self.console, "  ".join(facts))
+
+    after_train = after_val  # likewise
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        self._open("test", len(runner.test_dataloader))
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        self._close()
+
+    # display
+
+    def _open(self, title: str, total: int) -> None:
+        if is_main_process():
+            self._display = StageDisplay(title, total, console=self.console)
+
+    def _close(self) -> None:
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
+
+    def _remaining(self, runner: Runner, done: int) -> float:
+        """Return seconds to the end of the run, validations included in the rate so far."""
+        elapsed = time.monotonic() - self._start
+        return elapsed / (done - self._start_iter) * (runner.max_iters - done)
 
 
 def _learning_rate(runner: Runner) -> float:

@@ -8,7 +8,6 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -17,20 +16,13 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
+from mmmask.engine.hooks.without_truth_hooks import WithoutTruthHook
 from mmmask.engine.photo_rate import PhotoRate
 from mmmask.engine.unwrap import samples_of
 from mmmask.errors import InputError, first_line
 from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
 from mmmask.ledger.config_differences import changes, decides_weights, flat, flat_config
-from mmmask.ledger.provenance import (
-    WITHOUT_TRUTH,
-    code_version,
-    fingerprint,
-    machine,
-    now,
-    text_hash,
-    versions,
-)
+from mmmask.ledger.provenance import code_version, fingerprint, machine, now, text_hash, versions
 
 
 @HOOKS.register_module()
@@ -74,7 +66,11 @@ class RunCardHook(Hook):
             "without_truth": _without_truth(runner),
             "code": code_version(),
             "versions": versions(),
-            "machine": {**machine(), **_devices(runner)},
+            "machine": {
+                **machine(),
+                "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+                "processes": runner.world_size,
+            },
             "process": this_process(),
         }
         self._card = {
@@ -100,10 +96,11 @@ class RunCardHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         if self._card is not None:
-            scores = {name: float(value) for name, value in (metrics or {}).items() if _told(value)}
-            per_class = [name for name in scores if name.startswith("f1_")]
-            for name in per_class:
-                del scores[name]
+            scores = {
+                name: float(value)
+                for name, value in (metrics or {}).items()
+                if isinstance(value, Real) and math.isfinite(value) and not name.startswith("f1_")
+            }
             self._card["validations"].append({"epoch": runner.epoch, **scores})
 
     def after_val(self, runner: Runner) -> None:
@@ -113,7 +110,7 @@ class RunCardHook(Hook):
         self._end(runner, status="finished")
 
     def after_failure(self, runner: Runner, error: BaseException) -> None:
-        """Say on the card why the run ended; :class:`ConsoleRunner` calls this."""
+        """State on the card why the run ended; :class:`ConsoleRunner` calls this."""
         interrupted = isinstance(error, KeyboardInterrupt)
         reason = {} if interrupted else {"error": f"{type(error).__name__}: {first_line(error)}"}
         self._end(runner, status="interrupted" if interrupted else "failed", **reason)
@@ -157,10 +154,6 @@ def _former(work_dir: Path) -> dict[str, Any]:
     return card
 
 
-def _told(value: Any) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
-
-
 def _overrides(cfg: Config) -> dict[str, Any]:
     """Return dotted name -> value, where a config learns otherwise than the file it is from."""
     if cfg.filename is None:
@@ -184,21 +177,19 @@ def _data(runner: Runner) -> dict[str, Any]:
     datasets = {"train": runner.train_dataloader.dataset}
     if runner.val_loop is not None:
         datasets["val"] = runner.val_loop.dataloader.dataset
-    parts = {name: _facts(samples_of(dataset)) for name, dataset in datasets.items()}
-    return {"root": runner.cfg.get("data", {}).get("data_root"), **parts}
+    facts = {"root": runner.cfg.get("data", {}).get("data_root")}
+    for name, dataset in datasets.items():
+        samples = samples_of(dataset)
+        people = int(samples["person"].nunique())
+        facts[name] = {
+            "photos": len(samples),
+            "people": people,
+            "fingerprint": fingerprint(samples),
+        }
+    return facts
 
 
 def _without_truth(runner: Runner) -> dict[str, Any]:
     """Return what hooks recorded of photos learned without their true labels."""
-    told = [hook for hook in runner.hooks if getattr(hook, "record_name", None) in WITHOUT_TRUTH]
+    told = [hook for hook in runner.hooks if isinstance(hook, WithoutTruthHook)]
     return {hook.record_name: hook.record for hook in told if hook.record is not None}
-
-
-def _facts(samples: pd.DataFrame) -> dict[str, Any]:
-    people = int(samples["person"].nunique())
-    return {"photos": len(samples), "people": people, "fingerprint": fingerprint(samples)}
-
-
-def _devices(runner: Runner) -> dict[str, Any]:
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"device": device, "processes": runner.world_size}

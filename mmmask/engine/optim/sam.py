@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from mmmask.engine.optim.async_wrapper import AsyncOptimWrapper
+from mmmask.engine.optim.wrappers import AsyncOptimWrapper
 from mmmask.errors import InputError
 
 
@@ -59,14 +59,17 @@ class SAMOptimWrapper(AsyncOptimWrapper):
             )
         super().__init__(optimizer, **kwargs)
         self.rho = rho
-        self._calls: list[tuple[nn.Module, tuple, dict, _RandomState]] = []
+        device = optimizer.param_groups[0]["params"][0].device
+        self._gpus = [device] if device.type == "cuda" else []
+        self._calls: list[tuple[nn.Module, tuple, dict]] = []
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Remember with what the model is called, for the second pass."""
 
         def remember(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            self._calls.append((module, args, kwargs, _RandomState(self._device())))
+            self._calls.append((module, args, kwargs))
+            self._random_state = torch.get_rng_state(), [*map(torch.cuda.get_rng_state, self._gpus)]
 
         self._calls = []
         handle = model.register_forward_pre_hook(remember, with_kwargs=True)
@@ -85,13 +88,17 @@ class SAMOptimWrapper(AsyncOptimWrapper):
                 "SAMOptimWrapper needs a model that makes one forward pass a step, "
                 f"got {len(self._calls)}"
             )
-        ((model, args, kwargs, random_state),) = self._calls
+        ((model, args, kwargs),) = self._calls
         self._calls = []
         self.backward(loss)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         former = ascend(parameters, self.rho)
         self.zero_grad(**zero_kwargs or {})
-        with random_state.restored(), _batch_norms_kept(model):
+        with torch.random.fork_rng(self._gpus), _batch_norms_kept(model):
+            of_cpu, of_gpus = self._random_state
+            torch.set_rng_state(of_cpu)
+            for gpu, state in zip(self._gpus, of_gpus, strict=True):
+                torch.cuda.set_rng_state(state, gpu)
             losses = model(*args, **kwargs)
             inner = model.module if is_model_wrapper(model) else model
             inner.parse_losses(losses)[0].backward()
@@ -100,26 +107,6 @@ class SAMOptimWrapper(AsyncOptimWrapper):
                 parameter.copy_(value)
         self.step(**step_kwargs or {})
         self.zero_grad(**zero_kwargs or {})
-
-    def _device(self) -> torch.device:
-        return self.optimizer.param_groups[0]["params"][0].device
-
-
-class _RandomState:
-    """The state of torch's generators of the CPU and of one device."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.devices = [device] if device.type == "cuda" else []
-        self.cpu = torch.get_rng_state()
-        self.cuda = [torch.cuda.get_rng_state(device) for device in self.devices]
-
-    @contextmanager
-    def restored(self) -> Iterator[None]:
-        with torch.random.fork_rng(self.devices):
-            torch.set_rng_state(self.cpu)
-            for device, state in zip(self.devices, self.cuda, strict=True):
-                torch.cuda.set_rng_state(state, device)
-            yield
 
 
 @contextmanager
@@ -130,12 +117,10 @@ def _batch_norms_kept(model: nn.Module) -> Iterator[None]:
         for norm in model.modules()
         if isinstance(norm, _BatchNorm) and norm.track_running_stats and norm.training
     ]
-    kept = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.running_mean, norm.running_var = norm.running_mean.clone(), norm.running_var.clone()
-        norm.num_batches_tracked = norm.num_batches_tracked.clone()
+        norm.track_running_stats = False  # in training, torch then only leaves them alone
     try:
         yield
     finally:
-        for norm, buffers in zip(norms, kept, strict=True):
-            norm.running_mean, norm.running_var, norm.num_batches_tracked = buffers
+        for norm in norms:
+            norm.track_running_stats = True

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.labels import OLDEST, group_probabilities, group_slices
-from mmmask.models.losses.reduction import mean_over_ranks
+from mmmask.models.losses.reduction import at_least_float32, mean_over_ranks
 
 #: First and last age, in years, that a model tells apart; others count as the nearer of the two.
 Years = tuple[int, int]
@@ -40,8 +40,7 @@ class AgeModel(nn.Module):
         self.bias = nn.Parameter(start.clone())
 
     def forward(self, feature: Tensor) -> Tensor:
-        score = self.fc(feature)
-        return score.to(torch.promote_types(score.dtype, torch.float32)) + self.bias
+        return at_least_float32(self.fc(feature)) + self.bias
 
     def years(self, outputs: Tensor) -> Tensor:
         """Return the probabilities of the ages 0 to 120, (N, K) -> (N, 121)."""
@@ -69,11 +68,7 @@ class AgeModel(nn.Module):
 
 
 def checked_years(years: Years) -> Years:
-    """Return the first and last age as integers.
-
-    Raises:
-        InputError: They are no range within 0 to 120.
-    """
+    """Return the first and last age as integers; refuse what is no range within 0 to 120."""
     if len(years) != 2 or not 0 <= years[0] < years[1] <= OLDEST:
         raise InputError(f"years must be (first, last) from 0 to {OLDEST}, got {tuple(years)}")
     return int(years[0]), int(years[1])
@@ -101,11 +96,7 @@ def log_groups(age_model: AgeModel, outputs: Tensor) -> Tensor:
 
 
 def build_age_model(config: Mapping[str, Any], *, in_channels: int) -> AgeModel:
-    """Build what models the age in years.
-
-    Raises:
-        InputError: The config names no such module.
-    """
+    """Build what models the age in years; refuse a config that names no such module."""
     kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
     if not (isinstance(kind, type) and issubclass(kind, AgeModel)):
         raise InputError(

@@ -13,14 +13,8 @@ from mmmask.models.ages.base import AgeModel, Years, checked_years
 def gaussian_labels(years: Years, sigma: float) -> Tensor:
     """Return the soft label of each age 0 to 120: a Gaussian around it on the modelled years.
 
-    An age outside the modelled years has the label of the nearest one.
-
-    Args:
-        years: First and last modelled age.
-        sigma: Deviation in years, above 0.
-
-    Shape:
-        (121, last - first + 1); rows sum to 1.
+    An age outside the modelled years has the label of the nearest one. The deviation sigma is in
+    years, above 0. The result is (121, last - first + 1); its rows sum to 1.
     """
     first, last = checked_years(years)
     if not sigma > 0:
@@ -35,10 +29,7 @@ def divergences(logits: Tensor, target: Tensor) -> Tensor:
 
     Gao et al. 2017, "Deep Label Distribution Learning with Label Ambiguity", eq. 2, with the
     target's own entropy, so that the least value is 0. A target that sums to less than 1 counts
-    by its sum.
-
-    Shape:
-        ``logits``, ``target``: (N, Y) -> (N,).
+    by its sum. (N, Y), (N, Y) -> (N,).
     """
     cross_entropy = -(target * functional.log_softmax(logits, dim=1)).sum(dim=1)
     known = target.sum(dim=1)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from mmmask.errors import InputError
 from mmmask.labels import OLDEST
 from mmmask.models.ages.base import AgeModel, Years
+from mmmask.models.losses.reduction import at_least_float32
 
 Distribution = Literal["laplace", "normal"]
 Scale = Literal["shared", "photo"]
@@ -47,13 +48,10 @@ def regression_losses(
     """Return the expected negative log density of a photo's age, in nats.
 
     Args:
-        location: Center of the predictive distribution in years.
-        scale: Its scale in years.
-        ages: Share of each age 0 to 120 in the photo; mixed photos have several.
+        location: Center of the predictive distribution in years, (N, 1).
+        scale: Its scale in years, (N, 1).
+        ages: Share of each age 0 to 120 in the photo, (N, 121); mixed photos have several.
         nll: Negative log density for a location of 0 and a scale of 1.
-
-    Shape:
-        ``location``, ``scale``: (N, 1); ``ages``: (N, 121) -> (N,).
     """
     year = torch.arange(OLDEST + 1, device=ages.device, dtype=ages.dtype)
     return (ages * (nll((year - location) / scale) + scale.log())).sum(dim=1)
@@ -64,10 +62,8 @@ def whole_years(
 ) -> Tensor:
     """Return the probability of each whole year: that between half a year below and above it.
 
-    The first and the last year take what lies beyond them.
-
-    Shape:
-        ``location``, ``scale``: (N, 1) -> (N, last - first + 1).
+    The first and the last year take what lies beyond them. (N, 1), (N, 1) ->
+    (N, last - first + 1).
     """
     first, last = years
     edges = torch.arange(first, last, device=location.device, dtype=location.dtype) + 0.5
@@ -122,8 +118,7 @@ class RegressionAge(AgeModel):
         self.nll, self.cdf = DISTRIBUTIONS[distribution]
 
     def forward(self, feature: Tensor) -> Tensor:
-        score = self.fc(feature)
-        score = score.to(torch.promote_types(score.dtype, torch.float32))
+        score = at_least_float32(self.fc(feature))
         return functional.pad(score, (0, 1)) + self.bias if self.shared else score + self.bias
 
     def location_and_scale(self, outputs: Tensor) -> tuple[Tensor, Tensor]:

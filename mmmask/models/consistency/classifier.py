@@ -1,6 +1,8 @@
 """A classifier that learns from labelled photos and from two views of unlabelled ones."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -10,10 +12,34 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 from torch.nn import functional
 
-from mmmask.models.consistency.schedules import annealed_threshold, check_annealing
-from mmmask.models.heads.decomposed import attribute_targets
+from mmmask.errors import InputError
 from mmmask.models.losses.reduction import as_distribution
 from mmmask.structures import stack_targets, stack_weights
+
+#: Training signal annealing by name: progress -> how far the threshold has risen, 0 to 1.
+ANNEALING: MappingProxyType[str, Callable[[float], float]] = MappingProxyType(
+    {
+        "linear": lambda progress: progress,
+        "log": lambda progress: 1 - math.exp(-5 * progress),
+        "exp": lambda progress: math.exp(5 * (progress - 1)),
+    }
+)
+
+
+def annealed_threshold(progress: float, schedule: str, num_classes: int) -> float:
+    """Return the probability above which a labelled photo is known well enough to be left out.
+
+    ``eta = alpha (1 - 1 / K) + 1 / K`` rises from chance to 1 (Xie et al. 2020, "Unsupervised
+    Data Augmentation for Consistency Training", training signal annealing). With few labels it
+    keeps the network from learning them by heart: ``exp`` releases them latest, ``log`` earliest.
+
+    Args:
+        progress: Share of the training that is over, in [0, 1].
+        schedule: Name in :data:`ANNEALING`.
+        num_classes: K.
+    """
+    chance = 1 / num_classes
+    return ANNEALING[schedule](progress) * (1 - chance) + chance
 
 
 @MODELS.register_module()
@@ -34,14 +60,18 @@ class SemiSupervisedClassifier(ImageClassifier):
         **kwargs: As ``ImageClassifier`` has them.
 
     Attributes:
-        progress: Share of the training that is over, in [0, 1]; the train loop sets it.
+        progress: Share of the training that is over, in [0, 1]; :class:`SemiTrainLoop` sets it
+            before each step.
     """
 
     def __init__(
         self, *, consistency: Mapping[str, Any], annealing: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        check_annealing(annealing)
+        if annealing is not None and annealing not in ANNEALING:
+            raise InputError(
+                f"semi.annealing must be None or one of {', '.join(ANNEALING)}; got {annealing!r}"
+            )
         self.consistency = MODELS.build(dict(consistency))
         self.annealing = annealing
         self.progress = 0.0
@@ -49,8 +79,7 @@ class SemiSupervisedClassifier(ImageClassifier):
     def loss(self, inputs: Tensor, data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
         """Return the head's losses, ``loss_consistency`` and the ``confident`` share.
 
-        Shape:
-            ``inputs``: (N + 2 U, 3, H, W) with the N photos of ``data_samples`` first.
+        ``inputs`` are (N + 2 U, 3, H, W), the N photos of ``data_samples`` first.
         """
         feats = self.extract_feat(inputs)
         labelled = len(stack_targets(data_samples))
@@ -73,9 +102,7 @@ class SemiSupervisedClassifier(ImageClassifier):
         """Return the batch with weight 0 for photos whose class is known well enough already."""
         probabilities = functional.softmax(self.head(feats).float(), dim=1)
         num_classes = probabilities.shape[1]
-        target = stack_targets(data_samples)
-        if self.head.attribute is not None:
-            target = attribute_targets(target)[self.head.attribute]
+        target = self.head.targets(data_samples)
         right = as_distribution(target, num_classes=num_classes, dtype=probabilities.dtype)
         threshold = annealed_threshold(self.progress, schedule, num_classes)
         unknown = ((probabilities * right).sum(dim=1) <= threshold).float()

@@ -21,11 +21,8 @@ def cosine_with_margin(cosine: Tensor, margin: Tensor) -> Tensor:
     of +-1 is infinite and which is NaN beyond. There, sin(theta) is 0 and its slope is taken as 0.
 
     Args:
-        cosine: cos(theta); rounding may have pushed it slightly out of [-1, 1].
-        margin: m, in radians.
-
-    Shape:
-        ``cosine``: (N, C); ``margin``: broadcast against it -> (N, C).
+        cosine: cos(theta), (N, C); rounding may have pushed it slightly out of [-1, 1].
+        margin: m, in radians, broadcast against it.
     """
     squared_sine = (1 - cosine) * (1 + cosine)
     sine = squared_sine.clamp_min(torch.finfo(cosine.dtype).tiny).sqrt()
@@ -43,13 +40,10 @@ def arcface_logits(
     Mixup or CutMix share the margin out.
 
     Args:
-        cosine: cos(theta_c) between feature and class centre.
-        target: Labels, or probabilities t of the classes.
-        margin: m, in radians, for all classes or for each. Paper: 0.5.
+        cosine: cos(theta_c) between feature and class centre, (N, C).
+        target: Labels (N,), or probabilities t of the classes, (N, C).
+        margin: m, in radians, for all classes or for each, () or (C,). Paper: 0.5.
         scale: s. Paper: 64.
-
-    Shape:
-        ``cosine``: (N, C); ``target``: (N,) or (N, C); ``margin``: () or (C,) -> (N, C).
     """
     share = as_distribution(target, num_classes=cosine.shape[1], dtype=cosine.dtype)
     return scale * cosine_with_margin(cosine, share * margin)

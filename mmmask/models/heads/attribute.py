@@ -1,7 +1,7 @@
 """Models of one attribute: mask, gender or age alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -11,10 +11,9 @@ from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
 from mmmask.models.ages.base import build_age_model, log_groups
-from mmmask.models.heads.base import InitCfg, MaskFaceHead
-from mmmask.models.heads.decomposed import attribute_targets
+from mmmask.models.heads.base import HeadOptions, LossConfig, MaskFaceHead
 from mmmask.models.heads.linear import MaskLinearHead
-from mmmask.structures import stack_ages, stack_targets, stack_weights
+from mmmask.structures import stack_ages, stack_weights
 
 
 @MODELS.register_module()
@@ -25,12 +24,10 @@ class AttributeHead(MaskLinearHead):
     the label, and class weights by name follow the counts of the attribute's own values.
 
     Args:
-        in_channels: As in :class:`MaskLinearHead`, like all that are not named here.
+        in_channels: Length of the pooled feature.
         attribute: ``mask``, ``gender`` or ``age`` (three groups).
         loss: Config of a loss; None is the plain cross-entropy.
-        dropout: Probability in [0, 1).
-        temperature: Above 0.
-        init_cfg: As there.
+        **shared: Options of :class:`MaskLinearHead`.
     """
 
     attribute: str
@@ -40,37 +37,20 @@ class AttributeHead(MaskLinearHead):
         in_channels: int,
         *,
         attribute: str,
-        loss: Mapping[str, Any] | nn.Module | None = None,
-        dropout: float = 0.0,
-        temperature: float = 1.0,
-        init_cfg: InitCfg = None,
+        loss: LossConfig = None,
+        **shared: Unpack[HeadOptions],
     ) -> None:
         if attribute not in ATTRIBUTES:
             raise InputError(
                 f"head.attribute must be one of {', '.join(ATTRIBUTES)}; got {attribute!r}"
             )
-        super().__init__(
-            in_channels,
-            num_classes=len(ATTRIBUTES[attribute]),
-            loss=loss,
-            dropout=dropout,
-            temperature=temperature,
-            init_cfg=init_cfg,
-        )
+        super().__init__(in_channels, num_classes=len(ATTRIBUTES[attribute]), loss=loss, **shared)
         self.attribute = attribute
 
     def set_class_counts(self, counts: Tensor) -> None:
-        """Tell the loss how many photos each value has; ``counts``: (18,) of the classes."""
+        """Tell the loss how many photos each value has; ``counts``: (18,), of ClassCountHook."""
         joint = checked_counts(counts, NUM_CLASSES)
         super().set_class_counts(marginals(joint[None])[self.attribute][0])
-
-    def loss(
-        self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
-    ) -> dict[str, Tensor]:
-        """Return ``loss``, for which the photos' weights count."""
-        target = attribute_targets(stack_targets(data_samples))[self.attribute]
-        logits = self(feats)
-        return {"loss": self.loss_module(logits, target, weight=stack_weights(data_samples))}
 
 
 @MODELS.register_module()
@@ -80,32 +60,18 @@ class AgeHead(MaskFaceHead):
     It learns from the ages in years, whatever the data's age cut.
 
     Args:
-        in_channels: As in :class:`MaskFaceHead`, like all that are not named here.
+        in_channels: Length of the pooled feature.
         age: Config of a model of years: CoralAge, CornAge, RegressionAge or LabelDistributionAge.
-        dropout: Probability in [0, 1).
-        temperature: Above 0; of the three age groups.
-        init_cfg: None is MMPretrain's normal distribution with a standard deviation of 0.01.
+        **shared: Options of :class:`MaskFaceHead`; the temperature is of the three age groups.
     """
 
     attribute = "age"
 
     def __init__(
-        self,
-        in_channels: int,
-        *,
-        age: Mapping[str, Any],
-        dropout: float = 0.0,
-        temperature: float = 1.0,
-        init_cfg: InitCfg = None,
+        self, in_channels: int, *, age: Mapping[str, Any], **shared: Unpack[HeadOptions]
     ) -> None:
-        super().__init__(
-            in_channels,
-            num_classes=len(ATTRIBUTES["age"]),
-            loss=nn.ModuleDict(),  # the model of years has its own
-            dropout=dropout,
-            temperature=temperature,
-            init_cfg=init_cfg or {"type": "Normal", "layer": "Linear", "std": 0.01},
-        )
+        own_loss = nn.ModuleDict()  # none here: the model of years has one
+        super().__init__(in_channels, num_classes=len(ATTRIBUTES["age"]), loss=own_loss, **shared)
         self.age_model = build_age_model(age, in_channels=in_channels)
 
     def set_class_counts(self, counts: Tensor) -> None:

@@ -1,7 +1,7 @@
 """What the heads share: pooled feature -> logits, temperature, loss, predictions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 import torch
 from mmpretrain.models.heads import ClsHead
@@ -11,12 +11,40 @@ from torch.nn import functional
 
 from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES, group_probabilities
+from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, NUM_CLASSES, group_probabilities, marginals
 from mmmask.models.ages.base import rescale_groups
 from mmmask.models.losses.build import build_loss
 from mmmask.structures import SampleBatch, stack_targets, stack_weights
 
 InitCfg = dict | list[dict] | None
+LossConfig: TypeAlias = Mapping[str, Any] | nn.Module | None
+
+
+class HeadOptions(TypedDict, total=False):
+    """The options that all heads share; :class:`MaskFaceHead` says what they mean."""
+
+    dropout: float
+    temperature: float | None
+    init_cfg: InitCfg
+
+
+class ClassifierOptions(HeadOptions, total=False):
+    """Those of the heads with one loss over one set of classes."""
+
+    num_classes: int
+    loss: LossConfig
+
+
+def attribute_targets(target: Tensor) -> dict[str, Tensor]:
+    """Return the target of each attribute: its index, or its marginal of a soft joint target.
+
+    Shape:
+        ``target``: (N,) integers -> three times (N,); (N, 18) -> mask (N, 3), gender (N, 2),
+        age (N, 3).
+    """
+    if target.ndim == 2:
+        return marginals(target)
+    return dict(zip(ATTRIBUTES, torch.unravel_index(target, JOINT_SHAPE), strict=True))
 
 
 class MaskFaceHead(ClsHead):
@@ -32,8 +60,13 @@ class MaskFaceHead(ClsHead):
         num_classes: C.
         loss: Config of a loss, or the module; None is the plain cross-entropy.
         dropout: Probability in [0, 1) that an entry of the feature is dropped in training.
-        temperature: Above 0. Kept in checkpoints, so that a value fitted later travels along.
-        init_cfg: Initialisation in MMEngine's style.
+        temperature: Above 0; None is 1, but see :class:`MarginHead`. Kept in checkpoints, so that
+            a value fitted later travels along.
+        init_cfg: Initialisation in MMEngine's style; None is MMPretrain's normal distribution with
+            a standard deviation of 0.01. PyTorch's ``kaiming_uniform_`` is
+            ``dict(type='Kaiming', layer='Linear', distribution='uniform', mode='fan_in')``;
+            MMEngine's default mode, ``fan_out``, starts with logits about ``sqrt(D / C)`` times
+            as large.
 
     Shape:
         ``feats``: tuple whose last entry is (N, D); logits: (N, C).
@@ -48,12 +81,15 @@ class MaskFaceHead(ClsHead):
         in_channels: int,
         *,
         num_classes: int = NUM_CLASSES,
-        loss: Mapping[str, Any] | nn.Module | None = None,
+        loss: LossConfig = None,
         dropout: float = 0.0,
-        temperature: float = 1.0,
+        temperature: float | None = None,
         init_cfg: InitCfg = None,
     ) -> None:
-        super().__init__(loss=build_loss(loss, num_classes=num_classes), init_cfg=init_cfg)
+        super().__init__(
+            loss=build_loss(loss, num_classes=num_classes),
+            init_cfg=init_cfg or {"type": "Normal", "layer": "Linear", "std": 0.01},
+        )
         if not 0 <= dropout < 1:
             raise InputError(f"dropout must be in [0, 1), got {dropout}")
         self.in_channels = in_channels
@@ -62,22 +98,19 @@ class MaskFaceHead(ClsHead):
         #: The :class:`AgeModel`, where age is modelled in years.
         self.age_model: Any = None
         self.register_buffer("temperature", torch.ones(()))
-        self.set_temperature(temperature)
+        self.set_temperature(1.0 if temperature is None else temperature)
 
     def set_temperature(self, temperature: float) -> None:
-        """Set what test logits are divided by; above 0."""
+        """Set what test logits are divided by, above 0; :class:`TemperatureHook` changes it too."""
         if not 0 < temperature < float("inf"):
             raise InputError(f"temperature must be finite and above 0, got {temperature}")
         self.temperature.fill_(temperature)
 
     def set_class_counts(self, counts: Tensor) -> None:
-        """Tell the head how many training photos each class has; it tells its losses.
+        """Tell the head how many training photos each class has, (C,); it tells its losses.
 
-        To be called once before training, after a checkpoint was loaded: what the config asks
-        for then replaces what the checkpoint held.
-
-        Shape:
-            ``counts``: (C,).
+        :class:`ClassCountHook` calls it once before training, after a checkpoint was loaded: what
+        the config asks for then replaces what the checkpoint held.
         """
         counts = checked_counts(counts, self.num_classes)
         if hasattr(self.loss_module, "set_class_counts"):
@@ -94,6 +127,11 @@ class MaskFaceHead(ClsHead):
             )
         return feature
 
+    def targets(self, data_samples: Sequence[DataSample]) -> Tensor:
+        """Return what the logits should say: labels (N,), or soft ones (N, C) of mixed photos."""
+        target = stack_targets(data_samples)
+        return target if self.attribute is None else attribute_targets(target)[self.attribute]
+
     def training_logits(self, feats: tuple[Tensor, ...], target: Tensor) -> Tensor:
         """Return the logits that the loss sees; here those of test time."""
         return self(feats)
@@ -102,7 +140,7 @@ class MaskFaceHead(ClsHead):
         self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
     ) -> dict[str, Tensor]:
         """Return ``loss``, for which the photos' weights count."""
-        target = stack_targets(data_samples)
+        target = self.targets(data_samples)
         logits = self.training_logits(feats, target)
         return {"loss": self.loss_module(logits, target, weight=stack_weights(data_samples))}
 
@@ -136,7 +174,6 @@ class MaskFaceHead(ClsHead):
     def _get_predictions(
         self, cls_score: Tensor, data_samples: Sequence[DataSample | None] | None
     ) -> list[DataSample]:
-        """Put probabilities into the given data samples, or into new ones."""
         if data_samples and isinstance(data_samples[0], SampleBatch):
             data_samples[0].pred_score = self.probabilities(cls_score)
             return [data_samples[0]]

@@ -1,9 +1,8 @@
 """Three small classifiers, mask, gender and age, whose log-probabilities add up to 18."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
-import torch
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -11,34 +10,19 @@ from torch.nn import functional
 
 from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
-from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, marginals
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
 from mmmask.models.ages.base import build_age_model, log_groups
-from mmmask.models.heads.base import InitCfg, MaskFaceHead
+from mmmask.models.heads.base import HeadOptions, MaskFaceHead, attribute_targets
 from mmmask.models.losses.build import build_loss
+from mmmask.models.losses.reduction import at_least_float32
 from mmmask.structures import stack_ages, stack_targets, stack_weights
 
 
 def joint_log_probabilities(logits: Mapping[str, Tensor]) -> Tensor:
-    """Return ``log p(mask) + log p(gender) + log p(age)`` for the 18 classes.
-
-    Shape:
-        ``logits``: mask (N, 3), gender (N, 2), age (N, 3) -> (N, 18).
-    """
+    """Return ``log p(mask) + log p(gender) + log p(age)``: (N, 3), (N, 2), (N, 3) -> (N, 18)."""
     mask, gender, age = (functional.log_softmax(logits[name], dim=1) for name in ATTRIBUTES)
     joint = mask[:, :, None, None] + gender[:, None, :, None] + age[:, None, None, :]
     return joint.flatten(start_dim=1)  # (N, 3, 2, 3) -> (N, 18)
-
-
-def attribute_targets(target: Tensor) -> dict[str, Tensor]:
-    """Return the target of each attribute: its index, or its marginal of a soft joint target.
-
-    Shape:
-        ``target``: (N,) integers -> three times (N,); (N, 18) -> mask (N, 3), gender (N, 2),
-        age (N, 3).
-    """
-    if target.ndim == 2:
-        return marginals(target)
-    return dict(zip(ATTRIBUTES, torch.unravel_index(target, JOINT_SHAPE), strict=True))
 
 
 @MODELS.register_module()
@@ -51,7 +35,7 @@ class DecomposedHead(MaskFaceHead):
     by name follow the counts of the attribute's own values.
 
     Args:
-        in_channels: As in :class:`MaskFaceHead`, like all that are not named here.
+        in_channels: Length of the pooled feature.
         loss: One config for all three losses; None is the plain cross-entropy.
         losses: Attribute -> config of its loss, in place of ``loss``; one that is not named has
             the plain cross-entropy.
@@ -59,9 +43,8 @@ class DecomposedHead(MaskFaceHead):
         age: Config of a model of years (CoralAge, CornAge, RegressionAge, LabelDistributionAge) in
             place of a classifier of three age groups. It learns from the ages in years, whatever
             the data's age cut, and has a loss of its own: none may be named for age.
-        dropout: Probability in [0, 1); one mask for all three classifiers.
-        temperature: Above 0; divides the logits of all three attributes alike.
-        init_cfg: None is MMPretrain's normal distribution with a standard deviation of 0.01.
+        **shared: Options of :class:`MaskFaceHead`. All three classifiers see the same dropout,
+            and the temperature divides the logits of all attributes alike.
     """
 
     def __init__(
@@ -72,9 +55,7 @@ class DecomposedHead(MaskFaceHead):
         losses: Mapping[str, Mapping[str, Any]] | None = None,
         loss_weights: Mapping[str, float] | None = None,
         age: Mapping[str, Any] | None = None,
-        dropout: float = 0.0,
-        temperature: float = 1.0,
-        init_cfg: InitCfg = None,
+        **shared: Unpack[HeadOptions],
     ) -> None:
         if loss is not None and losses is not None:
             raise InputError("loss and losses: only one of the two may be given, got both")
@@ -92,11 +73,7 @@ class DecomposedHead(MaskFaceHead):
             for name, values in classified.items()
         }
         super().__init__(
-            in_channels,
-            loss=nn.ModuleDict(modules),
-            dropout=dropout,
-            temperature=temperature,
-            init_cfg=init_cfg or {"type": "Normal", "layer": "Linear", "std": 0.01},
+            in_channels, num_classes=NUM_CLASSES, loss=nn.ModuleDict(modules), **shared
         )
         self.loss_weights = factors
         self.classifiers = nn.ModuleDict(
@@ -106,7 +83,7 @@ class DecomposedHead(MaskFaceHead):
             self.age_model = build_age_model(age, in_channels=in_channels)
 
     def set_class_counts(self, counts: Tensor) -> None:
-        """Give each attribute's loss the counts of its own values; ``counts``: (18,)."""
+        """Tell each loss the counts of its own values; ``counts``: (18,), of ClassCountHook."""
         joint = checked_counts(counts, self.num_classes)
         for name, marginal in marginals(joint[None]).items():
             if name in self.loss_module and hasattr(self.loss_module[name], "set_class_counts"):
@@ -118,10 +95,7 @@ class DecomposedHead(MaskFaceHead):
         outputs = {name: classify(feature) for name, classify in self.classifiers.items()}
         if self.age_model is not None:
             outputs["age"] = self.age_model(feature)
-        return {
-            name: values.to(torch.promote_types(values.dtype, torch.float32))
-            for name, values in outputs.items()
-        }
+        return {name: at_least_float32(values) for name, values in outputs.items()}
 
     def attribute_logits(self, feats: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the logits of each attribute: mask (N, 3), gender (N, 2), age (N, 3)."""
@@ -151,11 +125,7 @@ class DecomposedHead(MaskFaceHead):
 
 
 def by_attribute(values: Mapping[str, Any] | None, *, field: str) -> dict[str, Any]:
-    """Return a plain dict of a config's ``attribute -> value``.
-
-    Raises:
-        InputError: A key is no attribute.
-    """
+    """Return a plain dict of a config's ``attribute -> value``; refuse a key that is none."""
     values = dict(values or {})
     if unknown := sorted(set(values) - set(ATTRIBUTES)):
         raise InputError(

@@ -1,9 +1,8 @@
 """What ArcFace and CosFace share: a softmax over cosines, with a margin in training."""
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +10,9 @@ from torch.nn import functional
 
 from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES
-from mmmask.models.heads.base import InitCfg, MaskFaceHead
+from mmmask.models.heads.base import ClassifierOptions, MaskFaceHead
+from mmmask.models.losses.base import CountsCheck
+from mmmask.models.losses.reduction import at_least_float32
 from mmmask.models.margins import (
     MarginUnit,
     adaptive_margins,
@@ -25,10 +25,8 @@ def class_cosines(feature: Tensor, centers: Tensor, *, sub_centers: int = 1) -> 
     """Return the cosine of the angle between each feature and the nearest centre of each class.
 
     With K sub-centers a class takes the largest of its K cosines (Deng et al. 2020, "Sub-center
-    ArcFace", eq. 3), so that mislabelled photos may gather around a centre of their own.
-
-    Shape:
-        ``feature``: (N, D); ``centers``: (C * K, D), the K of one class side by side -> (N, C).
+    ArcFace", eq. 3), so that mislabelled photos may gather around a centre of their own. Features
+    are (N, D), centres (C * K, D) with the K of one class side by side; the result is (N, C).
     """
     directions = functional.normalize(centers)
     cosine = functional.linear(functional.normalize(feature), directions)  # (N, C * K)
@@ -55,18 +53,15 @@ class MarginHead(MaskFaceHead):
     Cosines are computed in float32 under autocast too.
 
     Args:
-        in_channels: As in :class:`MaskFaceHead`, like all that are not named here.
-        num_classes: C.
+        in_channels: Length of the pooled feature.
         scale: s, above 0. The papers' 64 was for ten thousands of classes.
         margin: In the subclass's unit, for all classes or C of them; ``'adaptive'``: from the
             class counts of the training split, see :func:`adaptive_margins`; None: the paper's.
         margin_range: ``low`` and ``high`` of adaptive margins.
         margin_power: ``power`` of adaptive margins.
         sub_centers: K, centres of each class; 1 is none. Sub-center ArcFace's paper: 3.
-        loss: Config of a loss; None is the plain cross-entropy.
-        dropout: Probability in [0, 1).
-        temperature: Above 0; None is :func:`unsaturated_temperature`.
-        init_cfg: Not used by the centres, which start Xavier-uniform.
+        **shared: Options of :class:`MaskFaceHead`. A ``temperature`` of None is that of
+            :func:`unsaturated_temperature`; the centres start Xavier-uniform, without ``init_cfg``.
     """
 
     unit: ClassVar[MarginUnit]
@@ -77,94 +72,72 @@ class MarginHead(MaskFaceHead):
         self,
         in_channels: int,
         *,
-        num_classes: int = NUM_CLASSES,
         scale: float = 30.0,
         margin: float | Sequence[float] | str | None = None,
         margin_range: tuple[float, float] = (0.05, 0.5),
         margin_power: float = 0.25,
         sub_centers: int = 1,
-        loss: Mapping[str, Any] | nn.Module | None = None,
-        dropout: float = 0.0,
-        temperature: float | None = None,
-        init_cfg: InitCfg = None,
+        **shared: Unpack[ClassifierOptions],
     ) -> None:
         if not 0 < scale < math.inf:
             raise InputError(f"scale must be finite and above 0, got {scale}")
         if sub_centers < 1:
             raise InputError(f"sub_centers must be at least 1, got {sub_centers}")
-        if temperature is None:
-            temperature = unsaturated_temperature(scale, num_classes)
-        super().__init__(
-            in_channels,
-            num_classes=num_classes,
-            loss=loss,
-            dropout=dropout,
-            temperature=temperature,
-            init_cfg=init_cfg,
-        )
+        super().__init__(in_channels, **shared)
+        if shared.get("temperature") is None:
+            self.set_temperature(unsaturated_temperature(scale, self.num_classes))
         margin = self.paper_margin if margin is None else margin
         check_margin_range(margin_range, margin_power, unit=self.unit)
         self.scale = scale
         self.sub_centers = sub_centers
         #: Share in [0, 1] of the margin that training uses at present.
         self.margin_factor = 1.0
-        low, high = margin_range
-        self.margin_rule = (
-            partial(adaptive_margins, low=low, high=high, power=margin_power)
-            if margin == "adaptive"
-            else None
-        )
-        self.register_buffer("margin", initial_margins(margin, num_classes, unit=self.unit))
+        self.adaptive = margin == "adaptive"
+        self.margin_range, self.margin_power = margin_range, margin_power
+        self.register_buffer("margin", initial_margins(margin, self.num_classes, unit=self.unit))
         self._configured = self.margin.clone()
-        self._margin_known = self.margin_rule is None
-        self.centers = nn.Parameter(torch.empty(num_classes * sub_centers, in_channels))
+        self._check_margin = CountsCheck("margin 'adaptive'")
+        self.centers = nn.Parameter(torch.empty(self.num_classes * sub_centers, in_channels))
         nn.init.xavier_uniform_(self.centers)
 
     def set_margin_factor(self, factor: float) -> None:
-        """Set the share in [0, 1] of the margin that training uses from now on."""
+        """Set the share in [0, 1] of the margin that training uses from now on.
+
+        :class:`MarginWarmupHook` calls it before each training step.
+        """
         if not 0 <= factor <= 1:
             raise ValueError(f"margin factor must be in [0, 1], got {factor}")
         self.margin_factor = factor
 
     def set_class_counts(self, counts: Tensor) -> None:
-        """Pass the counts on to the loss, and set the margins that the config asks for."""
+        """Pass the counts on to the loss, and set the margins that the config asks for.
+
+        :class:`ClassCountHook` calls it once before training.
+        """
         super().set_class_counts(counts)
-        counts = checked_counts(counts, self.num_classes)
-        self.margin.copy_(
-            self._configured if self.margin_rule is None else self.margin_rule(counts)
-        )
-        self._margin_known = True
+        margin = self._configured
+        if self.adaptive:
+            (low, high), counts = self.margin_range, checked_counts(counts, self.num_classes)
+            margin = adaptive_margins(counts, low=low, high=high, power=self.margin_power)
+        self.margin.copy_(margin)
 
     def cosines(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Return cos(theta_c), (N, C), computed in float32 whatever autocast says."""
         feature = self.dropout(self.pre_logits(feats))
         with torch.autocast(feature.device.type, enabled=False):
-            feature = feature.to(torch.promote_types(feature.dtype, torch.float32))
-            return class_cosines(feature, self.centers, sub_centers=self.sub_centers)
+            return class_cosines(
+                at_least_float32(feature), self.centers, sub_centers=self.sub_centers
+            )
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Return ``s cos(theta_c)``, without a margin."""
         return self.scale * self.cosines(feats)
 
     def training_logits(self, feats: tuple[Tensor, ...], target: Tensor) -> Tensor:
-        """Return the logits with the margin.
-
-        Raises:
-            InputError: The margin is adaptive, but was never given class counts.
-        """
-        self._require_margin()
+        """Return the logits with the margin; an adaptive one needs :meth:`set_class_counts`."""
+        self._check_margin(self.margin)
         return self.margin_logits(self.cosines(feats), target, self.margin_factor * self.margin)
 
     def margin_logits(self, cosine: Tensor, target: Tensor, margin: Tensor) -> Tensor:
         """Return logits (N, C) of cosines (N, C), targets (N,) or (N, C), and margins (C,)."""
         raise NotImplementedError
-
-    def _require_margin(self) -> None:
-        if self._margin_known:  # asked once, not every step: reading a buffer stalls a GPU
-            return
-        if self.margin.isnan().any():
-            raise InputError(
-                "margin 'adaptive' needs the class counts of the training split: "
-                "set_class_counts of the head must be called before training, and was not"
-            )
-        self._margin_known = True

@@ -1,7 +1,7 @@
 """What the class-weighted losses share: options, weights that a checkpoint keeps, the mean."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,40 @@ from torch import Tensor, nn
 from mmmask.class_weights import checked_counts, rule_by_name
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.reduction import as_distribution, mean_over_ranks
+from mmmask.models.losses.reduction import as_distribution, at_least_float32, mean_over_ranks
 
 Denominator = Literal["weights", "samples"]
+
+
+class LossOptions(TypedDict, total=False):
+    """The options that all class-weighted losses share; :class:`ClassWeightedLoss` says more."""
+
+    num_classes: int
+    class_weight: Sequence[float] | str | None
+    label_smoothing: float
+    denominator: Denominator
+    loss_weight: float
+
+
+class CountsCheck:
+    """Refuses to train with a buffer that is NaN because nobody gave the class counts.
+
+    Args:
+        needing: What needs them, as the error message says it.
+    """
+
+    def __init__(self, needing: str) -> None:
+        self.needing, self.passed = needing, False
+
+    def __call__(self, buffer: Tensor) -> None:
+        if self.passed:  # asked once, not every step: reading a buffer stalls a GPU
+            return
+        if buffer.isnan().any():
+            raise InputError(
+                f"{self.needing} needs the class counts of the training split: "
+                "set_class_counts of the head must be called before training, and was not"
+            )
+        self.passed = True
 
 
 class ClassWeightedLoss(nn.Module):
@@ -21,8 +52,9 @@ class ClassWeightedLoss(nn.Module):
     is part of the loss here. Photo-wise losses come from the bare functions.
 
     The class weights stand in the buffer ``class_weight``, which checkpoints keep. Weights by
-    name are NaN until :meth:`set_class_counts` or a checkpoint has filled them. They may begin
-    later in training, see :meth:`set_reweighting`; a subclass uses ``active_class_weight``.
+    name are NaN until :class:`ClassCountHook` (through the head) or a checkpoint has filled them.
+    :class:`DeferredReweightingHook` lets them begin late; a subclass uses ``active_class_weight``.
+    A subclass with options of its own passes the others on, see :class:`SoftmaxFocalLoss`.
 
     Args:
         num_classes: C.
@@ -66,11 +98,14 @@ class ClassWeightedLoss(nn.Module):
         self.rule = rule_by_name(class_weight) if isinstance(class_weight, str) else None
         self.register_buffer("class_weight", initial_weights(class_weight, num_classes))
         self._configured = self.class_weight.clone()
-        self._known = self.rule is None
+        self._check_counts = CountsCheck("class_weight by name")
         self.reweighting = True
 
     def set_reweighting(self, active: bool) -> None:
-        """Say whether class weights hold from now on; else each class weighs 1."""
+        """Set whether class weights hold from now on, or each class weighs 1.
+
+        :class:`DeferredReweightingHook` calls it before each training epoch.
+        """
         self.reweighting = active
 
     @property
@@ -81,15 +116,13 @@ class ClassWeightedLoss(nn.Module):
     def set_class_counts(self, counts: Tensor) -> None:
         """Set the class weights that the config asks for, also over those of a checkpoint.
 
-        Args:
-            counts: Numbers of photos of each class in the training split.
+        :class:`ClassCountHook` calls it before training, through the head.
 
-        Shape:
-            ``counts``: (C,).
+        Args:
+            counts: Numbers of photos of each class in the training split, (C,).
         """
         counts = checked_counts(counts, self.num_classes)
         self.class_weight.copy_(self._configured if self.rule is None else self.rule(counts))
-        self._known = True
 
     def forward(
         self,
@@ -103,9 +136,8 @@ class ClassWeightedLoss(nn.Module):
         Raises:
             InputError: The class weights have a name, but were never given class counts.
         """
-        self._require_class_weight()
-        # Half precision becomes float32; float64 stays.
-        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        self._check_counts(self.class_weight)
+        logits = at_least_float32(cls_score)
         target = as_distribution(label, num_classes=self.num_classes, dtype=logits.dtype)
         losses = self.sample_losses(logits, target)  # (N,)
         weight = torch.ones_like(losses) if weight is None else weight.to(losses)
@@ -119,16 +151,6 @@ class ClassWeightedLoss(nn.Module):
     def sample_losses(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the class-weighted loss of each photo: two times (N, C) -> (N,)."""
         raise NotImplementedError
-
-    def _require_class_weight(self) -> None:
-        if self._known:  # asked once, not every step: reading a buffer stalls a GPU
-            return
-        if self.class_weight.isnan().any():
-            raise InputError(
-                "class_weight by name needs the class counts of the training split: "
-                "set_class_counts of the head must be called before training, and was not"
-            )
-        self._known = True
 
 
 def initial_weights(class_weight: Sequence[float] | str | None, num_classes: int) -> Tensor:

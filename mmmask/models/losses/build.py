@@ -29,15 +29,10 @@ def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) 
             f"loss.type must be a loss that is registered, got {name!r}; is its module among "
             "custom_imports.imports of the config?"
         )
-    if _takes_num_classes(kind):
+    # A loss of ours may hide the option behind ``**shared``.
+    ours = isinstance(kind, type) and issubclass(kind, ClassWeightedLoss)
+    if ours or "num_classes" in signature(kind).parameters:
         stated = config.setdefault("num_classes", num_classes)
         if stated != num_classes:
             raise InputError(f"loss.num_classes must be the head's {num_classes}, got {stated}")
     return MODELS.build(config)
-
-
-def _takes_num_classes(kind: Any) -> bool:
-    """Say whether a loss has the option; one of ours may hide it behind ``**options``."""
-    if isinstance(kind, type) and issubclass(kind, ClassWeightedLoss):
-        return True
-    return "num_classes" in signature(kind).parameters

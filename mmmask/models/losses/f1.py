@@ -6,25 +6,7 @@ from torch import Tensor, nn
 
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.reduction import as_distribution, sum_over_ranks
-
-
-def soft_f1(hits: Tensor, predicted: Tensor, true: Tensor, *, epsilon: float = 1e-7) -> Tensor:
-    """Return ``F1_c = 2 TP_c / (2 TP_c + FP_c + FN_c + epsilon)`` of each class.
-
-    ``2 TP + FP + FN`` is what was predicted plus what is true. A class that is not in the batch
-    has F1 0 whatever is predicted, and no gradient.
-
-    Args:
-        hits: TP_c, sum over the photos of target times probability.
-        predicted: TP_c + FP_c, sum of the probabilities.
-        true: TP_c + FN_c, sum of the targets.
-        epsilon: Above 0, photos; keeps 0 / 0 out.
-
-    Shape:
-        All and the result: (C,).
-    """
-    return 2 * hits / (predicted + true + epsilon)
+from mmmask.models.losses.reduction import as_distribution, at_least_float32, sum_over_ranks
 
 
 @MODELS.register_module()
@@ -46,7 +28,7 @@ class SoftMacroF1Loss(nn.Module):
 
     Args:
         num_classes: C.
-        epsilon: Above 0, in photos.
+        epsilon: Above 0, in photos; keeps 0 / 0 out.
         loss_weight: Factor of the result.
 
     Shape:
@@ -72,13 +54,12 @@ class SoftMacroF1Loss(nn.Module):
         avg_factor: float | Tensor | None = None,
     ) -> Tensor:
         """Return the loss; ``avg_factor`` is taken for MMPretrain's heads, and has no meaning."""
-        # Half precision becomes float32; float64 stays.
-        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        logits = at_least_float32(cls_score)
         probability = logits.softmax(dim=1)
         target = as_distribution(label, num_classes=self.num_classes, dtype=logits.dtype)
         counts = torch.stack([target * probability, probability, target])  # (3, N, C)
         if weight is not None:
             counts = counts * weight.to(counts)[:, None]
         hits, predicted, true = sum_over_ranks(counts.sum(dim=1))
-        f1 = soft_f1(hits, predicted, true, epsilon=self.epsilon)
+        f1 = 2 * hits / (predicted + true + self.epsilon)  # (C,); 2 TP / (2 TP + FP + FN)
         return self.loss_weight * (1 - f1.mean())

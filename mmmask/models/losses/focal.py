@@ -1,6 +1,6 @@
 """Class-weighted focal loss on a softmax."""
 
-from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from mmpretrain.registry import MODELS
@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.base import ClassWeightedLoss, Denominator
+from mmmask.models.losses.base import ClassWeightedLoss, LossOptions
 from mmmask.models.losses.reduction import weigh_classes
 
 
@@ -24,17 +23,9 @@ def softmax_focal(
     """Return ``-sum_c w_c q_c (1 - p_c)^gamma log p_c`` of each photo, q the smoothed target.
 
     Lin et al. 2017, "Focal Loss for Dense Object Detection", with a softmax in place of the
-    sigmoid. At gamma 0 it is the weighted cross-entropy.
-
-    Args:
-        logits: Scores before the softmax.
-        target: Labels, or probabilities of the classes.
-        gamma: At least 0; how strongly photos that are already right are discounted. Paper: 2.
-        class_weight: w_c, the paper's alpha; None means 1 for all.
-        label_smoothing: In [0, 1].
-
-    Shape:
-        ``logits``: (N, C); ``target``: (N,) or (N, C); ``class_weight``: (C,) -> (N,).
+    sigmoid; w is the paper's alpha. Gamma, at least 0, says how strongly photos that are already
+    right are discounted (paper: 2); at 0 it is the weighted cross-entropy. Logits are (N, C); the
+    other arguments are those of :func:`weigh_classes`.
     """
     log_p = functional.log_softmax(logits, dim=1)
     # Kept off 0, where the power of a gamma below 1 has an infinite slope.
@@ -55,30 +46,11 @@ class SoftmaxFocalLoss(ClassWeightedLoss):
 
     Args:
         gamma: At least 0; the paper's value is 2, and 0 gives the weighted cross-entropy.
-        num_classes: As in :class:`ClassWeightedLoss`, like all that follow.
-        class_weight: None, C numbers, or a name.
-        label_smoothing: In [0, 1).
-        denominator: ``'weights'`` or ``'samples'``; the focal factor is in neither.
-        loss_weight: Factor of the result.
+        **shared: Options of :class:`ClassWeightedLoss`; the focal factor is in no denominator.
     """
 
-    def __init__(
-        self,
-        *,
-        gamma: float = 2.0,
-        num_classes: int = NUM_CLASSES,
-        class_weight: Sequence[float] | str | None = None,
-        label_smoothing: float = 0.0,
-        denominator: Denominator = "weights",
-        loss_weight: float = 1.0,
-    ) -> None:
-        super().__init__(
-            num_classes=num_classes,
-            class_weight=class_weight,
-            label_smoothing=label_smoothing,
-            denominator=denominator,
-            loss_weight=loss_weight,
-        )
+    def __init__(self, *, gamma: float = 2.0, **shared: Unpack[LossOptions]) -> None:
+        super().__init__(**shared)
         if gamma < 0:
             raise InputError(f"gamma must be at least 0, got {gamma}")
         self.gamma = gamma

@@ -51,21 +51,14 @@ class LossMix(nn.Module):
         )
 
     def set_class_counts(self, counts: Tensor) -> None:
-        """Tell each loss that asks how many training photos each class has; ``counts``: (C,)."""
+        """Pass the counts of the training photos, (C,), to each loss that asks for them."""
         for loss in self.losses.values():
             if hasattr(loss, "set_class_counts"):
                 loss.set_class_counts(counts)
 
-    def forward(
-        self,
-        cls_score: Tensor,
-        label: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | Tensor | None = None,
-    ) -> Tensor:
-        """Return the sum; all arguments go to each loss."""
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the sum; all arguments go to each loss, as :class:`ClassWeightedLoss` has them."""
         parts = [
-            self.loss_weights[name] * loss(cls_score, label, weight=weight, avg_factor=avg_factor)
-            for name, loss in self.losses.items()
+            self.loss_weights[name] * loss(*args, **kwargs) for name, loss in self.losses.items()
         ]
         return torch.stack(parts).sum()

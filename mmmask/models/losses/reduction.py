@@ -6,23 +6,20 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def as_distribution(target: Tensor, *, num_classes: int, dtype: torch.dtype) -> Tensor:
-    """Return targets as probabilities: labels become one-hot rows, soft labels keep their values.
+def at_least_float32(values: Tensor) -> Tensor:
+    """Return half precision as float32; float32 and float64 stay."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
-    Shape:
-        ``target``: (N,) integers or (N, C) soft -> (N, C).
-    """
+
+def as_distribution(target: Tensor, *, num_classes: int, dtype: torch.dtype) -> Tensor:
+    """Return targets as probabilities: labels (N,) as one-hot rows, soft ones (N, C) unchanged."""
     if target.ndim == 1:
         target = functional.one_hot(target.long(), num_classes)
     return target.to(dtype)
 
 
 def smooth(target: Tensor, label_smoothing: float) -> Tensor:
-    """Return the target with a share in [0, 1] of it moved evenly onto all C classes.
-
-    Shape:
-        ``target``: (N, C) -> (N, C).
-    """
+    """Return the target (N, C) with a share in [0, 1] of it moved evenly onto all C classes."""
     return (1 - label_smoothing) * target + label_smoothing / target.shape[1]
 
 
@@ -39,13 +36,10 @@ def weigh_classes(
     target evenly onto all C classes, and each class keeps its own weight there.
 
     Args:
-        class_losses: Loss l_c that a photo would have if c were its class.
-        target: Labels, or probabilities of the classes.
-        class_weight: w_c; None means 1 for all.
+        class_losses: Loss l_c that a photo would have if c were its class, (N, C).
+        target: Labels (N,), or probabilities of the classes, (N, C).
+        class_weight: w_c, (C,); None means 1 for all.
         label_smoothing: In [0, 1].
-
-    Shape:
-        ``class_losses``: (N, C); ``target``: (N,) or (N, C); ``class_weight``: (C,) -> (N,).
     """
     target = as_distribution(target, num_classes=class_losses.shape[1], dtype=class_losses.dtype)
     smoothed = smooth(target, label_smoothing)  # (N, C)
@@ -65,11 +59,8 @@ def mean_over_ranks(total: Tensor, denominator: Tensor) -> Tensor:
     processes that hold different numbers of batches would wait for each other forever.
 
     Args:
-        total: Weighted sum of the losses in this process.
+        total: Weighted sum of the losses in this process, a scalar.
         denominator: Sum of the weights in this process. If it is 0 everywhere the result is 0.
-
-    Shape:
-        Both and the result: scalars.
     """
     denominator = denominator.detach()
     world_size = ranks()
@@ -81,15 +72,12 @@ def mean_over_ranks(total: Tensor, denominator: Tensor) -> Tensor:
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:
-    """Return values summed over all processes, for a loss that is no sum over photos.
+    """Return values of any shape summed over all processes, for a loss that is no sum over photos.
 
     All of W processes get the same sum, and so the same loss. The gradient passes into the
     process's own values, times W: DDP's mean over the processes is then the gradient that a
     single process would have. Without gradients (a validation loss) the values stay local, as
     in :func:`mean_over_ranks`.
-
-    Shape:
-        Any, the same in all processes.
     """
     world_size = ranks()
     if world_size == 1 or not values.requires_grad:

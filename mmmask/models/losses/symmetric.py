@@ -1,14 +1,13 @@
 """Symmetric cross-entropy, which doubts labels that the network contradicts."""
 
-from collections.abc import Sequence
+from typing import Unpack
 
 from mmpretrain.registry import MODELS
 from torch import Tensor
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.base import ClassWeightedLoss, Denominator
+from mmmask.models.losses.base import ClassWeightedLoss, LossOptions
 from mmmask.models.losses.reduction import as_distribution, smooth, weigh_classes
 
 
@@ -17,17 +16,9 @@ def reverse_cross_entropy(
 ) -> Tensor:
     """Return ``-sum_c p_c log q_c`` of each photo, q the smoothed target, log 0 read as ``A``.
 
-    For a label y it is ``-A (1 - p_y)``: bounded, so that a wrong label pulls only so far.
-
-    Args:
-        logits: Scores before the softmax.
-        target: Labels, or probabilities of the classes.
-        log_zero: A, below 0; no logarithm of a target is smaller. The authors' code clips targets
-            at 1e-4, which is -9.2.
-        label_smoothing: In [0, 1].
-
-    Shape:
-        ``logits``: (N, C); ``target``: (N,) or (N, C) -> (N,).
+    For a label y it is ``-A (1 - p_y)``: bounded, so that a wrong label pulls only so far. No
+    logarithm of a target is smaller than A, below 0; the authors' code clips targets at 1e-4, which
+    is -9.2. Logits are (N, C); target and smoothing are those of :func:`weigh_classes`.
     """
     probability = functional.softmax(logits, dim=1)
     target = as_distribution(target, num_classes=logits.shape[1], dtype=probability.dtype)
@@ -48,19 +39,9 @@ def symmetric_cross_entropy(
     """Return ``sum_c w_c q_c (beta RCE - alpha log p_c)`` of each photo, q the smoothed target.
 
     Wang et al. 2019, "Symmetric Cross Entropy for Robust Learning with Noisy Labels"; the
-    class weights are not the paper's. Where they are 1 it is ``alpha CE + beta RCE``.
-
-    Args:
-        logits: Scores before the softmax.
-        target: Labels, or probabilities of the classes.
-        alpha: At least 0; small where many labels are wrong.
-        beta: At least 0.
-        log_zero: A of :func:`reverse_cross_entropy`.
-        class_weight: w_c; None means 1 for all.
-        label_smoothing: In [0, 1].
-
-    Shape:
-        ``logits``: (N, C); ``target``: (N,) or (N, C); ``class_weight``: (C,) -> (N,).
+    class weights are not the paper's. Where they are 1 it is ``alpha CE + beta RCE``. Alpha should
+    be small where many labels are wrong. Logits are (N, C); other arguments as in
+    :func:`reverse_cross_entropy` and :func:`weigh_classes`.
     """
     reverse = reverse_cross_entropy(
         logits, target, log_zero=log_zero, label_smoothing=label_smoothing
@@ -81,11 +62,7 @@ class SymmetricCrossEntropyLoss(ClassWeightedLoss):
         alpha: At least 0, factor of the cross-entropy. Paper: 0.1 on CIFAR-10, 6 on CIFAR-100.
         beta: At least 0, factor of the reverse one. Paper: 1 on CIFAR-10, 0.1 on CIFAR-100.
         log_zero: A, below 0, what stands for log 0.
-        num_classes: As in :class:`ClassWeightedLoss`, like all that follow.
-        class_weight: None, C numbers, or a name.
-        label_smoothing: In [0, 1); of the target of both.
-        denominator: ``'weights'`` or ``'samples'``.
-        loss_weight: Factor of the result.
+        **shared: Options of :class:`ClassWeightedLoss`; both losses see the smoothed target.
     """
 
     def __init__(
@@ -94,19 +71,9 @@ class SymmetricCrossEntropyLoss(ClassWeightedLoss):
         alpha: float = 0.1,
         beta: float = 1.0,
         log_zero: float = -4.0,
-        num_classes: int = NUM_CLASSES,
-        class_weight: Sequence[float] | str | None = None,
-        label_smoothing: float = 0.0,
-        denominator: Denominator = "weights",
-        loss_weight: float = 1.0,
+        **shared: Unpack[LossOptions],
     ) -> None:
-        super().__init__(
-            num_classes=num_classes,
-            class_weight=class_weight,
-            label_smoothing=label_smoothing,
-            denominator=denominator,
-            loss_weight=loss_weight,
-        )
+        super().__init__(**shared)
         if min(alpha, beta) < 0 or max(alpha, beta) <= 0:
             raise InputError(
                 f"alpha and beta must be at least 0 and not both 0, got {alpha} and {beta}"

@@ -6,7 +6,7 @@ from mmpretrain.registry import MODELS
 
 from mmmask.errors import InputError
 from mmmask.labels import group_probabilities
-from mmmask.models.ages import coral, corn, dldl, regression  # noqa: F401 (registers them)
+from mmmask.models.ages import dldl, ordinal, regression  # noqa: F401 (registers them)
 from mmmask.models.ages.base import AgeModel, log_groups, rescale_groups
 
 MODELS_OF_YEARS = [

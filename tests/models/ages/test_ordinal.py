@@ -6,9 +6,15 @@ from coral_pytorch.dataset import corn_label_from_logits, levels_from_labelbatch
 from coral_pytorch.losses import coral_loss, corn_loss
 from torch.nn import functional
 
-from mmmask.models.ages.coral import CoralAge, coral_losses
-from mmmask.models.ages.corn import CornAge, conditional_start
-from mmmask.models.ages.thresholds import bin_probabilities, logistic_start, reached
+from mmmask.models.ages.ordinal import (
+    CoralAge,
+    CornAge,
+    bin_probabilities,
+    binary_losses,
+    conditional_start,
+    logistic_start,
+    reached,
+)
 
 AGES = torch.tensor([18, 19, 25, 40, 59, 60, 60, 33])
 
@@ -105,7 +111,7 @@ def test_conditional_logits_multiply_to_the_marginal_ones() -> None:
 def test_a_mixed_photo_has_the_mixed_loss_of_its_parts(feature) -> None:
     levels = reached(shares(AGES), CoralAge(5).thresholds)
     logits = CoralAge(5)(feature)
-    ones = torch.ones(8)
-    mixed = coral_losses(logits, 0.25 * levels + 0.75 * levels.flip(0), ones)
-    parts = coral_losses(logits, levels, ones), coral_losses(logits, levels.flip(0), ones)
+    known = torch.ones(8, 1)
+    mixed = binary_losses(logits, 0.25 * levels + 0.75 * levels.flip(0), known)
+    parts = binary_losses(logits, levels, known), binary_losses(logits, levels.flip(0), known)
     torch.testing.assert_close(mixed, 0.25 * parts[0] + 0.75 * parts[1])

@@ -5,7 +5,8 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 import mmmask.register  # noqa: F401
-from mmmask.models.heads.decomposed import attribute_targets
+from mmmask.errors import InputError
+from mmmask.models.heads.base import attribute_targets
 from mmmask.structures import SampleBatch
 
 LABELLED, UNLABELLED = 4, 6
@@ -172,3 +173,8 @@ def test_annealing_keeps_the_weights_of_the_photos_and_the_given_batch():
     annealed = model(**prepared, mode="loss")["loss"]
     model.annealing = None
     torch.testing.assert_close(annealed, model(**prepared, mode="loss")["loss"])
+
+
+def test_an_unknown_schedule_of_annealing_is_named():
+    with pytest.raises(InputError, match=r"semi\.annealing .* linear, log, exp; got 'cosine'"):
+        classifier(annealing="cosine")

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from mmmask.models.consistency.fixmatch import FixMatchConsistency, pseudo_label_cross_entropy
+from mmmask.models.consistency.losses import FixMatchConsistency, pseudo_label_cross_entropy
 
 
 def fixmatch_of_the_paper(weak, strong, threshold):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmmask.errors import InputError
-from mmmask.models.consistency.uda import UDAConsistency, sharpened_kl
+from mmmask.models.consistency.losses import UDAConsistency, sharpened_kl
 
 
 def softmax(row, temperature=1.0):

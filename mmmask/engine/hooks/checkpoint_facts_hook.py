@@ -1,8 +1,5 @@
-"""Store with each checkpoint how its photos were prepared, who was held out, and its answers."""
+"""Store with each checkpoint what its users need: preprocessing, data, split and classes."""
 
-from typing import Any
-
-from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
@@ -14,8 +11,8 @@ from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES
 
 
-@HOOKS.register_module()
-class PreprocessingHook(Hook):
+@HOOKS.register_module(name=["CheckpointFactsHook", "PreprocessingHook"])  # the second is old
+class CheckpointFactsHook(Hook):
     """Put the ``preprocessing`` and ``data`` blocks and the training split into ``meta``.
 
     The dataset's classes, which MMEngine keeps there, give way to the values of the attribute
@@ -31,7 +28,7 @@ class PreprocessingHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         for block in ("preprocessing", "data"):
             if block in runner.cfg:
-                checkpoint["meta"][block] = _plain(runner.cfg[block])
+                checkpoint["meta"][block] = runner.cfg[block].to_dict()  # any reader unpickles it
         split = getattr(runner.train_dataloader.dataset, "split", None)
         if split is not None:
             checkpoint["meta"]["trained_on"] = split
@@ -41,8 +38,3 @@ class PreprocessingHook(Hook):
             checkpoint["meta"]["dataset_meta"] = {**known, "classes": ATTRIBUTES[attribute]}
         # A table of face boxes may move to another path; its content must stay.
         checkpoint["meta"]["preprocessing"] = described(checkpoint["meta"]["preprocessing"])
-
-
-def _plain(value: Any) -> Any:
-    """Return a config value made of plain dicts, so that any reader can unpickle it."""
-    return value.to_dict() if isinstance(value, ConfigDict) else value

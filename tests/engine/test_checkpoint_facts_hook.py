@@ -1,4 +1,5 @@
 import pytest
+from mmpretrain.registry import HOOKS
 from tiny_engine import TinyHead, tiny_config, train
 
 from mmmask.engine.checkpoints import load_checkpoint_file
@@ -9,7 +10,7 @@ PREPROCESSING = {"size": (8, 6), "mean": [1.0, 2.0, 3.0], "crop": {"type": "Cent
 
 def test_every_checkpoint_holds_the_preprocessing_as_plain_dicts(tmp_path):
     config = tiny_config(tmp_path, epochs=1, preprocessing=PREPROCESSING)
-    config.custom_hooks = [{"type": "PreprocessingHook"}]
+    config.custom_hooks = [{"type": "CheckpointFactsHook"}]
     train(config)
     for name in ("epoch_1.pth", "best_macro_f1_epoch_1.pth"):
         stored = load_checkpoint_file(tmp_path / name)["meta"]["preprocessing"]
@@ -18,9 +19,13 @@ def test_every_checkpoint_holds_the_preprocessing_as_plain_dicts(tmp_path):
         assert type(stored["crop"]) is dict
 
 
+def test_configs_with_the_old_name_of_the_hook_still_run():
+    assert HOOKS.get("PreprocessingHook") is HOOKS.get("CheckpointFactsHook")
+
+
 def test_the_classes_of_a_model_of_one_attribute_are_its_values(tmp_path, monkeypatch):
     config = tiny_config(tmp_path, epochs=1, preprocessing=PREPROCESSING)
-    config.custom_hooks = [{"type": "PreprocessingHook"}]
+    config.custom_hooks = [{"type": "CheckpointFactsHook"}]
     monkeypatch.setattr(TinyHead, "attribute", "gender", raising=False)
     train(config)
     stored = load_checkpoint_file(tmp_path / "epoch_1.pth")["meta"]["dataset_meta"]
@@ -29,6 +34,6 @@ def test_the_classes_of_a_model_of_one_attribute_are_its_values(tmp_path, monkey
 
 def test_a_config_without_preprocessing_is_refused(tmp_path):
     config = tiny_config(tmp_path, epochs=1)
-    config.custom_hooks = [{"type": "PreprocessingHook"}]
+    config.custom_hooks = [{"type": "CheckpointFactsHook"}]
     with pytest.raises(InputError, match="`preprocessing`"):
         train(config)
