@@ -1,7 +1,7 @@
 """Tables of predictions and their calibration: what fits together, and what it makes of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +91,21 @@ def check_alike(
     stated = table.attrs.get("provenance", {})
     if stated.get(CALIBRATED):
         raise InputError(f"{where}: is calibrated already; give the predictions as they were made")
+    for problem, theirs, ours in unlike(stated, fitted):
+        raise InputError(
+            f"{where}: predictions {problem} than those that {path} was fitted on: "
+            f"{theirs} and {ours}"
+        )
+
+
+def unlike(
+    one: Mapping[str, Any], other: Mapping[str, Any]
+) -> Iterator[tuple[str, object, object]]:
+    """Yield in what predictions differ by their provenances: the problem and the two values."""
     for key, problem in BELONGING.items():
-        ours, theirs = fitted.get(key), stated.get(key)
-        if ours is not None and theirs is not None and ours != theirs:
-            raise InputError(
-                f"{where}: predictions {problem} than those that {path} was fitted on: "
-                f"{theirs} and {ours}"
-            )
+        values = one.get(key), other.get(key)
+        if None not in values and values[0] != values[1]:
+            yield problem, *values
 
 
 def calibrated(table: pd.DataFrame, where: str | Path, path: str | Path) -> pd.DataFrame:
