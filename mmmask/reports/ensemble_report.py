@@ -76,7 +76,7 @@ def print_gain(
     log_loss: tuple[float, float, float],
 ) -> None:
     """Print what a fitted vote brings over the plain mean on people it was not fitted on."""
-    shown = "shown" if difference.excludes(0) else "not shown"
+    shown = "shown" if difference.shown else "not shown"
     Console(width=_WIDTH, markup=False, highlight=False).print(
         f"On people that it was not fitted on, this vote has macro F1 {fitted:.3f}, equal weights "
         f"{equal:.3f}: {difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}], "
