@@ -32,7 +32,7 @@ def main() -> None:
         "--data-root", default="data", metavar="DIR", help="holds eval/info.csv; default: data"
     )
     parser.add_argument("--shares", metavar="CSV", help="write the estimated shares")
-    parser.add_argument("--plot", metavar="PNG", help="draw the shares")
+    parser.add_argument("--plot", metavar="PNG", help="plot the shares")
     parser.add_argument("--resamples", type=int, help="default: 200; 60 with --simulate")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument(
@@ -44,7 +44,7 @@ def main() -> None:
 
     from mmmask.errors import InputError
     from mmmask.files import check_picture
-    from mmmask.reports.shift_report import draw_shares, print_outcome, print_simulation
+    from mmmask.reports.shift_report import plot_shares, print_outcome, print_simulation
     from mmmask.workflows.prior_shift import correct, simulate_shifts
 
     counts = {"--resamples": (args["resamples"], 20), "--simulate": (simulate, 2)}
@@ -63,7 +63,7 @@ def main() -> None:
     outcome = correct(predictions, oof, out=out, **args)
     print_outcome(outcome)
     if plot is not None:
-        draw_shares(outcome, plot)
+        plot_shares(outcome, plot)
     written = {"predictions": out, **{name: args[name] for name in ("submission", "shares")}}
     for name, path in {**written, "plot": plot}.items():
         if path:

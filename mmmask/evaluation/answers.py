@@ -1,4 +1,4 @@
-"""Predictions in words: one answer a photo, with its three attributes."""
+"""Predictions in words: one answer per photo, with its three attributes."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ def readable(predictions: pd.DataFrame) -> pd.DataFrame:
         predictions: Of the 18 classes or of one attribute, see ``mmmask.tables``.
 
     Returns:
-        A table as ``mmmask.tables.ANSWERS`` defines it, a row for each row of ``predictions``.
+        A table as ``mmmask.tables.ANSWERS`` defines it, one row for each row of ``predictions``.
     """
     values, attribute = probabilities(predictions), attribute_of(predictions)
     answer = values.argmax(axis=1)

@@ -1,7 +1,7 @@
 """Tables of predictions and their calibration: what fits together, and what it makes of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,7 @@ def read_calibration(path: str | Path) -> Calibration:
 def check_belongs(
     calibration: Calibration, path: str | Path, table: pd.DataFrame, where: str | Path
 ) -> None:
-    """Refuse predictions unlike those that the calibration was fitted on.
-
-    Args:
-        calibration: Of ``path``.
-        path: Named in the message.
-        table: Predictions.
-        where: Their file, named in the message.
+    """Refuse predictions, of the file ``where``, unlike those that a calibration was fitted on.
 
     Raises:
         InputError: They are of other classes, or differ in what ``BELONGING`` lists.
@@ -81,9 +75,9 @@ def check_alike(
 
     Args:
         fitted: Provenance of the latter.
-        path: Their file, or that of what was fitted, named in the message.
+        path: Their file, or that of what was fitted.
         table: Predictions.
-        where: Their file, named in the message.
+        where: Their file.
 
     Raises:
         InputError: They are calibrated already, or differ in what ``BELONGING`` lists.
@@ -91,25 +85,28 @@ def check_alike(
     stated = table.attrs.get("provenance", {})
     if stated.get(CALIBRATED):
         raise InputError(f"{where}: is calibrated already; give the predictions as they were made")
+    for problem, theirs, ours in unlike(stated, fitted):
+        raise InputError(
+            f"{where}: predictions {problem} than those that {path} was fitted on: "
+            f"{theirs} and {ours}"
+        )
+
+
+def unlike(
+    one: Mapping[str, Any], other: Mapping[str, Any]
+) -> Iterator[tuple[str, object, object]]:
+    """Yield in what predictions differ by their provenances: the problem and the two values."""
     for key, problem in BELONGING.items():
-        ours, theirs = fitted.get(key), stated.get(key)
-        if ours is not None and theirs is not None and ours != theirs:
-            raise InputError(
-                f"{where}: predictions {problem} than those that {path} was fitted on: "
-                f"{theirs} and {ours}"
-            )
+        values = one.get(key), other.get(key)
+        if None not in values and values[0] != values[1]:
+            yield problem, *values
 
 
 def calibrated(table: pd.DataFrame, where: str | Path, path: str | Path) -> pd.DataFrame:
-    """Return predictions with their probabilities calibrated, years in keeping with them.
-
-    Args:
-        table: Predictions, as ``mmmask.tables.read_predictions`` gives them.
-        where: Their file, named in messages.
-        path: File of the calibration.
+    """Return predictions, of the file ``where``, calibrated by the file ``path``, years alike.
 
     Raises:
-        InputError: The calibration is no such file, or does not belong to the predictions.
+        InputError: There is no calibration, or it does not belong to the predictions.
     """
     calibration = read_calibration(path)
     check_belongs(calibration, path, table, where)
@@ -122,9 +119,6 @@ def with_probabilities(table: pd.DataFrame, values: NDArray[np.floating]) -> pd.
     Within an age group the years keep their shares. Where the table does not state its age cut,
     or a photo's age group has no year, nothing says how the years would have to change: then
     the year columns are left out.
-
-    Shape:
-        ``values``: as ``mmmask.tables.probabilities(table)``.
     """
     names = prediction_columns(attribute_of(table))[1]
     changed = table.drop(columns=[name for name in YEARS if name in table])
@@ -132,7 +126,7 @@ def with_probabilities(table: pd.DataFrame, values: NDArray[np.floating]) -> pd.
     years, old_from = years_of(table), table.attrs.get("provenance", {}).get("old_from")
     if years is not None and old_from is not None:
         ages = values if attribute_of(table) == "age" else marginals(values)["age"]
-        moved = years_like(ages, years, checked_cuts((MIDDLE_FROM, old_from)))
+        moved = _years_like(ages, years, checked_cuts((MIDDLE_FROM, old_from)))
         if moved is not None:
             extra = year_columns(moved).set_index(changed.index)
             changed = pd.concat([changed, extra], axis=1)
@@ -141,14 +135,10 @@ def with_probabilities(table: pd.DataFrame, values: NDArray[np.floating]) -> pd.
     return changed
 
 
-def years_like(
+def _years_like(
     ages: NDArray[np.floating], years: NDArray[np.floating], cuts: Cuts
 ) -> NDArray[np.float32] | None:
-    """Return years whose groups have the given probabilities; None where a group has no year.
-
-    Shape:
-        ``ages``: (N, 3); ``years``: (N, 121) -> (N, 121).
-    """
+    """Return years, (N, 121), whose groups have given probabilities; None: one has no year."""
     result = years.astype(np.float64)
     for group, part in enumerate(group_slices(cuts)):
         total = result[:, part].sum(axis=1)

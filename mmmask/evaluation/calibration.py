@@ -6,7 +6,7 @@ predictions of people that the network has not learned from, repairs that:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -67,11 +67,7 @@ class Calibration:
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __call__(self, probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the calibrated probabilities, rows sum to 1.
-
-        Shape:
-            ``probabilities``: (N, C) -> (N, C).
-        """
+        """Return the calibrated probabilities, (N, C), rows sum to 1."""
         basis = _basis(self.method, self.classes)
         theta = np.array([self.parameters[name] for name in basis.names])
         logits = _logits(_log(probabilities), basis, theta)
@@ -79,19 +75,12 @@ class Calibration:
 
     def moved(self, step: NDArray[np.floating]) -> "Calibration":
         """Return the calibration whose parameters are greater by ``step``, (K,)."""
-        values = (
-            value + float(by) for value, by in zip(self.parameters.values(), step, strict=True)
-        )
-        return replace(self, parameters=dict(zip(self.parameters, values, strict=True)))
+        values = np.add([*self.parameters.values()], step)
+        return replace(self, parameters=dict(zip(self.parameters, values.tolist(), strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` reads, ready for JSON."""
-        return {
-            "method": self.method,
-            "classes": self.classes,
-            "parameters": dict(self.parameters),
-            "provenance": dict(self.provenance),
-        }
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, content: Any) -> "Calibration":
@@ -132,15 +121,12 @@ def fit_calibration(
     The photos of a person are alike, so together they weigh as one against the prior.
 
     Args:
-        probabilities: Of photos whose people the model has not learned from.
-        labels: True classes.
+        probabilities: (N, C) of photos whose people the model has not learned from.
+        labels: (N,) true classes.
         method: One of ``METHODS``.
-        person: Who is in each photo, any values; None takes each photo for another person.
+        person: (N,) who is in each photo, any values; None takes each photo for another person.
         scale_spread: In place of the method's ``SCALE_SPREAD``; ``inf`` is no prior.
         bias_spread: In place of ``BIAS_SPREAD``, in nats; ``inf`` is no prior.
-
-    Shape:
-        ``probabilities``: (N, C); ``labels``, ``person``: (N,).
     """
     labels = np.asarray(labels, dtype=np.int64)
     basis = _basis(method, probabilities.shape[1], scale_spread, bias_spread)
@@ -177,17 +163,12 @@ def cross_calibrated(
 ) -> NDArray[np.float32]:
     """Return each group's probabilities as calibrated by a fit on the other groups, (N, C)."""
     group = np.asarray(group)
-    people = None if person is None else np.asarray(person)
+    people = np.arange(len(group)) if person is None else np.asarray(person)
     result = np.empty(probabilities.shape, np.float32)
     for one in np.unique(group):
-        held_out = group == one
-        fitted = fit_calibration(
-            probabilities[~held_out],
-            np.asarray(labels)[~held_out],
-            method,
-            person=None if people is None else people[~held_out],
-        )
-        result[held_out] = fitted(probabilities[held_out])
+        rest = group != one
+        fitted = fit_calibration(probabilities[rest], labels[rest], method, person=people[rest])
+        result[~rest] = fitted(probabilities[~rest])
     return result
 
 
@@ -197,15 +178,14 @@ def influence(
     labels: NDArray[np.integer],
     person: NDArray[np.integer],
 ) -> NDArray[np.float64]:
-    """Return how much further the parameters went for each person that they were fitted on.
+    """Return how much further the K parameters went for each person that they were fitted on.
 
     One Newton step of the penalised likelihood: drawn once more, a person moves them about so
     much, left out as much back. So ``(draws - 1) @ influence`` are the steps to the fits on
     resampled people, without fitting each anew.
 
     Shape:
-        ``probabilities``: (N, C); ``labels``: (N,); ``person``: (N,) numbers 0 to P - 1 ->
-        (P, K), in the order of ``calibration.parameters``.
+        ``probabilities``: (N, C); ``labels``: (N,); ``person``: (N,) numbers 0 to P - 1 -> (P, K).
     """
     basis = _basis(calibration.method, calibration.classes)
     log_p = _log(probabilities)
@@ -232,7 +212,7 @@ def person_weights(person: ArrayLike | None, photos: int) -> NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often the top answer is right, by how sure it is; one value a bin.
+    """How often the top answer is right, by how sure it is; one value per bin.
 
     Attributes:
         photos: Their number.
@@ -248,11 +228,7 @@ class Reliability:
 def reliability(
     probabilities: NDArray[np.floating], labels: ArrayLike, bins: int = 15
 ) -> Reliability:
-    """Return confidence and accuracy in bins of equal width over the confidence 0 to 1.
-
-    Shape:
-        ``probabilities``: (N, C); ``labels``: (N,) -> (bins,) each.
-    """
+    """Return confidence and accuracy in bins of equal width over the confidence 0 to 1."""
     sure = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == np.asarray(labels)
     # As in the paper a bin holds its upper bound; rounding may lift a row's sum above 1.
@@ -301,12 +277,13 @@ def _basis(
         raise InputError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     scales: dict[str, NDArray[np.float64]] = {}
     mixes: dict[str, NDArray[np.float64]] = {}
-    biases: dict[str, NDArray[np.float64]] = {}
+    biases: dict[str, NDArray[np.floating]] = {}
     if method == "attribute" and classes == NUM_CLASSES:
         for axis, (attribute, values) in enumerate(ATTRIBUTES.items()):
-            scales[attribute] = _main_effect(axis)
-            maps = _mixes(JOINT_SHAPE[axis])
-            mixes |= {f"{attribute}_{name}": _of(axis, one) for name, one in maps.items()}
+            size = len(values)
+            scales[attribute] = _of(axis, np.eye(size) - 1 / size)
+            for name, one in _mixes(size).items():
+                mixes[f"{attribute}_{name}"] = _of(axis, one)
             own = np.indices(JOINT_SHAPE)[axis].ravel()  # (18,) value of the attribute
             biases |= {f"{attribute}_{name}": own == k for k, name in enumerate(values)}
     elif method != "temperature":
@@ -314,24 +291,21 @@ def _basis(
         mixes = _mixes(classes) if method == "attribute" else {}
         if method == "vector":
             scales = {name: np.diag(row) for name, row in biases.items()}
-    matrices = {f"scale_{name}": one for name, one in scales.items()}
-    matrices |= {f"mix_{name}": one for name, one in mixes.items()}
-    names = ("scale", *matrices, *(f"bias_{name}" for name in biases))
+    matrices = [np.eye(classes), *scales.values(), *mixes.values()]
+    names = (
+        "scale",
+        *(f"scale_{name}" for name in scales),
+        *(f"mix_{name}" for name in mixes),
+        *(f"bias_{name}" for name in biases),
+    )
     weights, bias = np.zeros((len(names), classes, classes)), np.zeros((len(names), classes))
-    weights[0] = np.eye(classes)
-    for row, weight in enumerate(matrices.values(), 1):
-        weights[row] = weight
-    for row, one in enumerate(biases.values(), 1 + len(matrices)):
-        bias[row] = one
+    weights[: len(matrices)] = matrices
+    if biases:
+        bias[len(matrices) :] = [*biases.values()]
     scale = SCALE_SPREAD[method] if scale_spread is None else scale_spread
     spread = {"scale": scale, "mix": min(scale, MIX_SPREAD), "bias": bias_spread}
     pull = [0.0, *(spread[name.split("_")[0]] ** -2.0 for name in names[1:])]
     return _Basis(names, weights, bias, np.array(pull))
-
-
-def _main_effect(axis: int) -> NDArray[np.float64]:
-    """Return the projection of (18,) on what one attribute alone tells: means over the others."""
-    return _of(axis, np.eye(JOINT_SHAPE[axis]) - 1 / JOINT_SHAPE[axis])
 
 
 def _mixes(values: int) -> dict[str, NDArray[np.float64]]:

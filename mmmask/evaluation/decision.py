@@ -24,12 +24,9 @@ def expected_macro_f1(
     photos come close to.
 
     Args:
-        probabilities: Calibrated.
-        decided: The answers.
-        weight: Of the photos; None: all alike.
-
-    Shape:
-        ``probabilities``: (N, C); ``decided``, ``weight``: (N,).
+        probabilities: (N, C) calibrated.
+        decided: (N,) the answers.
+        weight: (N,) of the photos; None: all alike.
     """
     weight = np.ones(len(decided)) if weight is None else weight
     return _mean_f1(*_counts(probabilities, decided, weight), weight @ probabilities)
@@ -49,9 +46,9 @@ def decide(
     photos hang together: the same photo among others may get another answer.
 
     Args:
-        probabilities: Calibrated, (N, C).
+        probabilities: (N, C) calibrated.
         rule: One of ``RULES``; of ``macro-f1`` the best answers found, the argmax included.
-        weight: Of the photos, (N,); None: all alike.
+        weight: (N,) of the photos; None: all alike.
 
     Raises:
         ValueError: The rule is unknown.

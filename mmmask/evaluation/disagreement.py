@@ -24,7 +24,7 @@ def disagreement(predictions: pd.DataFrame) -> pd.DataFrame:
         predictions: Of the 18 classes or of one attribute, with the column ``person``.
 
     Returns:
-        One row a person, the index: ``gender`` and ``age`` (whether the answers differ), the
+        One row per person, the index: ``gender`` and ``age`` (whether the answers differ), the
         divergences ``gender_bits`` and ``age_bits``, and ``bits``, their sum. Columns of what the
         model does not predict are missing.
     """

@@ -24,28 +24,23 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with the bounds between which it falls in a share of the resamples.
-
-    Attributes:
-        value: On the people as they are.
-        low: Lower bound.
-        high: Upper bound.
-    """
+    """A value on the people as they are, and the bounds that most resamples of them lie between."""
 
     value: float
     low: float
     high: float
 
-    def excludes(self, value: float) -> bool:
-        """Say whether ``value`` lies outside the bounds."""
-        return not self.low <= value <= self.high
+    @property
+    def shown(self) -> bool:
+        """Whether a difference of this interval is shown: 0 lies outside the bounds."""
+        return not self.low <= 0 <= self.high
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def units_to_draw(table: pd.DataFrame) -> tuple[NDArray, str]:
-    """Return what a resample draws, one value a row, and its name: the people, else the photos.
+    """Return what a resample draws, one value per row, and its name: the people, else the photos.
 
     Photos are drawn where the table does not tell the person of every photo. The photos of a
     person are alike, so the interval is then too narrow.
@@ -115,29 +110,17 @@ def macro_f1_interval(
     predicted: Sequence[ArrayLike],
     *,
     classes: int = NUM_CLASSES,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
 ) -> Interval:
     """Return macro F1, the mean over the given predictions of the same photos, with its interval.
 
     Args:
-        person: Who is in each photo; any values.
-        truth: Labels of the photos.
-        predicted: Predicted labels of the photos, one array for each model (seed).
+        person: (N,) who is in each photo; any values.
+        truth: (N,) labels of the photos.
+        predicted: Predicted labels, (N,), of each model (seed).
         classes: C, the number of labels.
-        resamples: R.
-        seed: Of the resampling.
-        level: Share of the resamples inside the bounds.
-
-    Shape:
-        ``person``, ``truth``, each of ``predicted``: (N,).
     """
-    models = resampled_scores(
-        person, truth, predicted, classes=classes, resamples=resamples, seed=seed
-    )
-    scores = models.mean(axis=0)
-    return percentile_interval(scores[0], scores[1:], level)
+    scores = resampled_scores(person, truth, predicted, classes=classes).mean(axis=0)
+    return percentile_interval(scores[0], scores[1:])
 
 
 def paired_difference(
@@ -147,9 +130,6 @@ def paired_difference(
     baseline: Sequence[ArrayLike],
     *,
     classes: int = NUM_CLASSES,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
 ) -> Interval:
     """Return by how much ``predicted`` beats ``baseline`` in macro F1, each a mean over its models.
 
@@ -157,13 +137,10 @@ def paired_difference(
     other, which a difference of two intervals would count twice. The interval tells what other
     people would change, not what other seeds would. ``Args`` as in :func:`macro_f1_interval`.
     """
-    models = [*predicted, *baseline]
-    scores = resampled_scores(
-        person, truth, models, classes=classes, resamples=resamples, seed=seed
-    )
+    scores = resampled_scores(person, truth, [*predicted, *baseline], classes=classes)
     ours, theirs = scores[: len(predicted)], scores[len(predicted) :]
     difference = ours.mean(axis=0) - theirs.mean(axis=0)
-    return percentile_interval(difference[0], difference[1:], level)
+    return percentile_interval(difference[0], difference[1:])
 
 
 def score_intervals(
@@ -173,9 +150,6 @@ def score_intervals(
     attribute: str | None = None,
     *,
     present: bool = False,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
 ) -> dict[str, Interval]:
     """Return the scores of one model with their intervals, by their names in ``scores``.
 
@@ -183,25 +157,19 @@ def score_intervals(
     ``gender_accuracy`` and ``age_accuracy``; all from the same resamples.
 
     Args:
-        person: Who is in each photo; any values.
-        truth: Labels of the photos.
-        predicted: Predicted labels of the photos.
+        person: (N,) who is in each photo; any values.
+        truth: (N,) labels of the photos.
+        predicted: (N,) predicted labels.
         attribute: Of which attribute they are labels; None for the 18 classes.
         present: Whether macro F1 is the mean over the classes in ``truth`` alone, for photos that
             are a part of others; else a class without photos scores 0.
-        resamples: R.
-        seed: Of the resampling.
-        level: Share of the resamples inside the bounds.
-
-    Shape:
-        ``person``, ``truth``, ``predicted``: (N,).
     """
     classes = NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute])
     right = {"accuracy": truth == predicted}
     if attribute is None:
         parts, others = decode(truth), decode(predicted)
         right |= {f"{name}_accuracy": parts[name] == others[name] for name in parts}
-    rows, draws = _draws(person, resamples, seed)
+    rows, draws = _draws(person)
     counts = counts_by_person(rows, truth, predicted, classes)
     if present:
         counts = counts[:, :, np.unique(truth)]
@@ -210,7 +178,7 @@ def score_intervals(
     accuracies = (draws @ hits).T / (draws @ photos)
     resampled = [macro_f1_of_draws(draws, counts), *accuracies]
     return {
-        name: percentile_interval(values[0], values[1:], level)
+        name: percentile_interval(values[0], values[1:])
         for name, values in zip(("macro_f1", *right), resampled, strict=True)
     }
 
@@ -222,22 +190,21 @@ def resampled_scores(
     *,
     classes: int = NUM_CLASSES,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> NDArray[np.float64]:
     """Return macro F1 of each model, on the people as they are, then on each resample of them.
 
-    All models are scored on the same resamples.
+    All models are scored on the same resamples. ``Args`` as in :func:`macro_f1_interval`.
 
-    Shape:
-        ``person``, ``truth``, each of the K ``predicted``: (N,) -> (K, 1 + R).
+    Returns:
+        (K, 1 + R), one row per model.
     """
-    rows, draws = _draws(person, resamples, seed)
+    rows, draws = _draws(person, resamples)
     labels, *models = (np.asarray(values, dtype=np.int64) for values in (truth, *predicted))
     counts = (counts_by_person(rows, labels, model, classes) for model in models)
     return np.stack([macro_f1_of_draws(draws, one) for one in counts])
 
 
-def _draws(person: ArrayLike, resamples: int, seed: int) -> tuple[NDArray[np.int64], Counts]:
+def _draws(person: ArrayLike, resamples: int = RESAMPLES) -> tuple[NDArray[np.int64], Counts]:
     """Return the number of the person of each photo, (N,), and how often each is drawn.
 
     The first of the draws, (1 + R, P), is of the people as they are. Beyond ``GROUPS`` people,
@@ -247,6 +214,6 @@ def _draws(person: ArrayLike, resamples: int, seed: int) -> tuple[NDArray[np.int
     _, rows = np.unique(np.asarray(person), return_inverse=True)
     people = int(rows.max()) + 1
     if people > GROUPS:
-        rows = np.random.default_rng(seed).permutation(people)[rows] % GROUPS
+        rows = np.random.default_rng(0).permutation(people)[rows] % GROUPS
         people = GROUPS
-    return rows, np.vstack([np.ones(people), resample_people(people, resamples, seed)])
+    return rows, np.vstack([np.ones(people), resample_people(people, resamples)])

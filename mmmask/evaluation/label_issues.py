@@ -1,7 +1,7 @@
 """Which labels are probably wrong, from predictions of models that did not learn from them.
 
 Two views. *Confident learning* counts photos or people that a model is surer of than it is on
-average, and so estimates how many labels are wrong. *Evidence of people* ranks them: gender and age
+average, and so estimates how many labels are wrong. *Pooled people* are ranked: gender and age
 belong to a person, so the photos of a person are pooled, and a wrong label is a hypothesis that
 explains all of them better than the label does.
 
@@ -23,14 +23,11 @@ _SLACK = 1e-6  # of a mean of equal numbers, which may come out above them
 
 
 def confident_classes(labels: Integers, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the class that each row confidently belongs to, or -1.
+    """Return the class that each row confidently belongs to, or -1: (N,), (N, C) -> (N,).
 
     Northcutt et al., Confident Learning, 2021: a class is confident where its probability reaches
     its mean over the rows labelled so; a class that no label names never is. Where several are,
     the most probable class of all counts, as in the package cleanlab.
-
-    Shape:
-        ``labels``: (N,); ``probabilities``: (N, C) -> (N,).
     """
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
@@ -44,13 +41,10 @@ def confident_classes(labels: Integers, probabilities: NDArray[np.floating]) -> 
 
 
 def confident_joint(labels: Integers, probabilities: NDArray[np.floating]) -> Floats:
-    """Return the estimated number of rows by given label (row) and true class (column).
+    """Return the estimated number of rows by given label (row) and true class (column), (C, C).
 
     The counts of :func:`confident_classes`, scaled so that each row of the result has as many as
-    have the label. At least one row of each class counts as right.
-
-    Shape:
-        ``labels``: (N,); ``probabilities``: (N, C) -> (C, C), which sums to N.
+    have the label, and all sum to N. At least one row of each class counts as right.
     """
     classes = probabilities.shape[1]
     guess = confident_classes(labels, probabilities)
@@ -76,7 +70,7 @@ def expected_errors(joint: NDArray[np.floating]) -> float:
     return float(joint.sum() - np.trace(joint))
 
 
-def evidence_of_people(
+def log_p_of_people(
     probabilities: NDArray[np.floating], person: Integers, state: Integers, states: int = 3
 ) -> Floats:
     """Return the mean log probability over the photos of each person in each state of the mask.
@@ -84,52 +78,54 @@ def evidence_of_people(
     A state of which a person has no photo says nothing: 0 for all classes.
 
     Args:
-        probabilities: Of each photo.
-        person: Numbers 0 to P - 1.
-        state: Numbers 0 to S - 1.
+        probabilities: (N, C) of each photo.
+        person: (N,) numbers 0 to P - 1.
+        state: (N,) numbers 0 to S - 1.
         states: S.
 
-    Shape:
-        ``probabilities``: (N, C); ``person``, ``state``: (N,) -> (P, S, C).
+    Returns:
+        (P, S, C).
     """
     log_p = np.log(np.maximum(probabilities.astype(np.float64), TINY))
-    cells = person.astype(np.int64) * states + state
-    size = (int(person.max()) + 1) * states
-    sums = np.zeros((size, probabilities.shape[1]))
-    np.add.at(sums, cells, log_p)
-    counts = np.bincount(cells, minlength=size)
-    return (sums / np.maximum(counts, 1)[:, None]).reshape(-1, states, probabilities.shape[1])
+    size = (int(person.max()) + 1, states, probabilities.shape[1])
+    sums, counts = np.zeros(size), np.zeros(size[:2])
+    np.add.at(sums, (person, state), log_p)
+    np.add.at(counts, (person, state), 1)
+    return sums / np.maximum(counts, 1)[:, :, None]
 
 
-def fit_votes(evidence: Floats, labels: Integers) -> Floats:
+def fit_votes(log_p: Floats, labels: Integers) -> Floats:
     """Return how many independent votes each state of the mask is worth, by maximum likelihood.
 
     The photos of a person are alike, and models are too sure: seven photos are not seven votes.
-    So a person's probabilities are taken as ``softmax(sum of votes * evidence)``, a logarithmic
+    So a person's probabilities are taken as ``softmax(sum of votes * log_p)``, a logarithmic
     opinion pool, with the votes (0 or more) under which the labels are most probable.
 
-    Shape:
-        ``evidence``: (P, S, C) of :func:`evidence_of_people`; ``labels``: (P,) -> (S,).
+    Args:
+        log_p: (P, S, C) of :func:`log_p_of_people`.
+        labels: (P,)
+
+    Returns:
+        (S,) votes.
     """
-    states = evidence.shape[1]
+    states = log_p.shape[1]
     rows = np.arange(len(labels))
-    of_label = evidence[rows, :, labels]  # (P, S)
+    of_label = log_p[rows, :, labels]  # (P, S)
 
     def loss(votes: Floats) -> tuple[float, Floats]:
-        pooled = np.tensordot(votes, evidence, axes=(0, 1))  # (P, C)
-        log_p = pooled - logsumexp(pooled, axis=1, keepdims=True)
-        expected = np.einsum("pc,psc->ps", np.exp(log_p), evidence)
-        return -log_p[rows, labels].mean(), (expected - of_label).mean(axis=0)
+        of_people = pooled(log_p, votes)  # (P, C)
+        expected = np.einsum("pc,psc->ps", np.exp(of_people), log_p)
+        return -of_people[rows, labels].mean(), (expected - of_label).mean(axis=0)
 
     start = np.full(states, 1 / states)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * states)
     return found.x
 
 
-def pooled(evidence: Floats, votes: Floats) -> Floats:
+def pooled(log_p: Floats, votes: Floats) -> Floats:
     """Return the log probabilities of each person, see :func:`fit_votes`: (P, S, C) -> (P, C)."""
-    log_p = np.tensordot(votes, evidence, axes=(0, 1))
-    return log_p - logsumexp(log_p, axis=1, keepdims=True)
+    summed = np.tensordot(votes, log_p, axes=(0, 1))
+    return summed - logsumexp(summed, axis=1, keepdims=True)
 
 
 def best_alternative(log_p: Floats, labels: Integers) -> tuple[NDArray[np.int64], Floats]:
@@ -146,18 +142,15 @@ def best_alternative(log_p: Floats, labels: Integers) -> tuple[NDArray[np.int64]
 
 
 def swap_scores(log_p: Floats, one: Integers, other: Integers, values: tuple[int, int]) -> Floats:
-    """Return how much better two photos of each person fit with their labels exchanged.
+    """Return how much better two photos of each person fit with their labels exchanged, in nats.
 
     Both photos bear witness at once, so a swap can be sure where neither photo is.
 
     Args:
-        log_p: Of each photo.
-        one: Rows of the photos labelled ``values[0]``.
-        other: Rows of the photos labelled ``values[1]``, of the same people.
+        log_p: (N, C) of each photo.
+        one: (P,) rows of the photos labelled ``values[0]``.
+        other: (P,) rows of the photos labelled ``values[1]``, of the same people.
         values: The two labels.
-
-    Shape:
-        ``log_p``: (N, C); ``one``, ``other``: (P,) -> (P,) in nats.
     """
     gain = log_p[:, values[1]] - log_p[:, values[0]]
     return gain[one] - gain[other]
@@ -169,19 +162,18 @@ def age_scores(
     """Return a proposed age and how much better a wrong label explains each person.
 
     The label is right: it is as probable as the model says. Or it is wrong: the person belongs to
-    another age group, and the label may be any. So a label at the edge of its group is not
-    suspect by itself. That common ages are more probable labels is left out on purpose: of ages
+    another age group, and the label may be any. So a label at the edge of its group is no label
+    issue by itself. That common ages are more probable labels is left out on purpose: of ages
     far from what it sees, a network says too little to be weighed against their shares.
 
     Args:
-        log_p: Log probabilities of the values, years or age groups.
-        labels: Value that each person is labelled with.
-        group: Age group of each value.
+        log_p: (P, V) log probabilities of the values, years or age groups.
+        labels: (P,) value that each person is labelled with.
+        group: (V,) age group of each value.
         possible: How many values a wrong label may have.
 
-    Shape:
-        ``log_p``: (P, V); ``labels``: (P,); ``group``: (V,) -> (P,) values, which are the
-        medians of what the other groups hold, and (P,) in nats.
+    Returns:
+        (P,) values, which are the medians of what the other groups hold, and (P,) in nats.
     """
     elsewhere = group[None, :] != group[labels][:, None]  # (P, V)
     others = np.where(elsewhere, log_p, -np.inf)
@@ -192,11 +184,9 @@ def age_scores(
 
 
 def blurred(probabilities: Floats, deviation: float) -> Floats:
-    """Return probabilities of ages as of a label that errs by some years.
+    """Return probabilities of ages, (P, V) consecutive years, as of a label that errs by some.
 
-    Shape:
-        ``probabilities``: (P, V) of consecutive years; ``deviation`` in years -> (P, V), rows
-        sum to 1.
+    ``deviation`` is the standard deviation of its errors, in years.
     """
     years = np.arange(probabilities.shape[1])
     kernel = np.exp(-0.5 * ((years[:, None] - years) / deviation) ** 2)

@@ -16,13 +16,10 @@ RIDGE = 0.03
 
 
 def similarity(features: Sequence[NDArray[np.floating]]) -> Floats:
-    """Return how alike people are, 0 to 1: the mean over kinds of features of a Gaussian kernel.
+    """Return how alike people are, (P, P) from 0 to 1: the mean of a Gaussian kernel for each kind.
 
-    Each feature is standardised; the width of a kernel is the median distance, so that each kind
-    tells near from far.
-
-    Shape:
-        ``features``: K times (P, D_k) -> (P, P).
+    Each feature, (P, D) of a kind, is standardised; the width of a kernel is the median distance,
+    so that each kind tells near from far.
     """
     total = np.zeros((len(features[0]),) * 2)
     for kind in features:

@@ -7,11 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def agreeing(models: Sequence[NDArray[np.floating]], labels: NDArray[np.integer]) -> NDArray:
-    """Return how many models have each photo's label as their most probable class.
-
-    Shape:
-        ``models``: M times (N, C); ``labels``: (N,) -> (N,) from 0 to M.
-    """
+    """Return how many models, (N, C) each, have each photo's label as their most probable class."""
     return np.sum([model.argmax(axis=1) == labels for model in models], axis=0)
 
 
@@ -28,19 +24,13 @@ def choose_sure(
     would vanish among the pseudo-labels.
 
     Args:
-        probabilities: Calibrated, so that the threshold means what it says.
+        probabilities: (N, C) calibrated, so that the threshold means what it says.
         threshold: Least probability of the label.
         most: At most so many of a class, the surest; one number or one for each class. None: all.
-        among: Photos that may be chosen at all; None: all.
-
-    Shape:
-        ``probabilities``: (N, C); ``most``: () or (C,); ``among``: (N,) -> (chosen,) rows.
+        among: (N,) photos that may be chosen at all; None: all.
     """
     labels, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    allowed = sure >= threshold
-    if among is not None:
-        allowed &= among
-    rows = np.flatnonzero(allowed)
+    rows = np.flatnonzero((sure >= threshold) & (True if among is None else among))
     if most is None:
         return rows
     bounds = np.broadcast_to(np.asarray(most), probabilities.shape[1:])

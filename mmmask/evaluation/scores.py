@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 
@@ -44,12 +45,9 @@ def scores(
     """Return the scores of predicted probabilities.
 
     Args:
-        truth: Labels.
-        probabilities: Predicted.
-        predicted: The answers; None takes the most probable classes.
-
-    Shape:
-        ``truth``, ``predicted``: (N,); ``probabilities``: (N, 18).
+        truth: (N,) labels.
+        probabilities: (N, 18) predicted.
+        predicted: (N,) the answers; None takes the most probable classes.
 
     Returns:
         ``macro_f1``; ``accuracy`` over the 18 classes and ``mask_accuracy``,
@@ -76,10 +74,7 @@ def scores(
 def attribute_scores(
     truth: NDArray[np.integer], probabilities: NDArray[np.floating]
 ) -> dict[str, float]:
-    """Return the scores of a model of one attribute.
-
-    Shape:
-        ``truth``: (N,) indices of the attribute's values; ``probabilities``: (N, C).
+    """Return the scores of a model of one attribute, truth (N,) and probabilities (N, C).
 
     Returns:
         ``macro_f1``, the unweighted mean over the C values; ``accuracy``, a share of the N
@@ -110,10 +105,7 @@ def fit_temperature(truth: NDArray[np.integer], probabilities: NDArray[np.floati
     log_p = np.log(np.maximum(probabilities.astype(np.float64), TINY))
 
     def loss(log_t: float) -> float:
-        scaled = log_p / np.exp(log_t)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-        return negative_log_likelihood(truth, scaled)
+        return negative_log_likelihood(truth, log_softmax(log_p / np.exp(log_t), axis=1))
 
     bound = np.log(20)
     return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))

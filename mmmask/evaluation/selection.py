@@ -59,7 +59,6 @@ def select(
     classes: int = NUM_CLASSES,
     resamples: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> Selection:
     """Score models on the same photos, and the choice of the best of them.
 
@@ -67,16 +66,12 @@ def select(
     very people, and what another seed would change. For that, train anew and score other people.
 
     Args:
-        person: Who is in each photo; any values.
-        truth: Labels of the photos.
-        predicted: Predicted labels of the photos, one array for each model; the baseline first.
+        person: (N,) who is in each photo; any values.
+        truth: (N,) labels of the photos.
+        predicted: Predicted labels, (N,), of each model; the baseline first.
         classes: C, the number of labels.
         resamples: How often people are drawn anew.
         seed: Of the resampling and of the dealings into groups.
-        level: Share of the resamples inside the bounds.
-
-    Shape:
-        ``person``, ``truth``, each of ``predicted``: (N,).
     """
     _, rows = np.unique(np.asarray(person), return_inverse=True)
     labels = np.asarray(truth, dtype=np.int64)
@@ -89,11 +84,11 @@ def select(
     dealt = np.tile(np.arange(people) % min(GROUPS, people), (DEALINGS, 1))
     dealt = np.random.default_rng(seed).permuted(dealt, axis=1)
     return Selection(
-        scores=[percentile_interval(model[0], model[1:], level) for model in scores],
-        differences=[percentile_interval(model[0], model[1:], level) for model in differences],
+        scores=[percentile_interval(model[0], model[1:]) for model in scores],
+        differences=[percentile_interval(model[0], model[1:]) for model in differences],
         best=int(scores[:, 0].argmax()),
         corrected=float(cross_selected(counts, dealt).mean() - scores[0, 0]),
-        low=simultaneous_low(differences, level),
+        low=simultaneous_low(differences),
     )
 
 
@@ -104,9 +99,10 @@ def simultaneous_low(differences: NDArray[np.floating], level: float = 0.95) -> 
     value by at most what the largest of the M resampled gains exceeds its own, in all but
     ``(1 - level) / 2`` of the resamples. With one model it is the basic bootstrap's bound.
 
-    Shape:
-        ``differences``: (M, 1 + R), what each model gains on the people as they are, then on each
-        resample.
+    Args:
+        differences: (M, 1 + R) what each model gains on the people as they are, then on each
+            resample.
+        level: Share of the resamples inside a two-sided interval.
     """
     value, resampled = differences[:, 0], differences[:, 1:]
     luck = (resampled - value[:, None]).max(axis=0)
@@ -121,10 +117,13 @@ def cross_selected(counts: Counts, dealt: NDArray[np.integer]) -> Counts:
     groups in place of their bootstrap, so that all people are scored together and the rare classes
     have as many photos as in the score itself. Of equally good models the first is taken.
 
-    Shape:
-        ``counts``: (M, P, 2, C), of each model by
-        :func:`mmmask.evaluation.intervals.counts_by_person`; ``dealt``: (D, P), the group of each
-        person in each dealing -> (D,).
+    Args:
+        counts: (M, P, 2, C) of each model, by
+            :func:`mmmask.evaluation.intervals.counts_by_person`.
+        dealt: (D, P) the group of each person in each dealing.
+
+    Returns:
+        (D,) of each dealing.
     """
     pooled = np.zeros((len(dealt), *counts.shape[2:]))
     for group in range(int(dealt.max()) + 1):

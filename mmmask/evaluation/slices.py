@@ -11,7 +11,7 @@ from mmmask.evaluation.intervals import score_intervals
 from mmmask.tables import read_csv
 
 #: Years that a slice by age spans; the edges of the age groups, 30 and 60, are multiples.
-YEARS_A_SLICE = 5
+YEARS_PER_SLICE = 5
 #: Of fewer people a resample is too much like the others: no interval.
 FEWEST = 5
 #: Name of a slice -> which photos are in it, (N,).
@@ -28,17 +28,14 @@ def slice_scores(
     """Return the scores of each slice of the photos, with 95 % intervals over its people.
 
     Args:
-        units: What a resample draws, as of :func:`mmmask.evaluation.intervals.units_to_draw`.
-        truth: Labels of the photos.
-        predicted: Predicted labels.
+        units: (N,) what a resample draws, see :func:`mmmask.evaluation.intervals.units_to_draw`.
+        truth: (N,) labels of the photos.
+        predicted: (N,) predicted labels.
         members: The slices, which may overlap; an empty one is left out.
         attribute: Of which attribute they are labels; None for the 18 classes.
 
-    Shape:
-        ``units``, ``truth``, ``predicted``: (N,).
-
     Returns:
-        One row a slice: ``slice``, ``units`` and ``photos`` (their numbers), ``classes`` that
+        One row per slice: ``slice``, ``units`` and ``photos`` (their numbers), ``classes`` that
         occur, and each score of :func:`score_intervals` with ``_low`` and ``_high``, NaN for fewer
         than ``FEWEST`` units. Macro F1 is the mean over the classes that occur in the slice: the
         others have no photo to be right about.
@@ -74,9 +71,9 @@ def by_age(years: ArrayLike) -> Members:
     """Return slices of five years; NaN is in none."""
     age = np.asarray(years, dtype=np.float64)
     known = age[np.isfinite(age)].astype(int)
-    starts = np.unique(known // YEARS_A_SLICE * YEARS_A_SLICE)
+    starts = np.unique(known // YEARS_PER_SLICE * YEARS_PER_SLICE)
     return {
-        f"{start}-{start + YEARS_A_SLICE - 1}": (age >= start) & (age < start + YEARS_A_SLICE)
+        f"{start}-{start + YEARS_PER_SLICE - 1}": (age >= start) & (age < start + YEARS_PER_SLICE)
         for start in starts
     }
 

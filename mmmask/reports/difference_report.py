@@ -49,7 +49,7 @@ def difference_sentence(name: str, baseline: str, difference: Interval) -> str:
     better = "better"
     if value < 0:
         better, value, low, high = "worse", -value, -high, -low
-    verdict = "shown" if difference.excludes(0) else "not shown"
+    verdict = "shown" if difference.shown else "not shown"
     return f"{name} is {better} than {baseline} by {Interval(value, low, high)}: {verdict}"
 
 

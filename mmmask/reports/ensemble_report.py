@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,6 @@ from rich.table import Table
 
 from mmmask.evaluation.intervals import Interval
 from mmmask.files import atomic_write
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _WIDTH = 140
 
@@ -28,32 +24,26 @@ def print_members(members: pd.DataFrame, photos: int, people: int | None) -> Non
         photos: How many the table is about.
         people: Of how many people; None where nobody knows who is in them.
     """
-    scored = "macro_f1" in members
-    over = "over people" if people is not None else "over photos: nobody knows who is in them"
-    table = Table(
-        title=f"{photos:,} photos"
-        + (f" of {people:,} people" if people is not None else "")
-        + (f"; 95 % {over}" if scored else ""),
-        title_justify="left",
-    )
+    title, over = f"{photos:,} photos", "over photos: nobody knows who is in them"
+    if people is not None:
+        title, over = f"{title} of {people:,} people", "over people"
+    if "macro_f1" in members:
+        title += f"; 95 % {over}"
+    table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("member", overflow="fold")
-    columns = {
-        "weight": ("weight", "{:.3f}", "{:.3f}, {:.3f}"),
-        "macro_f1": ("macro F1", "{:.3f}", "{:.3f}, {:.3f}"),
-        "helps": ("helps", "{:+.4f}", "{:+.4f}, {:+.4f}"),
-    }
-    shown = {key: value for key, value in columns.items() if key in members}
-    for title, *_ in shown.values():
-        table.add_column(title, justify="right")
-    for title in ("agrees", "changes"):
-        table.add_column(title, justify="right")
+    bounded = {"weight": ".3f", "macro_f1": ".3f", "helps": "+.4f"}
+    bounded = {name: form for name, form in bounded.items() if name in members}
+    for name in (*bounded, "agrees", "changes"):
+        table.add_column({"macro_f1": "macro F1"}.get(name, name), justify="right")
     for number, (_, row) in enumerate(members.iterrows(), 1):
         last = number == len(members)
         cells = ["" if last else str(number), str(row["member"])]
-        for key, (_, value, bounds) in shown.items():
-            cells.append(_with_bounds(row, key, value, bounds))
-        cells += [_share(row.get(key, np.nan)) for key in ("agrees", "changes")]
+        for name, form in bounded.items():
+            value, low, high = (f"{row[name + end]:{form}}" for end in ("", "_low", "_high"))
+            cells.append("" if pd.isna(row[name]) else f"{value} [{low}, {high}]")
+        shares = (row.get(name, np.nan) for name in ("agrees", "changes"))
+        cells += ["" if pd.isna(share) else f"{share:.1%}" for share in shares]
         table.add_row(*cells, end_section=number == len(members) - 1)
     console = Console(width=_WIDTH, markup=False, highlight=False)
     console.print(table)
@@ -76,12 +66,12 @@ def print_gain(
     log_loss: tuple[float, float, float],
 ) -> None:
     """Print what a fitted vote brings over the plain mean on people it was not fitted on."""
-    shown = "shown" if difference.excludes(0) else "not shown"
+    verdict = "shown" if difference.shown else "not shown"
     Console(width=_WIDTH, markup=False, highlight=False).print(
         f"On people that it was not fitted on, this vote has macro F1 {fitted:.3f}, equal weights "
         f"{equal:.3f}: {difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}], "
-        f"{shown}; log loss {log_loss[1]:.3f} and {log_loss[0]:.3f} nats. On the people of the fit "
-        f"it would seem {in_sample:+.4f}, and {log_loss[2]:.3f} nats.",
+        f"{verdict}; log loss {log_loss[1]:.3f} and {log_loss[0]:.3f} nats. On the people of the "
+        f"fit it would seem {in_sample:+.4f}, and {log_loss[2]:.3f} nats.",
     )
 
 
@@ -91,8 +81,8 @@ def print_agreement(agreement: Mapping[str, NDArray[np.floating]]) -> None:
     for name, shares in agreement.items():
         table = Table(title=f"{name}, % alike", title_justify="left")
         table.add_column("")
-        for number in range(len(shares)):
-            table.add_column(str(number + 1), justify="right")
+        for number in range(1, len(shares) + 1):
+            table.add_column(str(number), justify="right")
         for number, row in enumerate(shares):
             cells = [f"{100 * share:.1f}" for share in row]
             cells[number] = ""
@@ -101,48 +91,27 @@ def print_agreement(agreement: Mapping[str, NDArray[np.floating]]) -> None:
     Console(width=_WIDTH).print(Columns(tables))
 
 
-def draw_agreement(
+def plot_agreement(
     agreement: Mapping[str, NDArray[np.floating]], names: Sequence[str], path: str | Path
 ) -> None:
-    """Draw the matrices of agreement as PNG."""
-    import matplotlib
+    """Plot the matrices of agreement as PNG."""
     from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    side = max(2.8, 0.5 * len(names))
+    side, numbers = max(2.8, 0.5 * len(names)), range(len(names))
     figure = Figure(figsize=(side * len(agreement) + 3, side + 1), layout="constrained")
     lowest = min(float(shares.min()) for shares in agreement.values())
-    all_axes = np.atleast_1d(figure.subplots(1, len(agreement)))
-    for number, (axes, (name, shares)) in enumerate(zip(all_axes, agreement.items(), strict=True)):
-        _draw_matrix(axes, shares, lowest)
+    (all_axes,) = figure.subplots(1, len(agreement), squeeze=False)
+    for axes, (name, shares) in zip(all_axes, agreement.items(), strict=True):
+        axes.imshow(shares, vmin=lowest, vmax=1, cmap="Blues")
+        for (row, column), share in np.ndenumerate(shares):
+            colour = "white" if share > (1 + lowest) / 2 else "black"
+            text = f"{share:.0%}"[:-1]
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
         axes.set_title(name)
-        axes.set_xticks(range(len(names)), [str(k + 1) for k in range(len(names))])
-        labels = [f"{k + 1} {one}" for k, one in enumerate(names)] if number == 0 else []
-        axes.set_yticks(range(len(names)) if labels else [], labels, fontsize=8)
+        axes.set_xticks(numbers, [str(k + 1) for k in numbers])
+        axes.set_yticks([])
+    labels = [f"{number} {name}" for number, name in enumerate(names, 1)]
+    all_axes[0].set_yticks(numbers, labels, fontsize=8)
     figure.suptitle("share of photos answered alike, %")
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=120)
-
-
-def _draw_matrix(axes: "Axes", shares: NDArray[np.floating], lowest: float) -> None:
-    axes.imshow(shares, vmin=lowest, vmax=1, cmap="Blues")
-    for row, column in np.ndindex(*shares.shape):
-        share = shares[row, column]
-        dark = share > (1 + lowest) / 2
-        axes.text(
-            *(column, row, f"{share:.0%}"[:-1]),
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="white" if dark else "black",
-        )
-
-
-def _with_bounds(row: pd.Series, key: str, value: str, bounds: str) -> str:
-    if pd.isna(row[key]):
-        return ""
-    return f"{value.format(row[key])} [{bounds.format(row[f'{key}_low'], row[f'{key}_high'])}]"
-
-
-def _share(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.1%}"

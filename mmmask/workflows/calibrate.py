@@ -1,6 +1,7 @@
 """Fit a calibration on out-of-fold predictions, store it, and measure what it does."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,20 +16,12 @@ from mmmask.evaluation.calibration import (
     expected_calibration_error,
     fit_calibration,
 )
-from mmmask.evaluation.intervals import (
-    Interval,
-    percentile_interval,
-    resample_people,
-)
+from mmmask.evaluation.intervals import percentile_interval, resample_people
 from mmmask.evaluation.scores import TINY
 from mmmask.files import atomic_write
-from mmmask.labels import ATTRIBUTES, decode, marginals
+from mmmask.labels import decode, marginals
 from mmmask.ledger.provenance import file_hash, made_now
-from mmmask.tables import (
-    attribute_of,
-    probabilities,
-    read_predictions,
-)
+from mmmask.tables import attribute_of, probabilities, read_predictions
 
 
 def calibrate(
@@ -46,7 +39,7 @@ def calibrate(
         plot: Where a reliability plot goes (.png).
 
     Returns:
-        The calibration fitted on all photos, and its measure: a row for the predicted classes and
+        The calibration fitted on all photos, and its measure: one row for the predicted classes and
         for each attribute, with ``ece`` and ``nll`` (nats) before and after; after by a
         calibration fitted on the other folds, or on other people where there are no folds.
         ``nll_low`` to ``nll_high`` is the 95 % interval over people of after minus before.
@@ -55,13 +48,11 @@ def calibrate(
         InputError: The table has no labels.
     """
     table = read_predictions(oof)
-    truth = true_values(table, oof)
-    before = probabilities(table)
-    person = people_of(table)
-    stated = table.attrs.get("provenance", {})
+    truth, before, person = true_values(table, oof), probabilities(table), people_of(table)
+    stated, attribute = table.attrs.get("provenance", {}), attribute_of(table)
     provenance = {
         "input": {"path": str(oof), "hash": file_hash(Path(oof))},
-        "attribute": attribute_of(table),
+        "attribute": attribute,
         "people": None if person is None else len(set(person)),
         "photos": len(table),
         **{key: stated.get(key) for key in ("data_fingerprint", "split", *BELONGING)},
@@ -71,68 +62,47 @@ def calibrate(
     after = cross_calibrated(before, truth, held_out_parts(table), method, person=person)
     with atomic_write(out) as partial:
         partial.write_text(json.dumps(fitted.to_dict(), indent=1) + "\n")
+
+    def parted(values: NDArray, split: Callable[[NDArray], dict[str, NDArray]]) -> dict:
+        return {attribute: values} if attribute else {"class": values, **split(values)}
+
+    one, other, labels = (
+        parted(values, split)
+        for values, split in ((before, marginals), (after, marginals), (truth, decode))
+    )
+    parts = {name: (one[name], other[name], labels[name]) for name in labels}
     if plot is not None:
-        from mmmask.reports.calibration_report import draw_reliability
+        from mmmask.reports.calibration_report import plot_reliability
 
-        parts = _parts(attribute_of(table), before, after, truth)
-        draw_reliability({name: values for name, *values in parts}, plot)
-    return fitted, measure(attribute_of(table), before, after, truth, person)
+        plot_reliability(parts, plot)
+    measured = [{"of": name, **_measured(*part, person)} for name, part in parts.items()]
+    return fitted, pd.DataFrame(measured)
 
 
-def measure(
-    attribute: str | None,
+def _measured(
     before: NDArray[np.floating],
     after: NDArray[np.floating],
     truth: NDArray[np.integer],
     person: NDArray | None,
-) -> pd.DataFrame:
-    """Return the table that :func:`calibrate` describes."""
-    rows = []
-    for name, one, other, labels in _parts(attribute, before, after, truth):
-        change = _likelihood_change(one, other, labels, person)
-        rows.append(
-            {
-                "of": name,
-                "ece_before": expected_calibration_error(one, labels),
-                "ece_after": expected_calibration_error(other, labels),
-                "nll_before": _losses(one, labels).mean(),
-                "nll_after": _losses(other, labels).mean(),
-                "nll_low": change.low,
-                "nll_high": change.high,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _parts(
-    attribute: str | None,
-    before: NDArray[np.floating],
-    after: NDArray[np.floating],
-    truth: NDArray[np.integer],
-) -> list[tuple[str, NDArray, NDArray, NDArray]]:
-    """Return name, probabilities before and after, and true values, of all that is predicted."""
-    if attribute is not None:
-        return [(attribute, before, after, truth)]
-    one, other, labels = marginals(before), marginals(after), decode(truth)
-    parts = [(name, one[name], other[name], labels[name]) for name in ATTRIBUTES]
-    return [("class", before, after, truth), *parts]
-
-
-def _losses(values: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float64]:
-    own = values[np.arange(len(labels)), labels].astype(np.float64)
-    return -np.log(np.maximum(own, TINY))
-
-
-def _likelihood_change(
-    before: NDArray[np.floating],
-    after: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    person: NDArray | None,
-) -> Interval:
-    """Return the change of the mean loss over the photos, with its interval over people."""
-    change = _losses(after, labels) - _losses(before, labels)
-    unit = np.arange(len(labels)) if person is None else person
-    _, rows, photos = np.unique(unit, return_inverse=True, return_counts=True)
+) -> dict[str, float]:
+    """Return what :func:`calibrate` says of one part: the errors, and the change of the loss."""
+    rows = np.arange(len(truth))
+    losses, changed = (
+        -np.log(np.maximum(values[rows, truth].astype(np.float64), TINY))
+        for values in (before, after)
+    )
+    change = changed - losses
+    _, unit, photos = np.unique(
+        rows if person is None else person, return_inverse=True, return_counts=True
+    )
     draws = resample_people(len(photos))
-    resampled = draws @ np.bincount(rows, change) / (draws @ photos)
-    return percentile_interval(change.mean(), resampled)
+    resampled = draws @ np.bincount(unit, change) / (draws @ photos)
+    interval = percentile_interval(change.mean(), resampled)
+    return {
+        "ece_before": expected_calibration_error(before, truth),
+        "ece_after": expected_calibration_error(after, truth),
+        "nll_before": losses.mean(),
+        "nll_after": changed.mean(),
+        "nll_low": interval.low,
+        "nll_high": interval.high,
+    }

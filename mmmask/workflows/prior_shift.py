@@ -1,6 +1,7 @@
 """Correct predictions for other class shares than those of training, where evidence allows it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +21,17 @@ from mmmask.evaluation.calibrated_tables import (
     with_probabilities,
 )
 from mmmask.evaluation.decision import RULES, decide
-from mmmask.evaluation.prior_shift.correction import (
-    STRANGE,
-    STRENGTHS,
-    Choice,
-    Evidence,
-    Outcome,
-    choose,
-    corrected,
-    estimate_shift,
-    known_shift,
-    learn,
-    surprise,
-)
+from mmmask.evaluation.prior_shift.correction import Choice, Outcome, choose, corrected
 from mmmask.evaluation.prior_shift.estimates import estimates
 from mmmask.evaluation.prior_shift.references import references
 from mmmask.evaluation.prior_shift.shares import FLOOR, Shares, with_margins
-from mmmask.evaluation.prior_shift.simulation import draw_shifts, simulate
+from mmmask.evaluation.prior_shift.shift import Evidence, estimate_shift, known_shift, learn
+from mmmask.evaluation.prior_shift.simulation import Population, draw_shifts
 from mmmask.files import atomic_write
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.ledger.config_differences import flat_text
 from mmmask.ledger.provenance import checkpoint_hashes, configs, file_hash, made_now
-from mmmask.reports.shift_report import draw_simulation
+from mmmask.reports.shift_report import plot_simulation
 from mmmask.tables import (
     PREDICTIONS,
     SHARES,
@@ -101,36 +91,24 @@ def correct(
     labelled, evidence = read_evidence(oof)
     check_alike(labelled.attrs.get("provenance", {}), oof, table, predictions)
     check_models(labelled, oof, table, predictions)
-    given, notes = models_of(table)
+    models, notes = models_of(table)
     if people_of(labelled) is None:
         notes += (f"{oof} tells no people: photos stand for people, intervals are too narrow",)
     with Console(stderr=True).status("estimating the class shares"):
-        shift = estimate_shift(evidence, given, resamples=resamples, seed=seed)
-        found = estimates(evidence, shift, given, seed=seed)
+        shift = estimate_shift(evidence, models, resamples=resamples, seed=seed)
+        found = estimates(shift)
     if prior is not None:
         true = read_prior(prior, evidence.source)
-        shift = known_shift(evidence, true, len(table), resamples=resamples)
-    strengths = STRENGTHS if prior is None else (1.0,)
-    choice = choose(evidence, shift, given, decision, strengths=strengths, seed=seed)
-    sure = surprise(evidence, shift, given, seed=seed)
-    applied = choice.chosen if prior is None else choice.options[0]
-    reason = _doubt(choice, sure) if prior is None else ""
-    if reason:
-        applied = None
-    stated = table.attrs.get("provenance", {})
-    if applied is not None:
-        values = corrected(evidence, shift, applied.strength, given)
-        table = with_probabilities(table, values)
-        if decision != "argmax":
-            table["answer"] = decide(values, decision)
+        shift = known_shift(evidence, models, true, resamples=resamples, seed=seed)
+    choice = choose(shift, decision)
+    table = _changed(table, choice)
     provenance = {
-        **stated,
-        **({} if applied is None else {CALIBRATED: True}),
+        **table.attrs.get("provenance", {}),
         "corrected_from": {"path": str(predictions), "hash": file_hash(Path(predictions))},
         "out_of_fold": {"path": str(oof), "hash": file_hash(Path(oof))},
         "shift": {
-            "strength": None if applied is None else applied.strength,
-            "reason": reason,
+            "strength": None if choice.chosen is None else choice.chosen.strength,
+            "reason": choice.reason,
             "prior": None if prior is None else str(prior),
             "decision": decision,
             "source": evidence.source.tolist(),
@@ -146,7 +124,16 @@ def correct(
         write_table(shares, found, SHARES, provenance)
     if submission is not None:
         write_submission(submission, table, data_root)
-    return Outcome(table, found, choice, applied, reason, prior is not None, notes)
+    return Outcome(table, found, choice, notes)
+
+
+def _changed(table: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+    """Return the predictions with the chosen correction and the answers by its rule."""
+    if choice.chosen is None:
+        return table
+    values = corrected(choice.shift, choice.chosen.strength)
+    table = with_probabilities(table, values)
+    return table if choice.rule == "argmax" else table.assign(answer=decide(values, choice.rule))
 
 
 def simulate_shifts(
@@ -156,8 +143,8 @@ def simulate_shifts(
 
     Args:
         oof: Out-of-fold predictions with labels and people.
-        out: Folder for ``simulated.csv``, a row for each shift as
-            :func:`mmmask.evaluation.prior_shift.simulation.simulate` describes it, and
+        out: Folder for ``simulated.csv``, one row per shift as
+            :meth:`mmmask.evaluation.prior_shift.simulation.Population.simulate` describes it, and
             ``simulated.png``.
         repeats: How many shifts.
         resamples: For each estimate.
@@ -170,7 +157,9 @@ def simulate_shifts(
     truth, person = true_values(table, oof), people_of(table)
     if person is None:
         raise InputError(f"{oof}: column person is needed to simulate shifts; got none")
-    values, compared = probabilities(table), references()
+    people = Population(
+        probabilities(table), truth, person, resamples=resamples, references=references()
+    )
     shifts = track(
         draw_shifts(truth, person, repeats, seed),
         "simulating shifts",
@@ -178,16 +167,12 @@ def simulate_shifts(
         console=Console(stderr=True),
         transient=True,
     )
-    rows = [
-        simulate(
-            values, truth, person, drawn, resamples=resamples, seed=number, references=compared
-        )
-        for number, drawn in enumerate(shifts)
-    ]
-    simulated = pd.DataFrame(rows)
+    simulated = pd.DataFrame(
+        [replace(people, seed=number).simulate(drawn) for number, drawn in enumerate(shifts)]
+    )
     with atomic_write(Path(out) / "simulated.csv") as partial:
         simulated.to_csv(partial, index=False, float_format="%.5f")
-    draw_simulation(simulated, Path(out) / "simulated.png")
+    plot_simulation(simulated, Path(out) / "simulated.png")
     return simulated
 
 
@@ -208,41 +193,34 @@ def read_prior(path: str | Path, source: Shares) -> Shares:
     has them.
 
     Raises:
-        InputError: The values of a class or attribute are incomplete, unknown or twice, or their
-            shares are below 0 or do not sum to 1.
+        InputError: The values of a class or attribute are incomplete, unknown or given twice, or
+            their shares are below 0 or do not sum to 1.
     """
     stated = _read_shares(path)
-    if "class" in stated:
-        return stated["class"]
-    return with_margins(source, stated)
+    return stated["class"] if "class" in stated else with_margins(source, stated)
 
 
 def _read_shares(path: str | Path) -> dict[str, Shares]:
-    """Return what a table of shares states, by what they are of."""
-    table = read_table(path, SHARES)
-    parts = table.groupby("of", sort=False)
-    stated = {str(of): _stated(part, str(of), path) for of, part in parts}
+    """Return what a table of shares states, by what they are of: those of all values, in order."""
+    stated = {}
+    for of, part in read_table(path, SHARES).groupby("of", sort=False):
+        allowed = list(ATTRIBUTES.get(str(of)) or map(str, range(NUM_CLASSES)))
+        received = part["value"].tolist()
+        if sorted(received) != sorted(allowed):
+            raise InputError(
+                f"{path}: values of {of} must be {', '.join(allowed)}, one each; "
+                f"got {', '.join(received)}"
+            )
+        shares = part.set_index("value")["share"].loc[allowed].to_numpy(dtype=np.float64)
+        if not (shares >= 0).all() or not _SUM[0] <= shares.sum() <= _SUM[1]:
+            raise InputError(
+                f"{path}: shares of {of} must be 0 or more and sum to 1; got {shares.tolist()}"
+            )
+        shares = np.maximum(shares, FLOOR)
+        stated[str(of)] = shares / shares.sum()
     if not stated:
         raise InputError(f"{path}: holds no shares")
     return stated
-
-
-def _stated(part: pd.DataFrame, of: str, path: str | Path) -> Shares:
-    """Return the shares of the classes, or of the values of one attribute, in their order."""
-    allowed = list(ATTRIBUTES.get(of) or map(str, range(NUM_CLASSES)))
-    received = part["value"].tolist()
-    if sorted(received) != sorted(allowed):
-        raise InputError(
-            f"{path}: values of {of} must be {', '.join(allowed)}, one each; "
-            f"got {', '.join(received)}"
-        )
-    shares = part.set_index("value")["share"].loc[allowed].to_numpy(dtype=np.float64)
-    if not (shares >= 0).all() or not _SUM[0] <= shares.sum() <= _SUM[1]:
-        raise InputError(
-            f"{path}: shares of {of} must be 0 or more and sum to 1; got {shares.tolist()}"
-        )
-    shares = np.maximum(shares, FLOOR)
-    return shares / shares.sum()
 
 
 def _read_joint(path: str | Path) -> pd.DataFrame:
@@ -262,13 +240,14 @@ def models_of(table: pd.DataFrame) -> tuple[list[NDArray[np.float32]], tuple[str
     members = stated.get("members", [])
     if stated.get("split") == "oof":
         return own, ()
-    if _combined(stated) is not None:  # by weights, answers or products: no mean of its members
+    combined = _combined(stated)
+    if combined is not None:  # by weights, answers or products: no mean of its members
         parts = (*members, *stated.get("composed_of", ()))
         if not any((part.get("provenance") or {}).get("members") for part in parts):
             return own, ()
         return own, (
-            f"the predictions are a {_combined(stated)} of means of folds, and corrected as they "
-            "are: a mean is less sure than the out-of-fold predictions are",
+            f"the predictions are a {combined} of means of folds, and corrected as they are: a "
+            "mean is less sure than the out-of-fold predictions are",
         )
     if len(members) < 2:
         return own, ()
@@ -299,20 +278,18 @@ def check_models(
     ours, theirs = checkpoint_hashes(stated), checkpoint_hashes(others)
     if not (ours or _combined(stated)) or not (theirs or _combined(others)):
         return
-    alike = not ours or not theirs or _same_models(stated, others)
-    if _combined(stated) != _combined(others) or not alike:
+    combined = _combined(stated)
+    alike = not ours or not theirs or ours == theirs
+    if not alike and combined is None:
+        alike = bool(ours & theirs)
+    if not alike:
+        networks, likewise = (sorted(map(_network, configs(one))) for one in (stated, others))
+        alike = bool(networks) and networks == likewise
+    if combined != _combined(others) or not alike:
         raise InputError(
             f"{predictions}: is {_words(stated)}, and --oof {oof} is {_words(others)}; it must be "
             "of the same models, combined in the same way"
         )
-
-
-def _same_models(stated: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    ours, theirs = checkpoint_hashes(stated), checkpoint_hashes(others)
-    if ours == theirs or (_combined(stated) is None and ours & theirs):
-        return True
-    networks, likewise = (sorted(map(_network, configs(one))) for one in (stated, others))
-    return bool(networks) and networks == likewise
 
 
 def _network(config: str) -> str:
@@ -330,26 +307,6 @@ def _combined(stated: Mapping[str, Any]) -> str | None:
 
 
 def _words(stated: Mapping[str, Any]) -> str:
-    models = len(checkpoint_hashes(stated))
-    count = f"{models or 'unknown'} model{'s' * (models != 1)}"
-    return f"of {count}" if _combined(stated) is None else f"a {_combined(stated)} of {count}"
-
-
-def _doubt(choice: Choice, sure: Mapping[str, tuple[float, float, float]]) -> str:
-    """Return why predictions had better stay as they are; empty: they had not."""
-    strange = {name: one for name, one in sure.items() if abs(one[2]) > STRANGE}
-    if strange:
-        return "more than the shares differs: " + ", ".join(
-            f"the model is {given:.0%} sure of {name} where it would be {expected:.0%} "
-            f"({away:+.0f} standard deviations)"
-            for name, (given, expected, away) in strange.items()
-        )
-    if choice.chosen is not None:
-        return ""
-    best = max(choice.options, key=lambda option: option.gain)
-    if best.gain <= 0:
-        return f"no correction gains macro F1; the best is expected to gain {best.gain:+.3f}"
-    return (
-        f"the evidence is too weak: the best correction is expected to gain {best.gain:+.3f} macro "
-        f"F1, but {best.low:+.3f} where it gains little"
-    )
+    models, combined = len(checkpoint_hashes(stated)), _combined(stated)
+    count = "1 model" if models == 1 else f"{models or 'unknown'} models"
+    return f"of {count}" if combined is None else f"a {combined} of {count}"

@@ -50,7 +50,7 @@ def show_export(exported: Exported, quantized: Quantized | None) -> None:
 
 def _in_words(scores: Scores, name: str, former: str) -> str:
     """Return what a model has lost or gained."""
-    shown = "" if scores.change.excludes(0) else ": no difference is shown"
+    shown = "" if scores.change.shown else ": no difference is shown"
     return (
         f"macro F1 on {scores.people} people held out: {former} {scores.former}, {name} "
         f"{scores.score}; {name} minus {former} {scores.change}{shown}"

@@ -7,7 +7,7 @@ import pandas as pd
 from mmmask.errors import InputError
 from mmmask.evaluation.scores import attribute_scores, scores
 from mmmask.reports.ensemble_report import (
-    draw_agreement,
+    plot_agreement,
     print_agreement,
     print_gain,
     print_members,
@@ -86,6 +86,6 @@ def show_ensemble(
         print(f"{found.tied:,} of {photos:,} photos were a tie, given to {found.ties_go_to}")
     print_agreement(found.agreement)
     if plot is not None:
-        draw_agreement(found.agreement, found.members["member"].tolist()[:-1], plot)
+        plot_agreement(found.agreement, found.members["member"].tolist()[:-1], plot)
         print(f"agreement: {Path(plot).resolve()}")
     show(found.prediction, submission=submission)

@@ -12,9 +12,9 @@ from mmmask.evaluation.label_issues import (
     blurred,
     confident_errors,
     confident_joint,
-    evidence_of_people,
     expected_errors,
     fit_votes,
+    log_p_of_people,
     pooled,
     swap_scores,
 )
@@ -75,7 +75,7 @@ def test_evidence_is_the_mean_log_probability_of_a_persons_photos_in_a_state() -
     probabilities = random.dirichlet(np.ones(2), 9)
     person = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
     state = np.array([0, 0, 1, 2, 2, 0, 1, 2, 2])
-    evidence = evidence_of_people(probabilities, person, state)
+    evidence = log_p_of_people(probabilities, person, state)
     assert evidence.shape == (3, 3, 2)
     for p in range(3):
         for s in range(3):
@@ -85,7 +85,7 @@ def test_evidence_is_the_mean_log_probability_of_a_persons_photos_in_a_state() -
 
 
 def test_a_probability_of_nought_is_no_infinite_evidence() -> None:
-    evidence = evidence_of_people(np.array([[0.0, 1.0]]), np.array([0]), np.array([0]))
+    evidence = log_p_of_people(np.array([[0.0, 1.0]]), np.array([0]), np.array([0]))
     assert np.isfinite(evidence).all()
 
 
@@ -167,7 +167,7 @@ def test_an_age_is_scored_by_all_ages_of_the_other_groups() -> None:
         assert proposed[row] in others
 
 
-def test_a_label_at_the_edge_of_its_group_is_not_suspect_by_itself() -> None:
+def test_a_label_at_the_edge_of_its_group_is_no_issue_by_itself() -> None:
     years, group = blurred(np.eye(100)[[30, 30, 30]], 8), np.arange(100) // 30
     labels = np.array([30, 45, 75])
     proposed, scores = age_scores(np.log(years), labels, group, possible=60)
@@ -195,7 +195,7 @@ def test_planted_flips_rank_first(sure: float, least: float) -> None:
         face = random.normal(size=(700, 1, 2))  # what the photos of a person have in common
         logits = face + 0.5 * random.normal(size=(700, 7, 2)) + sure * np.eye(2)[truth][:, None]
         person, state = np.repeat(np.arange(700), 7), np.tile([0] * 5 + [1, 2], 700)
-        evidence = evidence_of_people(softmax(logits, axis=2).reshape(-1, 2), person, state)
+        evidence = log_p_of_people(softmax(logits, axis=2).reshape(-1, 2), person, state)
         flipped = random.choice(700, 9, replace=False)
         labels = truth.copy()
         labels[flipped] = 1 - labels[flipped]

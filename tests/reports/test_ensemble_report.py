@@ -3,7 +3,7 @@ import pandas as pd
 
 from mmmask.evaluation.intervals import Interval
 from mmmask.reports.ensemble_report import (
-    draw_agreement,
+    plot_agreement,
     print_agreement,
     print_gain,
     print_members,
@@ -51,9 +51,9 @@ def test_a_gain_is_shown_where_its_interval_excludes_0(capsys) -> None:
         assert "it would seem +0.0500, and 1.000 nats" in text
 
 
-def test_agreement_is_printed_and_drawn(capsys, tmp_path) -> None:
+def test_agreement_is_printed_and_plotted(capsys, tmp_path) -> None:
     print_agreement(SHARES)
     text = capsys.readouterr().out
     assert "66.5" in text and "mask, % alike" in text and "100" not in text
-    draw_agreement(SHARES, ["a", "b"], tmp_path / "out" / "agreement.png")
+    plot_agreement(SHARES, ["a", "b"], tmp_path / "out" / "agreement.png")
     assert (tmp_path / "out" / "agreement.png").read_bytes().startswith(b"\x89PNG")

@@ -9,7 +9,7 @@ from mmmask.evaluation.calibrated_tables import with_probabilities
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import group_probabilities, marginals
 from mmmask.ledger.provenance import file_hash
-from mmmask.reports.shift_report import draw_shares, print_outcome, print_simulation
+from mmmask.reports.shift_report import plot_shares, print_outcome, print_simulation
 from mmmask.tables import (
     ATTRIBUTE_PREDICTIONS,
     PREDICTIONS,
@@ -76,7 +76,7 @@ def test_a_planted_shift_is_corrected_and_the_file_tells_how(files, outcome) -> 
     assert score(after) > score(before) + 0.01
     assert (answers(after) != probabilities(after).argmax(axis=1)).any()
     stated = after.attrs["provenance"]
-    assert stated["shift"]["strength"] == found.applied.strength
+    assert stated["shift"]["strength"] == found.choice.chosen.strength
     assert stated["shift"]["decision"] == "macro-f1"
     assert stated["corrected_from"]["hash"] == file_hash(files / "shifted.parquet")
     assert stated["out_of_fold"]["hash"] == file_hash(files / "oof.parquet")
@@ -84,14 +84,14 @@ def test_a_planted_shift_is_corrected_and_the_file_tells_how(files, outcome) -> 
     assert after["image"].tolist() == before["image"].tolist()
 
 
-def test_what_is_printed_and_drawn_tells_shares_and_what_was_done(outcome, capsys) -> None:
+def test_what_is_printed_and_plotted_tells_shares_and_what_was_done(outcome, capsys) -> None:
     folder, found = outcome
     print_outcome(found)
     text = capsys.readouterr().out
     old = found.shares.set_index(["of", "value"]).loc[("age", ">=60")]
     assert f"{100 * old.share:.0f} [{100 * old.low:.0f}, {100 * old.high:.0f}]" in text
-    assert f"corrected for {found.applied.strength:.0%} of the shift" in text
-    draw_shares(found, folder / "shares.png")
+    assert f"corrected for {found.choice.chosen.strength:.0%} of the shift" in text
+    plot_shares(found, folder / "shares.png")
     assert (folder / "shares.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -107,7 +107,7 @@ def test_weak_evidence_leaves_every_number_as_it_was(files, tmp_path, capsys) ->
         out=tmp_path / "out.parquet",
         resamples=8,
     )
-    assert found.applied is None
+    assert found.choice.chosen is None
     before, after = (read_predictions(tmp_path / name) for name in ("given.parquet", "out.parquet"))
     pd.testing.assert_frame_equal(before, after)
     assert after.attrs["provenance"]["shift"]["strength"] is None
@@ -128,8 +128,8 @@ def test_other_photos_than_those_out_of_fold_are_left_alone(files, tmp_path) -> 
         out=tmp_path / "out.parquet",
         resamples=8,
     )
-    assert found.applied is None
-    assert "more than the shares differs: the model is" in found.reason
+    assert found.choice.chosen is None
+    assert "more than the shares differs: the model is" in found.choice.reason
 
 
 def test_the_written_shares_are_read_as_known_ones(files, outcome, tmp_path) -> None:
@@ -137,7 +137,7 @@ def test_the_written_shares_are_read_as_known_ones(files, outcome, tmp_path) -> 
     shares = read_table(folder / "shares.csv", SHARES)
     assert shares["of"].value_counts().to_dict() == {"class": 18, "mask": 3, "age": 3, "gender": 2}
     known = corrected(files, tmp_path, prior=folder / "shares.csv")
-    assert known.applied.strength == 1
+    assert known.choice.chosen.strength == 1
     expected = found.table.attrs["provenance"]["shift"]["shares"]
     np.testing.assert_allclose(known.table.attrs["provenance"]["shift"]["shares"], expected)
 
@@ -181,7 +181,7 @@ def test_years_keep_step_with_the_corrected_ages(files, tmp_path) -> None:
     found = correct(
         tmp_path / "years.parquet", files / "oof.parquet", out=tmp_path / "o.parquet", resamples=8
     )
-    assert found.applied is not None
+    assert found.choice.chosen is not None
     moved = read_predictions(tmp_path / "o.parquet")
     after = marginals(probabilities(moved))["age"]
     np.testing.assert_allclose(group_probabilities(years_of(moved)), after, atol=1e-5)

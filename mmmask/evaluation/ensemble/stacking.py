@@ -25,12 +25,8 @@ def features(probabilities: NDArray[np.floating], attribute: str | None = None) 
     The attributes, and not the 18 classes: a rare class is then made of values of which there are
     many photos, and 8 numbers say what 18 do where the model judges the attributes apart.
 
-    Args:
-        probabilities: Of one model.
-        attribute: What they are about alone; None for the 18 classes.
-
     Shape:
-        (N, 18) -> (N, 8); (N, C) of an attribute -> (N, C). float32.
+        (N, 18) -> (N, 8); (N, C) of one ``attribute`` -> (N, C). float32.
     """
     parts = marginals(probabilities) if attribute is None else {attribute: probabilities}
     logs = [np.log(np.maximum(part, FLOOR)).astype(np.float32) for part in parts.values()]
@@ -55,10 +51,8 @@ class Stack:
             name: softmax(values @ self.weights[name] + self.biases[name], axis=1)
             for name in self.weights
         }
-        if len(parts) < len(ATTRIBUTES):
-            (alone,) = parts.values()
-            return alone.astype(np.float32)
-        return product(parts).astype(np.float32)
+        joint = product(parts) if len(parts) == len(ATTRIBUTES) else next(iter(parts.values()))
+        return joint.astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """Return weights and biases as lists, ready for JSON."""
@@ -82,13 +76,10 @@ def fit_stack(
     together they weigh as one against the penalty.
 
     Args:
-        values: :func:`features` of the models side by side.
-        truth: True classes; of one attribute, its true values.
-        person: Who is in each photo, any values; None takes each photo for another person.
+        values: (N, F) :func:`features` of the models side by side.
+        truth: (N,) true classes; of one attribute, its true values.
+        person: (N,) who is in each photo, any values; None takes each photo for another person.
         attribute: What the models predict alone; None for the 18 classes.
-
-    Shape:
-        ``values``: (N, F); ``truth``, ``person``: (N,).
 
     Raises:
         InputError: scikit-learn is not installed, or no photo has one of an attribute's values.

@@ -15,14 +15,11 @@ BLOCK = 1 << 16
 def soft_vote(
     tables: Iterable[NDArray[np.floating]], weights: Iterable[ArrayLike]
 ) -> NDArray[np.float64]:
-    """Return the weighted sum of probabilities; one table is looked at at a time.
+    """Return the weighted sum of probabilities, (N, C); one table is looked at at a time.
 
     Args:
-        tables: Probabilities of each model.
-        weights: Of each model, for all photos or for each; they should sum to 1.
-
-    Shape:
-        Each of ``tables``: (N, C); each of ``weights``: () or (N,) -> (N, C).
+        tables: Probabilities, (N, C), of each model.
+        weights: Of each model, () for all photos or (N,) for each; they should sum to 1.
     """
     total: NDArray[np.float64] | None = None
     for table, weight in zip(tables, weights, strict=True):
@@ -55,22 +52,16 @@ def count_votes(answers: NDArray[np.integer], classes: int = NUM_CLASSES) -> NDA
 
 
 class HardVote(NamedTuple):
-    """The outcome of a hard vote.
+    """The outcome of a hard vote: the class with most votes, and whether others have as many."""
 
-    Attributes:
-        winners: (N,) the class with most votes.
-        tied: (N,) whether others have as many.
-    """
-
-    winners: NDArray[np.int64]
-    tied: NDArray[np.bool_]
+    winners: NDArray[np.int64]  # (N,)
+    tied: NDArray[np.bool_]  # (N,)
 
 
 def hard_vote(votes: NDArray[np.integer], preference: NDArray[np.floating]) -> HardVote:
     """Return the class with most votes; of several, the one that ``preference`` is highest for.
 
-    Shape:
-        ``votes``: (N, C) counts; ``preference``: (N, C), not negative.
+    Both are (N, C): ``votes`` counts, ``preference`` not negative.
     """
     top = votes == votes.max(axis=1, keepdims=True)
     winners = np.where(top, preference, -1).argmax(axis=1)

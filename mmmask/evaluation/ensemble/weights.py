@@ -32,13 +32,13 @@ def mixture_weights(
     a person are alike, so ``v_n`` is 1 over their number.
 
     Args:
-        tables: Probabilities of each model, of people that it has not learned from.
-        truth: True classes.
-        person: Who is in each photo, any values; None takes each photo for another person.
+        tables: Probabilities, (N, C), of each model, of people that it has not learned from.
+        truth: (N,) true classes.
+        person: (N,) who is in each photo, any values; None takes each photo for another person.
         prior: In people.
 
-    Shape:
-        Each of ``tables``: (N, C); ``truth``, ``person``: (N,) -> (M,).
+    Returns:
+        (M,) of each model.
     """
     photos, models = np.arange(len(truth)), len(tables)
     stacked = np.stack(tables, axis=2).astype(np.float64)  # (N, C, M)

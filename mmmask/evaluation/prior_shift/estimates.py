@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.evaluation.prior_shift.correction import Evidence, Shift, resample
 from mmmask.evaluation.prior_shift.shares import (
     Shares,
     answers_by_class,
@@ -14,22 +13,18 @@ from mmmask.evaluation.prior_shift.shares import (
     mean_answers,
     shares_behind,
 )
+from mmmask.evaluation.prior_shift.shift import Evidence, Shift, resample
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode, marginals
 
-#: How shares are estimated beside the regularised estimate that corrections take: likelihood is
-#: what EM climbs to, of one attribute or of the 18 classes alone; bbse_soft and bbse_hard are
+#: How shares are estimated beside the regularised estimate that corrections take: em, the
+#: likelihood's maximum, of one attribute or of the 18 classes alone; bbse_soft and bbse_hard,
 #: black-box shift estimation from probabilities and from answers.
 METHODS = ("em", "bbse_soft", "bbse_hard")
+_VALUES = {"class": [str(label) for label in range(NUM_CLASSES)], **ATTRIBUTES}
 _LEVEL = (0.025, 0.975)
 
 
-def estimates(
-    evidence: Evidence,
-    shift: Shift,
-    probabilities: Sequence[NDArray[np.floating]],
-    *,
-    seed: int = 0,
-) -> pd.DataFrame:
+def estimates(shift: Shift) -> pd.DataFrame:
     """Return one row for each class and each value of an attribute.
 
     Returns:
@@ -38,36 +33,27 @@ def estimates(
         ``low`` and ``high``, the regularised estimate with its 95 % interval; and the same for
         each of ``METHODS``, as ``em``, ``em_low``, ``em_high`` and so on.
     """
-    whole = np.concatenate([*probabilities])
-    calibrated = [evidence.calibration(one) for one in probabilities]
-    every = np.ones(len(calibrated[0]))
+    evidence = shift.evidence
     drawn = [
         dict(_all(evidence, one.calibrated, one.weight, one.source, one.drawn[evidence.person]))
-        for one in resample(evidence, probabilities, shift.draws, seed=seed)
+        for one in resample(evidence, shift.models, shift.draws, seed=shift.seed)
     ]
-    columns = {}
-    for key, value in _all(evidence, calibrated, every, evidence.source, None):
-        low, high = np.quantile([one[key] for one in drawn], _LEVEL, axis=0)
-        columns[key] = value, low, high
-    answered = np.eye(NUM_CLASSES)[whole.argmax(axis=1)]
+    every = np.ones(len(shift.models[0]))
+    found = dict(_all(evidence, shift.calibrated, every, evidence.source, None))
+    answered = np.eye(NUM_CLASSES)[np.concatenate([*shift.models]).argmax(axis=1)]
     tables = []
-    for of in ("class", *ATTRIBUTES):
-        values = ATTRIBUTES.get(of) or [str(label) for label in range(NUM_CLASSES)]
-        low, high = np.quantile(_part(shift.plausible, of), _LEVEL, axis=0)
-        table = {
-            "of": of,
-            "value": values,
-            "out_of_fold": np.bincount(_label(evidence, of), minlength=len(values))
-            / len(evidence.labels),
-            "predicted": _part(answered, of).mean(axis=0),
-            "share": _part(shift.shares[None], of)[0],
-            "low": low,
-            "high": high,
-        }
+    for of, values in _VALUES.items():
+        counts = np.bincount(_label(evidence, of), minlength=len(values))
+        table = pd.DataFrame({"of": of, "value": values})
+        table["out_of_fold"] = counts / len(evidence.labels)
+        table["predicted"] = _part(answered, of).mean(axis=0)
+        table["share"] = _part(shift.shares[None], of)[0]
+        table["low"], table["high"] = np.quantile(_part(shift.plausible, of), _LEVEL, axis=0)
         for method in METHODS:
-            names = (method, f"{method}_low", f"{method}_high")
-            table |= dict(zip(names, columns[of, method], strict=True))
-        tables.append(pd.DataFrame(table))
+            bounds = np.quantile([one[of, method] for one in drawn], _LEVEL, axis=0)
+            table[method] = found[of, method]
+            table[f"{method}_low"], table[f"{method}_high"] = bounds
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -81,7 +67,7 @@ def _all(
     """Yield (what, method) and the estimate, for each attribute and for the 18 classes."""
     pooled = np.concatenate([*calibrated]).astype(np.float64)
     weights = np.tile(weight, len(calibrated))
-    for of in ("class", *ATTRIBUTES):
+    for of in _VALUES:
         photos, known = _part(pooled, of), _part(evidence.held_out, of)
         shares = _part(source[None], of)[0]
         yield (of, "em"), estimate_shares(photos, shares, weight=weights)

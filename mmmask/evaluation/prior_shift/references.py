@@ -5,13 +5,15 @@ They always correct. Those of abstention and quapy are there where the packages 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmmask.evaluation.calibration import fit_calibration
-from mmmask.evaluation.prior_shift.shares import FLOOR, Shares, estimate_shares
+from mmmask.evaluation.prior_shift.shares import FLOOR, Shares, estimate_shares, implied_shares
 
 #: Out-of-fold probabilities and labels, test probabilities -> calibrated test probabilities, and by
 #: which factors the shares of the classes differ.
@@ -22,46 +24,31 @@ def references() -> Mapping[str, Reference]:
     """Return name -> correction, of all that can be imported here."""
     found: dict[str, Reference] = {"em_uncalibrated": _em_uncalibrated, "em_18": _em_calibrated}
     if find_spec("abstention"):
-        found |= {"abstention_em": _abstention_em, "abstention_bbse": _abstention_bbse}
+        found["abstention_em"] = partial(_abstention, "EMImbalanceAdapter", {})
+        found["abstention_bbse"] = partial(_abstention, "BBSEImbalanceAdapter", {"soft": True})
     if find_spec("quapy"):
         found |= {"quapy_emq": _quapy_emq, "quapy_acc": _quapy_acc, "quapy_pacc": _quapy_pacc}
     return found
 
 
 def _em_uncalibrated(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
-    return _em(known, given)
+    source = implied_shares(known)
+    return given, estimate_shares(given, source) / source
 
 
 def _em_calibrated(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     calibration = fit_calibration(known, labels)
-    return _em(calibration(known), calibration(given))
+    return _em_uncalibrated(calibration(known), labels, calibration(given))
 
 
-def _em(known: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
-    source = _implied(known)
-    return given, estimate_shares(given, source) / source
-
-
-def _abstention_em(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
-    """EM after bias-corrected temperature scaling, which its authors recommend."""
-    from abstention.calibration import TempScaling
-    from abstention.label_shift import EMImbalanceAdapter
-
-    adapter = EMImbalanceAdapter(calibrator_factory=TempScaling(bias_positions="all"))
-    return _adapted(adapter, known, labels, given)
-
-
-def _abstention_bbse(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
-    from abstention.calibration import TempScaling
-    from abstention.label_shift import BBSEImbalanceAdapter
-
-    adapter = BBSEImbalanceAdapter(soft=True, calibrator_factory=TempScaling(bias_positions="all"))
-    return _adapted(adapter, known, labels, given)
-
-
-def _adapted(
-    adapter: Callable, known: NDArray, labels: NDArray, given: NDArray
+def _abstention(
+    name: str, options: Mapping[str, Any], known: NDArray, labels: NDArray, given: NDArray
 ) -> tuple[NDArray, NDArray]:
+    """Correct after bias-corrected temperature scaling, which the authors of EM recommend."""
+    from abstention import calibration, label_shift
+
+    scaling = calibration.TempScaling(bias_positions="all")
+    adapter = getattr(label_shift, name)(**options, calibrator_factory=scaling)
     seen, new = (np.maximum(one, FLOOR).astype(np.float64) for one in (known, given))
     adapt = adapter(
         valid_labels=np.eye(known.shape[1])[labels],
@@ -75,7 +62,7 @@ def _quapy_emq(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray
     from quapy.method.aggregative import EMQ
 
     seen, new = (np.maximum(one, FLOOR).astype(np.float64) for one in (known, given))
-    source = _implied(seen)
+    source = implied_shares(seen)
     return new, EMQ.EM(source, new)[0] / source
 
 
@@ -85,18 +72,18 @@ def _quapy_acc(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray
     classes = np.arange(known.shape[1])
     rates = ACC.getPteCondEstim(classes, labels, known.argmax(axis=1))
     answers = np.bincount(given.argmax(axis=1), minlength=len(classes)) / len(given)
-    return _quapy_adjusted(rates, answers, known, labels, given)
+    return _quapy_adjusted(rates, answers, known, given)
 
 
 def _quapy_pacc(known: NDArray, labels: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
     from quapy.method.aggregative import PACC
 
     rates = PACC.getPteCondEstim(np.arange(known.shape[1]), labels, known.astype(np.float64))
-    return _quapy_adjusted(rates, given.mean(axis=0), known, labels, given)
+    return _quapy_adjusted(rates, given.mean(axis=0), known, given)
 
 
 def _quapy_adjusted(
-    rates: NDArray, answers: Shares, known: NDArray, labels: NDArray, given: NDArray
+    rates: NDArray, answers: Shares, known: NDArray, given: NDArray
 ) -> tuple[NDArray, NDArray]:
     from quapy.functional import normalize_prevalence
     from quapy.method.aggregative import ACC
@@ -107,9 +94,4 @@ def _quapy_adjusted(
         method="inversion",
         solver="minimize",
     )
-    return given, normalize_prevalence(shares, method="clip") / _implied(known)
-
-
-def _implied(probabilities: NDArray) -> Shares:
-    shares = np.maximum(probabilities.mean(axis=0, dtype=np.float64), FLOOR)
-    return shares / shares.sum()
+    return given, normalize_prevalence(shares, method="clip") / implied_shares(known)

@@ -30,16 +30,27 @@ def reweight(
     """Return the probabilities as Bayes' rule has them under other class shares.
 
     Args:
-        probabilities: Calibrated where the classes have the shares ``source``.
-        source: Shares, above 0.
-        target: Shares to correct for.
+        probabilities: (N, C) calibrated where the classes have the shares ``source``.
+        source: (C,) shares, above 0.
+        target: (C,) shares to correct for.
         strength: 1 corrects fully, 0 not at all; between, the factors are raised to this power.
-
-    Shape:
-        ``probabilities``: (N, C); ``source``, ``target``: (C,) -> (N, C), rows sum to 1.
     """
     moved = np.maximum(probabilities, FLOOR) * (np.maximum(target, FLOOR) / source) ** strength
     return moved / moved.sum(axis=1, keepdims=True)
+
+
+def implied_shares(
+    calibrated: NDArray[np.floating], weight: NDArray[np.floating] | None = None
+) -> Shares:
+    """Return the class shares that calibrated probabilities, (N, C), imply: their means.
+
+    Those of the labels differ a little where a calibration has fewer parameters than classes;
+    then the former let photos without a shift show none (Alexandari et al., Maximum Likelihood
+    with Bias-Corrected Calibration is Hard-to-Beat at Label Shift Adaptation, 2020).
+    """
+    mean = np.average(calibrated.astype(np.float64), axis=0, weights=weight)
+    shares = np.maximum(mean, FLOOR)
+    return shares / shares.sum()
 
 
 def estimate_shares(
@@ -50,9 +61,8 @@ def estimate_shares(
     weight: NDArray[np.floating] | None = None,
     toward: Shares | None = None,
     pull: float = 0.0,
-    start: Shares | None = None,
 ) -> Shares:
-    """Return the class shares that make the photos most likely.
+    """Return the class shares, (C,), that make the photos most likely.
 
     What the EM of Saerens et al., Adjusting the Outputs of a Classifier to New a Priori
     Probabilities, 2002, climbs to: the maximum over pi' of
@@ -61,27 +71,22 @@ def estimate_shares(
     where classes look alike.
 
     Args:
-        probabilities: Calibrated where the classes have the shares ``source``.
-        source: Shares, above 0.
-        family: One of ``FAMILIES``, by factors from ``toward``; but for ``classes``, of the 18
+        probabilities: (N, C) calibrated where the classes have the shares ``source``.
+        source: (C,) shares, above 0.
+        family: One of ``FAMILIES``, by factors from ``toward``; all but ``classes`` are of the 18
             classes alone.
-        weight: Of the photos; None: 1 each.
-        toward: Shares that are likely before a photo is seen, above 0; None: ``source``.
+        weight: (N,) of the photos; None: 1 each.
+        toward: (C,) shares that are likely before a photo is seen, above 0; None: ``source``.
         pull: How many photos of these shares are seen beside those given.
-        start: Shares near the answer, to save time; of the same family.
-
-    Shape:
-        ``probabilities``: (N, C); ``source``, ``toward``, ``start``: (C,); ``weight``: (N,) ->
-        (C,).
     """
     toward = source if toward is None else toward
     p = np.maximum(probabilities, FLOOR) * (toward / source)
     weights = np.ones(len(p)) if weight is None else np.asarray(weight, dtype=np.float64)
     total = weights.sum()
-    features = _features(family, p.shape[1])  # (K, C)
+    factors = _factors(family, p.shape[1])  # (K, C)
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        log_factor = theta @ features
+        log_factor = theta @ factors
         factor = np.exp(log_factor)
         shares = toward * factor
         normaliser = shares.sum()
@@ -89,25 +94,20 @@ def estimate_shares(
         log_likelihood = weights @ np.log(seen) - total * np.log(normaliser)
         prior = pull * (toward @ log_factor - np.log(normaliser))
         counts = factor * ((weights / seen) @ p) + pull * toward  # (C,)
-        slope = features @ (counts - (total + pull) * shares / normaliser)
+        slope = factors @ (counts - (total + pull) * shares / normaliser)
         ridge = 1e-6 * theta  # factors that cancel each other stay where they are
         value = 0.5 * theta @ ridge - (log_likelihood + prior) / total
         return float(value), ridge - slope / total
 
-    begin: NDArray[np.floating] = np.zeros(len(features))
-    if start is not None:
-        log_factor = np.log(np.maximum(start, FLOOR) / toward)
-        begin = np.linalg.lstsq(features.T, log_factor, rcond=None)[0]
-        begin = np.clip(begin, -_FURTHEST, _FURTHEST)
     found = minimize(
         loss,
-        begin,
+        np.zeros(len(factors)),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(-_FURTHEST, _FURTHEST)] * len(features),
+        bounds=[(-_FURTHEST, _FURTHEST)] * len(factors),
         options={"ftol": 1e-11, "gtol": 1e-7, "maxiter": 500},
     )
-    shares = toward * np.exp(found.x @ features)
+    shares = toward * np.exp(found.x @ factors)
     return shares / shares.sum()
 
 
@@ -115,28 +115,7 @@ def mean_answers(
     probabilities: NDArray[np.floating], hard: bool, weight: NDArray[np.floating] | None = None
 ) -> Shares:
     """Return the share of each class among the answers: of the argmax, or of the probabilities."""
-    classes = probabilities.shape[1]
-    answers = np.eye(classes)[probabilities.argmax(axis=1)] if hard else probabilities
-    return np.average(answers, axis=0, weights=weight)
-
-
-def shares_behind(answers: Shares, confusion: NDArray[np.floating]) -> Shares:
-    """Return the class shares that lead to given answers.
-
-    Black-box shift estimation: Lipton et al., Detecting and Correcting for Label Shift with Black
-    Box Predictors, 2018, by least squares over the shares that are no less than 0 and sum to 1.
-
-    Args:
-        answers: Share of each class among the answers, :func:`mean_answers`.
-        confusion: Answers (row) of each true class (column); columns sum to 1.
-
-    Shape:
-        ``answers``: (C,); ``confusion``: (C, C) -> (C,).
-    """
-    heavy = 1e3  # weight of the sum, which has to be 1
-    system = np.vstack([confusion, np.full((1, len(answers)), heavy)])
-    shares, _ = nnls(system, np.append(answers, heavy))
-    return shares / shares.sum()
+    return np.average(_answers(probabilities, hard), axis=0, weights=weight)
 
 
 def answers_by_class(
@@ -148,15 +127,33 @@ def answers_by_class(
     """Return the mean answer (row) to each true class (column); one unseen answers itself.
 
     Shape:
-        ``probabilities``: (N, C); ``labels``: (N,) -> (C, C).
+        ``probabilities``: (N, C); ``labels``, ``weight``: (N,) -> (C, C).
     """
-    classes = probabilities.shape[1]
-    weight = np.ones(len(labels)) if weight is None else weight
-    given = np.eye(classes)[probabilities.argmax(axis=1)] if hard else probabilities
-    truth = np.eye(classes)[labels] * weight[:, None]
-    counts = given.T @ truth  # (C answers, C labels)
+    one_each = np.eye(probabilities.shape[1])
+    truth = one_each[labels] if weight is None else one_each[labels] * weight[:, None]
+    counts = _answers(probabilities, hard).T @ truth  # (C answers, C labels)
     seen = truth.sum(axis=0)
-    return np.where(seen > 0, counts / np.where(seen > 0, seen, 1), np.eye(classes))
+    return np.where(seen > 0, counts / np.where(seen > 0, seen, 1), one_each)
+
+
+def _answers(probabilities: NDArray[np.floating], hard: bool) -> NDArray[np.floating]:
+    return np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)] if hard else probabilities
+
+
+def shares_behind(answers: Shares, confusion: NDArray[np.floating]) -> Shares:
+    """Return the class shares, (C,), that lead to given answers.
+
+    Black-box shift estimation: Lipton et al., Detecting and Correcting for Label Shift with Black
+    Box Predictors, 2018, by least squares over the shares that are no less than 0 and sum to 1.
+
+    Args:
+        answers: (C,) share of each class among the answers, :func:`mean_answers`.
+        confusion: (C, C) of :func:`answers_by_class`; columns sum to 1.
+    """
+    heavy = 1e3  # weight of the sum, which has to be 1
+    system = np.vstack([confusion, np.full((1, len(answers)), heavy)])
+    shares, _ = nnls(system, np.append(answers, heavy))
+    return shares / shares.sum()
 
 
 def with_margins(source: Shares, margins: Mapping[str, Shares]) -> Shares:
@@ -182,38 +179,31 @@ def with_margins(source: Shares, margins: Mapping[str, Shares]) -> Shares:
 
 
 def confusion_by_person(
-    person: NDArray[np.integer],
-    labels: NDArray[np.integer],
-    decided: NDArray[np.integer],
-    classes: int = NUM_CLASSES,
+    person: NDArray[np.integer], labels: NDArray[np.integer], decided: NDArray[np.integer]
 ) -> NDArray[np.float64]:
     """Count the photos of each person by label (row) and answer (column).
 
     Shape:
-        ``person``: (N,) numbers 0 to P - 1; ``labels``, ``decided``: (N,) -> (P, C, C).
+        ``person``: (N,) numbers 0 to P - 1; ``labels``, ``decided``: (N,) -> (P, 18, 18).
     """
-    people = int(person.max()) + 1
-    cells = (person.astype(np.int64) * classes + labels) * classes + decided
-    counts = np.bincount(cells, minlength=people * classes**2).astype(np.float64)
-    return counts.reshape(people, classes, classes)
+    size = (int(person.max()) + 1, NUM_CLASSES, NUM_CLASSES)
+    cells = np.ravel_multi_index((person, labels, decided), size)
+    return np.bincount(cells, minlength=np.prod(size)).reshape(size).astype(np.float64)
 
 
 def macro_f1_at(
     shares: NDArray[np.float64], confusion: NDArray[np.float64], draws: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return what macro F1 would be if the classes had other shares.
+    """Return what macro F1 would be if the classes had other shares, (R,).
 
     The photos of each label are weighed by its share over that which it has, so that validation
     people score as people of the other shares would: what a leaderboard shows, if only the shares
     differ. A class that nobody has keeps the score 0.
 
     Args:
-        shares: One row for each draw.
-        confusion: Of each person, :func:`confusion_by_person`.
-        draws: How often each person is drawn, as ``intervals.resample_people`` gives it.
-
-    Shape:
-        ``shares``: (R, C); ``confusion``: (P, C, C); ``draws``: (R, P) -> (R,).
+        shares: (R, C) one row for each draw.
+        confusion: (P, C, C) of each person, :func:`confusion_by_person`.
+        draws: (R, P) how often each person is drawn, as ``intervals.resample_people`` gives it.
     """
     people, classes, _ = confusion.shape
     drawn = (draws @ confusion.reshape(people, -1)).reshape(-1, classes, classes)
@@ -224,7 +214,7 @@ def macro_f1_at(
     return np.divide(2 * hits, totals, out=np.zeros_like(hits), where=totals > 0).mean(axis=1)
 
 
-def _features(family: str, classes: int) -> NDArray[np.float64]:
+def _factors(family: str, classes: int) -> NDArray[np.float64]:
     """Return which classes each factor of a family multiplies, (K, C)."""
     if family == "classes":
         return np.eye(classes)

@@ -17,19 +17,10 @@ from numpy.typing import NDArray
 from mmmask.evaluation.calibrated_tables import PARTS
 from mmmask.evaluation.decision import RULES, decide
 from mmmask.evaluation.intervals import resample_people
-from mmmask.evaluation.prior_shift.correction import (
-    STRANGE,
-    Evidence,
-    Shift,
-    choose,
-    corrected,
-    estimate_shift,
-    known_shift,
-    learn,
-    surprise,
-)
+from mmmask.evaluation.prior_shift.correction import Choice, choose, corrected
 from mmmask.evaluation.prior_shift.references import Reference
 from mmmask.evaluation.prior_shift.shares import Shares, reweight, with_margins
+from mmmask.evaluation.prior_shift.shift import Evidence, Shift, estimate_shift, learn
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import JOINT_SHAPE, NUM_CLASSES, marginals
 
@@ -65,8 +56,10 @@ class Drawn:
         """
         known, own = self.parts[third]
         others = (part for number, part in enumerate(self.parts) if number != third)
-        rest = ((np.intersect1d(known, also_known), test) for also_known, test in others)
-        return ((known, own), *rest)
+        return (
+            (known, own),
+            *((np.intersect1d(known, also_known), test) for also_known, test in others),
+        )
 
     @property
     def test(self) -> NDArray[np.int64]:
@@ -74,15 +67,10 @@ class Drawn:
         return np.concatenate([test for _, test in self.parts])
 
 
-def _competition(base: Shares, random: np.random.Generator) -> Shares:
-    return with_margins(base, COMPETITION)
-
-
 def _old(base: Shares, random: np.random.Generator) -> Shares:
     age = marginals(base[None])["age"][0]
     old = random.uniform(0.02, 0.45)
-    rest = age[:2] / age[:2].sum() * (1 - old)
-    return with_margins(base, {"age": np.append(rest, old)})
+    return with_margins(base, {"age": np.append(age[:2] / age[:2].sum() * (1 - old), old)})
 
 
 def _gender(base: Shares, random: np.random.Generator) -> Shares:
@@ -91,9 +79,8 @@ def _gender(base: Shares, random: np.random.Generator) -> Shares:
 
 
 def _attributes(base: Shares, random: np.random.Generator) -> Shares:
-    return with_margins(
-        base, {"gender": random.dirichlet([2, 2]), "age": random.dirichlet([2, 2, 2])}
-    )
+    margins = {"gender": random.dirichlet([2, 2]), "age": random.dirichlet([2, 2, 2])}
+    return with_margins(base, margins)
 
 
 def _cells(base: Shares, random: np.random.Generator) -> Shares:
@@ -101,34 +88,23 @@ def _cells(base: Shares, random: np.random.Generator) -> Shares:
     return np.outer(mask, random.dirichlet(np.ones(_CELLS))).ravel()
 
 
-def _classes(base: Shares, random: np.random.Generator) -> Shares:
-    return random.dirichlet(np.ones(NUM_CLASSES))
-
-
 #: Kind of shift -> new class shares from the old. All but ``classes`` leave the mask states as they
 #: are, since every person has the same photos.
 KINDS: Mapping[str, Callable[[Shares, np.random.Generator], Shares]] = {
     "none": lambda base, random: base,
-    "competition": _competition,  # as its leaderboard had them
+    "competition": lambda base, random: with_margins(base, COMPETITION),  # as on its leaderboard
     "old": _old,  # the share of the old, 2 to 45 %
     "gender": _gender,  # the share of men, 20 to 80 %
     "attributes": _attributes,  # genders and ages, apart
     "cells": _cells,  # anything of gender and age together
-    "classes": _classes,  # anything
+    "classes": lambda base, random: random.dirichlet(np.ones(NUM_CLASSES)),  # anything
 }
 
 
 def draw_shifts(
     labels: NDArray[np.integer], person: NDArray, repeats: int, seed: int = 0
 ) -> Iterator[Drawn]:
-    """Draw test sets; the kinds of shift take turns.
-
-    Args:
-        labels: (N,) true classes.
-        person: (N,) who is in each photo.
-        repeats: How many to draw.
-        seed: Of the drawing.
-    """
+    """Draw ``repeats`` test sets from labelled photos, (N,); the kinds of shift take turns."""
     rows = np.unique(person, return_inverse=True)[1]
     people = int(rows.max()) + 1
     cell = np.zeros(people, dtype=np.int64)
@@ -155,157 +131,6 @@ def draw_shifts(
         yield Drawn(kind, tuple(parts))
 
 
-def simulate(
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    person: NDArray,
-    drawn: Drawn,
-    *,
-    resamples: int = 60,
-    seed: int = 0,
-    references: Mapping[str, Reference] | None = None,
-) -> dict[str, float | str]:
-    """Correct one drawn test set, and return what that gains.
-
-    Returns:
-        ``kind``; ``people`` that the test set shows; ``uncorrected``, the macro F1 of the
-        predictions as they are; for each rule of deciding ``gain_RULE``, ``true_RULE`` (with the
-        true shares, always corrected), ``decision_RULE`` (without any shift), ``abstained_RULE``
-        (share of the thirds), ``strength_RULE`` and ``expected_RULE`` (of the shift corrected, and
-        the gain that was promised; means over the thirds, 0 where it abstained); ``surprise``, the
-        largest of any attribute and third; ``old``, ``old_estimate``, ``old_low``, ``old_high``:
-        the share of the old; ``error``, the sum of the errors of the 18 shares;
-        ``gain_NAME_RULE`` of the references.
-    """
-    test = drawn.test
-    truth = labels[test]
-    uncorrected = macro_f1(truth, probabilities[test].argmax(axis=1))
-    true = np.bincount(truth, minlength=NUM_CLASSES) / len(test)
-    rows = np.unique(person, return_inverse=True)[1]
-    known = _Known(probabilities, labels, rows, resamples, seed)
-    thirds = [
-        _answers(known, drawn.readings(third), true, references or {}) for third in range(THIRDS)
-    ]
-    answers, facts = zip(*thirds, strict=True)
-    gains = {
-        name: macro_f1(truth, np.concatenate([one[name] for one in answers])) - uncorrected
-        for name in answers[0]
-    }
-    means = {name: float(np.mean([one[name] for one in facts])) for name in facts[0]}
-    means["surprise"] = max(one["surprise"] for one in facts)
-    return {
-        "kind": drawn.kind,
-        "people": len(set(person[test])),
-        "uncorrected": uncorrected,
-        **means,
-        **gains,
-    }
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Labelled out-of-fold predictions, and how estimates from a part of them are made."""
-
-    probabilities: NDArray[np.floating]
-    labels: NDArray[np.integer]
-    person: NDArray[np.int64]
-    resamples: int
-    seed: int
-    _learned: dict[bytes, Evidence] = field(default_factory=dict)
-
-    def estimate(self, reading: Reading, number: int) -> tuple[Evidence, Shift]:
-        """Return what known rows teach, and the shares of the test rows by it."""
-        known, test = reading
-        who, person = np.unique(self.person[known], return_inverse=True)
-        evidence = self._learned.get(known.tobytes())  # a third alone teaches twice
-        if evidence is None:
-            part = np.random.default_rng((self.seed, 3)).permutation(len(who))[person] % PARTS
-            evidence = learn(self.probabilities[known], self.labels[known], person, part)
-            self._learned[known.tobytes()] = evidence
-        people = int(self.person.max()) + 1
-        draws = resample_people(people, self.resamples, self.seed)[:, who]  # the same in all
-        given = [self.probabilities[test]]
-        seed = self.seed * THIRDS**2 + number
-        return evidence, estimate_shift(evidence, given, seed=seed, draws=draws)
-
-
-def _answers(
-    known: _Known,
-    readings: tuple[Reading, ...],
-    true: Shares,
-    references: Mapping[str, Reference],
-) -> tuple[dict[str, NDArray[np.int64]], dict[str, float]]:
-    """Return the answers to a third of a test set, by the names of their gains, and facts of it."""
-    seed, given = known.seed, [known.probabilities[readings[0][1]]]
-    estimates = [known.estimate(reading, number) for number, reading in enumerate(readings)]
-    evidence, own = estimates[0]
-    shift = replace(
-        own,
-        shares=np.mean([one.shares for _, one in estimates], axis=0),
-        plausible=np.mean([one.plausible for _, one in estimates], axis=0),
-    )
-    known_truth = known_shift(evidence, true, len(given[0]), resamples=1)
-    away = max(abs(one[2]) for one in surprise(evidence, shift, given, seed=seed).values())
-    old, estimate, plausible = (
-        marginals(np.atleast_2d(one))["age"][:, 2] for one in (true, shift.shares, shift.plausible)
-    )
-    low, high = np.quantile(plausible, [0.025, 0.975])
-    facts = {
-        "old": float(old[0]),
-        "old_estimate": float(estimate[0]),
-        "old_low": float(low),
-        "old_high": float(high),
-        "surprise": away,
-        "error": float(np.abs(shift.shares - true).sum()),
-    }
-    answers: dict[str, NDArray[np.int64]] = {}
-    for rule in RULES:
-        chosen = None if away > STRANGE else choose(evidence, shift, given, rule, seed=seed).chosen
-        facts |= {
-            f"abstained_{rule}": float(chosen is None),
-            f"strength_{rule}": 0.0 if chosen is None else chosen.strength,
-            f"expected_{rule}": 0.0 if chosen is None else chosen.gain,
-        }
-        answers |= {
-            f"gain_{rule}": given[0].argmax(axis=1)
-            if chosen is None
-            else decide(corrected(evidence, shift, chosen.strength, given), rule),
-            f"true_{rule}": decide(corrected(evidence, known_truth, 1, given), rule),
-            f"decision_{rule}": decide(corrected(evidence, shift, 0, given), rule),
-        }
-    for name, reference in references.items():
-        found = [
-            reference(known.probabilities[one], known.labels[one], known.probabilities[test])
-            for one, test in readings
-        ]
-        factors = np.mean([one for _, one in found], axis=0)
-        values = reweight(found[0][0], np.ones(NUM_CLASSES), factors)
-        answers |= {f"gain_{name}_{rule}": decide(values, rule) for rule in RULES}
-    return answers, facts
-
-
-def summary(simulated: pd.DataFrame, rule: str) -> pd.DataFrame:
-    """Return one row for each kind of shift and one for all: gains of a rule, and abstentions."""
-    groups = [*simulated.groupby("kind", sort=False), ("all", simulated)]
-    rows = []
-    for kind, group in groups:
-        gains = group[f"gain_{rule}"]
-        rows.append(
-            {
-                "kind": kind,
-                "shifts": len(group),
-                "uncorrected": group["uncorrected"].mean(),
-                "true": group[f"true_{rule}"].mean(),
-                "decision": group[f"decision_{rule}"].mean(),
-                "gain": gains.mean(),
-                "p5": gains.quantile(0.05),
-                "abstained": group[f"abstained_{rule}"].mean(),
-                "lost": (gains < -0.005).mean(),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def _thirds(cell: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
     """Deal the people; each part gets as many of each gender and age group."""
     third = np.empty(len(cell), dtype=np.int64)
@@ -320,9 +145,153 @@ def _drawn(
 ) -> NDArray[np.int64]:
     """Draw as many of a pool as it has, with repetition, so that values have given shares."""
     counts = random.multinomial(len(pool), shares / shares.sum())
-    chosen = []
-    for value, count in enumerate(counts):
-        those = pool[of == value]
-        if len(those):
-            chosen.append(random.choice(those, count))
-    return np.concatenate(chosen)
+    groups = ((pool[of == value], count) for value, count in enumerate(counts))
+    return np.concatenate([random.choice(those, count) for those, count in groups if len(those)])
+
+
+@dataclass(frozen=True)
+class Population:
+    """Labelled out-of-fold predictions that test sets are drawn from, and how those are corrected.
+
+    Attributes:
+        probabilities: (N, 18) as predicted.
+        labels: (N,) true classes.
+        person: (N,) who is in each photo, any values.
+        resamples: Of each estimate.
+        seed: Of resampling.
+        references: Other corrections to compare with.
+    """
+
+    probabilities: NDArray[np.floating]
+    labels: NDArray[np.integer]
+    person: NDArray
+    resamples: int = 60
+    seed: int = 0
+    references: Mapping[str, Reference] = field(default_factory=dict)
+
+    def simulate(self, drawn: Drawn) -> dict[str, float | str]:
+        """Correct one drawn test set, and return what that gains.
+
+        Returns:
+            ``kind``; ``people`` that the test set shows; ``uncorrected``, the macro F1 of the
+            predictions as they are; for each rule of deciding ``gain_RULE``, ``true_RULE`` (with
+            the true shares, always corrected), ``decision_RULE`` (without any shift),
+            ``abstained_RULE`` (share of the thirds), ``strength_RULE`` and ``expected_RULE`` (of
+            the shift corrected, and the gain that was promised; means over the thirds, 0 where it
+            abstained); ``surprise``, the largest of any attribute and third; ``old``,
+            ``old_estimate``, ``old_low``, ``old_high``: the share of the old; ``error``, the sum
+            of the errors of the 18 shares; ``gain_NAME_RULE`` of the references.
+        """
+        truth = self.labels[drawn.test]
+        uncorrected = macro_f1(truth, self.probabilities[drawn.test].argmax(axis=1))
+        true = np.bincount(truth, minlength=NUM_CLASSES) / len(truth)
+        learned: dict[bytes, Evidence] = {}
+        thirds = [self.answers(drawn.readings(k), true, learned) for k in range(THIRDS)]
+        answers, facts = zip(*thirds, strict=True)
+        gains = {
+            name: macro_f1(truth, np.concatenate([one[name] for one in answers])) - uncorrected
+            for name in answers[0]
+        }
+        means = {name: float(np.mean([one[name] for one in facts])) for name in facts[0]}
+        means["surprise"] = max(one["surprise"] for one in facts)
+        return {
+            "kind": drawn.kind,
+            "people": len(set(self.person[drawn.test])),
+            "uncorrected": uncorrected,
+            **means,
+            **gains,
+        }
+
+    def answers(
+        self, readings: tuple[Reading, ...], true: Shares, learned: dict[bytes, Evidence]
+    ) -> tuple[dict[str, NDArray[np.int64]], dict[str, float]]:
+        """Return answers to a third of a test set, by the names of their gains, and facts of it."""
+        shifts = [self._estimate(one, number, learned) for number, one in enumerate(readings)]
+        shift = replace(
+            shifts[0],
+            shares=np.mean([one.shares for one in shifts], axis=0),
+            plausible=np.mean([one.plausible for one in shifts], axis=0),
+            seed=self.seed,
+        )
+        choices = {rule: choose(shift, rule) for rule in RULES}
+        facts = _facts(shift, true, choices)
+        answers: dict[str, NDArray[np.int64]] = {}
+        for rule, choice in choices.items():
+            chosen = choice.chosen
+            answers |= {
+                f"gain_{rule}": shift.models[0].argmax(axis=1)
+                if chosen is None
+                else decide(corrected(shift, chosen.strength), rule),
+                f"true_{rule}": decide(corrected(replace(shift, shares=true), 1), rule),
+                f"decision_{rule}": decide(corrected(shift, 0), rule),
+            }
+        for name, reference in self.references.items():
+            found = [
+                reference(self.probabilities[known], self.labels[known], self.probabilities[test])
+                for known, test in readings
+            ]
+            factors = np.mean([one for _, one in found], axis=0)
+            values = reweight(found[0][0], np.ones(NUM_CLASSES), factors)
+            answers |= {f"gain_{name}_{rule}": decide(values, rule) for rule in RULES}
+        return answers, facts
+
+    def _estimate(self, reading: Reading, number: int, learned: dict[bytes, Evidence]) -> Shift:
+        """Return the shares of test rows by what known rows teach, which ``learned`` keeps."""
+        known, test = reading
+        everybody, rows = np.unique(self.person, return_inverse=True)
+        who, person = np.unique(rows[known], return_inverse=True)
+        evidence = learned.get(known.tobytes())  # a third alone teaches twice
+        if evidence is None:
+            part = np.random.default_rng((self.seed, 3)).permutation(len(who))[person] % PARTS
+            evidence = learn(self.probabilities[known], self.labels[known], person, part)
+            learned[known.tobytes()] = evidence
+        draws = resample_people(len(everybody), self.resamples, self.seed)[:, who]  # same in all
+        seed = self.seed * THIRDS**2 + number
+        return estimate_shift(evidence, [self.probabilities[test]], seed=seed, draws=draws)
+
+
+def _facts(shift: Shift, true: Shares, choices: Mapping[str, Choice]) -> dict[str, float]:
+    """Return what :meth:`Population.simulate` says of the shift of a third and its correction."""
+    old, estimate, plausible = (
+        marginals(np.atleast_2d(one))["age"][:, 2] for one in (true, shift.shares, shift.plausible)
+    )
+    low, high = np.quantile(plausible, [0.025, 0.975])
+    surprise = next(iter(choices.values())).surprise
+    facts = {
+        "old": float(old[0]),
+        "old_estimate": float(estimate[0]),
+        "old_low": float(low),
+        "old_high": float(high),
+        "surprise": max(abs(one[2]) for one in surprise.values()),
+        "error": float(np.abs(shift.shares - true).sum()),
+    }
+    for rule, choice in choices.items():
+        chosen = choice.chosen
+        facts |= {
+            f"abstained_{rule}": float(chosen is None),
+            f"strength_{rule}": 0.0 if chosen is None else chosen.strength,
+            f"expected_{rule}": 0.0 if chosen is None else chosen.gain,
+        }
+    return facts
+
+
+def summary(simulated: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """Return one row for each kind of shift and one for all: gains of a rule, and abstentions."""
+    means = {
+        "uncorrected": "uncorrected",
+        "true": f"true_{rule}",
+        "decision": f"decision_{rule}",
+        "gain": f"gain_{rule}",
+        "abstained": f"abstained_{rule}",
+    }
+    groups = {**dict([*simulated.groupby("kind", sort=False)]), "all": simulated}
+    rows = [
+        {
+            "kind": kind,
+            "shifts": len(group),
+            **{name: group[column].mean() for name, column in means.items()},
+            "p5": group[f"gain_{rule}"].quantile(0.05),
+        }
+        for kind, group in groups.items()
+    ]
+    return pd.DataFrame(rows)

@@ -26,7 +26,7 @@ class ScorePair:
     @property
     def verdict(self) -> str:
         """What the interval of the difference allows to say."""
-        if not self.difference.excludes(0):
+        if not self.difference.shown:
             return "no difference shown"
         return "B is better" if self.difference.value > 0 else "A is better"
 

@@ -9,16 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
-from mmmask.evaluation.calibrated_tables import BELONGING
+from mmmask.evaluation.calibrated_tables import unlike
 from mmmask.evaluation.ensemble.voting import agreement, agreement_by_attribute
-from mmmask.ledger.provenance import checkpoint_hashes, made_now
-from mmmask.tables import prediction_columns, write_table, year_columns
+from mmmask.ledger.provenance import checkpoint_hashes
 from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
 from mmmask.workflows.ensemble.fitted_votes import (
-    LearnedStack,
-    LearnedWeights,
     Outcome,
-    apply_stack,
     elect,
     equal_weights,
     learn_stack,
@@ -28,7 +24,7 @@ from mmmask.workflows.ensemble.fitted_votes import (
 )
 from mmmask.workflows.ensemble.members import Member, Members, read_members
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.submission import check_covered, check_outputs, write_submission
+from mmmask.workflows.submission import check_covered, check_outputs
 
 VOTES = ("soft", "hard", "weighted", "stack")
 
@@ -39,7 +35,6 @@ class Ensemble:
 
     Attributes:
         prediction: The table that was written.
-        vote: One of ``VOTES``.
         agreement: ``class`` and, of the 18, each attribute -> (M, M) share of photos answered
             alike.
         members: See :func:`contributions`.
@@ -51,7 +46,6 @@ class Ensemble:
     """
 
     prediction: Prediction
-    vote: str
     agreement: Mapping[str, NDArray[np.float64]]
     members: pd.DataFrame
     photos: int
@@ -97,67 +91,45 @@ def ensemble(
     check_outputs(out, submission=submission, data_root=data_root)
     members = _read(paths, vote, calibrations, old_from)
     check_covered(submission, members.keys, data_root)
-    evidence = members
+    validation = members
     if oof:
-        evidence = _read(oof, vote, calibrations, old_from)
-        _check_pairs(members.each, evidence.each)
-    weights = equal_weights(members)
-    learned: LearnedWeights | LearnedStack | None = None
-    if vote == "weighted":
-        learned = learn_weights(evidence)
-        weights = learned.weights if oof else learned.of_photos
-        final = mix(members, weights, leave_out=False) if oof else learned.outcome
-    elif vote == "stack":
-        learned = learn_stack(evidence)
-        final = apply_stack(members, learned.stack) if oof else learned.outcome
+        validation = _read(oof, vote, calibrations, old_from)
+        _check_pairs(members.each, validation.each)
+    learned = None
+    if vote in ("weighted", "stack"):
+        learned = learn_weights(validation) if vote == "weighted" else learn_stack(validation)
+        judged = learned.outcome
+        final = learned.apply(members) if oof else judged
     else:
-        final = elect(members) if vote == "hard" else mix(members, weights)
-    judged = final if learned is None else learned.outcome
-    if oof and learned is None:
-        judged = elect(evidence) if vote == "hard" else mix(evidence, weights)
-    years = mixed_years(members, weights) if vote in ("soft", "weighted") else None
-    table = contributions(evidence, judged, learned)
-    gain = None if learned is None else gain_of(evidence, learned)
+        final = _plain(members, vote)
+        judged = _plain(validation, vote) if oof else final
+    made = {
+        "vote": vote,
+        "members": [member.described() for member in members.each],
+        "fitted_on": [one.described() for one in validation.each] if learned and oof else [],
+        **({} if learned is None else learned.made),
+    }
+    years = None if final.weights is None else mixed_years(members, final.weights)
     found = {"class": agreement(final.answers)}
     if members.attribute is None:
         found |= agreement_by_attribute(final.answers)
-    people = evidence.people()
-    predictions = _predictions(members, final, years)
-    provenance = {
-        "vote": vote,
-        "members": [member.described() for member in members.each],
-        "fitted_on": [member.described() for member in evidence.each] if learned and oof else [],
-        **({} if learned is None else learned.to_dict()),
-        **members.common(),
-        **made_now(),
-    }
-    columns, _ = prediction_columns(members.attribute)
-    write_table(out, predictions, columns, provenance)
-    predictions.attrs["provenance"] = provenance
-    if submission is not None:
-        origin = {**provenance, "predictions": str(out)}
-        write_submission(submission, predictions, data_root, origin=origin)
+    people = validation.people()
     return Ensemble(
-        Prediction(predictions, Path(data_root), Path(out)),
-        vote=vote,
+        members.write(
+            final.probabilities, years, made, out=out, submission=submission, data_root=data_root
+        ),
         agreement=found,
-        members=table,
+        members=contributions(validation, judged, learned),
         photos=len(people),
-        people=int(people.max()) + 1 if "person" in evidence.keys else None,
+        people=int(people.max()) + 1 if "person" in validation.keys else None,
         tied=None if final.tied is None else int(final.tied.sum()),
         ties_go_to=final.ties_go_to,
-        gain=gain,
+        gain=None if learned is None else gain_of(validation, learned),
     )
 
 
-def _predictions(
-    members: Members, final: Outcome, years: NDArray[np.floating] | None
-) -> pd.DataFrame:
-    _, names = prediction_columns(members.attribute)
-    parts = [members.keys, pd.DataFrame(final.probabilities, columns=list(names))]
-    if years is not None:
-        parts.append(year_columns(years))
-    return pd.concat(parts, axis=1)
+def _plain(members: Members, vote: str) -> Outcome:
+    return elect(members) if vote == "hard" else mix(members, equal_weights(members))
 
 
 def _read(
@@ -172,9 +144,8 @@ def _read(
     for member in members.each:
         if member.attribute != first.attribute:
             raise InputError(
-                f"{first.path} predicts {first.attribute or 'the 18 classes'} and {member.path} "
-                f"{member.attribute or 'the 18 classes'}; models of mask, gender and age are "
-                "multiplied by --compose"
+                f"{first.path} predicts {first.predicts} and {member.path} {member.predicts}; "
+                "models of mask, gender and age are multiplied by --compose"
             )
         if member.submission and (vote != "hard" or calibrations):
             raise InputError(
@@ -184,28 +155,25 @@ def _read(
     return members
 
 
-def _check_pairs(members: Sequence[Member], evidence: Sequence[Member]) -> None:
+def _check_pairs(members: Sequence[Member], validation: Sequence[Member]) -> None:
     """Refuse out-of-fold predictions that are not of the same models in the same order."""
-    if len(members) != len(evidence):
+    if len(members) != len(validation):
         raise InputError(
             f"--oof needs one table for each of the {len(members)} members, in their order; "
-            f"got {len(evidence)}"
+            f"got {len(validation)}"
         )
-    for member, other in zip(members, evidence, strict=True):
+    for member, other in zip(members, validation, strict=True):
         if member.attribute != other.attribute:
             raise InputError(
-                f"{member.path} predicts {member.attribute or 'the 18 classes'}, and its --oof "
-                f"{other.path} {other.attribute or 'the 18 classes'}"
+                f"{member.path} predicts {member.predicts}, and its --oof {other.path} "
+                f"{other.predicts}"
             )
-        for key, problem in BELONGING.items():
-            ours, theirs = (one.provenance.get(key) for one in (member, other))
-            if key == "old_from":
-                ours, theirs = member.old_from, other.old_from
-            if ours is not None and theirs is not None and ours != theirs:
-                raise InputError(
-                    f"{member.path}: predictions {problem} than its --oof {other.path}: "
-                    f"{ours} and {theirs}"
-                )
+        one, its_oof = ({**m.provenance, "old_from": m.old_from} for m in (member, other))
+        for problem, ours, theirs in unlike(one, its_oof):
+            raise InputError(
+                f"{member.path}: predictions {problem} than its --oof {other.path}: "
+                f"{ours} and {theirs}"
+            )
         models = checkpoint_hashes(other.provenance)
         belongs = [one.path for one in members if models & checkpoint_hashes(one.provenance)]
         if belongs and member.path not in belongs:

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, product
-from mmmask.ledger.provenance import made_now
-from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table, year_columns
 from mmmask.workflows.ensemble.fitted_votes import equal_weights, mix, mixed_years
-from mmmask.workflows.ensemble.members import Member, Members, read_members
+from mmmask.workflows.ensemble.members import Members, read_members
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.submission import check_covered, check_outputs, write_submission
+from mmmask.workflows.submission import check_covered, check_outputs
 
 
 def compose_attributes(
@@ -50,37 +47,32 @@ def compose_attributes(
         for name, group in groups.items()
     }
     years = mixed_years(groups["age"], equal_weights(groups["age"]))
-    joint = pd.DataFrame(product(parts).astype(np.float32), columns=list(PROBABILITIES))
-    extra = [] if years is None else [year_columns(years)]
-    table = pd.concat([members.keys, joint, *extra], axis=1)
-    provenance = {
-        "composed_of": [
-            {"attribute": name, **member.described()}
-            for name, group in groups.items()
-            for member in group.each
-        ],
-        **members.common(),
-        **made_now(),
-    }
-    write_table(out, table, PREDICTIONS, provenance)
-    table.attrs["provenance"] = provenance
-    if submission is not None:
-        origin = {**provenance, "predictions": str(out)}
-        write_submission(submission, table, data_root, origin=origin)
-    return Prediction(table, Path(data_root), Path(out))
+    composed_of = [
+        {"attribute": name, **member.described()}
+        for name, group in groups.items()
+        for member in group.each
+    ]
+    return members.write(
+        product(parts).astype(np.float32),
+        years,
+        {"composed_of": composed_of},
+        out=out,
+        submission=submission,
+        data_root=data_root,
+    )
 
 
 def by_attribute(members: Members) -> dict[str, Members]:
     """Return attribute -> its tables; refuse others, and an attribute without one."""
-    groups: dict[str, list[Member]] = {name: [] for name in ATTRIBUTES}
-    for member in members.each:
-        if member.attribute is not None:
-            groups[member.attribute].append(member)
+    groups = {
+        name: tuple(member for member in members.each if member.attribute == name)
+        for name in ATTRIBUTES
+    }
     used = sum(map(len, groups.values()))
     if used < len(members.each) or not all(groups.values()):
-        received = ", ".join(f"{m.path} ({m.attribute or '18 classes'})" for m in members.each)
+        received = ", ".join(f"{member.path} ({member.predicts})" for member in members.each)
         raise InputError(
             "--compose needs predictions of mask, gender and age, at least one each and nothing "
             f"else; got {received}"
         )
-    return {name: Members(tuple(group), members.keys) for name, group in groups.items()}
+    return {name: Members(group, members.keys) for name, group in groups.items()}

@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 
 from mmmask.evaluation.intervals import Interval, percentile_interval, resampled_scores
 from mmmask.evaluation.scores import TINY, negative_log_likelihood
-from mmmask.workflows.ensemble.fitted_votes import (
-    Learned,
-    LearnedWeights,
-    Outcome,
-    equal_weights,
-    mix,
-)
+from mmmask.workflows.ensemble.fitted_votes import Learned, Outcome, equal_weights, mix
 from mmmask.workflows.ensemble.members import Members
 from mmmask.workflows.score import short_names
 
@@ -40,7 +34,7 @@ class Gain:
     log_loss: tuple[float, float, float]
 
 
-def contributions(evidence: Members, judged: Outcome, learned: Learned | None) -> pd.DataFrame:
+def contributions(validation: Members, judged: Outcome, learned: Learned | None) -> pd.DataFrame:
     """Return what each member adds to a vote: a row for each, then one for the ensemble.
 
     ``member``: its name; ``weight``, and ``weight_low`` to ``weight_high`` over the fits on parts
@@ -49,32 +43,33 @@ def contributions(evidence: Members, judged: Outcome, learned: Learned | None) -
     also ``macro_f1``, alone, and ``helps``, the ensemble's minus that without the member, each
     with its 95 % interval ``_low`` to ``_high`` over people.
     """
-    names = short_names([member.path for member in evidence.each])
+    names = short_names([member.path for member in validation.each])
     table = pd.DataFrame({"member": [*names, "ensemble"]})
-    if isinstance(learned, LearnedWeights):
-        low, high = learned.by_part.min(axis=0), learned.by_part.max(axis=0)
-        for column, values in (("", learned.weights), ("_low", low), ("_high", high)):
-            table[f"weight{column}"] = [*values, np.nan]
+    if learned is not None and "weights" in learned.made:
+        by_part = learned.made["weights_by_part"]
+        table["weight"] = [*learned.made["weights"], np.nan]
+        table["weight_low"] = [*np.min(by_part, axis=0), np.nan]
+        table["weight_high"] = [*np.max(by_part, axis=0), np.nan]
     labels, without = judged.labels, judged.without
     table["agrees"] = [*(judged.answers == labels[:, None]).mean(axis=0), 1.0]
     if without is not None:
         table["changes"] = [*(without != labels[:, None]).mean(axis=0), np.nan]
-    if not evidence.labelled:
+    if not validation.labelled:
         return table
-    scores = _scores(evidence, [*judged.answers.T, labels])
+    scores = _scores(validation, [*judged.answers.T, labels])
     _put(table, "macro_f1", scores)
     if without is not None:
-        helps = scores[-1] - _scores(evidence, [*without.T])
+        helps = scores[-1] - _scores(validation, [*without.T])
         _put(table, "helps", np.vstack([helps, np.full_like(scores[-1], np.nan)]))
     return table
 
 
-def gain_of(evidence: Members, learned: Learned) -> Gain:
+def gain_of(validation: Members, learned: Learned) -> Gain:
     """Return what a fitted vote brings over the plain mean."""
-    plain = mix(evidence, equal_weights(evidence), leave_out=False)
+    plain = mix(validation, equal_weights(validation), leave_out=False)
     outcomes = (plain, learned.outcome, learned.in_sample)
-    equal, fitted, in_sample = _scores(evidence, [outcome.labels for outcome in outcomes])
-    truth, difference = evidence.truth(), fitted - equal
+    equal, fitted, in_sample = _scores(validation, [outcome.labels for outcome in outcomes])
+    truth, difference = validation.truth(), fitted - equal
 
     def log_loss(outcome: Outcome) -> float:
         return negative_log_likelihood(truth, np.log(np.maximum(outcome.probabilities, TINY)))
@@ -88,10 +83,10 @@ def gain_of(evidence: Members, learned: Learned) -> Gain:
     )
 
 
-def _scores(evidence: Members, voters: Sequence[NDArray[np.integer]]) -> NDArray[np.float64]:
+def _scores(validation: Members, voters: Sequence[NDArray[np.integer]]) -> NDArray[np.float64]:
     """Return macro F1 of answers on the people as they are, and on resamples of them."""
-    person = evidence.people()
-    return resampled_scores(person, evidence.truth(), voters, classes=evidence.classes)
+    person = validation.people()
+    return resampled_scores(person, validation.truth(), voters, classes=validation.classes)
 
 
 def _put(table: pd.DataFrame, name: str, scores: NDArray[np.float64]) -> None:

@@ -1,6 +1,6 @@
 """Votes of the tables of an ensemble, and what weights and stacks learn from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ class Outcome:
         probabilities: (N, C).
         answers: (N, M) classes that each member alone answers.
         without: (N, M) classes that the vote would answer without each member.
+        weights: (M,) or (N, M) of a weighted mean.
         tied: (N,) whether a hard vote was tied.
         ties_go_to: What a tie is given to, in words.
     """
@@ -39,6 +40,7 @@ class Outcome:
     probabilities: NDArray[np.float32]
     answers: NDArray[np.uint8]
     without: NDArray[np.uint8] | None = None
+    weights: NDArray[np.float64] | None = None
     tied: NDArray[np.bool_] | None = None
     ties_go_to: str = ""
 
@@ -55,44 +57,15 @@ class Learned:
     Attributes:
         outcome: Of each person by a fit on the others.
         in_sample: Of each person by the fit on all people, which knows them.
+        made: The fit on all people, ready for JSON: ``weights`` and ``weights_by_part``, found on
+            all parts of the people but one, or ``stack_weights`` and ``stack_biases``.
+        apply: Returns what the fit on all people says of other photos of the same models.
     """
 
     outcome: Outcome
     in_sample: Outcome
-
-
-@dataclass(frozen=True)
-class LearnedWeights(Learned):
-    """Weights that were found on people.
-
-    Attributes:
-        weights: (M,) found on all people.
-        by_part: (K, M) found on all parts of the people but one.
-        of_photos: (N, M) found on the parts that a photo is not in.
-    """
-
-    weights: NDArray[np.float64]
-    by_part: NDArray[np.float64]
-    of_photos: NDArray[np.float64]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the weights as lists, ready for JSON."""
-        return {"weights": self.weights.tolist(), "weights_by_part": self.by_part.tolist()}
-
-
-@dataclass(frozen=True)
-class LearnedStack(Learned):
-    """A stack that was fitted on people.
-
-    Attributes:
-        stack: The fit on all people.
-    """
-
-    stack: Stack
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fit on all people, ready for JSON."""
-        return self.stack.to_dict()
+    made: Mapping[str, Any]
+    apply: Callable[[Members], Outcome]
 
 
 def equal_weights(members: Members) -> NDArray[np.float64]:
@@ -105,26 +78,23 @@ def mix(members: Members, weights: NDArray[np.float64], *, leave_out: bool = Tru
 
     Args:
         members: The tables.
-        weights: Of each member, for all photos or for each; they sum to 1.
+        weights: (M,) or (N, M) of each member, for all photos or for each; they sum to 1.
         leave_out: Whether to look what the vote would be without each member: the others then keep
             their weights in proportion.
-
-    Shape:
-        ``weights``: (M,) or (N, M).
     """
     answers = _no_answers(members)
     total = soft_vote(_each(members, answers), weights.T)
-    without = None
-    if leave_out and len(members.each) > 1:
-        without = np.empty_like(answers)
-        for number, member in enumerate(members.each):
-            for rows, part in weighted(member.probabilities(), weights.T[number]):
-                without[rows, number] = (total[rows] - part).argmax(axis=1)
-    return Outcome(total.astype(np.float32), answers, without)
+
+    def others(number: int) -> NDArray[np.int64]:
+        parts = weighted(members.each[number].probabilities(), weights.T[number])
+        return np.concatenate([(total[rows] - part).argmax(axis=1) for rows, part in parts])
+
+    without = _without(members, others) if leave_out else None
+    return Outcome(total.astype(np.float32), answers, without, weights)
 
 
 def mixed_years(members: Members, weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return the weighted mean of the members' years, (N, 121); None unless all have years."""
+    """Return the weighted mean of the members' years, (N, 121); None unless all have them."""
     if not all(member.years for member in members.each):
         return None
     tables = (years for m in members.each for _, years in [m.read(years=True)] if years is not None)
@@ -145,81 +115,84 @@ def elect(members: Members) -> Outcome:
     shares = (votes / len(members.each)).astype(np.float32)
     shares[found.tied] *= 1 - LEAD
     shares[found.tied, found.winners[found.tied]] += LEAD
-    goes_to = (
-        "what the earlier in the list answer" if ranked else "the class of highest mean probability"
+
+    def others(number: int) -> NDArray[np.int64]:
+        rest = np.delete(answers, number, axis=1)
+        if ranked:
+            preference = by_order(rest, members.classes)
+        else:
+            preference = total - members.each[number].probabilities()
+        return hard_vote(count_votes(rest, members.classes), preference).winners
+
+    return Outcome(
+        shares,
+        answers,
+        _without(members, others),
+        tied=found.tied,
+        ties_go_to="what the earlier in the list answer"
+        if ranked
+        else "the class of highest mean probability",
     )
-    if len(members.each) == 1:
-        return Outcome(shares, answers, None, found.tied, goes_to)
-    without = np.empty_like(answers)
-    for number, member in enumerate(members.each):
-        others = np.delete(answers, number, axis=1)
-        preference = by_order(others, members.classes) if ranked else total - member.probabilities()
-        without[:, number] = hard_vote(count_votes(others, members.classes), preference).winners
-    return Outcome(shares, answers, without, found.tied, goes_to)
 
 
-def learn_weights(evidence: Members) -> LearnedWeights:
+def learn_weights(validation: Members) -> Learned:
     """Find the weights of a mean, and judge them on people that they were not found on."""
-    truth, person, parts, learners = _people(evidence)
-    tables = [member.probabilities()[learners] for member in evidence.each]
+    truth, person, parts, learners = _people(validation)
+    tables = [member.probabilities()[learners] for member in validation.each]
 
     def fit(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         kept = rows[learners]
-        return mixture_weights(
-            [table[kept] for table in tables], truth[learners][kept], person[learners][kept]
-        )
+        photos = learners[kept]
+        return mixture_weights([table[kept] for table in tables], truth[photos], person[photos])
 
     weights = fit(parts >= 0)
-    by_part = np.stack([fit(rest) for _, rest in _held_out(parts)])
-    of_photos = by_part[parts]
-    outcome = mix(evidence, of_photos)
-    in_sample = mix(evidence, weights, leave_out=False)
-    return LearnedWeights(outcome, in_sample, weights, by_part, of_photos)
+    by_part = np.stack([fit(parts != part) for part in range(parts.max() + 1)])
+
+    def apply(members: Members) -> Outcome:
+        return mix(members, weights, leave_out=False)
+
+    made = {"weights": weights.tolist(), "weights_by_part": by_part.tolist()}
+    return Learned(mix(validation, by_part[parts]), apply(validation), made, apply)
 
 
-def learn_stack(evidence: Members) -> LearnedStack:
+def learn_stack(validation: Members) -> Learned:
     """Fit a stack, and judge it on people that it was not fitted on.
 
     Without each member it is fitted anew on the others.
     """
-    truth, person, parts, learners = _people(evidence)
-    attribute = evidence.attribute
-    answers = _no_answers(evidence)
-    values = [features(table, attribute) for table in _each(evidence, answers)]
+    truth, person, parts, learners = _people(validation)
+    answers = _no_answers(validation)
+    values = _features(validation, answers)
 
     def fit(table: NDArray[np.float32], rows: NDArray[np.bool_]) -> Stack:
         kept = learners[rows[learners]]
+        attribute = validation.attribute
         return fit_stack(table[kept], truth[kept], person=person[kept], attribute=attribute)
 
-    def held_out(members: Sequence[int]) -> NDArray[np.float32]:
-        table = np.concatenate([values[number] for number in members], axis=1)
-        result = np.empty((len(truth), evidence.classes), np.float32)
-        for part, rest in _held_out(parts):
-            result[part] = fit(table, rest)(table[part])
+    def held_out(members: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        table = np.concatenate(members, axis=1)
+        result = np.empty((len(truth), validation.classes), np.float32)
+        for part in range(parts.max() + 1):
+            own = parts == part
+            result[own] = fit(table, ~own)(table[own])
         return result
 
-    everybody = range(len(values))
+    def others(number: int) -> NDArray[np.int64]:
+        return held_out(values[:number] + values[number + 1 :]).argmax(axis=1)
+
     together = np.concatenate(values, axis=1)
     stack = fit(together, parts >= 0)
-    without = None
-    if len(values) > 1:
-        without = np.empty_like(answers)
-        for number in track(everybody, "Leaving out", console=Console(stderr=True)):
-            others = [other for other in everybody if other != number]
-            without[:, number] = held_out(others).argmax(axis=1)
-    outcome = Outcome(held_out(everybody), answers, without)
-    return LearnedStack(outcome, Outcome(stack(together), answers), stack)
 
+    def apply(members: Members) -> Outcome:
+        answers = _no_answers(members)
+        return Outcome(stack(np.concatenate(_features(members, answers), axis=1)), answers)
 
-def apply_stack(members: Members, stack: Stack) -> Outcome:
-    """Return what a stack says of other photos of the same models."""
-    answers = _no_answers(members)
-    values = [features(table, members.attribute) for table in _each(members, answers)]
-    return Outcome(stack(np.concatenate(values, axis=1)), answers)
+    outcome = Outcome(held_out(values), answers, _without(validation, others, slow=True))
+    return Learned(outcome, Outcome(stack(together), answers), stack.to_dict(), apply)
 
 
 def _people(
-    evidence: Members,
+    validation: Members,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
     """Return true classes, who is in each photo, its part, and the photos to learn from.
 
@@ -230,34 +203,41 @@ def _people(
         InputError: The true classes are unknown, the models have learned from the people, or
             there are too few.
     """
-    where = evidence.each[0].path
-    if not evidence.labelled:
+    where = validation.each[0].path
+    if not validation.labelled:
         raise InputError(
             f"{where}: label is missing; weights and stacks are found on predictions of people "
             "held out, with their labels: give those as --oof"
         )
-    for member in evidence.each:
+    for member in validation.each:
         split = member.provenance.get("split")
         if split in SEEN:
             raise InputError(
                 f"{member.path}: its model has learned from these people (split {split}); weights "
                 "and stacks are found on people held out"
             )
-    _, parts = np.unique(held_out_parts(evidence.keys), return_inverse=True)
+    _, parts = np.unique(held_out_parts(validation.keys), return_inverse=True)
     if parts.max() == 0:
         raise InputError(f"{where}: needs photos of at least two people; got one")
-    person = evidence.people()
+    person = validation.people()
     learners = np.arange(len(person))
     if len(person) > ENOUGH:
         order = np.random.default_rng(0).permutation(person.max() + 1)[person]
         learners = np.sort(np.argsort(order, kind="stable")[:ENOUGH])
-    return evidence.truth(), person, parts, learners
+    return validation.truth(), person, parts, learners
 
 
-def _held_out(parts: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Yield the photos of each part, and all others."""
-    for part in range(parts.max() + 1):
-        yield parts == part, parts != part
+def _without(
+    members: Members, others: Callable[[int], NDArray[np.int64]], *, slow: bool = False
+) -> NDArray[np.uint8] | None:
+    """Return what the others answer without each member, (N, M); None of one member alone."""
+    if len(members.each) == 1:
+        return None
+    found = _no_answers(members)
+    numbers = range(len(members.each))
+    for number in track(numbers, "Leaving out", console=Console(stderr=True), disable=not slow):
+        found[:, number] = others(number)
+    return found
 
 
 def _no_answers(members: Members) -> NDArray[np.uint8]:
@@ -270,3 +250,8 @@ def _each(members: Members, answers: NDArray[np.uint8]) -> Iterator[NDArray[np.f
         table = member.probabilities()
         answers[:, number] = member.answers(table)
         yield table
+
+
+def _features(members: Members, answers: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """Return the features of each member, and note its answers."""
+    return [features(table, members.attribute) for table in _each(members, answers)]

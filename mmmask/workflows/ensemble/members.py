@@ -17,7 +17,7 @@ from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import calibrated
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, Cuts, checked_cuts, decode, move_cut
-from mmmask.ledger.provenance import file_hash
+from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.ledger.submissions import is_submission, read_submission
 from mmmask.tables import (
     PREDICTIONS,
@@ -29,8 +29,12 @@ from mmmask.tables import (
     probabilities,
     read_table,
     rows_like,
+    write_table,
+    year_columns,
     years_of,
 )
+from mmmask.workflows.predict import Prediction
+from mmmask.workflows.submission import write_submission
 
 #: What predictions must have in common where they state it.
 COMMON = {
@@ -71,6 +75,11 @@ class Member:
     cuts: tuple[Cuts, Cuts] | None = None
 
     @property
+    def predicts(self) -> str:
+        """What it predicts, in words."""
+        return self.attribute or "the 18 classes"
+
+    @property
     def old_from(self) -> int | None:
         """First age, in years, that its probabilities call old, where that is known."""
         return self.provenance.get("old_from") if self.cuts is None else self.cuts[1][1]
@@ -93,7 +102,14 @@ class Member:
         defined = {name: columns[name] for name in columns if name in wanted}
         table = read_table(self.path, defined, only=wanted)
         values = probabilities(table)
-        self._check(values)
+        sums = values.sum(axis=1)
+        wrong = ~(np.abs(sums - 1) < ROUNDING) | ~(values.min(axis=1) >= 0)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(
+                f"{self.path}, row {row}: probabilities must be from 0 to 1 and sum to 1; "
+                f"got a smallest of {values[row].min():.3g} and a sum of {sums[row]:.3g}"
+            )
         if self.calibration is not None:
             table = calibrated(table, self.path, self.calibration)
             values = probabilities(table)
@@ -122,17 +138,6 @@ class Member:
             path = self.calibration
             found["calibration"] = {"path": str(path), "hash": file_hash(path)}
         return {**found, "provenance": dict(self.provenance)}
-
-    def _check(self, values: NDArray[np.float32]) -> None:
-        """Refuse a row that holds no probabilities."""
-        sums = values.sum(axis=1)
-        wrong = ~(np.abs(sums - 1) < ROUNDING) | ~(values.min(axis=1) >= 0)
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise InputError(
-                f"{self.path}, row {row}: probabilities must be from 0 to 1 and sum to 1; "
-                f"got a smallest of {values[row].min():.3g} and a sum of {sums[row]:.3g}"
-            )
 
     def _ordered(self, values: NDArray) -> NDArray:
         return values if self.rows is None else values[self.rows]
@@ -177,17 +182,43 @@ class Members:
     def common(self) -> dict[str, Any]:
         """Return the provenance that an ensemble inherits: where members differ, None."""
         known = [member.provenance for member in self.each]
-        shared = {
-            key: known[0].get(key) if all(one.get(key) == known[0].get(key) for one in known)
-            else None
-            for key in ("preprocessing", "tta")
-        }  # fmt: skip
-        stated = {
-            key: next((one[key] for one in known if one.get(key) is not None), None)
-            for key in ("data_fingerprint", "split")
-        }
-        cuts = [member.old_from for member in self.each if member.old_from is not None]
-        return {**stated, **shared, "old_from": cuts[0] if cuts else None}
+        found: dict[str, Any] = {}
+        for key in ("data_fingerprint", "split"):
+            found[key] = next((one[key] for one in known if one.get(key) is not None), None)
+        for key in ("preprocessing", "tta"):
+            first = known[0].get(key)
+            found[key] = first if all(one.get(key) == first for one in known) else None
+        cuts = (member.old_from for member in self.each)
+        return {**found, "old_from": next((cut for cut in cuts if cut is not None), None)}
+
+    def write(
+        self,
+        values: NDArray[np.float32],
+        years: NDArray[np.floating] | None,
+        made: Mapping[str, Any],
+        *,
+        out: str | Path,
+        submission: str | Path | None,
+        data_root: str | Path,
+    ) -> Prediction:
+        """Write what was made of the members, and a submission in info.csv's order if asked for.
+
+        ``values``, (N, C), are of the 18 classes or of the members' attribute, ``years`` (N, 121);
+        ``made`` says in the provenance how they came about.
+        """
+        joint = values.shape[1] == NUM_CLASSES
+        columns, names = prediction_columns(None if joint else self.attribute)
+        parts = [self.keys, pd.DataFrame(values, columns=list(names))]
+        if years is not None:
+            parts.append(year_columns(years))
+        table = pd.concat(parts, axis=1)
+        provenance = {**made, **self.common(), **made_now()}
+        write_table(out, table, columns, provenance)
+        table.attrs["provenance"] = provenance
+        if submission is not None:
+            origin = {**provenance, "predictions": str(out)}
+            write_submission(submission, table, data_root, origin=origin)
+        return Prediction(table, Path(data_root), Path(out))
 
 
 def read_members(
@@ -222,7 +253,11 @@ def read_members(
             raise InputError(f"{path} is given twice; a member votes once")
         names = column_names(path)
         submission = is_submission(path)
-        card = _submission_card(path) if submission else _card(path)
+        if submission:
+            images = EVAL_IMAGES + read_submission(path).index.astype("str")
+            card = pd.DataFrame({"image": images})
+        else:  # what it says of its photos, without the probabilities
+            card = read_table(path, {name: PREDICTIONS[name] for name in KEYS}, only=KEYS)
         member = Member(
             path,
             None if submission else attribute_of(names),
@@ -310,15 +345,6 @@ class _Known:
         for name in ("label", "person"):
             if name in known and name not in self.keys:
                 self.keys = self.keys.assign(**{name: known[name]})
-
-
-def _card(path: Path) -> pd.DataFrame:
-    """Return what predictions say of their photos, without the probabilities."""
-    return read_table(path, {name: PREDICTIONS[name] for name in KEYS}, only=KEYS)
-
-
-def _submission_card(path: Path) -> pd.DataFrame:
-    return pd.DataFrame({"image": EVAL_IMAGES + read_submission(path).index.astype("str")})
 
 
 def _cuts(member: Member, old_from: int) -> tuple[Cuts, Cuts] | None:

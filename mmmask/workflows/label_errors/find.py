@@ -19,9 +19,9 @@ from mmmask.evaluation.label_issues import (
     blurred,
     confident_errors,
     confident_joint,
-    evidence_of_people,
     expected_errors,
     fit_votes,
+    log_p_of_people,
     pooled,
     swap_scores,
 )
@@ -324,7 +324,7 @@ def _pooled(
     """
     mask = evidence.labels("mask")
     of_people = np.concatenate(
-        [evidence_of_people(part, evidence.person, mask, len(MASKS)) for part in models], axis=1
+        [log_p_of_people(part, evidence.person, mask, len(MASKS)) for part in models], axis=1
     )
     votes = fit_votes(of_people, labels)
     return pooled(of_people, votes), float(votes.sum())

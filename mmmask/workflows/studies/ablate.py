@@ -163,7 +163,7 @@ def compare(
                 "low": difference.low,
                 "high": difference.high,
                 "seeds": " ".join(f"{seed:+.4f}" for seed in seeds),
-                "verdict": "shown" if difference.excludes(0) and agree else "not shown",
+                "verdict": "shown" if difference.shown and agree else "not shown",
             }
         )
     return pd.DataFrame(rows)

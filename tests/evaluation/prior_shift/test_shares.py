@@ -98,14 +98,6 @@ def test_a_family_keeps_what_its_factors_cannot_move(calibrated, family) -> None
         np.testing.assert_allclose(shares.reshape(3, 2, 3).sum(axis=0), cells, atol=1e-3)
 
 
-def test_a_start_saves_time_and_changes_nothing(calibrated) -> None:
-    _, known, _, p = calibrated
-    source = known.mean(axis=0)
-    once = estimate_shares(p, source, family="attributes")
-    again = estimate_shares(p, source, family="attributes", start=once)
-    np.testing.assert_allclose(again, once, atol=1e-4)
-
-
 def test_pulled_without_end_the_estimate_is_what_it_is_pulled_to(calibrated) -> None:
     _, known, _, p = calibrated
     source, toward = known.mean(axis=0), dirichlet(3)

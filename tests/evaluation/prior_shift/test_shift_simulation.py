@@ -9,10 +9,8 @@ from mmmask.evaluation.prior_shift.shares import FLOOR
 from mmmask.evaluation.prior_shift.simulation import (
     COMPETITION,
     KINDS,
-    _answers,
-    _Known,
+    Population,
     draw_shifts,
-    simulate,
     summary,
 )
 from mmmask.labels import marginals
@@ -27,11 +25,8 @@ def known():
 @pytest.fixture(scope="module")
 def simulated(known):
     labels, p, person = known
-    drawn = list(draw_shifts(labels, person, 3))
-    rows = [
-        simulate(p, labels, person, one, resamples=10, references=references()) for one in drawn
-    ]
-    return pd.DataFrame(rows)
+    people = Population(p, labels, person, resamples=10, references=references())
+    return pd.DataFrame([people.simulate(drawn) for drawn in draw_shifts(labels, person, 3)])
 
 
 def test_evidence_and_test_set_never_share_a_person(known) -> None:
@@ -65,12 +60,7 @@ def test_other_labels_of_a_third_change_none_of_its_answers(known) -> None:
     wrong[own] = 2
     true = np.full(18, 1 / 18)
     one, other = (
-        _answers(
-            _Known(p, of, np.unique(person, return_inverse=True)[1], 5, 0),
-            drawn.readings(0),
-            true,
-            references(),
-        )
+        Population(p, of, person, 5, references=references()).answers(drawn.readings(0), true, {})
         for of in (labels, wrong)
     )
     assert one[1] == other[1]
