@@ -6,18 +6,13 @@ Cost: 1.1 times that of mobilenet_v2_arcface.py where 7 % are old. Score: not me
 """
 
 _base_ = [
+    "_base_/recipes/mobilenet_v2.py",
     "_base_/augmentations/rotate_repeats.py",
-    "_base_/backbones/mobilenet_v2.py",
     "_base_/heads/arcface.py",
-    "_base_/schedules/adamw_cosine.py",
-    "_base_/runtime/default.py",
 ]
 
 # The old weigh more by their draws, not by the loss too.
-head = dict(loss=dict(class_weight=None))
 train_dataloader = dict(
     batch_size=64,
     sampler=dict(_delete_=True, type="MinoritySampler", attribute="age", value=">=60", times=2),
 )
-train_cfg = dict(max_epochs=6)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -8,18 +8,13 @@ such epochs show the network under a third of the photos.
 """
 
 _base_ = [
+    "_base_/recipes/mobilenet_v2.py",
     "_base_/augmentations/source_c.py",
-    "_base_/backbones/mobilenet_v2.py",
     "_base_/heads/arcface.py",
-    "_base_/schedules/adamw_cosine.py",
-    "_base_/runtime/default.py",
 ]
 
 # Balanced once: by the draws, not by the loss too.
-head = dict(loss=dict(class_weight=None))
 train_dataloader = dict(
     batch_size=64,
     sampler=dict(_delete_=True, type="UnderSampler", by="age"),
 )
-train_cfg = dict(max_epochs=6)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))

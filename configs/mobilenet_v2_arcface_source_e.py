@@ -8,15 +8,9 @@ mobilenet_v2_arcface.py: shown. So much variety wants more epochs.
 """
 
 _base_ = [
+    "_base_/recipes/mobilenet_v2.py",
     "_base_/augmentations/source_e.py",
-    "_base_/backbones/mobilenet_v2.py",
-    "_base_/heads/arcface.py",
-    "_base_/schedules/adamw_cosine.py",
-    "_base_/runtime/default.py",
+    "_base_/heads/arcface_weighted.py",
 ]
 
-# As mobilenet_v2_arcface.py.
-head = dict(loss=dict(class_weight="effective_number"))
 train_dataloader = dict(batch_size=64)
-train_cfg = dict(max_epochs=6)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))

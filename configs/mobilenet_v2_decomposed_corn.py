@@ -8,13 +8,9 @@ Cost: about 10 minutes on two CPU cores for 4,000 photos. Score: not measured.
 """
 
 _base_ = [
+    "_base_/recipes/mobilenet_v2.py",
     "_base_/data/mask_faces.py",
-    "_base_/backbones/mobilenet_v2.py",
     "_base_/heads/decomposed_corn.py",
-    "_base_/schedules/adamw_cosine.py",
-    "_base_/runtime/default.py",
 ]
 
 train_dataloader = dict(batch_size=64)
-train_cfg = dict(max_epochs=6)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -9,13 +9,9 @@ epochs, three seeds; 0.033 [-0.018, 0.080] below mobilenet_v2_linear.py: not sho
 """
 
 _base_ = [
+    "_base_/recipes/mobilenet_v2.py",
     "_base_/data/mask_faces.py",
-    "_base_/backbones/mobilenet_v2.py",
     "_base_/heads/decomposed_regression.py",
-    "_base_/schedules/adamw_cosine.py",
-    "_base_/runtime/default.py",
 ]
 
 train_dataloader = dict(batch_size=64)
-train_cfg = dict(max_epochs=6)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))

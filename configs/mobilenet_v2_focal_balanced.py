@@ -5,6 +5,7 @@
 Cost: about 10 minutes on two CPU cores for 4,000 photos. Score: not measured.
 """
 
-_base_ = ["mobilenet_v2_focal.py"]
+_base_ = ["_base_/recipes/mobilenet_v2.py", "_base_/data/mask_faces.py", "_base_/heads/focal.py"]
 
 head = dict(loss=dict(class_weight="effective_number"))
+train_dataloader = dict(batch_size=64)

@@ -9,9 +9,7 @@ measured; source A stayed with EfficientNet-B3.
 _base_ = [
     "_base_/data/mask_faces.py",
     "_base_/backbones/nfnet_f0.py",
-    "_base_/heads/arcface.py",
+    "_base_/heads/arcface_weighted.py",
     "_base_/schedules/adamw_cosine.py",
     "_base_/runtime/default.py",
 ]
-
-head = dict(loss=dict(class_weight="effective_number"))

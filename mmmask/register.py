@@ -13,12 +13,10 @@ import mmmask.datasets.augmentations.repeated_only
 import mmmask.datasets.augmentations.seeded_albumentations
 import mmmask.datasets.batching
 import mmmask.datasets.crop_face
-import mmmask.datasets.cycling_sampler
 import mmmask.datasets.imbalance
 import mmmask.datasets.mask_faces
 import mmmask.datasets.sampler
 import mmmask.datasets.transforms
-import mmmask.datasets.two_views
 import mmmask.datasets.unlabelled
 import mmmask.engine.checkpoints
 import mmmask.engine.hooks.batch_norm_sync_hook

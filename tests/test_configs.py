@@ -97,6 +97,14 @@ def test_parents_are_at_most_two_levels_up_and_inside_the_repository(path: Path)
     assert all(CONFIGS in base.resolve().parents for base in _bases(path))
 
 
+@pytest.mark.parametrize("head", ["linear", "arcface"])
+def test_leaves_that_others_inherit_train_as_the_recipe_says(head: str) -> None:
+    leaf, of_recipe = (load_config(CONFIGS / f"mobilenet_v2_{name}.py") for name in (head, "f1"))
+    assert leaf.optim_wrapper == of_recipe.optim_wrapper
+    assert leaf.train_cfg == of_recipe.train_cfg
+    assert leaf.train_dataloader == of_recipe.train_dataloader
+
+
 @pytest.mark.parametrize("path", LEAVES, ids=ids)
 def test_the_name_tells_the_backbone_and_the_head(path: Path) -> None:
     name = re.fullmatch(rf"({'|'.join(BACKBONES)})_({'|'.join(HEADS)})(_\w+)?", path.stem)

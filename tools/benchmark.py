@@ -34,12 +34,12 @@ def main() -> None:
     )
     parser.add_argument("--contenders", nargs="+", help="default: all of a task")
     parser.add_argument("--repeats", type=int, default=3, help="default: 3")
-    parser.add_argument("--steps", type=int, default=10, help="timed batches a run; default: 10")
-    parser.add_argument("--workers", type=int, help="data workers; default: one a core")
+    parser.add_argument("--steps", type=int, default=10, help="timed batches per run; default: 10")
+    parser.add_argument("--workers", type=int, help="data workers; default: one per core")
     parser.add_argument("--amp", action="store_true", help="autocast, for all contenders")
     args = parser.parse_args()
 
-    from mmmask.workflows.benchmark.report import benchmark
+    from mmmask.workflows.benchmark.run import benchmark
 
     benchmark(**vars(args))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.registry import FUNCTIONS
+from torch import Tensor
 
 from mmmask.structures import SampleBatch
 
@@ -22,10 +23,15 @@ def stack_photos(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     photos = torch.stack([item["inputs"].permute(1, 2, 0) for item in items])  # (N, H, W, 3)
     batch = SampleBatch()
     batch.sample_idx = torch.tensor([sample.sample_idx for sample in samples])
-    if "gt_label" in samples[0]:
-        batch.gt_label = torch.cat([sample.gt_label for sample in samples])
-    if "age" in samples[0]:
-        batch.age = torch.cat([sample.age for sample in samples])
-    if "weight" in samples[0]:
-        batch.weight = torch.cat([sample.weight for sample in samples])
+    for name in ("gt_label", "age", "weight"):
+        if name in samples[0]:
+            batch.set_field(torch.cat([sample.get(name) for sample in samples]), name)
     return {"inputs": photos.permute(0, 3, 1, 2), "data_samples": [batch]}
+
+
+@FUNCTIONS.register_module()
+def stack_views(items: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+    """Collate what ``TwoViews`` packed: view -> (U, 3, H, W) uint8, channels last in memory."""
+    return {
+        view: stack_photos([item[view] for item in items])["inputs"] for view in ("weak", "strong")
+    }

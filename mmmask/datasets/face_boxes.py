@@ -40,7 +40,7 @@ class FaceBoxes:
 
 
 def read_boxes(path: str | Path) -> FaceBoxes:
-    """Return the boxes of a table; a file that has not changed is read once a process.
+    """Return the boxes of a table; a file that has not changed is read once per process.
 
     Raises:
         MissingFileError: It is not there.
@@ -60,8 +60,9 @@ def _read_boxes(path: Path, changed: int) -> FaceBoxes:
     table = read_table(path, BOXES)
     edges = table[list(EDGES)].to_numpy(dtype=np.float32)
     found = ~np.isnan(edges).any(axis=1)
-    if table["image"].duplicated().any():
-        raise InputError(f"{path}: {table['image'][table['image'].duplicated()].iloc[0]} is twice")
+    twice = table["image"][table["image"].duplicated()]
+    if len(twice):
+        raise InputError(f"{path}: {twice.iloc[0]} appears twice")
     if not found.any():
         raise InputError(f"{path}: none of its {len(table)} photos has a face")
     empty = found & ((edges[:, 2] <= edges[:, 0]) | (edges[:, 3] <= edges[:, 1]))
@@ -79,7 +80,9 @@ def _read_boxes(path: Path, changed: int) -> FaceBoxes:
 def described(preprocessing: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a ``preprocessing`` block that names a table of boxes by its content."""
     faces = preprocessing.get("faces")
-    if faces is None:
-        return preprocessing
-    boxes = read_boxes(faces["boxes"])
-    return {**preprocessing, "faces": {**faces, "boxes": f"sha256 {boxes.fingerprint}"}}
+    return preprocessing if faces is None else {**preprocessing, "faces": by_content(faces)}
+
+
+def by_content(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a face crop with the hash of its table in the place of the path."""
+    return {**options, "boxes": f"sha256 {read_boxes(options['boxes']).fingerprint}"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmmask.datasets.layout import MASK_OF_STEM, PHOTO_SUFFIXES
+from mmmask.datasets.layout import MASK_OF_STEM, is_photo
 from mmmask.tables import read_csv
 
 #: Problem -> what it means and what becomes of such a file.
@@ -66,7 +66,7 @@ def _person(folder: Path) -> list[tuple[str, str]]:
     rows, seen = [], set()
     for name in sorted(os.listdir(folder)):
         stem = os.path.splitext(name)[0]
-        if not _is_photo(name):
+        if not is_photo(name):
             rows.append((name, "junk"))
         elif stem not in MASK_OF_STEM:
             rows.append((name, "odd name"))
@@ -81,9 +81,4 @@ def _eval(root: Path) -> list[tuple[str, str]]:
     listed = set(read_csv(root / "eval" / "info.csv", ("ImageID",))["ImageID"])
     images = root / "eval" / "images"
     others = sorted(set(os.listdir(images)) - listed) if images.is_dir() else []
-    return [(f"eval/images/{name}", "not listed" if _is_photo(name) else "junk") for name in others]
-
-
-def _is_photo(name: str) -> bool:
-    """Say whether a file counts as a photo, as :mod:`mmmask.datasets.layout` counts."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
+    return [(f"eval/images/{name}", "not listed" if is_photo(name) else "junk") for name in others]

@@ -81,7 +81,7 @@ def read_eval(root: str | Path) -> pd.DataFrame:
         )
     if names.duplicated().any():
         raise InputError(
-            f"{root}/eval/info.csv: ImageID {names[names.duplicated()].iloc[0]} is twice"
+            f"{root}/eval/info.csv: ImageID {names[names.duplicated()].iloc[0]} appears twice"
         )
     images = root / "eval" / "images"
     present = set(os.listdir(images)) if images.is_dir() else set()
@@ -112,11 +112,16 @@ def find_photos(folder: str | Path) -> pd.DataFrame:
         Path(parent, name).relative_to(folder).as_posix()
         for parent, _, names in os.walk(folder)
         for name in names
-        if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
+        if is_photo(name)
     ]
     if not images:
         raise InputError(f"{folder}: holds no photo ({', '.join(PHOTO_SUFFIXES)})")
     return checked(pd.DataFrame({"image": sorted(images), "person": ""}), SAMPLES, str(folder))
+
+
+def is_photo(name: str) -> bool:
+    """Say whether a file is a photo by its name; hidden files such as ``._mask1.jpg`` are junk."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
 
 
 def with_labels(samples: pd.DataFrame, old_from: int = OLD_FROM) -> pd.DataFrame:
@@ -135,36 +140,25 @@ def with_labels(samples: pd.DataFrame, old_from: int = OLD_FROM) -> pd.DataFrame
 
 
 def _read_people(path: Path) -> pd.DataFrame:
-    """Return train.csv with one checked row a person: path, gender and age in years."""
+    """Return train.csv with one checked row per person: path, gender and age in years."""
     people = read_csv(path, ("id", "gender", "race", "age", "path"))
     for field in ("gender", "age", "path"):
         empty = people.index[people[field].isna()]
         if len(empty):
             raise InputError(f"{path}, line {empty[0] + 2}: {field} is empty")
         people[field] = people[field].str.strip()
-    wrong = ~people["gender"].isin(GENDERS)
-    if wrong.any():
-        raise InputError(
-            f"{path}, line {people.index[wrong][0] + 2}: gender must be one of "
-            f"{', '.join(GENDERS)}; got {people.loc[wrong, 'gender'].iloc[0]!r}"
-        )
-    ages = pd.to_numeric(people["age"], errors="coerce")
-    wrong = ~ages.between(0, OLDEST) | (ages % 1 != 0)
-    if wrong.any():
-        raise InputError(
-            f"{path}, line {people.index[wrong][0] + 2}: age must be whole years from 0 to "
-            f"{OLDEST}; got {people.loc[wrong, 'age'].iloc[0]!r}"
-        )
-    people["age"] = ages.astype("Int16")
+    ages, folders = pd.to_numeric(people["age"], errors="coerce"), people["path"]
     # The folder is joined to the data root: keep a hostile or mistaken csv inside it.
-    wrong = people["path"].str.contains(r"[/\\]", regex=True) | people["path"].isin((".", ".."))
-    wrong |= people["path"].duplicated()
-    if wrong.any():
-        raise InputError(
-            f"{path}, line {people.index[wrong][0] + 2}: path must name one folder of "
-            f"train/images, each once; got {people.loc[wrong, 'path'].iloc[0]!r}"
-        )
-    return people
+    outside = folders.str.contains(r"[/\\]", regex=True) | folders.isin((".", ".."))
+    for field, allowed, right in (
+        ("gender", f"be one of {', '.join(GENDERS)}", people["gender"].isin(GENDERS)),
+        ("age", f"be whole years from 0 to {OLDEST}", ages.between(0, OLDEST) & (ages % 1 == 0)),
+        ("path", "name one folder of train/images, each once", ~outside & ~folders.duplicated()),
+    ):
+        if not right.all():
+            line, value = people.index[~right][0] + 2, people.loc[~right, field].iloc[0]
+            raise InputError(f"{path}, line {line}: {field} must {allowed}; got {value!r}")
+    return people.assign(age=ages.astype("Int16"))
 
 
 def _photos_of(folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
@@ -177,12 +171,10 @@ def _photos_of(folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
         ) from error
     photos, unknown = [], []
     for name in names:
-        stem, suffix = os.path.splitext(name)
-        if name.startswith(".") or suffix.lower() not in PHOTO_SUFFIXES:
-            continue
-        if stem in MASK_OF_STEM:
+        stem = os.path.splitext(name)[0]
+        if is_photo(name) and stem in MASK_OF_STEM:
             photos.append((name, MASK_OF_STEM[stem]))
-        else:
+        elif is_photo(name):
             unknown.append(name)
     return photos, unknown
 

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
 
 from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.layout import read_eval, read_train, with_labels
 from mmmask.datasets.packed import PackedPhotos, packed_steps
-from mmmask.datasets.sampler import Draw
-from mmmask.datasets.seeding import load_draws
+from mmmask.datasets.photo_dataset import PhotoDataset
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
@@ -25,7 +23,7 @@ SPLITS = ("train", "val", "all", "eval")
 
 
 @DATASETS.register_module()
-class MaskFaceDataset(BaseDataset):
+class MaskFaceDataset(PhotoDataset):
     """Photos of masked faces in the competition's layout, split by person.
 
     Args:
@@ -48,7 +46,7 @@ class MaskFaceDataset(BaseDataset):
         pipeline: Transforms.
 
     Attributes:
-        samples: The samples table of this split, one row a photo, in the dataset's order.
+        samples: The samples table of this split, one row per photo, in the dataset's order.
     """
 
     METAINFO = {"classes": CLASSES}  # noqa: RUF012 - the name and form are MMEngine's
@@ -75,13 +73,7 @@ class MaskFaceDataset(BaseDataset):
         if not 0 <= fold < folds:
             raise InputError(f"data.fold must be from 0 to folds - 1 = {folds - 1}; got {fold}")
         done = 0 if pack is None else packed_steps(pipeline)
-        super().__init__(
-            ann_file="",
-            data_root=str(data_root),
-            pipeline=pipeline[done:],
-            test_mode=test_mode,
-            lazy_init=True,
-        )
+        super().__init__(data_root, pipeline=pipeline[done:], test_mode=test_mode)
         self.split = split
         self.old_from = old_from
         root = Path(data_root)
@@ -117,10 +109,6 @@ class MaskFaceDataset(BaseDataset):
         self._ages = ages.fillna(-1).to_numpy(dtype=np.int64) if ages.notna().any() else None
         weights = self.samples.get("weight", pd.Series(dtype="float32")).fillna(1)
         self._weights = None if (weights == 1).all() else weights.to_numpy(dtype=np.float32)
-        self._fully_initialized = True
-
-    def full_init(self) -> None:
-        """Do nothing: the table is read on construction and costs little to keep."""
 
     def labels(self) -> NDArray[np.int64]:
         """Return the class of each photo, shape (N,)."""
@@ -146,21 +134,6 @@ class MaskFaceDataset(BaseDataset):
             info["img"] = self._packed[idx]
             info["img_shape"] = info["img"].shape[:2]
         return info
-
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """Return :meth:`get_data_info` of every photo."""
-        return [self.get_data_info(idx) for idx in range(len(self))]
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, draw: int | Draw) -> Any:
-        """Load a photo; a :class:`Draw` also seeds its augmentation, in any process."""
-        return self.__getitems__([draw])[0]
-
-    def __getitems__(self, draws: Sequence[int | Draw]) -> list[Any]:
-        """Load the photos of a batch; torch's DataLoader asks for them at once by this name."""
-        return load_draws(self.pipeline, self.get_data_info, draws)
 
 
 def without(table: pd.DataFrame, drop: str) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Photos packed once: decoded, cropped and resized as the config says, in one memory-mapped file.
 
-A pack is an Arrow file with one row a photo. Its schema metadata name the steps that made the
+A pack is an Arrow file with one row per photo. Its schema metadata name the steps that made the
 photos; beside each photo stand the size and the time of change of the file it came from. So a
 pack of another preprocessing, or of photos that have changed since, is known as stale.
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.datasets.face_boxes import read_boxes
+from mmmask.datasets.face_boxes import by_content
 from mmmask.datasets.layout import read_eval, read_train
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import atomic_write
@@ -108,7 +108,7 @@ def write_pack(
         images: Paths relative to ``data_root``, each once.
         data_root: Folder that they are relative to.
         steps: The transforms that load and preprocess a photo, as config dicts.
-        threads: How many photos are decoded at once; None: one a core.
+        threads: How many photos are decoded at once; None: one per core.
 
     Raises:
         InputError: There is no photo, or one cannot be decoded.
@@ -161,9 +161,7 @@ def made_by(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     named = []
     for step in steps:
         step = {name: value for name, value in step.items() if name != "data_root"}
-        if "boxes" in step:  # a table of face boxes counts by its content
-            step["boxes"] = f"sha256 {read_boxes(step['boxes']).fingerprint}"
-        named.append(step)
+        named.append(by_content(step) if "boxes" in step else step)
     facts = {"steps": named, "opencv": cv2.__version__, "pack": VERSION}
     return json.loads(json.dumps(facts))
 

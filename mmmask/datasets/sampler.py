@@ -26,7 +26,7 @@ class Draw(NamedTuple):
 
 @DATA_SAMPLERS.register_module()
 class EpochSampler(Sampler):
-    """Shuffle once an epoch and give each position its own augmentation seed.
+    """Shuffle once per epoch and give each position its own augmentation seed.
 
     Order and seeds are functions of (seed, epoch, position) alone: the same for any number of
     workers, in a resumed run, and, taken over all processes, for any number of processes.
@@ -68,6 +68,36 @@ class EpochSampler(Sampler):
 
     def __len__(self) -> int:
         return -(-self.epoch_length // self.world_size)
+
+
+@DATA_SAMPLERS.register_module()
+class CyclingSampler(EpochSampler):
+    """Draw a set number of photos per epoch, in pass after pass over the data set.
+
+    Each pass is a shuffle of its own and shows every photo once, wherever an epoch ends: over the
+    run no photo is drawn two times more often than another.
+
+    Args:
+        dataset: As in :class:`EpochSampler`.
+        photos: Photos per process and epoch, at least 1.
+        seed: As in :class:`EpochSampler`.
+    """
+
+    def __init__(self, dataset: Sized, *, photos: int, seed: int | None = None) -> None:
+        super().__init__(dataset, seed=seed)
+        self.photos = photos
+
+    def order(self, random: np.random.Generator) -> NDArray[np.int64]:
+        size, count = len(self.dataset), len(self) * self.world_size
+        first, begin = divmod(self.epoch * count, size)
+        passes = [
+            np.random.default_rng([self.seed, turn]).permutation(size)
+            for turn in range(first, first + (begin + count - 1) // size + 1)
+        ]
+        return np.concatenate(passes)[begin : begin + count]
+
+    def __len__(self) -> int:
+        return self.photos
 
 
 def earlier_draws(order: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -40,8 +40,3 @@ def assign_folds(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.
     dealt = shuffled["person"].iloc[np.argsort(stratum[shuffled.index].to_numpy(), kind="stable")]
     fold_of = pd.Series(np.arange(len(dealt)) % folds, index=dealt.to_numpy())
     return samples["person"].map(fold_of).astype("Int8")
-
-
-def shared_people(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
-    """Return the people who have photos in both tables; an honest split has none."""
-    return sorted(set(one["person"]) & set(other["person"]))

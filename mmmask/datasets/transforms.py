@@ -1,9 +1,12 @@
 """The pipeline's own steps: load a photo, crop and resize it, hand it over as a tensor."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
+from mmcv.transforms import BaseTransform, Compose
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 
@@ -80,3 +83,26 @@ class PackPhoto(BaseTransform):
         if "weight" in results:
             sample.weight = torch.tensor([results["weight"]], dtype=torch.float32)
         return {"inputs": torch.from_numpy(image).permute(2, 0, 1), "data_samples": sample}
+
+
+@TRANSFORMS.register_module()
+class TwoViews(BaseTransform):
+    """Augment one loaded photo twice and pack both; it takes the place of ``PackPhoto``.
+
+    The photo is decoded, cropped and resized once. The weak view draws its random numbers first.
+
+    Args:
+        weak: Transforms of the view that teaches.
+        strong: Transforms of the view that learns.
+    """
+
+    def __init__(self, *, weak: Sequence[dict], strong: Sequence[dict]) -> None:
+        pack = {"type": "PackPhoto"}
+        self.views = {"weak": Compose([*weak, pack]), "strong": Compose([*strong, pack])}
+
+    def transform(self, results: dict) -> dict[str, Any]:
+        """Return view -> packed photo."""
+        return {
+            name: view({**results, "img": results["img"].copy()})
+            for name, view in self.views.items()
+        }

@@ -5,13 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import matplotlib
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mmmask.files import atomic_write
-
-matplotlib.use("Agg")
 
 WIDTH = 1.5  # of a picture, in inches
 
@@ -32,8 +29,8 @@ class Row:
     cells: list[Cell] = field(default_factory=list)
 
 
-def draw_sheet(rows: Sequence[Row], columns: Sequence[str], path: str | Path, title: str) -> None:
-    """Draw rows of pictures under the names of the columns."""
+def plot_sheet(rows: Sequence[Row], columns: Sequence[str], path: str | Path, title: str) -> None:
+    """Plot rows of pictures under the names of the columns."""
     height, width = rows[0].cells[0].image.shape[:2]
     captioned = any(cell.caption for row in rows for cell in row.cells)
     size = (

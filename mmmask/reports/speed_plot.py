@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
 from mmmask.files import atomic_write
 
-matplotlib.use("Agg")
 
-
-def draw_speed(medians: pd.DataFrame, path: Path) -> None:
-    """Draw a bar for each contender, one panel a task and backbone."""
+def plot_speed(medians: pd.DataFrame, path: Path) -> None:
+    """Plot a bar for each contender, one panel per task and backbone."""
     panels = list(medians.groupby(["task", "backbone"], sort=False))
     height = 0.8 + sum(0.5 + 0.28 * len(group) for _, group in panels)
     figure = Figure(figsize=(8, height), layout="constrained")

@@ -23,21 +23,13 @@ from mmmask.tables import OUTLIERS, write_table
 
 @dataclass(frozen=True)
 class DataStats:
-    """What is known of a data set.
+    """What is known of a data set."""
 
-    Attributes:
-        mean: Per channel, RGB, on the scale 0 to 255, over all pixels of the photos trained on.
-        std: Standard deviation of these pixels, likewise.
-        trained: How many photos these are.
-        photos: How many photos ``train/`` has.
-        outliers: One row a photo and reason.
-    """
-
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
-    trained: int
-    photos: int
-    outliers: pd.DataFrame
+    mean: NDArray[np.float64]  # (3,) RGB, 0 to 255, over all pixels of the photos trained on
+    std: NDArray[np.float64]  # (3,) standard deviation of these pixels
+    trained: int  # how many photos these are
+    photos: int  # how many photos train/ has
+    outliers: pd.DataFrame  # one row per photo and reason
 
     def in_words(self) -> str:
         """Return mean and std as lines to paste into a config, and how many outliers there are."""
@@ -111,14 +103,8 @@ def measure(
         return photo_facts(loaded, preprocessing)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        found = track(
-            threads.map(measured, images),
-            description="photos",
-            total=len(images),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        return list(found)
+        found, console = threads.map(measured, images), Console(stderr=True)
+        return list(track(found, "photos", len(images), console=console, transient=True))
 
 
 def colours(facts: Sequence[PhotoFacts]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -147,22 +133,15 @@ def find_outliers(
 ) -> pd.DataFrame:
     """Return a table of outliers: image, reason, value and, of near-duplicates, the other photo.
 
-    Args:
-        samples: Table with image and person.
-        facts: Of each photo, None where it could not be read.
-        dark: As in :func:`data_stats`.
-        small: Likewise.
-        alike: Likewise.
+    ``facts`` are those of each row of ``samples``, None where the photo could not be read; the
+    bounds are those of :func:`data_stats`.
     """
     readable = samples.assign(facts=facts).dropna(subset="facts")
     bits = np.array([fact.bits for fact in readable["facts"]])
     other, distance = nearest_earlier(bits, pd.factorize(readable["person"])[0])
-    readable["of"] = readable["image"].to_numpy()[other]
-    readable["distance"] = distance
-    unreadable = samples.loc[~samples.index.isin(readable.index), "image"]
-    rows: list[tuple[str, str, float, str]] = [
-        (image, "unreadable", np.nan, "") for image in unreadable
-    ]
+    readable = readable.assign(of=readable["image"].to_numpy()[other], distance=distance)
+    unreadable = samples["image"].drop(readable.index)
+    rows: list[tuple] = [(image, "unreadable", np.nan, "") for image in unreadable]
     for photo in readable.itertuples():
         fact = photo.facts
         if fact.light < dark:

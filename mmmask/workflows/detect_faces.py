@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
+from mmmask.datasets.face_boxes import EDGES
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
@@ -88,15 +89,13 @@ def shrunk(image: np.ndarray, longest_side: int) -> np.ndarray:
 
 
 def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> pd.DataFrame:
-    """Return and write the boxes of all photos under a folder, one row a photo.
+    """Return and write the boxes of all photos under a folder, one row per photo.
 
     The table is written every 1,000 photos; photos that ``out`` lists already are not looked at
     again, so an interrupted search goes on where it was.
     """
     photos = find_photos(root)
-    rows: list[dict] = []
-    if Path(out).exists():
-        rows = read_table(out, BOXES).to_dict("records")
+    rows = read_table(out, BOXES).to_dict("records") if Path(out).exists() else []
     done = {row["image"] for row in rows}
     missing = [image for image in photos["image"] if image not in done]
     provenance = {
@@ -111,7 +110,7 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
         box, score = find_face(detector, photo)
         height, width = photo.shape[:2]
         row = {"image": image, "width": width, "height": height, "score": score}
-        rows.append({**row, **dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))})
+        rows.append({**row, **dict(zip(EDGES, box, strict=True))})
         if (number + 1) % _SAVE_EVERY == 0:
             write_table(out, pd.DataFrame(rows), BOXES, provenance)
     table = pd.DataFrame(rows)

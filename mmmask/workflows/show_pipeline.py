@@ -1,6 +1,5 @@
-"""Draw what the training pipeline of a config does to photos."""
+"""Show what the training pipeline of a config does to photos."""
 
-import copy
 import itertools
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ import numpy as np
 from mmmask.config import compose, load_config, parse_options, pipeline
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES
-from mmmask.reports.sheet import Cell, Row, draw_sheet
+from mmmask.reports.sheet import Cell, Row, plot_sheet
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -22,17 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataPathCost:
-    """What a photo costs on one core before it is in a batch; medians over turns.
+    """What a photo costs on one core before it is in a batch; medians over turns."""
 
-    Attributes:
-        plain: Microseconds to load and preprocess a photo.
-        training: Microseconds to load, augment and preprocess a draw of the training epoch.
-        ratio: The second by the first, taken within a turn.
-    """
-
-    plain: float
-    training: float
-    ratio: float
+    plain: float  # microseconds to load and preprocess a photo
+    training: float  # microseconds to load, augment and preprocess a draw of the training epoch
+    ratio: float  # the second by the first, taken within a turn
 
     def __str__(self) -> str:
         return (
@@ -57,7 +50,7 @@ def show_pipeline(
 
     Each column of draws is a batch as in training, of the config's batch size, so that Mixup and
     CutMix find partners; the photos of the sheet are its first. A photo that the config's sampler
-    draws several times an epoch takes these draws in turn.
+    draws several times per epoch takes these draws in turn.
 
     Args:
         config: Path of a config file.
@@ -78,9 +71,10 @@ def show_pipeline(
     cfg = load_config(config, parse_options(options))
     if data_root is not None:
         cfg.data.data_root = data_root
+        compose(cfg)
     rows = sheet_rows(cfg, photos=photos, draws=draws, seed=seed)
     columns = ["preprocessed", *(f"draw {draw + 1}" for draw in range(draws))]
-    draw_sheet(rows, columns, out, title=f"{Path(config).stem}: {steps_in_words(cfg)}")
+    plot_sheet(rows, columns, out, title=f"{Path(config).stem}: {steps_in_words(cfg)}")
     return Path(out), data_path_cost(cfg)
 
 
@@ -90,21 +84,14 @@ def data_path_cost(cfg: "Config", *, photos: int = 64, turns: int = 7) -> DataPa
     What happens to batches, such as Mixup, is not counted: it takes place on the device.
 
     Args:
-        cfg: Complete config; it is not changed.
-        photos: How many a turn.
+        cfg: Complete config.
+        photos: How many per turn.
         turns: How many.
     """
     import cv2
-    from mmengine.registry import DATA_SAMPLERS, DATASETS, init_default_scope
 
-    cfg = copy.deepcopy(cfg)
-    compose(cfg)
-    init_default_scope(cfg.default_scope)
-    config = cfg.train_dataloader.dataset
-    dataset = DATASETS.build(config)
-    plain = DATASETS.build({**config, "pipeline": pipeline(cfg, training=False)})
-    sampler = DATA_SAMPLERS.build({**cfg.train_dataloader.sampler, "dataset": dataset, "seed": 0})
-    draws = [*itertools.islice(sampler, photos)]
+    dataset, plain, sampler = _photos(cfg, seed=0)
+    draws = list(itertools.islice(sampler, photos))
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # as in a data worker
     try:
@@ -115,11 +102,8 @@ def data_path_cost(cfg: "Config", *, photos: int = 64, turns: int = 7) -> DataPa
     finally:
         cv2.setNumThreads(threads)
     without, augmented = np.array(times).T
-    return DataPathCost(
-        float(np.median(without)),
-        float(np.median(augmented)),
-        float(np.median(augmented / without)),
-    )
+    medians = [np.median(part) for part in (without, augmented, augmented / without)]
+    return DataPathCost(*map(float, medians))
 
 
 def _seconds(dataset: Any, draws: list) -> float:
@@ -129,36 +113,42 @@ def _seconds(dataset: Any, draws: list) -> float:
     return time.process_time() - start
 
 
-def sheet_rows(cfg: "Config", *, photos: int, draws: int, seed: int) -> list[Row]:
-    """Return the rows of the sheet of a config."""
-    from mmengine.registry import DATA_SAMPLERS, DATASETS, MODELS, init_default_scope
+def _photos(cfg: "Config", seed: int) -> tuple[Any, Any, Any]:
+    """Return the training set, the same without augmentation, and the sampler of a config."""
+    from mmengine.registry import DATA_SAMPLERS, DATASETS, init_default_scope
 
-    from mmmask.datasets.batching import stack_photos
-    from mmmask.datasets.sampler import Draw
-    from mmmask.engine.hooks.epoch_seed_hook import seed_everything
-
-    compose(cfg)
     init_default_scope(cfg.default_scope)
     config = cfg.train_dataloader.dataset
     dataset = DATASETS.build(config)
     plain = DATASETS.build({**config, "pipeline": pipeline(cfg, training=False)})
     sampler = {**cfg.train_dataloader.sampler, "dataset": dataset, "seed": seed}
-    times = Counter(getattr(draw, "row", draw) for draw in DATA_SAMPLERS.build(sampler))
+    return dataset, plain, DATA_SAMPLERS.build(sampler)
+
+
+def sheet_rows(cfg: "Config", *, photos: int, draws: int, seed: int) -> list[Row]:
+    """Return the rows of the sheet of a config."""
+    from mmengine.registry import MODELS
+
+    from mmmask.datasets.batching import stack_photos
+    from mmmask.datasets.sampler import Draw
+    from mmmask.engine.hooks.epoch_seed_hook import seed_everything
+
+    dataset, plain, sampler = _photos(cfg, seed)
+    times = Counter(getattr(draw, "row", draw) for draw in sampler)
     preprocessor = MODELS.build(cfg.model.data_preprocessor)
 
     random = np.random.default_rng(seed)
     order = random.permutation(len(dataset))
     shown = spread(dataset.labels()[order], photos)
     rest = max(cfg.train_dataloader.batch_size - len(shown), 0)
-    batch = [int(row) for row in [*order[shown], *np.delete(order, shown)[:rest]]]
-    shown = batch[: len(shown)]
+    batch = [*order[shown].tolist(), *np.delete(order, shown)[:rest].tolist()]
 
     rows = [
         Row(
-            f"{CLASSES[dataset.labels()[row]]}\n{times[row]} x an epoch",
+            f"{CLASSES[dataset.labels()[row]]}\n{times[row]} per epoch",
             [Cell(np.asarray(plain[row]["inputs"].permute(1, 2, 0))[..., ::-1])],
         )
-        for row in shown
+        for row in batch[: len(shown)]
     ]
     for draw in range(draws):
         seeds = random.integers(2**32, size=len(batch))
@@ -186,7 +176,7 @@ def spread(labels: np.ndarray, most: int) -> list[int]:
     first = len(np.unique(labels))
     if most < first:
         chosen = chosen[np.linspace(0, first - 1, most).round().astype(int)]
-    return [int(position) for position in chosen[:most]]
+    return chosen[:most].tolist()
 
 
 def mixture(score: np.ndarray) -> str:
@@ -200,9 +190,8 @@ def mixture(score: np.ndarray) -> str:
 
 def steps_in_words(cfg: "Config") -> str:
     """Return the names of the augmentations, those inside others in brackets."""
-    mixed: dict[str, Any] = cfg.batch_augments or {}
-    augments = mixed.get("augments", [])
-    steps = [*cfg.augmentations, *(augments if isinstance(augments, (list, tuple)) else [augments])]
+    augments = (cfg.batch_augments or {}).get("augments", [])
+    steps = [*cfg.augmentations, *([augments] if isinstance(augments, dict) else augments)]
     sampler = cfg.train_dataloader.sampler.type
     return f"{', '.join(map(_name, steps)) or 'no augmentation'}; {sampler}"
 

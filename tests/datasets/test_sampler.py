@@ -1,7 +1,9 @@
+from collections import Counter
+
 import pytest
 
 from mmmask.datasets import sampler as module
-from mmmask.datasets.sampler import EpochSampler
+from mmmask.datasets.sampler import CyclingSampler, EpochSampler
 
 
 def draws(size: int, *, epoch: int = 0, seed: int = 1, **options) -> list:
@@ -36,3 +38,44 @@ def test_processes_share_out_the_single_process_epoch(monkeypatch, size: int) ->
     merged = [draw for step in zip(*shares, strict=True) for draw in step]
     assert [draw.row for draw in merged[:size]] == [draw.row for draw in alone]
     assert merged[:size] == alone
+
+
+def rows_of(sampler, epoch):
+    sampler.set_epoch(epoch)
+    return [draw.row for draw in sampler]
+
+
+@pytest.mark.parametrize("photos", [1, 4, 10, 23])
+def test_passes_go_on_over_the_end_of_an_epoch(photos):
+    sampler = CyclingSampler(range(10), photos=photos, seed=3)
+    drawn = [row for epoch in range(30) for row in rows_of(sampler, epoch)]
+    assert len(drawn) == 30 * photos
+    for start in range(0, len(drawn) - 9, 10):
+        assert sorted(drawn[start : start + 10]) == list(range(10))
+
+
+def test_an_epoch_depends_on_seed_and_epoch_alone():
+    one, other = (CyclingSampler(range(10), photos=7, seed=3) for _ in range(2))
+    list(one)
+    one.set_epoch(5)
+    other.set_epoch(5)
+    assert list(one) == list(other)
+    assert list(one) != list(CyclingSampler(range(10), photos=7, seed=4))
+
+
+def test_processes_share_the_order_of_one_out():
+    whole = CyclingSampler(range(10), photos=8, seed=3)
+    parts = [CyclingSampler(range(10), photos=4, seed=3) for _ in range(2)]
+    for rank, part in enumerate(parts):
+        part.rank, part.world_size = rank, 2
+    for epoch in range(4):
+        for sampler in (whole, *parts):
+            sampler.set_epoch(epoch)
+        assert list(whole)[::2] == list(parts[0])
+        assert list(whole)[1::2] == list(parts[1])
+
+
+def test_every_photo_is_seen_equally_often_up_to_once():
+    sampler = CyclingSampler(range(10), photos=7, seed=0)
+    seen = Counter(row for epoch in range(9) for row in rows_of(sampler, epoch))
+    assert max(seen.values()) - min(seen.values()) <= 1

@@ -5,9 +5,9 @@ import torch
 from mmengine.registry import init_default_scope
 
 import mmmask.register  # noqa: F401
+from mmmask.datasets.batching import stack_views
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.sampler import Draw
-from mmmask.datasets.two_views import stack_views
 from mmmask.datasets.unlabelled import UnlabelledFaces
 from mmmask.errors import InputError, MissingFileError
 

@@ -63,11 +63,11 @@ def test_a_row_tells_how_often_an_epoch_draws_the_photo(make_layout) -> None:
     pytest.importorskip("albumentations")
     sheet = rows("mobilenet_v2_arcface_old_x5", make_layout(PEOPLE))
     for row in sheet:
-        assert row.title.endswith("5 x an epoch" if ">=60" in row.title else "1 x an epoch")
+        assert row.title.endswith("\n5 per epoch" if ">=60" in row.title else "\n1 per epoch")
     assert any(">=60" in row.title for row in sheet)
 
 
-def test_the_picture_shows_a_row_a_photo(make_layout, tmp_path) -> None:
+def test_the_picture_shows_a_row_per_photo(make_layout, tmp_path) -> None:
     out = tmp_path / "sheet.png"
     path, cost = show_pipeline(
         ROOT / "configs/mobilenet_v2_arcface.py",

@@ -1,15 +1,10 @@
 # EfficientNet-B1 (Tan and Le, 2019), ImageNet weights of MMPretrain's model zoo.
 
-backbone = dict(type="EfficientNet", arch="b1")
-neck = dict(type="GlobalAveragePooling")
-features = 1280
+_base_ = ["effnet_b0.py"]
+
+backbone = dict(arch="b1")
 pretrained = (
     "https://download.openmmlab.com/mmclassification/v0/efficientnet/"
     "efficientnet-b1_3rdparty_8xb32_in1k_20220119-002556d9.pth"
 )
-preprocessing = dict(
-    crop=(0.75, 1.0),  # central 3/4 of the height: a square of a 384x512 photo
-    size=(240, 240),  # (height, width) in pixels
-    mean=(123.675, 116.28, 103.53),  # RGB, of ImageNet, as the weights expect
-    std=(58.395, 57.12, 57.375),
-)
+preprocessing = dict(size=(240, 240))  # (height, width) in pixels

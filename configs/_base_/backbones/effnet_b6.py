@@ -1,15 +1,11 @@
 # EfficientNet-B6 (Tan and Le, 2019), ImageNet weights of MMPretrain's model zoo.
 
-backbone = dict(type="EfficientNet", arch="b6")
-neck = dict(type="GlobalAveragePooling")
+_base_ = ["effnet_b0.py"]
+
+backbone = dict(arch="b6")
 features = 2304
 pretrained = (
     "https://download.openmmlab.com/mmclassification/v0/efficientnet/"
     "efficientnet-b6_3rdparty_8xb32-aa_in1k_20220119-45b03310.pth"
 )
-preprocessing = dict(
-    crop=(0.75, 1.0),  # central 3/4 of the height: a square of a 384x512 photo
-    size=(528, 528),  # (height, width) in pixels
-    mean=(123.675, 116.28, 103.53),  # RGB, of ImageNet, as the weights expect
-    std=(58.395, 57.12, 57.375),
-)
+preprocessing = dict(size=(528, 528))  # (height, width) in pixels

@@ -1,15 +1,11 @@
 # EfficientNet-B7 (Tan and Le, 2019), ImageNet weights of MMPretrain's model zoo.
 
-backbone = dict(type="EfficientNet", arch="b7")
-neck = dict(type="GlobalAveragePooling")
+_base_ = ["effnet_b0.py"]
+
+backbone = dict(arch="b7")
 features = 2560
 pretrained = (
     "https://download.openmmlab.com/mmclassification/v0/efficientnet/"
     "efficientnet-b7_3rdparty_8xb32-aa_in1k_20220119-bf03951c.pth"
 )
-preprocessing = dict(
-    crop=(0.75, 1.0),  # central 3/4 of the height: a square of a 384x512 photo
-    size=(600, 600),  # (height, width) in pixels
-    mean=(123.675, 116.28, 103.53),  # RGB, of ImageNet, as the weights expect
-    std=(58.395, 57.12, 57.375),
-)
+preprocessing = dict(size=(600, 600))  # (height, width) in pixels

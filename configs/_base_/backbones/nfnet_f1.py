@@ -1,15 +1,10 @@
 # NFNet-F1 (Brock et al., 2021), ImageNet weights of DeepMind, by timm.
 
-backbone = dict(type="TimmBackbone", model_name="dm_nfnet_f1")
-neck = dict(type="GlobalAveragePooling")
-features = 3072
+_base_ = ["nfnet_f0.py"]
+
+backbone = dict(model_name="dm_nfnet_f1")
 pretrained = (
     "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-dnf-weights/"
     "dm_nfnet_f1-fc540f82.pth"
 )
-preprocessing = dict(
-    crop=(0.75, 1.0),  # central 3/4 of the height: a square of a 384x512 photo
-    size=(224, 224),  # (height, width) in pixels
-    mean=(123.675, 116.28, 103.53),  # RGB, of ImageNet, as the weights expect
-    std=(58.395, 57.12, 57.375),
-)
+preprocessing = dict(size=(224, 224))  # (height, width) in pixels

@@ -1,14 +1,9 @@
 # Adam (Kingma and Ba, 2015), its rate lowered when macro F1 stops to rise, as source E used it.
 # It needs a validation after each epoch: train on everybody with another schedule.
 
-train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
-val_cfg = dict()
-test_cfg = dict()
-optim_wrapper = dict(
-    type="AsyncOptimWrapper",
-    optimizer=dict(type="Adam", lr=3e-4, weight_decay=0.0),
-    clip_grad=dict(max_norm=5.0),
-)
+_base_ = ["adamw_cosine.py"]
+
+optim_wrapper = dict(optimizer=dict(_delete_=True, type="Adam", lr=3e-4, weight_decay=0.0))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, end=0.5, by_epoch=True, convert_to_iter_based=True),
     dict(

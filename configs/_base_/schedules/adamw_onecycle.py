@@ -1,13 +1,8 @@
 # AdamW with one cycle of the rate (Smith and Topin, 2018): up for 30 % of the steps, then down.
 
-train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
-val_cfg = dict()
-test_cfg = dict()
-optim_wrapper = dict(
-    type="AsyncOptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01, fused=True),
-    clip_grad=dict(max_norm=5.0),
-)
+_base_ = ["adamw_cosine.py"]
+
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(
         type="OneCycleLR",

@@ -1,7 +1,6 @@
 """What is measured: tasks, contenders, and the one case that a process runs."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -39,12 +38,12 @@ class Case:
     """One contender at one task, for one process.
 
     Attributes:
+        data_root: Folder with ``train/``.
+        folder: Where the process may write.
         task: One of :data:`TASKS`.
         contender: One of :data:`CONTENDERS`.
         backbone: Name of a block under ``configs/_base_/backbones``.
-        batch: Photos a batch.
-        data_root: Folder with ``train/``.
-        folder: Where the process may write.
+        batch: Photos per batch.
         steps: Batches that are timed.
         warmup: Batches before them.
         workers: Data workers.
@@ -52,12 +51,12 @@ class Case:
         pack: File of packed photos.
     """
 
-    task: str
-    contender: str
-    backbone: str
-    batch: int
     data_root: str
     folder: str
+    task: str = "train"
+    contender: str = "mmmask"
+    backbone: str = "mobilenet_v2"
+    batch: int = 64
     steps: int = 10
     warmup: int = 3
     workers: int = 2
@@ -73,15 +72,12 @@ class Case:
     def tick_hook(self) -> dict:
         return {"type": "TickHook", "warmup": self.warmup, "batches": self.batches}
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
     def config(self, *, pack: str | None = None, compiled: bool = False) -> Path:
         """Write the config of this case, a linear head on the backbone, and return its path."""
         parts = ("data/mask_faces", f"backbones/{self.backbone}", "heads/linear")
         blocks = (*parts, "schedules/adamw_cosine", "runtime/default")
         loader = {"batch_size": self.batch, "num_workers": self.workers}
-        hooks = [self.tick_hook]
+        hooks = [self.tick_hook, *([{"type": "CompileHook"}] if compiled else [])]
         lines = [
             f"_base_ = {[str(CONFIGS / '_base_' / f'{block}.py') for block in blocks]}",
             'custom_imports = dict(imports=["mmmask.workflows.benchmark.ticks"])',
@@ -89,7 +85,7 @@ class Case:
             f"preprocessing = dict(reduced_decode={self.contender == 'mmmask_reduced'})",
             *(f"{name}_dataloader = {loader}" for name in ("train", "val", "test")),
             'test_dataloader["dataset"] = dict(split="train")',
-            f"custom_hooks = {hooks + [{'type': 'CompileHook'}] * compiled}",
+            f"custom_hooks = {hooks}",
             "pretrained = None",
             "train_cfg = dict(max_epochs=1000)",
         ]

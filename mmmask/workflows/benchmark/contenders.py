@@ -107,19 +107,17 @@ def _run_model(case: Case) -> None:
     batch.gt_label = torch.arange(case.batch, device=device) % 18
     model.train(case.task == "train")
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=True)
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=case.amp)
     while True:
         if case.task == "train":
-            with torch.autocast(device.type, torch.bfloat16, enabled=case.amp):
+            with autocast:
                 loss = model(photos, [batch], mode="loss")["loss"]
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
             optimizer.zero_grad()
         else:
-            with (
-                torch.no_grad(),
-                torch.autocast(device.type, torch.bfloat16, enabled=case.amp),
-            ):
+            with torch.no_grad(), autocast:
                 model(photos, [SampleBatch()], mode="predict")
         tick(case.warmup, case.batches)
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,11 @@ from rich.console import Console
 from rich.progress import track
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-PHOTOS_A_PERSON = 7
+PHOTOS_PER_PERSON = 7
 
 
 def measure_growth(sizes: Sequence[int] = SIZES) -> pd.DataFrame:
-    """Return one row a step and size: step, photos, seconds, memory_mb."""
+    """Return one row per step and size: step, photos, seconds, memory_mb."""
     rows = []
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="mmmask-growth-") as folder:
@@ -42,7 +43,7 @@ def make_index(root: Path, photos: int) -> None:
     from mmmask.datasets.layout import MASK_OF_STEM
 
     random = np.random.default_rng(0)
-    people = -(-photos // PHOTOS_A_PERSON)
+    people = -(-photos // PHOTOS_PER_PERSON)
     genders = random.choice(("male", "female"), people)
     ages = random.integers(18, 70, people)
     lines = ["id,gender,race,age,path"]
@@ -64,35 +65,37 @@ def read_index(root: Path) -> pd.DataFrame:
     return with_labels(read_train(root))
 
 
-def _index(root: Path) -> Callable[[], object]:
+def _labels(root: Path) -> np.ndarray:
+    return pd.read_parquet(root / "samples.parquet")["label"].to_numpy(dtype=np.int64)
+
+
+def _index(root: Path) -> Callable[[], Any]:
     return lambda: read_index(root)
 
 
-def _split(root: Path) -> Callable[[], object]:
+def _split(root: Path) -> Callable[[], Any]:
     from mmmask.datasets.splits import assign_folds
 
     samples = pd.read_parquet(root / "samples.parquet")
     return lambda: assign_folds(samples)
 
 
-def _class_weights(root: Path) -> Callable[[], object]:
+def _class_weights(root: Path) -> Callable[[], Any]:
     import torch
 
     from mmmask.class_weights import rule_by_name
 
-    labels = pd.read_parquet(root / "samples.parquet")["label"].to_numpy(dtype=np.int64)
-    rule = rule_by_name("effective_number")
+    labels, rule = _labels(root), rule_by_name("effective_number")
     return lambda: rule(torch.as_tensor(np.bincount(labels, minlength=18), dtype=torch.float32))
 
 
-def _metric(root: Path) -> Callable[[], object]:
+def _metric(root: Path) -> Callable[[], Any]:
     import torch
 
     from mmmask.evaluation.metric import MaskFaceMetric
     from mmmask.structures import SampleBatch
 
-    labels = pd.read_parquet(root / "samples.parquet")["label"].to_numpy(dtype=np.int64)
-    truth = torch.as_tensor(labels)
+    truth = torch.as_tensor(_labels(root))
     noise = torch.Generator().manual_seed(0)
 
     def evaluate() -> object:
@@ -109,7 +112,7 @@ def _metric(root: Path) -> Callable[[], object]:
     return evaluate
 
 
-def _workers(root: Path) -> Callable[[], object]:
+def _workers(root: Path) -> Callable[[], Any]:
     """Walk the whole index in two workers; their own memory shows whether they copy it."""
     import psutil
     from torch.utils.data import DataLoader
@@ -119,7 +122,7 @@ def _workers(root: Path) -> Callable[[], object]:
 
     dataset = MaskFaceDataset(str(root), split="all")
 
-    def walk() -> object:
+    def walk() -> dict[str, float]:
         loader = DataLoader(dataset, 1000, num_workers=2, collate_fn=len)
         own = [0]
         for number, _ in enumerate(loader):
@@ -131,7 +134,7 @@ def _workers(root: Path) -> Callable[[], object]:
     return walk
 
 
-STEPS: dict[str, Callable[[Path], Callable[[], object]]] = {
+STEPS: dict[str, Callable[[Path], Callable[[], Any]]] = {
     "index": _index,
     "split": _split,
     "class weights": _class_weights,
@@ -151,6 +154,6 @@ if __name__ == "__main__":
     before, began = _peak_mb(), time.perf_counter()
     result = work()
     measured = {"seconds": time.perf_counter() - began, "memory_mb": _peak_mb() - before}
-    if isinstance(result, dict) and "memory_mb" in result:
-        measured["memory_mb"] = result["memory_mb"]
+    if sys.argv[1] == "workers":
+        measured.update(result)
     print(json.dumps(measured))

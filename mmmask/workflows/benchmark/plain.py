@@ -48,10 +48,10 @@ class PhotoFolder(Dataset):
 def run_plain(case: Case) -> None:
     """Train, validate or test with the mirrored view, until the ticks are done."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    layout = torch.channels_last if case.contender.endswith("channels_last") else None
-    model = timm.create_model(TIMM[case.backbone], num_classes=NUM_CLASSES).to(device)
-    if layout is not None:
-        model = model.to(memory_format=layout)
+    channels_last = case.contender.endswith("channels_last")
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = timm.create_model(TIMM[case.backbone], num_classes=NUM_CLASSES)
+    model = model.to(device, memory_format=layout)
     training = case.task == "train"
     loader = DataLoader(
         PhotoFolder(case, training=training),
@@ -67,7 +67,7 @@ def run_plain(case: Case) -> None:
     model.train(training)
     while True:
         for photos, labels in loader:
-            photos = photos.to(device, memory_format=layout or torch.contiguous_format)
+            photos = photos.to(device, memory_format=layout)
             labels = labels.to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=case.amp):
                 if training:

@@ -1,7 +1,8 @@
-"""Measure cases, each in a process of its own, interleaved, and say what their ratios are."""
+"""Measure cases, each in a process of its own, in turns; leave csv files and a plot."""
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -9,18 +10,21 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
 import psutil
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from mmmask.config import load_config
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import atomic_write
-from mmmask.workflows.benchmark.cases import CONFIGS, TASKS, TIMM, Case
+from mmmask.reports.speed_plot import plot_speed
+from mmmask.workflows.benchmark.cases import CONFIGS, CONTENDERS, TASKS, TIMM, Case
+from mmmask.workflows.benchmark.growth import measure_growth
 from mmmask.workflows.pack import ensure_pack
 
 #: Ratios worth reading: (numerator, denominator).
@@ -36,71 +40,123 @@ RATIOS = (
     ("mmmask_packed", "plain_channels_last"),
 )
 MEMORY_INTERVAL = 0.5  # seconds
+CONTENDER_SIDE = "mmmask.workflows.benchmark.contenders"
 #: Settings of compute threads that the command lines of mmmask make and others do not.
 THREADS = ("GOMP_SPINCOUNT",)
 
 
-def measure(
+def benchmark(
     *,
+    out: Path,
     data_root: str,
-    backbones: Sequence[tuple[str, int]],
+    backbones: Sequence[str],
     tasks: Sequence[str],
     contenders: Sequence[str] | None = None,
     repeats: int = 3,
     steps: int = 10,
     workers: int | None = None,
     amp: bool = False,
-) -> pd.DataFrame:
-    """Run every contender of every task, ``repeats`` times in turns.
+) -> None:
+    """Measure, print ratios, and write csv files and a plot into ``out``.
+
+    ``runs.csv`` has one row per run: repeat, task, backbone, batch, contender, photos_per_s,
+    first_step_s (from the start of the process), memory_mb (proportional set size of the process
+    tree, peak).
 
     Args:
+        out: Folder of the results.
         data_root: Folder with ``train/``.
-        backbones: (name of a backbone block, photos a batch).
-        tasks: Of :data:`TASKS`.
+        backbones: ``NAME:BATCH``, a backbone block and photos per batch.
+        tasks: Of :data:`TASKS`; ``growth`` measures what grows with the number of photos.
         contenders: Leave out the others; None: all that a task has.
         repeats: How often each is run; the contenders take turns.
         steps: Batches that are timed in each run.
-        workers: Data workers; None: one a core, at most 16.
+        workers: Data workers; None: one per core, at most 16.
         amp: Train and test under autocast.
 
-    Returns:
-        One row a run: task, backbone, batch, contender, repeat, photos_per_s, first_step_s (from
-        the start of the process), memory_mb (proportional set size of the process tree, peak).
+    Raises:
+        InputError: An option is unusable.
     """
-    _check(data_root, backbones)
-    workers = min(os.cpu_count() or 1, 16) if workers is None else workers
+    if repeats < 1 or steps < 1:
+        raise InputError(f"--repeats and --steps must be at least 1; got {repeats} and {steps}")
+    for name in contenders or ():
+        if name not in CONTENDERS:
+            raise InputError(f"--contenders must be some of {', '.join(CONTENDERS)}; got {name}")
+    loops = [task for task in tasks if task != "growth"]
+    if loops:
+        if not (Path(data_root) / "train" / "train.csv").is_file():
+            raise MissingFileError(f"{data_root}/train/train.csv: no such file")
+        with tempfile.TemporaryDirectory(prefix="mmmask-benchmark-") as folder:
+            shared = Case(
+                data_root=str(Path(data_root).resolve()),
+                folder=folder,
+                steps=steps,
+                workers=min(os.cpu_count() or 1, 16) if workers is None else workers,
+                amp=amp,
+            )
+            cases = _cases(shared, [_backbone(text) for text in backbones], loops, contenders)
+            runs = _run_in_turns(cases, repeats)
+        compared = ratios(runs)
+        keys = ["task", "backbone", "batch", "contender"]
+        medians = runs.drop(columns="repeat").groupby(keys, sort=False).median().reset_index()
+        _write_csv(runs, out / "runs.csv")
+        _write_csv(medians, out / "summary.csv")
+        _write_csv(compared, out / "ratios.csv")
+        plot_speed(medians, out / "speed.png")
+        _show(compared, "ratios of photos per second, paired within a turn")
+    if "growth" in tasks:
+        grown = measure_growth()
+        _write_csv(grown, out / "growth.csv")
+        _show(grown, "growth")
+    print(f"written to {out.resolve()}")
+
+
+def _backbone(text: str) -> tuple[str, int]:
+    """Return the name and the batch size in ``NAME:BATCH``."""
+    name, _, batch = text.partition(":")
+    if not batch.isdecimal():
+        raise InputError(f"--backbones must be NAME:BATCH, such as mobilenet_v2:64; got {text!r}")
+    known = sorted(path.stem for path in (CONFIGS / "_base_" / "backbones").glob("*.py"))
+    if name not in known:
+        raise InputError(f"--backbones must be some of {', '.join(known)}; got {name}")
+    if int(batch) < 1:
+        raise InputError(f"--backbones {name}: a batch has at least 1 photo; got {batch}")
+    return name, int(batch)
+
+
+def _cases(
+    shared: Case,
+    backbones: Sequence[tuple[str, int]],
+    tasks: Sequence[str],
+    contenders: Sequence[str] | None,
+) -> list[Case]:
+    """Return all cases, after packing the photos for each backbone."""
+    cases = []
+    for backbone, batch in backbones:
+        case = replace(shared, backbone=backbone, batch=batch)
+        cfg = load_config(case.config(pack=f"{case.folder}/{backbone}.arrow"))
+        ensure_pack(cfg)
+        for task in tasks:
+            steps = shared.steps * (10 if task == "data" else 1)  # those of data are short
+            cases += [
+                replace(case, task=task, contender=name, steps=steps, pack=cfg.data.pack)
+                for name in contenders or TASKS[task]
+                if backbone in TIMM or not name.startswith("plain")
+            ]
+    return cases
+
+
+def _run_in_turns(cases: Sequence[Case], repeats: int) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
-    with tempfile.TemporaryDirectory(prefix="mmmask-benchmark-") as folder:
-        cases = []
-        for name, batch in backbones:
-            pack = _packed(name, data_root, folder)
-            for task in tasks:
-                for contender in contenders or TASKS[task]:
-                    if contender.startswith("plain") and name not in TIMM:
-                        continue
-                    cases.append(
-                        Case(
-                            task=task,
-                            contender=contender,
-                            backbone=name,
-                            batch=batch,
-                            data_root=str(Path(data_root).resolve()),
-                            folder=folder,
-                            steps=steps * (10 if task == "data" else 1),  # they are short
-                            workers=workers,
-                            amp=amp,
-                            pack=pack,
-                        )
-                    )
-        with Progress(console=Console(stderr=True)) as bar:
-            running = bar.add_task("", total=repeats * len(cases))
-            for repeat in range(repeats):
-                for case in cases:
-                    bar.update(running, description=f"{case.task} {case.backbone} {case.contender}")
-                    own = Path(folder) / f"{repeat}-{len(rows)}"
-                    own.mkdir()
-                    rows.append({"repeat": repeat, **run_case(replace(case, folder=str(own)))})
-                    bar.advance(running)
+    with Progress(console=Console(stderr=True)) as bar:
+        running = bar.add_task("", total=repeats * len(cases))
+        for repeat in range(repeats):
+            for case in cases:
+                bar.update(running, description=f"{case.task} {case.backbone} {case.contender}")
+                own = Path(case.folder) / f"{repeat}-{len(rows)}"
+                own.mkdir()
+                rows.append({"repeat": repeat, **run_case(replace(case, folder=str(own)))})
+                bar.advance(running)
     return pd.DataFrame(rows)
 
 
@@ -110,14 +166,19 @@ def run_case(case: Case) -> dict[str, object]:
     Raises:
         RuntimeError: The process failed; the end of its output is in the message.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
-    if case.contender.startswith(("mmmask", "model")):
-        environment = dict(os.environ)  # as the command line has set it
+    environment = dict(os.environ)
+    if not case.contender.startswith(("mmmask", "model")):
+        environment = {name: value for name, value in environment.items() if name not in THREADS}
     log = Path(case.folder) / "log.txt"
     began, memory = time.time(), 0.0
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mmmask.workflows.benchmark.contenders", case.to_json()],
+            [
+                sys.executable,
+                "-m",
+                "mmmask.workflows.benchmark.contenders",
+                json.dumps(asdict(case)),
+            ],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -128,17 +189,18 @@ def run_case(case: Case) -> dict[str, object]:
                 memory = max(memory, tree_memory(process.pid))
                 time.sleep(MEMORY_INTERVAL)
         finally:
-            _end(process)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with the workers that it left
+            process.wait()
     if process.returncode != 0:
         raise RuntimeError(f"{case} failed:\n{log.read_text()[-3000:]}")
     ticks = json.loads((Path(case.folder) / "ticks.json").read_text())
-    timed = ticks[-1] - ticks[case.warmup - 1]
     return {
         "task": case.task,
         "backbone": case.backbone,
         "batch": case.batch,
         "contender": case.contender,
-        "photos_per_s": case.batch * case.steps / timed,
+        "photos_per_s": case.batch * case.steps / (ticks[-1] - ticks[case.warmup - 1]),
         "first_step_s": ticks[0] - began,
         "memory_mb": memory,
     }
@@ -146,67 +208,41 @@ def run_case(case: Case) -> dict[str, object]:
 
 def tree_memory(pid: int) -> float:
     """Return the proportional set size, in MB, of a process and its descendants."""
-    total = 0
     try:
         parent = psutil.Process(pid)
-        for process in (parent, *parent.children(recursive=True)):
-            total += process.memory_full_info().pss
+        tree = (parent, *parent.children(recursive=True))
+        return sum(process.memory_full_info().pss for process in tree) / 1e6
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return 0.0
-    return total / 1e6
 
 
 def ratios(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the ratio of photos a second of two contenders, paired by repeat.
+    """Return the ratio of photos per second of two contenders, paired by repeat.
 
     Columns: task, backbone, batch, ratio (in words), median, lowest and highest over repeats.
     """
     rows = []
-    for (task, backbone, batch), group in runs.groupby(["task", "backbone", "batch"], sort=False):
+    for keys, group in runs.groupby(["task", "backbone", "batch"], sort=False):
         speed = group.pivot_table(index="repeat", columns="contender", values="photos_per_s")
         for over, under in RATIOS:
             if over in speed and under in speed:
                 ratio = speed[over] / speed[under]
-                facts = (f"{over} / {under}", ratio.median(), ratio.min(), ratio.max())
-                rows.append((task, backbone, batch, *facts))
+                rows.append((*keys, f"{over} / {under}", ratio.median(), ratio.min(), ratio.max()))
     names = ("task", "backbone", "batch", "ratio", "median", "lowest", "highest")
     return pd.DataFrame(rows, columns=list(names))
 
 
-def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the median of each contender over its repeats."""
-    keys = ["task", "backbone", "batch", "contender"]
-    return runs.drop(columns="repeat").groupby(keys, sort=False).median().reset_index()
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table whole, three decimals."""
     with atomic_write(path) as partial:
         table.round(3).to_csv(partial, index=False)
 
 
-def _check(data_root: str, backbones: Sequence[tuple[str, int]]) -> None:
-    if not (Path(data_root) / "train" / "train.csv").is_file():
-        raise MissingFileError(f"{data_root}/train/train.csv: no such file")
-    known = sorted(path.stem for path in (CONFIGS / "_base_" / "backbones").glob("*.py"))
-    for name, batch in backbones:
-        if name not in known:
-            raise InputError(f"--backbones must be some of {', '.join(known)}; got {name}")
-        if batch < 1:
-            raise InputError(f"--backbones {name}: a batch has at least 1 photo; got {batch}")
-
-
-def _packed(backbone: str, data_root: str, folder: str) -> str:
-    """Pack the photos for a backbone, outside the measurement."""
-    root = str(Path(data_root).resolve())
-    case = Case("train", "mmmask_packed", backbone, 1, root, folder)
-    cfg = load_config(case.config(pack=f"{folder}/{backbone}.arrow"))
-    ensure_pack(cfg)
-    return cfg.data.pack
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End a process and the workers that it left."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _show(table: pd.DataFrame, title: str) -> None:
+    """Print a table of measurements."""
+    grid = Table(title=f"{title} ({platform.processor() or platform.machine()})")
+    for name in table:
+        grid.add_column(str(name), justify="right" if table[name].dtype.kind in "if" else "left")
+    for row in table.itertuples(index=False):
+        grid.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row))
+    Console().print(grid)

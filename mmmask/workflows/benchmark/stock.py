@@ -12,33 +12,24 @@ from mmmask.datasets.layout import read_train, with_labels
 from mmmask.labels import CLASSES, NUM_CLASSES
 from mmmask.workflows.benchmark.cases import Case
 
+_HOOKS = {
+    "timer": {"type": "IterTimerHook"},
+    "logger": {"type": "LoggerHook", "interval": 100},
+    "param_scheduler": {"type": "ParamSchedulerHook"},
+    "checkpoint": {"type": "CheckpointHook", "interval": 1},
+    "sampler_seed": {"type": "DistSamplerSeedHook"},
+    "visualization": {"type": "VisualizationHook", "enable": False},
+}
+_ENVIRONMENT = {
+    "cudnn_benchmark": False,
+    "mp_cfg": {"mp_start_method": "fork", "opencv_num_threads": 0},
+    "dist_cfg": {"backend": "nccl"},
+}
+
 
 def stock_config(case: Case) -> Config:
     """Return what a user of MMPretrain would write, with what its tools/*.py add."""
     ours = load_config(case.config())
-    samples = with_labels(read_train(case.data_root))
-    listing = Path(case.folder) / "photos.txt"
-    lines = zip(samples["image"], samples["label"], strict=True)
-    listing.write_text("".join(f"{image} {label}\n" for image, label in lines))
-    load = _geometry(ours, Path(case.data_root) / samples["image"].iloc[0])
-    dataset = {
-        "type": "CustomDataset",
-        "data_root": case.data_root,
-        "ann_file": str(listing.resolve()),
-        "data_prefix": "",
-        "classes": list(CLASSES),
-    }
-    flip = {"type": "RandomFlip", "prob": 0.5, "direction": "horizontal"}
-    pack = {"type": "PackInputs"}
-    loader = {
-        "batch_size": case.batch,
-        "num_workers": case.workers,
-        "persistent_workers": case.workers > 0,
-        "pin_memory": True,
-        "collate_fn": {"type": "default_collate"},
-    }
-    train = {**dataset, "pipeline": [*load, flip, pack]}
-    test = {**dataset, "pipeline": [*load, pack], "test_mode": True}
     schedule = copy.deepcopy(ours.optim_wrapper.to_dict())
     schedule["type"] = "AmpOptimWrapper" if case.amp else "OptimWrapper"
     if case.amp:
@@ -48,21 +39,7 @@ def stock_config(case: Case) -> Config:
         {
             "default_scope": "mmpretrain",
             "model": _model(ours),
-            "train_dataloader": {
-                **loader,
-                "dataset": train,
-                "sampler": {"type": "DefaultSampler", "shuffle": True},
-            },
-            "val_dataloader": {
-                **loader,
-                "dataset": test,
-                "sampler": {"type": "DefaultSampler", "shuffle": False},
-            },
-            "test_dataloader": {
-                **loader,
-                "dataset": test,
-                "sampler": {"type": "DefaultSampler", "shuffle": False},
-            },
+            **_dataloaders(case, ours),
             "val_evaluator": evaluator,
             "test_evaluator": evaluator,
             "train_cfg": ours.train_cfg.to_dict(),
@@ -70,20 +47,9 @@ def stock_config(case: Case) -> Config:
             "test_cfg": {},
             "optim_wrapper": schedule,
             "param_scheduler": ours.param_scheduler,
-            "default_hooks": {
-                "timer": {"type": "IterTimerHook"},
-                "logger": {"type": "LoggerHook", "interval": 100},
-                "param_scheduler": {"type": "ParamSchedulerHook"},
-                "checkpoint": {"type": "CheckpointHook", "interval": 1},
-                "sampler_seed": {"type": "DistSamplerSeedHook"},
-                "visualization": {"type": "VisualizationHook", "enable": False},
-            },
+            "default_hooks": _HOOKS,
             "custom_hooks": [case.tick_hook],
-            "env_cfg": {
-                "cudnn_benchmark": False,
-                "mp_cfg": {"mp_start_method": "fork", "opencv_num_threads": 0},
-                "dist_cfg": {"backend": "nccl"},
-            },
+            "env_cfg": _ENVIRONMENT,
             "randomness": {"seed": 0},
             "log_level": "WARNING",
             "work_dir": f"{case.folder}/stock",
@@ -102,7 +68,38 @@ def with_tta(cfg: Config) -> Config:
     return cfg
 
 
-def _geometry(ours: Config, photo: Path) -> list[dict[str, Any]]:
+def _dataloaders(case: Case, ours: Config) -> dict[str, dict[str, Any]]:
+    """Return the three dataloaders, after writing the list of photos that they read."""
+    samples = with_labels(read_train(case.data_root))
+    listing = Path(case.folder) / "photos.txt"
+    lines = zip(samples["image"], samples["label"], strict=True)
+    listing.write_text("".join(f"{image} {label}\n" for image, label in lines))
+    load = _load_steps(ours, Path(case.data_root) / samples["image"].iloc[0])
+    flip = {"type": "RandomFlip", "prob": 0.5, "direction": "horizontal"}
+    loaders = {}
+    for name in ("train", "val", "test"):
+        training = name == "train"
+        loaders[f"{name}_dataloader"] = {
+            "batch_size": case.batch,
+            "num_workers": case.workers,
+            "persistent_workers": case.workers > 0,
+            "pin_memory": True,
+            "collate_fn": {"type": "default_collate"},
+            "sampler": {"type": "DefaultSampler", "shuffle": training},
+            "dataset": {
+                "type": "CustomDataset",
+                "data_root": case.data_root,
+                "ann_file": str(listing.resolve()),
+                "data_prefix": "",
+                "classes": list(CLASSES),
+                "pipeline": [*load, *([flip] if training else []), {"type": "PackInputs"}],
+                "test_mode": not training,
+            },
+        }
+    return loaders
+
+
+def _load_steps(ours: Config, photo: Path) -> list[dict[str, Any]]:
     """Return the steps that load, crop and resize; the crop is in pixels there."""
     height, width = cv2.imread(str(photo)).shape[:2]
     kept, size = ours.preprocessing.crop, ours.preprocessing.size

@@ -38,11 +38,5 @@ class TickHook(Hook):
     def __init__(self, warmup: int, batches: int) -> None:
         self.counts = (warmup, batches)
 
-    def after_train_iter(self, *_: Any, **__: Any) -> None:
-        tick(*self.counts)
-
-    def after_val_iter(self, *_: Any, **__: Any) -> None:
-        tick(*self.counts)
-
-    def after_test_iter(self, *_: Any, **__: Any) -> None:
+    def _after_iter(self, *_: Any, **__: Any) -> None:
         tick(*self.counts)

@@ -193,7 +193,7 @@ def _frames(source: cv2.VideoCapture, first: Photo) -> Iterator[Photo]:
 
 
 def _draw(cells: Sequence[tuple], out: str | Path, title: str) -> None:
-    from mmmask.reports.sheet import Cell, Row, draw_sheet
+    from mmmask.reports.sheet import Cell, Row, plot_sheet
 
     made = [
         Cell(picture[..., ::-1], f"{name}\n" + " ".join(in_words(answers.iloc[0])))
@@ -203,4 +203,4 @@ def _draw(cells: Sequence[tuple], out: str | Path, title: str) -> None:
     across = min(ACROSS, len(made))
     made += [blank] * (-len(made) % across)
     rows = [Row("", made[start : start + across]) for start in range(0, len(made), across)]
-    draw_sheet(rows, [""] * across, out, title)
+    plot_sheet(rows, [""] * across, out, title)
