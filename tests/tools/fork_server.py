@@ -123,10 +123,13 @@ def end(status: int) -> None:
 
 if __name__ == "__main__":
     from mmmask.cli import limit_thread_spinning
+    from tests.config_text import format_each_config_once
 
     limit_thread_spinning()  # as each tool does before it imports torch
+    format_each_config_once()
     for name in PRELOADED:
         import_module(name)
+    import_module("mmengine").Config({}).pretty_text  # loads yapf's grammar
     gc.collect()
     gc.freeze()  # what is imported stays; no fork needs to look through it for garbage
     serve()
