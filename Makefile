@@ -1,14 +1,22 @@
-# make demo    set up, draw faces, train, test, and show what came out
-# make test    set up, run the whole test suite
-# make lint    set up, run ruff and mypy
+# make demo      set up, draw faces, train, test, and show what came out
+# make test      set up, run the tests that are not marked slow
+# make test-all  set up, run all tests
+# make lint      set up, run ruff and mypy
+# make clean     remove .venv and what the demo made
+#
+# Tests run in two processes; JOBS=4 makes them four. A part of them runs in one process by
+# `.venv/bin/python -m pytest tests/tools`, with its slow tests; `-m "not slow"` leaves them out.
 
 PYTHON ?= python3
+JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO := work_dirs/demo
 RUN = $(BIN)/python
+# A process that is done takes over half of what the other has left.
+PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist worksteal
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-all lint clean
 
 demo: export MMMASK_LEDGER = $(DEMO)/submissions
 demo: $(READY)
@@ -24,7 +32,10 @@ demo: $(READY)
 		--submission $(DEMO)/submission.csv --pictures $(DEMO)
 
 test: $(READY)
-	$(RUN) -m pytest
+	$(PYTEST) -m "not slow"
+
+test-all: $(READY)
+	$(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check .

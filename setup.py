@@ -73,6 +73,7 @@ setup(
             "wandb>=0.19,<1",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6,<4",
             "hypothesis>=6.100",
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",

@@ -1,14 +1,17 @@
 """Fixtures that several rooms share: small folders in the competition's layout, real photos."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mmmask.cli import limit_thread_spinning
+from tests.config_text import format_each_config_once
 
-limit_thread_spinning()  # before torch is imported
+# Before torch and MMEngine are imported. Networks are tiny, and two tests run at a time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+limit_thread_spinning()
+format_each_config_once()
 
 import cv2
 import numpy as np
@@ -17,36 +20,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FACES = ROOT.parent / "shared" / "faces"
 STEMS = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out the slow tests unless asked for, or what they test has changed."""
-    if os.environ.get("MMMASK_SLOW") == "1" or configs_changed(ROOT):
-        return
-    skip = pytest.mark.skip(reason="slow: set MMMASK_SLOW=1, or change configs/ or mmmask/models/")
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(skip)
-
-
-def configs_changed(folder: Path) -> bool:
-    """Whether configs or models differ from what is upstream; True where git cannot tell."""
-    paths = ("configs", "mmmask/config.py", "mmmask/models", "requirements")
-    return _git(folder, "diff", "--quiet", _upstream(folder), "--", *paths).returncode != 0
-
-
-def _upstream(folder: Path) -> str:
-    """Return the newest commit known to be upstream; where that is this one, one ten before."""
-    head = _git(folder, "rev-parse", "HEAD").stdout.strip()
-    for name in ("@{upstream}", "origin/HEAD"):
-        base = _git(folder, "merge-base", "HEAD", name).stdout.strip()
-        if base and base != head:
-            return base
-    return "HEAD~10"  # in a fresh clone nothing tells how many commits its last push held
-
-
-def _git(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ import pytest
 
 from mmmask.drawing.drawn_faces import draw_dataset
 
-from .warm import WarmPython
+from .fork_server import ForkServer
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "configs/mobilenet_v2_arcface.py"
@@ -59,15 +59,15 @@ def call(*command: object, **environment: str) -> subprocess.CompletedProcess[st
 
 def tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a file of tools/ in a process that has its imports already."""
-    return warm_python().run(f"tools/{name}", [*map(str, arguments)], os.environ, timeout=300)
+    return fork_server().run(f"tools/{name}", [*map(str, arguments)], os.environ, timeout=300)
 
 
 @cache
-def warm_python() -> WarmPython:
-    """Return the interpreter of this session."""
-    python = WarmPython(ROOT)
-    atexit.register(python.close)
-    return python
+def fork_server() -> ForkServer:
+    """Return the interpreter that all tools of this session are forks of."""
+    server = ForkServer(ROOT)
+    atexit.register(server.close)
+    return server
 
 
 def cold_tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:

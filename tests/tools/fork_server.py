@@ -1,15 +1,19 @@
 """An interpreter that has imported what the tools need, and runs each of them in a fork of itself.
 
-Half of the time of a small run are imports. As a script it reads requests from standard input, a
-line of JSON each, and answers each with the exit status of the tool, or null if it took too long.
+Imports are half of the time of a small run. Run as a script, it reads one request per line of JSON
+from standard input, and answers each with the exit status of the tool, or null if it took too long.
 """
 
+import atexit
+import gc
 import json
 import os
 import runpy
 import signal
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -26,8 +30,8 @@ PRELOADED = (
 )
 
 
-class WarmPython:
-    """Runs scripts as ``python SCRIPT ARGUMENTS`` would, but for the imports.
+class ForkServer:
+    """Runs scripts as ``python SCRIPT ARGUMENTS`` would, without the time of imports.
 
     Args:
         folder: Where scripts run.
@@ -35,7 +39,7 @@ class WarmPython:
 
     def __init__(self, folder: Path) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.tools.warm"],
+            [sys.executable, "-m", "tests.tools.fork_server"],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -49,11 +53,11 @@ class WarmPython:
         """Return what a script printed, and how it ended.
 
         Raises:
-            TimeoutError: It took more than so many seconds; it is killed.
+            TimeoutError: It took longer than ``timeout`` seconds and was killed.
         """
         command = [script, *arguments]
-        with TemporaryDirectory() as aside:
-            streams = [str(Path(aside) / name) for name in ("out", "err")]
+        with TemporaryDirectory() as folder:
+            streams = [str(Path(folder) / name) for name in ("out", "err")]
             self._server.stdin.write(
                 json.dumps([timeout, command, streams, dict(environment)]) + "\n"
             )
@@ -69,7 +73,7 @@ class WarmPython:
 
 
 def serve() -> None:
-    """Answer requests until there are no more; in a fork, become the tool."""
+    """Answer requests until there are no more, each from a fork that becomes the tool."""
     for line in sys.stdin:
         timeout, *request = json.loads(line)
         child = os.fork()
@@ -94,14 +98,38 @@ def become(command: list[str], streams: list[str], environment: dict[str, str]) 
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), number)
     sys.argv = command
     sys.path[0] = str(Path(command[0]).resolve().parent)
-    runpy.run_path(command[0], run_name="__main__")
-    sys.exit()
+    status = 0
+    try:
+        runpy.run_path(command[0], run_name="__main__")
+    except SystemExit as ended:
+        status = ended.code or 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    end(status)
+
+
+def end(status: int) -> None:
+    """End this process as the interpreter would, without taking its modules apart first.
+
+    That takes two seconds in a fork, which has to copy the memory of all objects it touches.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
     from mmmask.cli import limit_thread_spinning
+    from tests.config_text import format_each_config_once
 
     limit_thread_spinning()  # as each tool does before it imports torch
+    format_each_config_once()
     for name in PRELOADED:
         import_module(name)
+    import_module("mmengine").Config({}).pretty_text  # loads yapf's grammar
+    gc.collect()
+    gc.freeze()  # what is imported stays; no fork needs to look through it for garbage
     serve()
