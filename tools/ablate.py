@@ -35,16 +35,15 @@ def main() -> None:
     from mmmask.errors import InputError
     from mmmask.files import atomic_write
     from mmmask.reports.difference_report import draw_differences, print_differences
-    from mmmask.workflows.studies.ablate import Study, ablate
+    from mmmask.workflows.studies.ablate import Ablation, ablate
 
     if args.seeds < 1:
         raise InputError(f"--seeds must be at least 1; got {args.seeds}")
     comparison = ablate(
-        Study(
+        Ablation(
             configs=[args.baseline, *args.variants],
             seeds=range(args.seeds),
             out=args.out,
-            tools=Path(__file__).parent,
             data_root=args.data_root,
             pretrained=args.pretrained,
             options=args.cfg_options,

@@ -52,7 +52,7 @@ def main() -> None:
     from mmmask.workflows.studies.kfold import KFold, kfold
 
     args["out"] = args["out"] or Path("work_dirs/kfold") / args["config"].stem
-    study = KFold(tools=Path(__file__).parent, options=args.pop("cfg_options"), **args)
+    study = KFold(options=args.pop("cfg_options"), **args)
     table, summary, files = kfold(study)
     print_folds(summary)
     print("\nout of fold, all people together:")

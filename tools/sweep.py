@@ -63,7 +63,7 @@ def main() -> None:
     from mmmask.workflows.studies.sweep import Sweep, confirm, sweep
     from mmmask.workflows.studies.sweep_results import show_sweep
 
-    plan = Sweep(tools=Path(__file__).parent, **args)
+    plan = Sweep(**args)
     sweep(plan)
     best = show_sweep(plan.study.study, plan.runs).best
     if plan.confirm:
