@@ -1,10 +1,62 @@
-"""What every command line shares: exit statuses and one-line errors."""
+"""What command lines share: options, exit statuses and one-line errors."""
 
+import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from mmmask.errors import InputError, MissingFileError
+
+#: Arguments of several tools; a tool may say something else in their help.
+SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "config": {"help": "config of the run"},
+        "checkpoint": {"help": "such as work_dirs/.../best_macro_f1_epoch_9.pth"},
+        "--amp": {"action": "store_true", "help": "bfloat16 autocast, on any device"},
+        "--calibration": {"nargs": "+", "default": [], "metavar": "JSON"},
+        "--cfg-options": {
+            "dest": "options",
+            "nargs": "+",
+            "default": [],
+            "metavar": "k=v",
+            "help": "override config values",
+        },
+        "--corrections": {"metavar": "CSV", "help": "label corrections"},
+        "--data-root": {"metavar": "DIR", "help": "holds train/; default: the config's"},
+        "--device": {"default": "cpu", "help": "such as cuda; default: cpu"},
+        "--labels": {"metavar": "CSV"},
+        "--launcher": {"choices": ("none", "pytorch"), "default": "none"},
+        "--local-rank": {"type": int, "default": 0, "help": argparse.SUPPRESS},
+        "--old-from": {
+            "type": int,
+            "metavar": "AGE",
+            "help": "move the age cut, of a model of years",
+        },
+        "--pack": {
+            "metavar": "FILE",
+            "help": "packed photos (.arrow); made first where missing or stale",
+        },
+        "--pretrained": {"metavar": "none|PATH|URL", "help": "as for tools/train.py"},
+        "--samples": {"nargs": "+", "default": [], "metavar": "TABLE", "help": "further samples"},
+        "--submission": {"metavar": "CSV", "help": "submission in info.csv's order"},
+        "--weight": {"type": float, "default": 1.0, "help": "of each in the loss; default 1"},
+    }
+)
+
+
+def parser_of(text: str | None) -> argparse.ArgumentParser:
+    """Return a parser whose help shows the docstring of a tool as it is."""
+    return argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) -> None:
+    """Add arguments of ``SHARED`` by name; ``other`` keywords replace those of all of them."""
+    for name in names:
+        parser.add_argument(name, **{**SHARED[name], **other})
 
 
 def command(main: Callable[[], None]) -> int:
@@ -26,7 +78,7 @@ def command(main: Callable[[], None]) -> int:
 
 
 def limit_thread_spinning() -> None:
-    """Let compute threads sleep soon when they wait; to be called before torch is imported.
+    """Let compute threads sleep soon when they wait; :func:`command` calls it before torch loads.
 
     By default they spin for long, which takes the cores from data workers and from others: on a
     busy machine a training step takes up to twice as long. Not to spin at all

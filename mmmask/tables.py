@@ -327,34 +327,32 @@ def write_table(
 
 
 def rows_like(
-    first: Path, images: pd.Series, path: Path, others: pd.Series
+    first: object, images: pd.Series, other: object, others: pd.Series
 ) -> NDArray[np.intp] | None:
     """Return the rows of ``others`` that hold the photos of ``images``, in that order.
 
     Args:
-        first: File of ``images``, for messages.
-        images: Paths of the photos, each once.
-        path: File of ``others``.
+        first: Name of the table of ``images``, for messages.
+        images: Paths of the photos.
+        other: Name of the table of ``others``.
         others: Paths of the photos.
 
     Returns:
         (N,), or None where they are in that order already.
 
     Raises:
-        InputError: They are not the same photos, or one is there twice.
+        InputError: They are not the same photos, or one appears twice in ``others``.
     """
-    if path != first and others.reset_index(drop=True).equals(images.reset_index(drop=True)):
-        return None
     index = pd.Index(others)
     if index.has_duplicates:
-        raise InputError(f"{path}: {index[index.duplicated()][0]} is there twice")
-    if path == first:
+        raise InputError(f"{other}: {index[index.duplicated()][0]} appears twice")
+    if index.equals(pd.Index(images)):
         return None
     rows = index.get_indexer(images)
     if len(rows) != len(index) or (rows < 0).any():
         different = index.symmetric_difference(pd.Index(images))
         raise InputError(
-            f"{first} and {path} have different photos, {len(different)} are in one alone, "
+            f"{first} and {other} have different photos, {len(different)} are in one alone, "
             f"such as {different[0]}"
         )
     return rows

@@ -5,21 +5,18 @@ Example: python tools/ablate.py configs/mobilenet_v2_linear.py \
     configs/mobilenet_v2_focal.py configs/mobilenet_v2_arcface.py --seeds 3
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("baseline", type=Path, help="config that the others are compared with")
     parser.add_argument("variants", type=Path, nargs="+", help="configs with one change each")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each config; default 3")
-    parser.add_argument("--data-root", metavar="DIR", help="holds train/; default: the configs'")
-    parser.add_argument("--pretrained", metavar="none|PATH|URL", help="as for tools/train.py")
+    add_shared(parser, "--data-root", help="holds train/; default: the configs'")
+    add_shared(parser, "--pretrained")
     parser.add_argument(
         "--out",
         type=Path,
@@ -27,27 +24,24 @@ def main() -> None:
         metavar="DIR",
         help="runs, table and plot; what is finished there is kept; default: %(default)s",
     )
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="overrides for all runs alike"
-    )
+    add_shared(parser, "--cfg-options", help="overrides for all runs alike")
     args = parser.parse_args()
 
     from mmmask.errors import InputError
     from mmmask.files import atomic_write
     from mmmask.reports.difference_report import plot_differences, print_differences
-    from mmmask.workflows.studies.ablate import Study, ablate
+    from mmmask.workflows.studies.ablate import Ablation, ablate
 
     if args.seeds < 1:
         raise InputError(f"--seeds must be at least 1; got {args.seeds}")
     comparison = ablate(
-        Study(
+        Ablation(
             configs=[args.baseline, *args.variants],
             seeds=range(args.seeds),
             out=args.out,
-            tools=Path(__file__).parent,
             data_root=args.data_root,
             pretrained=args.pretrained,
-            options=args.cfg_options,
+            options=args.options,
         )
     )
     print_differences(comparison, args.baseline.stem)

@@ -9,19 +9,16 @@ Writes runs.csv, summary.csv, ratios.csv and speed.png. `--tasks growth` measure
 class weights and metric at up to a million photos instead, and needs no photos.
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 from mmmask.workflows.benchmark.cases import TASKS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--data-root", default="data", metavar="DIR", help="default: data")
+    add_shared(parser, "--data-root", default="data", help="default: data")
     parser.add_argument(
         "--backbones",
         nargs="+",
@@ -36,7 +33,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="default: 3")
     parser.add_argument("--steps", type=int, default=10, help="timed batches per run; default: 10")
     parser.add_argument("--workers", type=int, help="data workers; default: one per core")
-    parser.add_argument("--amp", action="store_true", help="autocast, for all contenders")
+    add_shared(parser, "--amp", help="autocast, for all contenders")
     args = parser.parse_args()
 
     from mmmask.workflows.benchmark.run import benchmark

@@ -5,16 +5,13 @@ Example: python tools/calibrate.py work_dirs/kfold/mobilenet_v2_linear/oof.parqu
     --out calibration.json --plot reliability.png
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("oof", metavar="OOF", help="labelled predictions of people held out")
     parser.add_argument(
         "--out", default="calibration.json", metavar="JSON", help="default: %(default)s"

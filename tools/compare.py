@@ -6,15 +6,11 @@ Examples:
     python tools/compare.py best.csv new.csv --data-root data --out compare.html
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         "a", metavar="A", help="predictions (.parquet, .csv) or a submission (.csv)"
     )
@@ -22,12 +18,8 @@ def main() -> None:
     parser.add_argument(
         "--out", metavar="HTML", default="compare.html", help="default: compare.html"
     )
-    parser.add_argument(
-        "--data-root", metavar="DIR", help="holds the photos; default: a page without photos"
-    )
-    parser.add_argument(
-        "--labels", metavar="CSV", help="true classes (ImageID, ans); default: those in A or B"
-    )
+    add_shared(parser, "--data-root", help="holds the photos; default: a page without photos")
+    add_shared(parser, "--labels", help="true classes (ImageID, ans); default: those in A or B")
     args = parser.parse_args()
 
     from mmmask.workflows.pages.compare import compare

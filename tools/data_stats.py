@@ -6,15 +6,11 @@ Examples:
     python tools/train.py configs/effnet_b3_arcface.py --cfg-options data.drop=outliers.csv
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("data_root", help="holds train/")
     parser.add_argument(
         "--config", help="its preprocessing and hold-out; default: whole photos of everybody"
@@ -33,14 +29,12 @@ def main() -> None:
         metavar="BITS",
         help="of 64 hash bits that may differ between photos of two people; default: 2",
     )
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
+    add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 
     from mmmask.workflows.data_stats import data_stats
 
-    stats = data_stats(args.pop("data_root"), options=args.pop("cfg_options"), **args)
+    stats = data_stats(args.pop("data_root"), **args)
     print(stats.in_words())
     if args["out"] is not None:
         print(f"to review, then for --cfg-options data.drop=...: {args['out']}")

@@ -7,15 +7,11 @@ Or:      python tools/demo.py model.onnx --photos holiday --out holiday.csv
 Or:      python tools/demo.py model.onnx --video street.mp4 --out framed.mp4
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("model", help="config of the run, or a model of tools/export.py (.onnx)")
     parser.add_argument("checkpoint", nargs="?", help="with a config: its checkpoint")
     parser.add_argument("--photos", metavar="DIR", help="answer a folder in place of the browser")
@@ -28,14 +24,9 @@ def main() -> None:
     )
     parser.add_argument("--calibration", metavar="JSON", help="of tools/calibrate.py")
     parser.add_argument("--tta", action="store_true", help="average with the mirror image")
-    parser.add_argument(
-        "--old-from", type=int, metavar="AGE", help="move the age cut, of a model of years"
-    )
+    add_shared(parser, "--old-from")
     parser.add_argument("--port", type=int, default=8000, help="of the page; default: 8000")
-    parser.add_argument("--device", default="cpu", help="such as cuda; default: cpu")
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
+    add_shared(parser, "--device", "--cfg-options")
     args = parser.parse_args()
     if args.photos and args.video:
         parser.error("--photos and --video: one at a time")
@@ -53,7 +44,7 @@ def main() -> None:
         calibration=args.calibration,
         tta=args.tta,
         old_from=args.old_from,
-        options=args.cfg_options,
+        options=args.options,
         device=args.device,
     )
     print(reader.finder.said())

@@ -6,20 +6,16 @@ Then:    python tools/train.py configs/mobilenet_v2_arcface_facecrop.py \
     --cfg-options preprocessing.faces.boxes=data/boxes.parquet
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("data_root", help="holds train/ and eval/, or any folder of photos")
     parser.add_argument(
         "--out", required=True, metavar="TABLE", help=".parquet or .csv; continued where it exists"
     )
-    parser.add_argument("--device", default="cpu", help="such as cuda; default: cpu")
+    add_shared(parser, "--device")
     args = parser.parse_args()
 
     from mmmask.workflows.detect_faces import detect_faces

@@ -9,16 +9,12 @@ Examples:
     python tools/ensemble.py seed_*/best*.pth --soup configs/effnet_b3_arcface.py --out soup.pth
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 from mmmask.errors import InputError
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         "members", nargs="+", metavar="PREDS", help="tables; or submissions, or checkpoints"
     )
@@ -32,17 +28,13 @@ def main() -> None:
     how.add_argument("--soup", metavar="CONFIG", help="average the weights of checkpoints")
     out_of_fold = "of the same models, of people held out: judges members, fits weights and stacks"
     parser.add_argument("--oof", nargs="+", default=[], metavar="PREDS", help=out_of_fold)
-    parser.add_argument(
-        "--calibration", nargs="+", default=[], metavar="JSON", help="one for each model, first"
-    )
+    add_shared(parser, "--calibration", help="one for each model, first")
     parser.add_argument(
         "--out", default="predictions.parquet", metavar="PATH", help="default: predictions.parquet"
     )
-    parser.add_argument("--submission", metavar="CSV", help="submission in info.csv's order")
-    parser.add_argument("--data-root", metavar="DIR", help="holds train/ and eval/; default: data")
-    parser.add_argument(
-        "--old-from", type=int, metavar="AGE", help="move the age cut, of models of years"
-    )
+    add_shared(parser, "--submission")
+    add_shared(parser, "--data-root", help="holds train/ and eval/; default: data")
+    add_shared(parser, "--old-from", help="move the age cut, of models of years")
     parser.add_argument("--plot", metavar="PNG", help="draw the agreement of the members")
     args = vars(parser.parse_args())
     members, out, data_root = (args.pop(name) for name in ("members", "out", "data_root"))

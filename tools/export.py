@@ -9,23 +9,16 @@ Example: python tools/export.py configs/effnet_b3_arcface.py \
 Then:    python -c "import mmmask; print(mmmask.readable(mmmask.Predictor('model.onnx')('photos')))"
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", help="config of the run")
-    parser.add_argument("checkpoint", help="such as work_dirs/.../best_macro_f1_epoch_9.pth")
+    parser = parser_of(__doc__)
+    add_shared(parser, "config", "checkpoint")
     parser.add_argument(
         "--out", required=True, metavar="ONNX", help="the model, such as model.onnx"
     )
-    parser.add_argument(
-        "--data-root", metavar="DIR", help="photos to check with; default: the config's, data"
-    )
+    add_shared(parser, "--data-root", help="photos to check with; default: the config's, data")
     parser.add_argument(
         "--held-out", action="store_true", help="check on everybody held out, and score both"
     )
@@ -33,16 +26,13 @@ def main() -> None:
         "--int8", metavar="ONNX", help="also a model of 8 bits, scored on the people held out"
     )
     parser.add_argument("--opset", type=int, metavar="N", help="version of ONNX's operators")
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
+    add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 
     from mmmask.workflows.export import export
     from mmmask.workflows.show_export import show_export
 
-    options = args.pop("cfg_options")
-    show_export(*export(args.pop("config"), args.pop("checkpoint"), options=options, **args))
+    show_export(*export(args.pop("config"), args.pop("checkpoint"), **args))
 
 
 if __name__ == "__main__":

@@ -6,27 +6,22 @@ Example: python tools/kfold.py configs/mobilenet_v2_decomposed_dldl.py --folds 5
 A run that was killed continues where it was when the command is given again.
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("config", type=Path, help="config file")
     parser.add_argument("--folds", type=int, required=True, metavar="K", help="how many")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: work_dirs/kfold/ + config name"
     )
-    parser.add_argument("--data-root", metavar="DIR", help="holds train/, eval/; default: config's")
-    parser.add_argument("--pretrained", metavar="none|PATH|URL", help="as for tools/train.py")
-    parser.add_argument("--samples", nargs="+", default=[], metavar="TABLE", help="further samples")
-    parser.add_argument("--corrections", metavar="CSV", help="label corrections")
-    parser.add_argument("--pack", metavar="FILE", help="packed photos (.arrow), made once for all")
-    parser.add_argument("--amp", action="store_true", help="bfloat16 autocast, on any device")
+    add_shared(parser, "--data-root", help="holds train/, eval/; default: config's")
+    add_shared(parser, "--pretrained", "--samples", "--corrections")
+    add_shared(parser, "--pack", help="packed photos (.arrow), made once for all")
+    add_shared(parser, "--amp")
     parser.add_argument("--seed", type=int, help="of every fold; default: the config's")
     parser.add_argument("--tta", action="store_true", help="predict with the config's tta views")
     parser.add_argument(
@@ -42,9 +37,7 @@ def main() -> None:
         "--engine", choices=("local", "ray"), default="local", help="where folds run; default: here"
     )
     parser.add_argument("--jobs", type=int, help="folds at a time; default: 1 here, all on ray")
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
+    add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 
     from mmmask.reports.score_tables import print_folds
@@ -52,7 +45,7 @@ def main() -> None:
     from mmmask.workflows.studies.kfold import KFold, kfold
 
     args["out"] = args["out"] or Path("work_dirs/kfold") / args["config"].stem
-    study = KFold(tools=Path(__file__).parent, options=args.pop("cfg_options"), **args)
+    study = KFold(**args)
     table, summary, files = kfold(study)
     print_folds(summary)
     print("\nout of fold, all people together:")

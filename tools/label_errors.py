@@ -6,16 +6,13 @@ Example: python tools/label_errors.py work_dirs/kfold/mobilenet_v2_decomposed_dl
 Then:    python tools/review.py suspects.csv --out corrections.csv
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         "predictions",
         nargs="+",
@@ -24,13 +21,9 @@ def main() -> None:
         "that it proves; those of one attribute serve for that one",
     )
     parser.add_argument("--out", required=True, metavar="CSV", help="suspects, .csv or .parquet")
-    parser.add_argument("--data-root", default="data", metavar="DIR", help="default: data")
-    parser.add_argument(
-        "--corrections", metavar="CSV", help="those that the models were trained with"
-    )
-    parser.add_argument(
-        "--calibration", nargs="+", default=[], metavar="JSON", help="one for each OOF"
-    )
+    add_shared(parser, "--data-root", default="data", help="default: data")
+    add_shared(parser, "--corrections", help="those that the models were trained with")
+    add_shared(parser, "--calibration", help="one for each OOF")
     parser.add_argument(
         "--top", type=int, default=40, metavar="N", help="at most so many a kind; default: 40"
     )

@@ -6,15 +6,11 @@ Example: python tools/label_external.py configs/mobilenet_v2_arcface.py \
 Then:    python tools/train.py configs/mobilenet_v2_arcface.py --samples external.parquet
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("config", help="config of the model")
     parser.add_argument("checkpoint", help="such as work_dirs/.../best_macro_f1_epoch_6.pth")
     parser.add_argument(
@@ -23,24 +19,21 @@ def main() -> None:
         "person, mask (wear, incorrect, normal), gender (male, female), age (years)",
     )
     parser.add_argument("--out", required=True, metavar="TABLE", help="samples, .parquet or .csv")
-    parser.add_argument("--data-root", metavar="DIR", help="of the training; default: the config's")
+    add_shared(parser, "--data-root", help="of the training; default: the config's")
     parser.add_argument(
         "--threshold",
         type=float,
         default=0.8,
         help="leave out photos whose label is less probable; default 0.8",
     )
-    parser.add_argument("--weight", type=float, default=1.0, help="of each in the loss; default 1")
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
+    add_shared(parser, "--weight")
+    add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 
     from mmmask.labels import CLASSES
     from mmmask.workflows.more_samples.label_external import label_external
 
-    options = args.pop("cfg_options")
-    samples, seen = label_external(**args, options=options)
+    samples, seen = label_external(**args)
     print(f"{len(samples):,} of {seen:,} photos labelled")
     for label, count in samples["label"].value_counts().sort_index().items():
         print(f"{count:>8,}  {CLASSES[label]}")

@@ -4,16 +4,13 @@ Example:
     python tools/make_faces.py --out data --people 150 --eval-people 40
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to make; new or empty")
     parser.add_argument(
         "--people", type=int, required=True, help="people in train, 7 photos each; at least 6"

@@ -7,27 +7,22 @@ Example: python tools/pack.py data --out data/effnet_b3.arrow --config configs/e
 Configs with the same preprocessing block share a pack; a stale one is made anew.
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("data_root", metavar="DATA_ROOT", help="holds train/, eval/ or both")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".arrow file")
     parser.add_argument("--config", required=True, help="whose preprocessing is applied")
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
+    add_shared(parser, "--cfg-options")
     args = parser.parse_args()
 
     from mmmask.workflows.pack import pack
 
-    photos = pack(args.config, data_root=args.data_root, out=args.out, options=args.cfg_options)
+    photos = pack(args.config, data_root=args.data_root, out=args.out, options=args.options)
     print(f"{args.out}: {photos} photos, {args.out.stat().st_size / 1e6:.0f} MB")
 
 

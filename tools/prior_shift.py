@@ -6,15 +6,11 @@ Example: python tools/prior_shift.py work_dirs/kfold/NAME/eval.parquet \
     python tools/prior_shift.py work_dirs/kfold/NAME/oof.parquet --simulate 210 --out simulated
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("predictions", metavar="PREDS", help="predictions to correct")
     parser.add_argument("--oof", help="labelled out-of-fold predictions of the same models")
     parser.add_argument("--out", required=True, metavar="PATH", help="table; folder of --simulate")
@@ -27,10 +23,8 @@ def main() -> None:
         default="macro-f1",
         help="answers of the best expected macro F1 (default), or the most probable classes",
     )
-    parser.add_argument("--submission", metavar="CSV", help="submission in info.csv's order")
-    parser.add_argument(
-        "--data-root", default="data", metavar="DIR", help="holds eval/info.csv; default: data"
-    )
+    add_shared(parser, "--submission")
+    add_shared(parser, "--data-root", default="data", help="holds eval/info.csv; default: data")
     parser.add_argument("--shares", metavar="CSV", help="write the estimated shares")
     parser.add_argument("--plot", metavar="PNG", help="plot the shares")
     parser.add_argument("--resamples", type=int, help="default: 200; 60 with --simulate")

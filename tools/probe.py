@@ -8,39 +8,29 @@ Example: python tools/probe.py configs/mobilenet_v2_linear.py --out-dir work_dir
 Then:    python tools/label_errors.py work_dirs/probe/*.parquet --out suspects.csv
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("config", help="its backbone, weights and preprocessing are used")
     parser.add_argument(
         "--out-dir", required=True, metavar="DIR", help="for gender.parquet and age.parquet"
     )
-    parser.add_argument("--data-root", metavar="DIR", help="holds train/; default: the config's")
+    add_shared(parser, "--data-root")
     parser.add_argument(
         "--pretrained", metavar="PATH|URL", help="weights of the backbone; default: the config's"
     )
-    parser.add_argument("--corrections", metavar="CSV", help="label corrections")
-    parser.add_argument(
-        "--pack", metavar="FILE", help="packed photos (.arrow); made first where missing or stale"
-    )
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
+    add_shared(parser, "--corrections", "--pack", "--cfg-options")
     args = vars(parser.parse_args())
 
     from mmmask.workflows.predict import Prediction
     from mmmask.workflows.probe import probe
     from mmmask.workflows.show_predictions import show
 
-    options = args.pop("cfg_options")
-    tables = probe(args.pop("config"), **args, options=options)
+    tables = probe(args.pop("config"), **args)
     for name, table in tables.items():
         path = Path(args["out_dir"]) / f"{name}.parquet"
         show(Prediction(table, Path(args["data_root"] or "."), path))

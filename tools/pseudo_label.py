@@ -7,16 +7,13 @@ Then:    python tools/train.py configs/mobilenet_v2_linear.py --samples pseudo.p
     --work-dir work_dirs/with_pseudo_labels
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         "predictions", nargs="+", metavar="PREDS", help="of the same photos; averaged"
     )
@@ -37,10 +34,8 @@ def main() -> None:
     parser.add_argument(
         "--agree", type=int, metavar="K", help="models that must call a photo so; default: all"
     )
-    parser.add_argument(
-        "--calibration", nargs="+", default=[], metavar="JSON", help="one for each PREDS"
-    )
-    parser.add_argument("--weight", type=float, default=1.0, help="of each in the loss; default 1")
+    add_shared(parser, "--calibration", help="one for each PREDS")
+    add_shared(parser, "--weight")
     args = parser.parse_args()
 
     from mmmask.reports.pseudo_label_table import print_pseudo_labels

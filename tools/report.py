@@ -7,9 +7,7 @@ Examples:
     python tools/report.py work_dirs/kfold/effnet_b3_arcface --tags glasses.csv --out kfold.html
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def amount(text: str) -> int:
@@ -18,9 +16,7 @@ def amount(text: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         "path", help="a data root, which holds train/, a run directory, or that of a k-fold"
     )
@@ -33,9 +29,7 @@ def main() -> None:
         help="of a data root: photos shown of each class; 0: all; default: 40",
     )
     run = parser.add_argument_group("of a run")
-    run.add_argument(
-        "--data-root", metavar="DIR", help="holds the photos; default: as in the training"
-    )
+    add_shared(run, "--data-root", help="holds the photos; default: as in the training")
     run.add_argument(
         "--boxes", metavar="TABLE", help="of tools/detect_faces.py: scores by face found or not"
     )

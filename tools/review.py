@@ -6,15 +6,11 @@ Example: python tools/review.py suspects.csv --out corrections.csv \
 Then:    python tools/train.py configs/mobilenet_v2_decomposed_dldl.py --corrections corrections.csv
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("suspects", help="of tools/label_errors.py, .csv or .parquet")
     parser.add_argument(
         "--out",
@@ -23,7 +19,7 @@ def main() -> None:
         help="corrections for tools/train.py; what it holds already stays. All decisions are kept "
         "in CSV.log beside it, and the same command goes on where they end",
     )
-    parser.add_argument("--data-root", default="data", metavar="DIR", help="default: data")
+    add_shared(parser, "--data-root", default="data", help="default: data")
     parser.add_argument(
         "--oof", metavar="OOF", help="predictions to show beside the photos, of tools/kfold.py"
     )

@@ -10,15 +10,11 @@ Examples: python tools/runs.py list work_dirs --sort score
 the environment variable MMMASK_LEDGER names.
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.set_defaults(folder="work_dirs", sort="score")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     runs = actions.add_parser("list", help="all runs below a folder; what is done without ACTION")

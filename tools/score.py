@@ -8,24 +8,18 @@ People are resampled, because the photos of a person are alike. A difference is 
 scored on the same resamples. It tells what other people would change, not what other seeds would.
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument(
         "predictions",
         nargs="+",
         metavar="PREDS",
         help="predictions or submissions of the same photos; all are compared with the first",
     )
-    parser.add_argument(
-        "--labels", metavar="CSV", help="true classes (ImageID, ans) of eval photos"
-    )
+    add_shared(parser, "--labels", help="true classes (ImageID, ans) of eval photos")
     args = parser.parse_args()
 
     from mmmask.reports.difference_report import difference_sentence

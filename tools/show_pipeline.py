@@ -4,29 +4,23 @@
 Example: python tools/show_pipeline.py configs/mobilenet_v2_arcface_rotate.py --out sheet.png
 """
 
-import argparse
-
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("config", help="config file, such as configs/mobilenet_v2_arcface.py")
     parser.add_argument("--out", required=True, metavar="PNG", help="picture to write")
-    parser.add_argument("--data-root", metavar="DIR", help="holds train/; default: the config's")
+    add_shared(parser, "--data-root")
     parser.add_argument("--photos", type=int, default=6, metavar="N", help="rows; default: 6")
     parser.add_argument("--draws", type=int, default=6, metavar="N", help="columns; default: 6")
     parser.add_argument("--seed", type=int, default=0, help="of choice and draws; default: 0")
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
+    add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 
     from mmmask.workflows.show_pipeline import show_pipeline
 
-    path, cost = show_pipeline(args.pop("config"), options=args.pop("cfg_options"), **args)
+    path, cost = show_pipeline(args.pop("config"), **args)
     print(cost)
     print(path.resolve())
 

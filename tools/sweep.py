@@ -8,16 +8,13 @@ Trial 0 is the config as it is; trials differ in the values of the space alone. 
 again continues where it ended; with more --trials it adds some.
 """
 
-import argparse
 from pathlib import Path
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("config", type=Path, help="config that is varied")
     parser.add_argument(
         "--space",
@@ -46,24 +43,20 @@ def main() -> None:
     )
     parser.add_argument("--engine", default="local", metavar="local|ray", help="default: local")
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time; default 1")
-    parser.add_argument("--data-root", metavar="DIR", help="holds train/; default: the config's")
-    parser.add_argument("--pretrained", metavar="none|PATH|URL", help="as for tools/train.py")
-    parser.add_argument("--pack", metavar="FILE", help="packed photos (.arrow), made if missing")
+    add_shared(parser, "--data-root", "--pretrained")
+    add_shared(parser, "--pack", help="packed photos (.arrow), made if missing")
     parser.add_argument("--seed", type=int, default=0, help="of trainings and proposals; default 0")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: work_dirs/sweep/ + config name"
     )
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="overrides for all trials"
-    )
+    add_shared(parser, "--cfg-options", help="overrides for all trials")
     args = vars(parser.parse_args())
-    args["options"] = args.pop("cfg_options")
     args["out"] = args["out"] or Path("work_dirs/sweep") / args["config"].stem
 
     from mmmask.workflows.studies.sweep import Sweep, confirm, sweep
     from mmmask.workflows.studies.sweep_results import show_sweep
 
-    plan = Sweep(tools=Path(__file__).parent, **args)
+    plan = Sweep(**args)
     sweep(plan)
     best = show_sweep(plan.study.study, plan.runs).best
     if plan.confirm:

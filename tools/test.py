@@ -5,42 +5,28 @@ Example: python tools/test.py configs/effnet_b3_arcface.py \
     work_dirs/effnet_b3_arcface/best_macro_f1_epoch_9.pth --tta --submission submission.csv
 """
 
-import argparse
 import os
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", help="config of the run")
-    parser.add_argument("checkpoint", help="such as work_dirs/.../best_macro_f1_epoch_9.pth")
-    parser.add_argument("--data-root", metavar="DIR", help="holds train/ and eval/; default: data")
+    parser = parser_of(__doc__)
+    add_shared(parser, "config", "checkpoint")
+    add_shared(parser, "--data-root", help="holds train/ and eval/; default: data")
     parser.add_argument(
         "--split", choices=("eval", "val", "train", "all"), default="eval", help="default: eval"
     )
     parser.add_argument("--tta", action="store_true", help="average over the config's tta views")
-    parser.add_argument(
-        "--pack", metavar="FILE", help="packed photos (.arrow); made first where missing or stale"
-    )
+    add_shared(parser, "--pack")
     parser.add_argument(
         "--out", metavar="PATH", help="predictions, .parquet or .csv; default: beside checkpoint"
     )
-    parser.add_argument("--submission", metavar="CSV", help="submission in info.csv's order")
-    parser.add_argument(
-        "--labels", metavar="CSV", help="true classes of eval photos (ImageID, ans), to score them"
-    )
-    parser.add_argument(
-        "--old-from", type=int, metavar="AGE", help="move the age cut, of a model of years"
-    )
+    add_shared(parser, "--submission")
+    add_shared(parser, "--labels", help="true classes of eval photos (ImageID, ans), to score them")
+    add_shared(parser, "--old-from")
     parser.add_argument("--pictures", metavar="DIR", help="draw confusion matrix and faces")
-    parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="k=v", help="override config values"
-    )
-    parser.add_argument("--launcher", choices=("none", "pytorch"), default="none")
-    parser.add_argument("--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    add_shared(parser, "--cfg-options", "--launcher", "--local-rank")
     args = vars(parser.parse_args())
     os.environ.setdefault("LOCAL_RANK", str(args.pop("local_rank")))
     pictures = args.pop("pictures")
@@ -49,9 +35,7 @@ def main() -> None:
     from mmmask.workflows.show_predictions import show
 
     submission = args["submission"]
-    prediction = predict(
-        args.pop("config"), args.pop("checkpoint"), options=args.pop("cfg_options"), **args
-    )
+    prediction = predict(args.pop("config"), args.pop("checkpoint"), **args)
     if prediction is not None:
         show(prediction, pictures=pictures, submission=submission)
 

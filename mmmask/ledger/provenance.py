@@ -1,5 +1,6 @@
 """Where a table or a run comes from: hashes of files and photos, code, packages, machine, time."""
 
+import ast
 import hashlib
 import importlib.metadata
 import os
@@ -16,11 +17,10 @@ import pandas as pd
 from mmmask import __version__
 
 _PACKAGE = Path(__file__).parents[1]
-#: Rooms and files that weights and predictions depend on; the others use what comes out.
-_DECISIVE = (
-    *("config.py", "labels.py", "structures.py", "years.py"),
-    *("datasets", "engine", "evaluation", "models"),
-)
+#: Where training and prediction start: weights and predictions depend on all that these import.
+_ENTRY_POINTS = ("register", "workflows.train", "workflows.testing", "deploy.predictor")
+#: Rooms that only record and show what comes out.
+_WITHOUT_EFFECT = ("ledger", "reports")
 
 #: What a checkpoint says of photos that it learned without true labels -> how it learned them.
 WITHOUT_TRUTH = {"pseudo_labels": "with labels that a model gave them", "unlabelled": "unlabelled"}
@@ -63,19 +63,53 @@ def code_version() -> dict[str, Any]:
     Returns:
         ``version`` of the package; ``commit`` of the checkout and whether it is ``dirty``, that
         is, has changed or new files (both None outside a checkout, or where git is missing);
-        ``hash`` of the sources that weights and predictions depend on (data, models, engine,
-        evaluation), which also tells two dirty states apart.
+        ``hash`` of the sources that training and prediction import, comments and docstrings
+        aside, which also tells two dirty states apart.
     """
     digest = hashlib.sha256()
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        name = path.relative_to(_PACKAGE)
-        if name.parts[0] in _DECISIVE:
-            digest.update(f"{name.as_posix()}\n".encode() + path.read_bytes())
+    for module, tree in sorted(_decisive_sources().items()):
+        digest.update(repr((module, _meaning(tree))).encode())
     commit = dirty = None
     if (_PACKAGE.parent / ".git").exists():
         commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
         dirty = None if status is None else bool(status)
     return {"version": __version__, "commit": commit, "dirty": dirty, "hash": digest.hexdigest()}
+
+
+def _decisive_sources() -> dict[str, ast.Module]:
+    """Return module -> its syntax tree, of all that training and prediction import of mmmask."""
+    found: dict[str, ast.Module] = {}
+    waiting = list(_ENTRY_POINTS)
+    while waiting:
+        module = waiting.pop()
+        path = _PACKAGE / f"{module.replace('.', '/')}.py"
+        if module in found or module.split(".")[0] in _WITHOUT_EFFECT or not path.is_file():
+            continue
+        found[module] = ast.parse(path.read_bytes())
+        for node in ast.walk(found[module]):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):  # a module, or names of one
+                names = [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            else:
+                continue
+            waiting += [name.removeprefix("mmmask.") for name in names if "mmmask." in name]
+    return found
+
+
+def _meaning(node: Any) -> Any:
+    """Return a syntax tree as nested lists, without docstrings, the same in every Python."""
+    if isinstance(node, list):
+        return [_meaning(item) for item in node if not _is_docstring(item)]
+    if not isinstance(node, ast.AST):
+        return node
+    parts = ((name, getattr(node, name, None)) for name in node._fields if name != "ctx")
+    return [type(node), *((name, _meaning(part)) for name, part in parts if part != [])]
+
+
+def _is_docstring(node: Any) -> bool:
+    text = getattr(node, "value", None)
+    return isinstance(node, ast.Expr) and isinstance(getattr(text, "value", None), str)
 
 
 def machine() -> dict[str, Any]:

@@ -7,7 +7,7 @@ Predictions are stale where one of these no longer is what it was:
 * the config: the file that the run was started from, its parents included, or the config that was
   given for the test, has another value than the run, of something that weights depend on and
   that the run's own command line did not set;
-* the code: the sources that weights and predictions depend on, see
+* the code: the sources that training and prediction import, see
   :func:`mmmask.ledger.provenance.code_version`, have changed between training and prediction.
 """
 

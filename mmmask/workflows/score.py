@@ -1,7 +1,8 @@
 """Score predictions tables or submissions, and tell whether one is better than another."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,14 +18,11 @@ from mmmask.evaluation.intervals import (
 )
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.submissions import is_submission, read_submission
-from mmmask.tables import (
-    PROBABILITIES,
-    answers,
-    attribute_of,
-    read_predictions,
-    rows_like,
-)
+from mmmask.tables import PROBABILITIES, answers, attribute_of, read_predictions, rows_like
 from mmmask.workflows.submission import read_answers
+
+#: What tells tables apart in messages: their files.
+Name = TypeVar("Name", bound=Hashable)
 
 
 def labels_of(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -83,7 +81,7 @@ def _read_submission(path: Path) -> pd.DataFrame:
     return table
 
 
-def aligned(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, pd.DataFrame]:
+def aligned(tables: Mapping[Name, pd.DataFrame]) -> dict[Name, pd.DataFrame]:
     """Return predictions of the same photos with their rows in the first table's order.
 
     Raises:
@@ -91,7 +89,7 @@ def aligned(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, pd.DataFrame]:
     """
     first = next(iter(tables))
     images = tables[first]["image"]
-    found: dict[Path, pd.DataFrame] = {}
+    found: dict[Name, pd.DataFrame] = {}
     for path, table in tables.items():
         rows = rows_like(first, images, path, table["image"])
         found[path] = (table if rows is None else table.take(rows)).reset_index(drop=True)

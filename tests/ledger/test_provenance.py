@@ -1,27 +1,38 @@
+import shutil
 import subprocess
+from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from mmmask.ledger import provenance
 from mmmask.ledger.provenance import code_version, fingerprint, made_now
 from mmmask.tables import PREDICTIONS, PROBABILITIES, read_provenance, write_table
 
 
-def test_the_code_is_known_by_commit_and_by_the_sources_that_predictions_depend_on(
-    tmp_path, monkeypatch
-) -> None:
+@pytest.fixture
+def package(tmp_path, monkeypatch) -> Path:
+    """A copy of the package's sources, which a test may change."""
     package = tmp_path / "mmmask"
-    (package / "models").mkdir(parents=True)
-    (package / "workflows").mkdir()
-    (package / "models" / "head.py").write_text("a = 1\n")
+    ignored = shutil.ignore_patterns("__pycache__", "templates")
+    shutil.copytree(provenance._PACKAGE, package, ignore=ignored)
     monkeypatch.setattr(provenance, "_PACKAGE", package)
+    return package
+
+
+def fresh_hash() -> str:
+    return code_version.__wrapped__()["hash"]
+
+
+def test_the_code_is_known_by_its_commit_and_whether_it_was_changed(package) -> None:
     fresh = code_version.__wrapped__
     outside = fresh()
     assert (outside["commit"], outside["dirty"]) == (None, None)
 
     def git(*command: str) -> None:
         who = ("-c", "user.name=a", "-c", "user.email=a@b")
-        subprocess.run(["git", "-C", tmp_path, *who, *command], check=True, capture_output=True)
+        folder = str(package.parent)
+        subprocess.run(["git", "-C", folder, *who, *command], check=True, capture_output=True)
 
     git("init")
     git("add", ".")
@@ -34,8 +45,43 @@ def test_the_code_is_known_by_commit_and_by_the_sources_that_predictions_depend_
     report = fresh()
     assert report["dirty"] is True
     assert report["hash"] == clean["hash"], "predictions do not depend on it"
-    (package / "models" / "head.py").write_text("a = 2\n")
-    assert fresh()["hash"] != clean["hash"]
+
+
+@pytest.mark.parametrize(
+    ("file", "decides"),
+    [
+        ("tables.py", True),
+        ("labels.py", True),
+        ("datasets/splits.py", True),
+        ("engine/allocator.py", True),  # only a function imports it
+        ("models/losses/focal.py", True),
+        ("engine/precision.py", True),
+        ("workflows/train.py", True),
+        ("workflows/testing.py", True),
+        ("deploy/predictor.py", True),
+        ("evaluation/prior_shift/simulation.py", False),
+        ("reports/score_tables.py", False),
+        ("ledger/cards.py", False),
+        ("workflows/runs.py", False),
+        ("drawing/portrait.py", False),
+    ],
+)
+def test_code_decides_where_training_or_prediction_imports_it(package, file, decides) -> None:
+    before = fresh_hash()
+    path = package / file
+    path.write_text(path.read_text() + "\nADDED = 0\n")
+    changed = fresh_hash()
+    assert (changed != before) is decides
+    path.write_text(path.read_text().replace("ADDED = 0", "ADDED = None"))
+    assert (fresh_hash() != changed) is decides
+
+
+def test_comments_docstrings_and_layout_change_nothing(package) -> None:
+    before = fresh_hash()
+    path = package / "labels.py"
+    start, rest = path.read_text().split('"""', 2)[1:]
+    path.write_text(f'"""{start} Said better."""\n# Why.\n\n\n{rest}')
+    assert fresh_hash() == before
 
 
 def test_a_fingerprint_is_of_photos_people_and_labels_alone() -> None:

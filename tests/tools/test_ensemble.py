@@ -182,7 +182,7 @@ def test_other_photos_are_refused(tables, variant, refused) -> None:
 def test_a_photo_that_is_there_twice_is_refused(tables, variant, refused) -> None:
     twice = variant("age", lambda table: pd.concat([table, table.iloc[:1]]))
     line = refused("ensemble.py", tables["mask"], tables["gender"], twice, "--compose")
-    assert "is there twice" in line
+    assert "appears twice" in line
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_what_is_no_comparison_is_refused(write, tmp_path) -> None:
         (predictions().iloc[1:], r"different photos, 1 are in one alone, such as eval/images/0"),
         (predictions().assign(label=0), "different true classes of the same photos"),
         (predictions().drop(columns="label"), r"b\.parquet: its true classes are unknown; give "),
-        (pd.concat([predictions(), predictions()[:1]]), r"b\.parquet: eval/images/0\.jpg is there"),
+        (pd.concat([predictions(), predictions()[:1]]), r"b\.parquet: eval/images/0\.jpg appears"),
     ):
         with pytest.raises(InputError, match=sentence):
             read_scored([a, write("b.parquet", table)])

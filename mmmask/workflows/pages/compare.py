@@ -23,6 +23,7 @@ from mmmask.tables import (
     probabilities,
     read_csv,
     read_predictions,
+    rows_like,
 )
 from mmmask.workflows.submission import read_answers
 
@@ -71,20 +72,22 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
     tables = [_read(one), _read(other)]
     # A submission knows photos by their names alone.
     by_name = any("ans" in table.attrs for table in tables)
-    keyed = []
-    for path, table in zip((one, other), tables, strict=True):
-        key = table["image"].str.rsplit("/", n=1).str[-1] if by_name else table["image"]
-        if key.duplicated().any():
-            raise InputError(f"{path}: {key[key.duplicated()].iloc[0]} is there twice")
-        keyed.append(table.set_index(key.to_numpy()))
-    common = keyed[0].index[keyed[0].index.isin(keyed[1].index)]
-    if common.empty:
+    keys = [
+        table["image"].str.rsplit("/", n=1).str[-1] if by_name else table["image"]
+        for table in tables
+    ]
+    common = [key.isin(others) for key, others in zip(keys, keys[::-1], strict=True)]
+    if not common[0].any():
         raise InputError(
-            f"{one} and {other} have no photo in common; the first has {keyed[0].index[0]}, the "
-            f"second {keyed[1].index[0]}"
+            f"{one} and {other} have no photo in common; the first has {keys[0].iloc[0]}, the "
+            f"second {keys[1].iloc[0]}"
         )
-    alone = [len(table) - len(common) for table in keyed]
-    a, b = (table.loc[common].reset_index(drop=True) for table in keyed)
+    alone = [int((~some).sum()) for some in common]
+    rows_like(one, keys[0], one, keys[0])  # refuses a photo that appears twice
+    rows = rows_like(one, keys[0][common[0]], other, keys[1][common[1]])
+    a, b = (table[some].reset_index(drop=True) for table, some in zip(tables, common, strict=True))
+    if rows is not None:
+        b = b.take(rows).reset_index(drop=True)
     photos = pd.DataFrame({"image": b["image"] if "ans" in tables[0].attrs else a["image"]})
     photos["a"], photos["b"] = a["answer"], b["answer"]
     photos["sure_a"], photos["sure_b"] = a["sure"], b["sure"]

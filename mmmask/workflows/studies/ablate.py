@@ -1,20 +1,19 @@
 """Why did the score move? Variants against one baseline, on the same people and seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
 from mmmask.evaluation.scores import macro_f1
 from mmmask.ledger.config_differences import blocks, changes
-from mmmask.tables import PREDICTIONS, probabilities, read_table
-from mmmask.workflows.studies.commands import claim, last_checkpoint, plan_of, tool
+from mmmask.tables import PREDICTIONS, read_table
+from mmmask.workflows.score import aligned, labels_of
+from mmmask.workflows.studies.commands import Study, claim
 from mmmask.workflows.studies.engines import run_commands
 
 PREDICTED = "predictions.parquet"
@@ -22,39 +21,24 @@ _ONE_ATTRIBUTE = ("AttributeHead", "AgeHead")
 _SAME_PEOPLE = ("data.data_root", "data.folds", "data.fold", "data.split_seed")
 
 
-@dataclass(frozen=True)
-class Study:
-    """One baseline, its variants, and how all of them are trained.
+@dataclass(frozen=True, kw_only=True)
+class Ablation(Study):
+    """One baseline and its variants.
 
     Attributes:
         configs: Paths; the first is the baseline.
         seeds: Seeds of the runs; each config is trained once with each.
-        out: Folder of the runs and results.
-        tools: Folder of ``train.py`` and ``test.py``.
-        data_root: Folder with ``train/``; None keeps the configs'.
-        pretrained: As ``tools/train.py --pretrained``, for all runs alike.
-        options: ``name=value`` overrides for all runs alike.
     """
 
     configs: Sequence[Path]
     seeds: Sequence[int]
-    out: Path
-    tools: Path
-    data_root: str | None = None
-    pretrained: str | None = None
-    options: Sequence[str] = field(default=())
 
     def folder(self, config: Path, seed: int) -> Path:
         """Return the work directory of a run."""
         return self.out / config.stem / f"seed_{seed}"
 
-    def plan(self, config: Path) -> dict[str, Any]:
-        """Return dotted name -> value of all that decides a run but its seed."""
-        given = {"data.data_root": self.data_root, "pretrained": self.pretrained}
-        return plan_of(config, self.options, given)
 
-
-def ablate(study: Study) -> pd.DataFrame:
+def ablate(study: Ablation) -> pd.DataFrame:
     """Train what is missing, predict the people held out, and return one row for each variant.
 
     Finished runs are kept, interrupted ones continued. The last checkpoint is scored: to choose
@@ -64,7 +48,7 @@ def ablate(study: Study) -> pd.DataFrame:
         InputError: A finished run was made with another config, two configs share a name or hold
             out other people, or a training refuses its input.
     """
-    plans = {config: study.plan(config) for config in study.configs}
+    plans = {config: study.plan_of(config, {}) for config in study.configs}
     check_comparable(plans)
     announce(plans)
     runs = [(config, seed) for seed in study.seeds for config in study.configs]
@@ -74,8 +58,9 @@ def ablate(study: Study) -> pd.DataFrame:
         folder = study.folder(config, seed)
         print(f"run {number + 1}/{len(runs)}: {config.stem}, seed {seed}", flush=True)
         if not (folder / PREDICTED).exists():
-            _train(study, config, seed)
-            _predict(study, config, folder)
+            run_commands([study.train(config, folder, seed=seed)])
+            predict = study.predict(folder, config.name, folder / PREDICTED, split="val")
+            run_commands([predict], logs=[folder / "test.log"])
     tables = {
         config: [
             read_table(study.folder(config, seed) / PREDICTED, PREDICTIONS) for seed in study.seeds
@@ -135,9 +120,16 @@ def compare(
     least two seeds agree in its sign, all of them.
     """
     baseline, *variants = tables
-    first = tables[baseline][0]
-    truth, person = first["label"].to_numpy(dtype=np.int64), first["person"].to_numpy()
-    labels = {config: [_labels(table, first) for table in tables[config]] for config in tables}
+    named = {
+        f"{config}, run {number}": table
+        for config, runs in tables.items()
+        for number, table in enumerate(runs)
+    }
+    same_rows = list(aligned(named).values())
+    truth, _ = labels_of(same_rows[0])
+    person = same_rows[0]["person"].to_numpy()
+    predicted = (labels_of(table)[1] for table in same_rows)
+    labels = {config: [next(predicted) for _ in runs] for config, runs in tables.items()}
     rows = []
     for variant in variants:
         changed = changes(plans[baseline], plans[variant])
@@ -167,30 +159,3 @@ def compare(
             }
         )
     return pd.DataFrame(rows)
-
-
-def _labels(table: pd.DataFrame, first: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the predicted labels in the order of the first table, of the very same photos."""
-    rows = pd.Index(table["image"]).get_indexer(first["image"])
-    if len(table) != len(first) or (rows < 0).any():
-        raise InputError("the runs predict other photos: the data has changed between them")
-    if (table["label"].to_numpy()[rows] != first["label"].to_numpy()).any():
-        raise InputError("the runs know other labels: corrections or the data have changed")
-    return probabilities(table)[rows].argmax(axis=1)
-
-
-def _train(study: Study, config: Path, seed: int) -> None:
-    command = tool(
-        study.tools / "train.py", config, seed=seed, work_dir=study.folder(config, seed),
-        data_root=study.data_root, pretrained=study.pretrained, cfg_options=study.options,
-        resume=True,
-    )  # fmt: skip
-    run_commands([command])
-
-
-def _predict(study: Study, config: Path, folder: Path) -> None:
-    command = tool(
-        study.tools / "test.py", folder / config.name, last_checkpoint(folder),
-        split="val", out=folder / PREDICTED,
-    )  # fmt: skip
-    run_commands([command], logs=[folder / "test.log"])

@@ -1,8 +1,9 @@
-"""Training and testing as command lines, and the folders that they fill: for many runs at once."""
+"""What the runs of a study share: their options, their commands, and the folders that they fill."""
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +13,73 @@ from mmmask.files import atomic_write
 from mmmask.ledger.config_differences import changes, flat_config
 from mmmask.ledger.provenance import file_hash
 
+#: Starts a workflow in a process of its own.
+STEP = (sys.executable, "-m", "mmmask.workflows.studies.step")
 #: Files of a config whose content decides a run as well as their names.
 _FILES = ("data.corrections", "data.drop", "data.samples")
 
 
-def tool(script: Path, *arguments: object, **options: object) -> list[str]:
-    """Return the command line of a file of ``tools/``.
+def step(name: str, config: Path, **arguments: object) -> list[str]:
+    """Return the command of ``train``, ``test`` or ``pack``; None leaves an argument out."""
+    given = {key: value for key, value in arguments.items() if value is not None}
+    return [*STEP, name, str(config), json.dumps(given, default=str)]
 
-    Args:
-        script: The file.
-        arguments: Its positional arguments.
-        options: Name (``data_root`` for ``--data-root``) -> value; True for a bare flag, a
-            sequence for many values; None, False and an empty sequence leave the option out.
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is the same for all runs of a study.
+
+    Attributes:
+        out: Folder of the runs and results.
+        data_root: Folder with ``train/``; None keeps the config's.
+        pretrained: As ``tools/train.py --pretrained``.
+        pack: File of packed photos, made where it is missing or stale; None keeps the config's.
+        options: ``name=value`` overrides of the config.
     """
-    command = [sys.executable, str(script), *map(str, arguments)]
-    for name, value in options.items():
-        if value is None or value is False or (isinstance(value, Sequence) and not len(value)):
-            continue
-        command.append(f"--{name.replace('_', '-')}")
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            command += map(str, value)
-        elif value is not True:
-            command.append(str(value))
-    return command
 
+    out: Path
+    data_root: str | None = None
+    pretrained: str | None = None
+    pack: str | None = None
+    options: Sequence[str] = ()
 
-def plan_of(config: Path, options: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dotted name -> value of all that decides a run: its config, and what is ``given``."""
-    plan = flat_config(config, parse_options(options))
-    return {**plan, **{key: value for key, value in given.items() if value is not None}}
+    def plan_of(self, config: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return dotted name -> value of all that decides a run; ``given`` beside its config."""
+        plan = flat_config(config, parse_options(self.options))
+        given = {"data.data_root": self.data_root, "pretrained": self.pretrained, **given}
+        return plan | {key: value for key, value in given.items() if value is not None}
+
+    def train(
+        self, config: Path, run: Path, options: Sequence[str] = (), **more: object
+    ) -> list[str]:
+        """Return the command that trains a run in the folder ``run``, or continues it."""
+        return step(
+            "train",
+            config,
+            work_dir=run,
+            resume="auto",
+            data_root=self.data_root,
+            pretrained=self.pretrained,
+            pack=self.pack,
+            options=[*self.options, *options],
+            **more,
+        )
+
+    def predict(
+        self, run: Path, config: str, out: Path, *, checkpoint: Path | None = None, **more: object
+    ) -> list[str]:
+        """Return the command that predicts with a run.
+
+        Args:
+            run: Folder of the run.
+            config: File name of its config.
+            out: Where the predictions go.
+            checkpoint: Of the run; None: its last one.
+            more: Further arguments of :func:`mmmask.workflows.predict.predict`.
+        """
+        checkpoint = checkpoint or last_checkpoint(run)
+        shared = {"data_root": self.data_root, "pack": self.pack}
+        return step("test", run / config, checkpoint=checkpoint, out=out, **shared, **more)
 
 
 def contents(plan: Mapping[str, Any]) -> dict[str, str]:

@@ -132,7 +132,8 @@ def check_status(command: Command, status: int, log: Path | None) -> None:
         raise KeyboardInterrupt
     if status == 0:
         return
-    name = " ".join(Path(part).name for part in command[:3] if part != sys.executable)
+    words = command[3:5] if command[1] == "-m" else command[1:3]
+    name = " ".join(Path(word).name for word in words)
     lines = [] if log is None or not log.is_file() else log.read_text(errors="replace").splitlines()
     said = next((line for line in reversed(lines) if line.startswith("error: ")), None)
     if status == 2:

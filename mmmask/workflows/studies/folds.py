@@ -110,7 +110,7 @@ def check_folds(folds: Sequence[Fold], samples: pd.DataFrame) -> None:
         by |= dict.fromkeys(predicted, fold.number)
         images = fold.predictions["image"]
         if images.duplicated().any():
-            raise InputError(f"{path}: {images[images.duplicated()].iloc[0]} is there twice{again}")
+            raise InputError(f"{path}: {images[images.duplicated()].iloc[0]} appears twice{again}")
     folder = folds[0].folder.parent
     images = pd.Index(np.concatenate([fold.predictions["image"] for fold in folds]))
     for problem, one, other in (

@@ -6,7 +6,7 @@ the folds', ``OUT/summary.csv`` the scores.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,15 @@ from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
 from mmmask.files import atomic_write
 from mmmask.ledger.provenance import file_hash, fingerprint
-from mmmask.tables import attribute_of, prediction_columns, read_predictions, write_table
+from mmmask.tables import (
+    attribute_of,
+    prediction_columns,
+    read_predictions,
+    read_provenance,
+    write_table,
+)
 from mmmask.workflows.score import intervals_of
-from mmmask.workflows.studies.commands import claim, contents, last_checkpoint, plan_of, tool
+from mmmask.workflows.studies.commands import Study, claim, contents, last_checkpoint, step
 from mmmask.workflows.studies.engines import run_commands
 from mmmask.workflows.studies.folds import (
     EVAL,
@@ -39,19 +45,14 @@ CHECKPOINTS = ("last", "best")
 _TRAINED = "trained.txt"
 
 
-@dataclass(frozen=True)
-class KFold:
+@dataclass(frozen=True, kw_only=True)
+class KFold(Study):
     """How the folds are trained and predicted.
 
     Attributes:
         config: Path of a config file.
         folds: How many, K; fold k holds out the people that ``data.fold=k`` does.
-        out: Folder of the runs and tables.
-        tools: Folder of ``train.py``, ``test.py`` and ``pack.py``.
-        data_root: Folder with ``train/``; None keeps the config's.
-        pretrained: As ``tools/train.py --pretrained``.
         seed: Of every fold's run; None keeps the config's.
-        pack: File of packed photos that all folds share, made once; None keeps the config's.
         corrections: csv of label corrections; None keeps the config's.
         samples: Tables of further training samples, for every fold.
         amp: Train under bfloat16 autocast.
@@ -61,41 +62,32 @@ class KFold:
             people held out, whose score is then too high.
         engine: As for :func:`mmmask.workflows.studies.engines.run_commands`.
         jobs: Folds at a time; None: 1 here, all of them on Ray.
-        options: ``name=value`` overrides of the config.
     """
 
     config: Path
     folds: int
-    out: Path
-    tools: Path
-    data_root: str | None = None
-    pretrained: str | None = None
     seed: int | None = None
-    pack: str | None = None
     corrections: str | None = None
-    samples: Sequence[str] = field(default=())
+    samples: Sequence[str] = ()
     amp: bool = False
     tta: bool = False
     eval_split: bool = True
     checkpoint: str = "last"
     engine: str = "local"
     jobs: int | None = None
-    options: Sequence[str] = field(default=())
 
     @cached_property
     def plan(self) -> dict[str, Any]:
         """Dotted name -> value of all that decides the runs but the fold."""
         given = {
-            "data.data_root": self.data_root,
             "data.corrections": self.corrections,
             "data.samples": list(self.samples) or None,
             "data.folds": self.folds,
             "data.fold": "each",
-            "pretrained": self.pretrained,
             "randomness.seed": self.seed,
             "amp": self.amp or None,
         }
-        return plan_of(self.config, self.options, given)
+        return self.plan_of(self.config, given)
 
     @property
     def root(self) -> Path:
@@ -109,11 +101,33 @@ class KFold:
     def splits(self) -> dict[str, str]:
         """Split -> file of its predictions in the folder of a fold."""
         with_eval = self.eval_split and (self.root / "eval" / "info.csv").is_file()
-        return {"val": VAL, **({"eval": EVAL} if with_eval else {})}
+        return {"val": VAL, "eval": EVAL} if with_eval else {"val": VAL}
 
     def folder(self, fold: int) -> Path:
         """Return the work directory of a fold."""
         return self.out / f"fold_{fold}"
+
+    def is_trained(self, fold: int) -> bool:
+        return (self.folder(fold) / _TRAINED).is_file()
+
+    def train_fold(self, fold: int) -> list[str]:
+        """Return the command that trains a fold, or continues it."""
+        return self.train(
+            self.config,
+            self.folder(fold),
+            options=[f"data.folds={self.folds}", f"data.fold={fold}"],
+            samples=self.samples,
+            corrections=self.corrections,
+            amp=self.amp,
+            seed=self.seed,
+        )
+
+    def predict_fold(self, fold: int, split: str) -> list[str]:
+        """Return the command that predicts a split with the run of a fold."""
+        folder = self.folder(fold)
+        out, checkpoint = folder / self.splits[split], checkpoint_of(self, fold)
+        more = {"split": split, "tta": self.tta}
+        return self.predict(folder, self.config.name, out, checkpoint=checkpoint, **more)
 
 
 def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
@@ -133,8 +147,12 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
     assign_folds(samples, folds=study.folds)  # refuses more folds than people
     claim(study.out, {**study.plan, **contents(study.plan)})
     pending = [fold for fold in range(study.folds) if missing(study, fold)]
-    if pending and pack_of(study) is not None:
-        make_pack(study)
+    pack = study.pack or study.plan.get("data.pack")
+    if pending and pack is not None:  # once, before folds that run at the same time would do so
+        options = list(study.options)
+        if study.samples:
+            options.append(f"data.samples=[{','.join(study.samples)}]")
+        run_commands([step("pack", study.config, data_root=study.root, out=pack, options=options)])
     for start in range(0, len(pending), study.at_once):
         run_folds(study, pending[start : start + study.at_once])
     return put_together(study, samples)
@@ -156,7 +174,7 @@ def check(study: KFold) -> None:
 def missing(study: KFold, fold: int) -> list[str]:
     """Return the splits that the checkpoint of a fold has not predicted yet, as asked for."""
     folder = study.folder(fold)
-    if not (folder / _TRAINED).is_file():
+    if not study.is_trained(fold):
         return list(study.splits)
     wanted = file_hash(checkpoint_of(study, fold)), study.tta or study.plan["tta.enabled"]
     return [
@@ -168,7 +186,7 @@ def missing(study: KFold, fold: int) -> list[str]:
 
 def _made_by(path: Path) -> tuple[str | None, bool]:
     """Return the hash of the checkpoint that made predictions, and whether with TTA."""
-    provenance = read_predictions(path).attrs["provenance"]
+    provenance = read_provenance(path)
     return provenance.get("checkpoint_hash"), bool(provenance.get("tta"))
 
 
@@ -183,27 +201,11 @@ def checkpoint_of(study: KFold, fold: int) -> Path:
     return best[-1]
 
 
-def pack_of(study: KFold) -> str | None:
-    """Return the pack that the folds share, if they do."""
-    return study.pack or study.plan.get("data.pack")
-
-
-def make_pack(study: KFold) -> None:
-    """Pack the photos once, before folds that run at the same time would each do so."""
-    options = [*study.options]
-    if study.samples:
-        options.append(f"data.samples=[{','.join(study.samples)}]")
-    pack = study.tools / "pack.py"
-    run_commands(
-        [tool(pack, study.root, out=pack_of(study), config=study.config, cfg_options=options)]
-    )
-
-
 def run_folds(study: KFold, folds: Sequence[int]) -> None:
     """Train folds and predict with them, at the same time, and print their scores."""
     names = ", ".join(map(str, folds))
     logged = study.at_once > 1 or study.engine != "local"
-    training = [fold for fold in folds if not (study.folder(fold) / _TRAINED).is_file()]
+    training = [fold for fold in folds if not study.is_trained(fold)]
 
     def note(index: int) -> None:
         folder = study.folder(training[index])
@@ -211,10 +213,10 @@ def run_folds(study: KFold, folds: Sequence[int]) -> None:
 
     if training:
         print(f"training fold {names} of {study.folds} in {study.out}/fold_*", flush=True)
-    commands = [train_command(study, fold) for fold in training]
+    commands = [study.train_fold(fold) for fold in training]
     _run(study, f"training fold {names}", commands, training if logged else None, note)
     predicting = [(fold, split) for fold in folds for split in missing(study, fold)]
-    commands = [test_command(study, fold, split) for fold, split in predicting]
+    commands = [study.predict_fold(fold, split) for fold, split in predicting]
     _run(study, f"predicting by fold {names}", commands, [fold for fold, _ in predicting])
     for fold in folds:
         table = read_predictions(study.folder(fold) / VAL)
@@ -241,39 +243,6 @@ def _run(
             bar.advance(task)
 
         run_commands(commands, engine=study.engine, jobs=study.at_once, logs=logs, done=done)
-
-
-def train_command(study: KFold, fold: int) -> list[str]:
-    """Return the command line that trains a fold, or continues it."""
-    return tool(
-        study.tools / "train.py",
-        study.config,
-        data_root=study.data_root,
-        pretrained=study.pretrained,
-        work_dir=study.folder(fold),
-        samples=study.samples,
-        corrections=study.corrections,
-        pack=study.pack,
-        amp=study.amp,
-        seed=study.seed,
-        cfg_options=[*study.options, f"data.folds={study.folds}", f"data.fold={fold}"],
-        resume=True,
-    )
-
-
-def test_command(study: KFold, fold: int, split: str) -> list[str]:
-    """Return the command line that predicts a split with the run of a fold."""
-    folder = study.folder(fold)
-    return tool(
-        study.tools / "test.py",
-        folder / study.config.name,
-        checkpoint_of(study, fold),
-        data_root=study.data_root,
-        split=split,
-        tta=study.tta,
-        pack=study.pack,
-        out=folder / study.splits[split],
-    )
 
 
 def put_together(

@@ -5,11 +5,8 @@ of the people held out in ``val.parquet``, ``OUT/configs/trial_NNNN.py`` its com
 Trial 0 is the config as it is. All trials have the same people, seed and weights to start from.
 """
 
-import fcntl
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,12 +15,11 @@ import pandas as pd
 
 from mmmask.config import parse_options
 from mmmask.errors import InputError
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, locked
 from mmmask.reports.difference_report import print_differences
 from mmmask.reports.sweep_report import SweepDisplay
-from mmmask.workflows.studies.ablate import Study as Ablation
-from mmmask.workflows.studies.ablate import ablate
-from mmmask.workflows.studies.commands import claim, contents, plan_of, tool
+from mmmask.workflows.studies.ablate import Ablation, ablate
+from mmmask.workflows.studies.commands import Study, claim, contents, step
 from mmmask.workflows.studies.engines import Machine, check_engine, opened, run_commands
 from mmmask.workflows.studies.sweep_results import row_of
 from mmmask.workflows.studies.sweep_space import Parameter, read_space
@@ -36,44 +32,32 @@ _FAILURES = 3
 _PAUSE = 0.2
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, kw_only=True)
+class Sweep(Study):
     """What is tried, and how.
 
     Attributes:
         config: Path of a config file.
         space: Path of the space file.
         trials: How many trials there are in the end, those of a former start included.
-        out: Folder of the study and the runs.
-        tools: Folder of ``train.py``, ``test.py`` and ``pack.py``.
         folds: How many folds are held out in turn, from the config's on; the objective is the
             macro F1 of all their people.
         pruner: ``median``, ``hyperband`` or ``none``: what gives up trials early.
         seed: Of every training, and of the proposals.
-        data_root: Folder with ``train/``; None keeps the config's.
-        pretrained: As ``tools/train.py --pretrained``.
-        pack: File of packed photos, made once where it is missing or stale.
         engine: As for :func:`mmmask.workflows.studies.engines.opened`.
         jobs: Trials at a time.
         confirm: Seeds by which the best trial is confirmed in the end; 0 for not at all.
-        options: ``name=value`` overrides of the config, for all trials alike.
     """
 
     config: Path
     space: Path
     trials: int
-    out: Path
-    tools: Path
     folds: int = 1
     pruner: str = "median"
     seed: int = 0
-    data_root: str | None = None
-    pretrained: str | None = None
-    pack: str | None = None
     engine: str = "local"
     jobs: int = 1
     confirm: int = 0
-    options: Sequence[str] = field(default=())
 
     @cached_property
     def parameters(self) -> list[Parameter]:
@@ -84,14 +68,12 @@ class Sweep:
     def plan(self) -> dict[str, Any]:
         """Dotted name -> value of all that decides the trials."""
         given = {
-            "data.data_root": self.data_root,
-            "pretrained": self.pretrained,
             "randomness.seed": self.seed,
             "sweep.folds": self.folds,
             "sweep.pruner": self.pruner,
             **{f"space.{one.name}": one.options for one in self.parameters},
         }
-        return plan_of(self.config, self.options, given)
+        return self.plan_of(self.config, given)
 
     @cached_property
     def runs(self) -> Runs:
@@ -100,14 +82,13 @@ class Sweep:
         longest = [one.largest for one in self.parameters if one.name == "train_cfg.max_epochs"]
         return Runs(
             out=self.out,
-            tools=self.tools,
+            data_root=self.data_root,
+            pretrained=self.pretrained,
+            pack=self.pack,
             held_out=tuple((first + place) % folds for place in range(self.folds)),
             names=tuple(one.name for one in self.parameters),
             horizon=max([self.plan["train_cfg.max_epochs"], *longest]),
             seed=self.seed,
-            data_root=self.data_root,
-            pretrained=self.pretrained,
-            pack=self.pack,
         )
 
     @cached_property
@@ -135,11 +116,12 @@ def sweep(plan: Sweep) -> None:
     """
     check(plan)
     data = contents(plan.plan)
-    plan.out.mkdir(parents=True, exist_ok=True)
-    with _alone(plan.out):
+    with locked(plan.out / "study.db", "another sweep runs there; one at a time"):
         claim(plan.out, {**plan.plan, **data})
         if plan.pack is not None and plan.study.ended < plan.trials:
-            _make_pack(plan)
+            root = plan.plan["data.data_root"]
+            pack = step("pack", plan.config, data_root=root, out=plan.pack, options=plan.options)
+            run_commands([pack])
         with opened(plan.engine, plan.jobs) as machine:
             _run(plan, machine)
 
@@ -163,15 +145,17 @@ def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
     runs, folds = plan.runs, plan.plan["data.folds"]
     fold = (runs.held_out[-1] + 1) % folds
     print(f"confirming trial {best}: fold {fold} held out, seeds other than {plan.seed}")
+    options = [f"data.fold={fold}"]
+    if plan.pack is not None:
+        options.append(f"data.pack={plan.pack}")
     comparison = ablate(
         Ablation(
             configs=[runs.config(0), runs.config(best)],
             seeds=[plan.seed + 1 + place for place in range(plan.confirm)],
             out=plan.out / "confirm",
-            tools=plan.tools,
             data_root=plan.data_root,
             pretrained=plan.pretrained,
-            options=[f"data.fold={fold}", *([f"data.pack={plan.pack}"] * (plan.pack is not None))],
+            options=options,
         )
     )
     print_differences(comparison, runs.config(0).stem)
@@ -238,21 +222,3 @@ def _run(plan: Sweep, machine: Machine) -> None:
             scores = {number: (run.epoch, run.score) for number, run in running.items()}
             display.show(scores, plan.runs.horizon)
             time.sleep(_PAUSE)
-
-
-def _make_pack(plan: Sweep) -> None:
-    """Pack the photos once, before trials that run at the same time would each do so."""
-    root, options = plan.plan["data.data_root"], plan.options
-    pack = plan.tools / "pack.py"
-    run_commands([tool(pack, root, out=plan.pack, config=plan.config, cfg_options=options)])
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Refuse a folder in which another process works."""
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{out}: another sweep runs there; one at a time") from error
-        yield

@@ -1,6 +1,5 @@
 """One trial of a sweep: a training and a prediction for each fold, watched while they run."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,10 @@ import pandas as pd
 
 from mmmask.config import read_config
 from mmmask.errors import InputError
+from mmmask.ledger.curves import read_curves
 from mmmask.tables import read_predictions
 from mmmask.workflows.score import intervals_of
-from mmmask.workflows.studies.commands import last_checkpoint, tool
+from mmmask.workflows.studies.commands import Study
 from mmmask.workflows.studies.engines import Command, Job, Machine, check_status
 
 if TYPE_CHECKING:
@@ -21,31 +21,21 @@ if TYPE_CHECKING:
 PREDICTED, LOG = "val.parquet", "log.txt"
 
 
-@dataclass(frozen=True)
-class Runs:
-    """How the trials of a sweep are trained, and where.
+@dataclass(frozen=True, kw_only=True)
+class Runs(Study):
+    """How the trials of a sweep are trained, and where; their configs hold their options.
 
     Attributes:
-        out: Folder of the sweep.
-        tools: Folder of ``train.py`` and ``test.py``.
         names: Dotted names of the values that are varied.
         held_out: The folds that are held out, one training for each.
         horizon: The most epochs that a trial may have.
         seed: Of every training.
-        data_root: Folder with ``train/``; None keeps the config's.
-        pretrained: As ``tools/train.py --pretrained``.
-        pack: File of packed photos, which is there.
     """
 
-    out: Path
-    tools: Path
     names: tuple[str, ...]
     held_out: tuple[int, ...]
     horizon: int
     seed: int
-    data_root: str | None = None
-    pretrained: str | None = None
-    pack: str | None = None
 
     def config(self, trial: int) -> Path:
         """Return where the complete config of a trial stands."""
@@ -63,35 +53,13 @@ class Runs:
         """Return what such a step, or an epoch, is."""
         return f"epoch {step}" if step <= self.horizon else f"{step - self.horizon + 1} folds"
 
-    def train(self, trial: int, fold: int) -> list[str]:
-        """Return the command line that trains a trial, or continues it."""
-        return tool(
-            self.tools / "train.py",
-            self.config(trial),
-            work_dir=self.folder(trial) / f"fold_{fold}",
-            data_root=self.data_root,
-            pretrained=self.pretrained,
-            pack=self.pack,
-            seed=self.seed,
-            cfg_options=[f"data.fold={fold}"],
-            resume=True,
-        )
-
-    def predict(self, trial: int, fold: int) -> list[str]:
-        """Return the command line that predicts the people held out by the last checkpoint."""
-        folder = self.folder(trial) / f"fold_{fold}"
-        return tool(
-            self.tools / "test.py",
-            folder / self.config(trial).name,
-            last_checkpoint(folder),
-            pack=self.pack,
-            split="val",
-            out=folder / PREDICTED,
-        )
+    def run(self, trial: int, fold: int) -> Path:
+        """Return the work directory of a trial in which a fold is held out."""
+        return self.folder(trial) / f"fold_{fold}"
 
     def predictions(self, trial: int) -> pd.DataFrame:
         """Return what a trial predicts of the people held out, of the folds done so far."""
-        paths = [self.folder(trial) / f"fold_{fold}" / PREDICTED for fold in self.held_out]
+        paths = [self.run(trial, fold) / PREDICTED for fold in self.held_out]
         tables = [read_predictions(path) for path in paths if path.is_file()]
         return pd.concat(tables, ignore_index=True)
 
@@ -168,13 +136,16 @@ class TrialRun:
     def _plan(self) -> Iterator[_Step]:
         """Yield the commands that are left, each once the one before has ended well."""
         number = self.trial.number
+        config = self.runs.config(number)
         for place, fold in enumerate(self.runs.held_out):
-            folder = self.runs.folder(number) / f"fold_{fold}"
-            if not (folder / PREDICTED).is_file():
-                train = self.runs.train(number, fold)
-                yield _Step(train, folder / LOG, watched=folder if place == 0 else None)
+            run = self.runs.run(number, fold)
+            if not (run / PREDICTED).is_file():
+                options = [f"data.fold={fold}"]
+                train = self.runs.train(config, run, options, seed=self.runs.seed)
+                yield _Step(train, run / LOG, watched=run if place == 0 else None)
                 self._pruned = False  # too late: the training has come to its end
-                yield _Step(self.runs.predict(number, fold), folder / LOG)
+                predict = self.runs.predict(run, config.name, run / PREDICTED, split="val")
+                yield _Step(predict, run / LOG)
             if 0 < place < len(self.runs.held_out) - 1:
                 score = intervals_of(self.runs.predictions(number))["macro_f1"].value
                 self._report(self.runs.step(place + 1), score)
@@ -198,15 +169,9 @@ class TrialRun:
             self._pruned = self._pruned or self.trial.should_prune()
 
 
-def scored_epochs(folder: Path) -> dict[int, float]:
-    """Return epoch -> macro F1 of a work directory's validations, from MMEngine's own record."""
-    found = {}
-    for record in sorted(folder.glob("*/vis_data/scalars.json")):  # one for each time it resumed
-        for line in record.read_text().splitlines():
-            try:
-                facts = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # half written
-            if "macro_f1" in facts:
-                found[int(facts["step"])] = float(facts["macro_f1"])
-    return dict(sorted(found.items()))
+def scored_epochs(run: Path) -> dict[int, float]:
+    """Return epoch -> macro F1 of a work directory's validations so far."""
+    epochs = read_curves(run).epochs
+    if "macro_f1" not in epochs:  # nobody has been predicted yet
+        return {}
+    return dict(zip(epochs["epoch"].tolist(), epochs["macro_f1"].tolist(), strict=True))

@@ -62,7 +62,7 @@ def test_crop_size_and_views_may_differ(write) -> None:
     ("change", "stated", "sentence"),
     [
         (lambda t: t.iloc[:-1], {}, "have different photos, 1 are in one alone, such as"),
-        (lambda t: pd.concat([t, t.iloc[:1]]), {}, "is there twice"),
+        (lambda t: pd.concat([t, t.iloc[:1]]), {}, "appears twice"),
         (lambda t: t.assign(label=0), {}, "have different true classes of the same photos"),
         (lambda t: t.assign(label=[None, *t["label"][1:]]), {}, "it is missing for 1 of 280"),
         (lambda t: t.iloc[:0], {}, "must have photos; got none"),

@@ -8,29 +8,29 @@ import pytest
 
 from mmmask.errors import InputError
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
-from mmmask.workflows.studies.ablate import Study, ablate, announce, compare
+from mmmask.workflows.studies.ablate import Ablation, ablate, announce, compare
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 BASELINE, FOCAL = CONFIGS / "mobilenet_v2_linear.py", CONFIGS / "mobilenet_v2_focal.py"
 
-TRAIN = """
-import sys
+#: Stands in for ``studies.step``.
+STEP = """
+import json, shutil, sys
 from pathlib import Path
-arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
-folder = Path(arguments["--work-dir"])
-with open(folder.parents[1] / "log.txt", "a") as log:
-    log.write(f"train {Path(sys.argv[1]).stem} {arguments['--seed']}\\n")
-if (folder.parents[1] / "stop").exists() and arguments["--seed"] == "1":
-    raise SystemExit(2)
-(folder / "last_checkpoint").write_text("/elsewhere/epoch_6.pth")
-"""
-TEST = """
-import shutil, sys
-from pathlib import Path
-arguments = dict(zip(sys.argv[3::2], sys.argv[4::2]))
-out = Path(arguments["--out"])
-assert sys.argv[2] == str(out.parent / "epoch_6.pth") and arguments["--split"] == "val"
-shutil.copy(out.parents[2] / f"{Path(sys.argv[1]).stem}.parquet", out)
+name, config, given = sys.argv[1:]
+given = json.loads(given)
+if name == "train":
+    folder = Path(given["work_dir"])
+    with open(folder.parents[1] / "log.txt", "a") as log:
+        log.write(f"train {Path(config).stem} {given['seed']}\\n")
+    if (folder.parents[1] / "stop").exists() and given["seed"] == 1:
+        raise SystemExit(2)
+    (folder / "last_checkpoint").write_text("/elsewhere/epoch_6.pth")
+else:
+    assert name == "test"
+    out = Path(given["out"])
+    assert given["checkpoint"] == str(out.parent / "epoch_6.pth") and given["split"] == "val"
+    shutil.copy(out.parents[2] / f"{Path(config).stem}.parquet", out)
 """
 
 
@@ -46,17 +46,15 @@ def predictions(right: float, people: int = 60) -> pd.DataFrame:
 
 
 @pytest.fixture
-def study(tmp_path) -> Study:
-    tools, out = tmp_path / "tools", tmp_path / "out"
-    tools.mkdir()
-    (tools / "train.py").write_text(TRAIN)
-    (tools / "test.py").write_text(TEST)
+def study(tmp_path, stand_in) -> Ablation:
+    stand_in(STEP)
+    out = tmp_path / "out"
     for config, right in ((BASELINE, 0.5), (FOCAL, 0.7)):
         write_table(out / f"{config.stem}.parquet", predictions(right), PREDICTIONS)
-    return Study(configs=[BASELINE, FOCAL], seeds=[0, 1], out=out, tools=tools)
+    return Ablation(configs=[BASELINE, FOCAL], seeds=[0, 1], out=out)
 
 
-def trained(study: Study) -> list[str]:
+def trained(study: Ablation) -> list[str]:
     return (study.out / "log.txt").read_text().splitlines()
 
 
@@ -75,7 +73,7 @@ def test_each_config_is_trained_with_each_seed_and_compared(study) -> None:
 
 def test_finished_runs_are_kept_and_the_others_made(study) -> None:
     (study.out / "stop").touch()
-    with pytest.raises(InputError, match="refuses its input"):
+    with pytest.raises(InputError, match=r"^train mobilenet_v2_linear\.py refuses its input"):
         ablate(study)
     (study.out / "stop").unlink()
     ablate(study)
@@ -87,7 +85,7 @@ def test_finished_runs_are_kept_and_the_others_made(study) -> None:
 
 def test_a_run_of_another_config_is_not_taken_for_this_one(study) -> None:
     ablate(study)
-    other = Study(**{**vars(study), "options": ["head.dropout=0.5"]})
+    other = Ablation(**{**vars(study), "options": ["head.dropout=0.5"]})
     with pytest.raises(InputError, match=r"seed_0: holds a run of another config, 1 .* head\.drop"):
         ablate(other)
 
@@ -96,12 +94,12 @@ def test_other_people_are_no_comparison(study, tmp_path) -> None:
     config = tmp_path / "other_fold.py"
     config.write_text(f"_base_ = [{str(FOCAL)!r}]\ndata = dict(fold=1)\n")
     with pytest.raises(InputError, match=r"data\.fold must be the baseline's, 0; got 1"):
-        ablate(Study(**{**vars(study), "configs": [BASELINE, config]}))
+        ablate(Ablation(**{**vars(study), "configs": [BASELINE, config]}))
 
 
 def test_a_config_compared_with_itself_is_refused(study) -> None:
     with pytest.raises(InputError, match="variants of other names"):
-        ablate(Study(**{**vars(study), "configs": [BASELINE, BASELINE]}))
+        ablate(Ablation(**{**vars(study), "configs": [BASELINE, BASELINE]}))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +113,7 @@ def test_a_config_compared_with_itself_is_refused(study) -> None:
 def test_what_cannot_be_compared_is_refused_before_anything_runs(study, leaf, why) -> None:
     config = CONFIGS / f"mobilenet_v2_{leaf}.py"
     with pytest.raises(InputError, match=rf"{config.name}: .*{why}"):
-        ablate(Study(**{**vars(study), "configs": [BASELINE, config]}))
+        ablate(Ablation(**{**vars(study), "configs": [BASELINE, config]}))
     assert not (study.out / "log.txt").exists()
 
 
@@ -138,9 +136,9 @@ def test_photos_and_labels_must_be_the_same_in_any_order() -> None:
     shuffled = table.sample(frac=1, random_state=0)
     row = compare({BASELINE: [table], FOCAL: [shuffled]}, plans).iloc[0]
     assert row["difference"] == 0
-    with pytest.raises(InputError, match="other photos"):
+    with pytest.raises(InputError, match="different photos"):
         compare({BASELINE: [table], FOCAL: [table.iloc[1:]]}, plans)
-    with pytest.raises(InputError, match="other labels"):
+    with pytest.raises(InputError, match="different true classes"):
         changed = table.assign(label=(table["label"] + 1) % 18)
         compare({BASELINE: [table], FOCAL: [changed]}, plans)
 

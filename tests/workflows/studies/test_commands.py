@@ -1,21 +1,40 @@
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from mmmask.errors import InputError
-from mmmask.workflows.studies.commands import claim, last_checkpoint, tool
+from mmmask.workflows.studies.commands import Study, claim, last_checkpoint, step
+from mmmask.workflows.studies.engines import run_commands
 
 
-def test_options_become_arguments_and_what_is_not_given_is_left_out() -> None:
-    command = tool(
-        Path("tools/train.py"), "config.py", seed=0, data_root=None, amp=False, samples=[],
-        pretrained="none", cfg_options=["a=1", "b=2"], resume=True,
-    )  # fmt: skip
-    assert command[0] == sys.executable
-    assert " ".join(command[1:]) == (
-        "tools/train.py config.py --seed 0 --pretrained none --cfg-options a=1 b=2 --resume"
-    )
+def test_a_step_gets_what_is_given_and_no_more() -> None:
+    *start, given = step("train", Path("config.py"), seed=0, data_root=None, work_dir=Path("a/b"))
+    module = "mmmask.workflows.studies.step"
+    assert start == [sys.executable, "-m", module, "train", "config.py"]
+    assert json.loads(given) == {"seed": 0, "work_dir": "a/b"}
+
+
+def test_a_study_trains_each_run_with_its_options_and_those_of_the_run(tmp_path) -> None:
+    study = Study(out=tmp_path, pretrained="none", options=["a=1"])
+    *_, config, given = study.train(Path("config.py"), tmp_path / "run", ["b=2"], seed=3)
+    assert config == "config.py"
+    assert json.loads(given) == {
+        "work_dir": f"{tmp_path}/run",
+        "resume": "auto",
+        "pretrained": "none",
+        "options": ["a=1", "b=2"],
+        "seed": 3,
+    }
+
+
+def test_a_step_runs_anywhere_and_says_what_is_wrong_with_its_input(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = step("pack", Path("none.py"), data_root="data", out="p.arrow")
+    sentence = r"^pack none\.py refuses its input: none\.py: no such config file$"
+    with pytest.raises(InputError, match=sentence):
+        run_commands([command], logs=[tmp_path / "log.txt"])
 
 
 def test_a_folder_belongs_to_one_plan(tmp_path) -> None:

@@ -103,7 +103,7 @@ def other_crop(folds: list[Fold]) -> list[Fold]:
         (leak, r"fold_0/val\.parquet: its model was trained on 1 of the 4 .* such as 000003"),
         (others, r"fold_0/val\.parquet: predicts other people than split\.csv holds out, 000003"),
         (same_people, r"fold_1/val\.parquet: 4 of its people .* such as 000000 by fold 0"),
-        (photo_twice, r"fold_1/val\.parquet: 000001/0\.jpg is there twice"),
+        (photo_twice, r"fold_1/val\.parquet: 000001/0\.jpg appears twice"),
         (photo_missing, r"out: 1 photos are predicted by no fold, such as 000001/0\.jpg"),
         (photo_gone, r"out: 1 photos are predicted and not there any more, such as gone\.jpg"),
         (no_person, r"fold_0/val\.parquet: column person is missing"),

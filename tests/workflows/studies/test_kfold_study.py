@@ -21,40 +21,44 @@ CONFIG = CONFIGS / "mobilenet_v2_linear.py"
 FOLDS = 3
 PEOPLE = [(f"{n:06d}", ("male", "female")[n % 2], (20, 40, 60)[n % 3]) for n in range(9)]
 
-#: Stand-ins that write down what they are asked for and copy what was prepared.
-TRAIN = """
-import shutil, sys
+#: Stands in for ``studies.step``: writes down what it is asked for and copies what was prepared.
+STEP = """
+import json, shutil, sys
 from pathlib import Path
-folder = Path(sys.argv[sys.argv.index("--work-dir") + 1])
-out, number = folder.parent, folder.name[-1]
-with open(out.parent / "log.txt", "a") as log:
-    log.write(f"train {number}\\n")
-assert f"data.fold={number}" in sys.argv and "data.folds=3" in sys.argv and "--resume" in sys.argv
-if (out.parent / "stop").exists() and number == "1":
-    print("error: the disk is full", file=sys.stderr)
-    raise SystemExit(2)
-folder.mkdir(parents=True, exist_ok=True)
-shutil.copy(out.parent / "prepared" / f"split_{number}.csv", folder / "split.csv")
-(folder / "epoch_6.pth").write_text(f"last of {number}")
-(folder / "best_macro_f1_epoch_2.pth").write_text(f"best of {number}")
-(folder / "last_checkpoint").write_text("/elsewhere/epoch_6.pth")
-"""
-TEST = """
-import shutil, sys
-from pathlib import Path
-checkpoint, out = Path(sys.argv[2]), Path(sys.argv[sys.argv.index("--out") + 1])
-fold, home, tta = out.parent.name[-1], out.parents[2], "--tta" in sys.argv
-with open(home / "log.txt", "a") as log:
-    log.write(f"test {fold} {out.stem} {checkpoint.stem}{' tta' * tta}\\n")
-name = f"{out.stem}_{fold}_{checkpoint.stem[:4]}{'_tta' * tta}"
-shutil.copy(home / "prepared" / f"{name}.parquet", out)
-"""
-PACK = """
-import sys
-from pathlib import Path
-Path(sys.argv[sys.argv.index("--out") + 1]).touch()
-with open(Path(sys.argv[0]).parents[1] / "log.txt", "a") as log:
-    log.write("pack\\n")
+name, config, given = sys.argv[1:]
+given = json.loads(given)
+home = Path(__file__).parent
+
+
+def log(line):
+    with open(home / "log.txt", "a") as file:
+        file.write(line + "\\n")
+
+
+if name == "pack":
+    Path(given["out"]).touch()
+    log("pack")
+elif name == "train":
+    folder = Path(given["work_dir"])
+    number = folder.name[-1]
+    log(f"train {number}")
+    assert {f"data.fold={number}", "data.folds=3"} <= {*given["options"]}
+    assert given["resume"] == "auto"
+    if (home / "stop").exists() and number == "1":
+        print("error: the disk is full", file=sys.stderr)
+        raise SystemExit(2)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(home / "prepared" / f"split_{number}.csv", folder / "split.csv")
+    (folder / "epoch_6.pth").write_text(f"last of {number}")
+    (folder / "best_macro_f1_epoch_2.pth").write_text(f"best of {number}")
+    (folder / "last_checkpoint").write_text("/elsewhere/epoch_6.pth")
+else:
+    assert name == "test"
+    checkpoint, out = Path(given["checkpoint"]), Path(given["out"])
+    fold, tta = out.parent.name[-1], given["tta"]
+    log(f"test {fold} {out.stem} {checkpoint.stem}" + (" tta" if tta else ""))
+    stem = f"{out.stem}_{fold}_{checkpoint.stem[:4]}" + ("_tta" if tta else "")
+    shutil.copy(home / "prepared" / f"{stem}.parquet", out)
 """
 
 
@@ -67,12 +71,10 @@ def predicted(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture
-def study(tmp_path, make_layout) -> KFold:
+def study(tmp_path, make_layout, stand_in) -> KFold:
+    stand_in(STEP)
     root = make_layout(PEOPLE, eval_photos=4)
-    tools, prepared = tmp_path / "tools", tmp_path / "prepared"
-    tools.mkdir()
-    for name, text in (("train", TRAIN), ("test", TEST), ("pack", PACK)):
-        (tools / f"{name}.py").write_text(text)
+    prepared = tmp_path / "prepared"
     samples = with_labels(read_train(root))
     samples["fold"] = assign_folds(samples, folds=FOLDS)
     prepared.mkdir()
@@ -92,7 +94,7 @@ def study(tmp_path, make_layout) -> KFold:
                 }
                 table = predicted(part, seed=10 * len(views) + fold)
                 write_table(prepared / f"{stem}.parquet", table, PREDICTIONS, provenance)
-    return KFold(config=CONFIG, folds=FOLDS, out=tmp_path / "out", tools=tools, data_root=str(root))
+    return KFold(config=CONFIG, folds=FOLDS, out=tmp_path / "out", data_root=str(root))
 
 
 def log(study: KFold) -> list[str]:
@@ -143,7 +145,9 @@ def test_each_fold_is_trained_and_predicts_and_all_is_put_together(study, capsys
 
 def test_a_failed_run_continues_at_the_fold_where_it_was(study) -> None:
     (study.out.parent / "stop").touch()
-    with pytest.raises(InputError, match=r"train\.py .* refuses its input: its sentence is above"):
+    with pytest.raises(
+        InputError, match=r"^train mobilenet_v2_linear\.py refuses its input: its s"
+    ):
         kfold(study)
     assert log(study) == [*in_turn(0), "train 1"]
     assert not (study.out / "oof.parquet").exists()

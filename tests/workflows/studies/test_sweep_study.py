@@ -1,6 +1,5 @@
 """The order of a sweep, with a machine that only plays training; a real one in tests/tools."""
 
-import itertools
 import json
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pytest
 from mmmask.config import read_config
 from mmmask.errors import InputError
 from mmmask.evaluation.scores import macro_f1
+from mmmask.files import locked
 from mmmask.ledger.config_differences import flat_config
 from mmmask.tables import PREDICTIONS, PROBABILITIES, probabilities, write_table
 from mmmask.workflows.studies import sweep as module
@@ -34,6 +34,8 @@ space = {
 }
 """
 EPOCHS = 6  # of the config
+#: A line of MMEngine's record that is being written.
+HALF = '{"half": '
 LR = "optim_wrapper.optimizer.lr"
 
 
@@ -65,22 +67,22 @@ class PlayedJob:
 
     def __init__(self, machine: "PlayedMachine", command: list[str], log: Path) -> None:
         self.machine, self.stopped = machine, False
-        self.tool, self.config = Path(command[1]).name, Path(command[2])
-        self.options = dict(itertools.pairwise(command))
+        self.name, self.config = command[-3], Path(command[-2])
+        self.given = json.loads(command[-1])
         self.log = log
 
     def poll(self) -> int | None:
         self.machine.looks += 1
         if self.machine.killed_after == self.machine.looks:
             raise KeyboardInterrupt
-        return self._train() if self.tool == "train.py" else self._test()
+        return self._train() if self.name == "train" else self._test()
 
     def stop(self) -> None:
         self.stopped = True
         self.machine.stopped.append(self.config.stem)
 
     def _train(self) -> int | None:
-        folder = Path(self.options["--work-dir"])
+        folder = Path(self.given["work_dir"])
         failing = self.machine.fails(values(self.config))
         if failing:
             folder.mkdir(parents=True, exist_ok=True)
@@ -94,16 +96,16 @@ class PlayedJob:
             (folder / f"epoch_{EPOCHS}.pth").touch()
             (folder / "last_checkpoint").write_text(f"/elsewhere/epoch_{EPOCHS}.pth")
             return 0
-        with record.open("a") as file:
-            facts = {"macro_f1": quality(self.config) * epoch / EPOCHS, "step": epoch}
-            file.write('{"loss": 1.0, "step": 7}\n' + json.dumps(facts) + "\n" + '{"half": ')
-            file.write("\n")
+        lines = [{"loss": 1.0, "epoch": epoch, "step": 7 * epoch}]
+        lines += [{"macro_f1": quality(self.config) * epoch / EPOCHS, "step": epoch}]
+        former = record.read_text().removesuffix(HALF) if record.exists() else ""
+        record.write_text(former + "".join(f"{json.dumps(line)}\n" for line in lines) + HALF)
         self.machine.epochs.append(f"{self.config.stem} {folder.name} {epoch}")
         return None
 
     def _test(self) -> int:
-        out = Path(self.options["--out"])
-        assert self.options["--split"] == "val"
+        out = Path(self.given["out"])
+        assert self.given["split"] == "val"
         fold = int(out.parent.name.removeprefix("fold_"))
         write_table(out, predictions(quality(self.config), fold), PREDICTIONS)
         return 0
@@ -155,7 +157,7 @@ def planned(folder: Path, **options: object) -> Sweep:
     people = folder / "data" / "train" / "train.csv"
     people.parent.mkdir(parents=True)
     people.write_text("id,gender,race,age,path\n")
-    given = {"trials": 4, "out": folder / "out", "tools": folder, "pruner": "none", **options}
+    given = {"trials": 4, "out": folder / "out", "pruner": "none", **options}
     given["data_root"] = str(folder / "data")
     return Sweep(config=CONFIG, space=space, **given)
 
@@ -250,8 +252,7 @@ def test_other_data_are_not_taken_for_the_same(plan, machine) -> None:
 
 
 def test_two_sweeps_do_not_share_a_folder(plan, machine) -> None:
-    plan.out.mkdir()
-    with module._alone(plan.out), pytest.raises(InputError, match="another sweep runs there"):
+    with locked(plan.out / "study.db"), pytest.raises(InputError, match="another sweep runs there"):
         sweep(plan)
 
 
