@@ -6,14 +6,24 @@ Each chart has a title, a description for those who do not see it, and the table
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
 from mmmask.reports.pages.parts import Table, shown
-from mmmask.reports.pages.svg import box, dot, drawing, element, grid, round_ticks, words
+from mmmask.reports.pages.svg import (
+    box,
+    curve,
+    dot,
+    drawing,
+    element,
+    grid,
+    line,
+    round_ticks,
+    words,
+)
 
 #: Most series that one chart tells apart, by colour and by dashes or filling.
 MOST_SERIES = 5
@@ -59,17 +69,15 @@ def bars(
     *,
     kind: str = "count",
     notes: Sequence[str] = (),
-    description: str = "",
 ) -> Chart:
-    """Draw lying bars, one for each label and series.
+    """Return horizontal bars, one for each label and series.
 
     Args:
         title: Heading.
-        labels: One a group of bars.
-        series: Name -> one value a label, not negative.
+        labels: One per group of bars.
+        series: Name -> one value per label, not negative.
         kind: How values are written, see :data:`mmmask.reports.pages.parts.FORMATS`.
-        notes: Words behind the figures, one a label.
-        description: In words; by default the largest and the smallest value.
+        notes: Words behind the figures, one per label.
     """
     values, left = _values(series), _label_room(labels)  # (S, L)
     room = _ROOM + 2.4 * max(map(len, notes), default=0)
@@ -83,10 +91,9 @@ def bars(
             y, width, figure = top + place * _ROW, value * scale, shown(value, kind)
             tip = f"{label}, {name}: {figure}"
             parts.append(box(left, y + 1.5, width, _ROW - 3, f"s{place}", tip))
-            told = f"{figure} {notes[row]}" if notes else figure
-            parts.append(words(left + width, y + _ROW / 2, told, "start", "figure", 5))
-    svg = drawing(parts, group * len(labels))
-    return _chart(title, svg, "", labels, series, kind, description)
+            text = f"{figure} {notes[row]}" if notes else figure
+            parts.append(words(left + width, y + _ROW / 2, text, "start", "figure", 5))
+    return _chart(title, drawing(parts, group * len(labels)), "", labels, series, kind)
 
 
 def columns(
@@ -96,9 +103,8 @@ def columns(
     *,
     axis: str,
     kind: str = "count",
-    description: str = "",
 ) -> Chart:
-    """Draw standing bars, such as a histogram; labels that find no room are left out.
+    """Return vertical bars, such as a histogram; labels that find no room are left out.
 
     ``axis`` says what the labels are, with their unit; the rest as in :func:`bars`.
     """
@@ -119,8 +125,7 @@ def columns(
             parts.append(words(middle, _HEIGHT + 13, label))
     parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))
     svg = drawing(parts, _HEIGHT + _FOOT)
-    chart = _chart(title, svg, axis, labels, series, kind, description)
-    return replace(chart, thin=thin)
+    return _chart(title, svg, axis, labels, series, kind, thin=thin)
 
 
 def lines(
@@ -130,27 +135,21 @@ def lines(
     *,
     axis: str,
     kind: str = "number",
-    low: float | None = None,
-    high: float | None = None,
     mark: tuple[float, str] | None = None,
-    description: str = "",
 ) -> Chart:
-    """Draw a line for each series.
+    """Return a line for each series.
 
     Args:
         title: Heading.
         x: Where the values are, ascending.
-        series: Name -> one value an x; NaN leaves a gap.
+        series: Name -> one value per x; NaN leaves a gap.
         axis: What x is, with its unit.
         kind: How values are written.
-        low: Lower end of the vertical axis; None: below the smallest value.
-        high: Its upper end; None: above the largest.
         mark: An x and words for it, where an upright line stands; None: no line.
-        description: In words; by default the largest and the smallest value.
     """
     at, values = np.asarray(x, dtype=np.float64), _values(series)
-    known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
-    ticks = round_ticks(known.min() if low is None else low, known.max() if high is None else high)
+    known = values[np.isfinite(values)]
+    ticks = round_ticks(known.min(), known.max()) if len(known) else round_ticks(0, 0)
     radius = 3 if len(at) <= _DOTS else 1.2
 
     def place_of(value: ArrayLike) -> NDArray[np.float64]:  # percent
@@ -161,19 +160,10 @@ def lines(
     parts = grid(ticks, _AXIS, _HEIGHT, kind)
     if mark is not None:
         where = float(place_of(mark[0]))
-        x = f"{where:.2f}%"
-        parts.append(element("line", tone="zero", x1=x, x2=x, y1=0, y2=_HEIGHT))
+        parts.append(line((where, 0), (where, _HEIGHT), "zero"))
     for place, name in enumerate(series):
-        fine = np.isfinite(values[place])
-        begins = fine & ~np.concatenate([[False], fine[:-1]])
-        steps = [
-            f"{'M' if begins[k] else 'L'}{across[k]:.2f} {down[place, k]:.1f}"
-            for k in np.flatnonzero(fine)
-        ]
-        stretched = {"viewBox": f"0 0 100 {_HEIGHT}", "preserveAspectRatio": "none"}
-        path = element("path", tone=f"line l{place}", d=" ".join(steps))
-        parts.append(element("svg", path, width="100%", height=_HEIGHT, **stretched))
-        for k in np.flatnonzero(fine):
+        parts.append(curve(across, down[place], f"l{place}", _HEIGHT))
+        for k in np.flatnonzero(np.isfinite(values[place])):
             tip = f"{name}, {axis} {at[k]:g}: {shown(values[place, k], kind)}"
             parts.append(dot(across[k], down[place, k], f"s{place}", tip, radius))
     if mark is not None:
@@ -183,7 +173,7 @@ def lines(
         parts.append(words(across[k], _HEIGHT + 13, f"{at[k]:g}"))
     parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))
     svg = drawing(parts, _HEIGHT + _FOOT)
-    return _chart(title, svg, axis, [f"{value:g}" for value in at], series, kind, description)
+    return _chart(title, svg, axis, [f"{value:g}" for value in at], series, kind)
 
 
 def intervals(
@@ -195,19 +185,17 @@ def intervals(
     *,
     kind: str = "score",
     reference: float | None = None,
-    description: str = "",
 ) -> Chart:
-    """Draw a dot with its interval for each label.
+    """Return a dot with its interval for each label.
 
     Args:
         title: Heading.
-        labels: One a row.
+        labels: One per row.
         values: Where the dots are; NaN leaves a row empty.
         lows: Lower bounds; where they or the upper ones are NaN, the dot stands alone.
         highs: Upper bounds.
         kind: How values are written.
         reference: Where a line stands, such as 0 for differences; None: no line.
-        description: In words; by default the largest and the smallest value.
     """
     series = {"value": values, "from": lows, "to": highs}
     numbers = _values(series)  # (3, L)
@@ -220,53 +208,48 @@ def intervals(
     tall = 22
     parts = []
     if reference is not None:
-        x = f"{place(reference):.2f}%"
-        parts.append(element("line", tone="zero", x1=x, x2=x, y1=0, y2=tall * len(labels)))
+        parts.append(line((place(reference), 0), (place(reference), tall * len(labels)), "zero"))
     for row, (label, (value, start, stop)) in enumerate(zip(labels, numbers.T, strict=True)):
         y = (row + 0.5) * tall
         parts.append(words(left, y, label, "end", shift=-8))
         parts.append(words(100, y, shown(value, kind), "end", "figure"))
         tip = f"{label}: {shown(value, kind)}"
         if np.isfinite([value, start, stop]).all():
-            x1, x2 = f"{place(start):.2f}%", f"{place(stop):.2f}%"
             tip += f" [{shown(start, kind)}, {shown(stop, kind)}]"
-            parts.append(element("line", tip=tip, tone="line l0", x1=x1, x2=x2, y1=y, y2=y))
+            parts.append(line((place(start), y), (place(stop), y), "line l0", tip))
         if np.isfinite(value):
             parts.append(dot(place(value), y, "s0", tip, radius=4))
     svg = drawing(parts, tall * len(labels))
-    return _chart(title, svg, "", labels, series, kind, description, legend=False)
+    return _chart(title, svg, "", labels, series, kind, described=("value",))
 
 
-def heat(
+def matrix(
     title: str,
     counts: ArrayLike,
-    rows: Sequence[str],
     names: Sequence[str],
     *,
     down: str = "true",
     across: str = "predicted",
     shares: bool = False,
-    description: str = "",
 ) -> Chart:
-    """Draw counts as a grid, shaded by their share of the row: a confusion matrix.
+    """Return counts as a grid, shaded by their share of the row: a confusion matrix.
 
     Args:
         title: Heading.
-        counts: (R, C), not negative.
-        rows: R labels.
-        names: C labels of the columns.
+        counts: (C, C), not negative.
+        names: C labels of the rows and of the columns.
         down: What a row is.
         across: What a column is.
         shares: Whether the shares of a row stand beside the counts, where there is room for them
             and in the table.
-        description: In words; by default how much stands on the diagonal of a square.
     """
     numbers = np.asarray(counts, dtype=np.int64)
     share = numbers / np.maximum(numbers.sum(axis=1, keepdims=True), 1)
     many = len(names) > 6
     left, top, tall = (20, 24 + 6.8 * max(map(len, names)), 26) if many else (34, 28, 34)
-    told = shares and not many
-    tall += 10 * told
+    with_shares = shares and not many
+    if with_shares:
+        tall += 10
     width = (100 - left) / len(names)
     parts = [words(left, top - 12, f"{down} ↓  {across} →", "end", "axis", -8)]
     for column, name in enumerate(names):
@@ -277,7 +260,7 @@ def heat(
             parts.append(element("svg", standing, **place))
         else:
             parts.append(words(x, top - 12, name))
-    for row, label in enumerate(rows):
+    for row, label in enumerate(names):
         y = top + row * tall
         parts.append(words(left, y + tall / 2, label, "end", shift=-8))
         for column, name in enumerate(names):
@@ -286,21 +269,22 @@ def heat(
             parts.append(box(x, y, width, tall, "cell", tip, fill_opacity=part))
             if number:
                 tone = "figure on" if part > 0.55 else "figure"
-                middle = y + tall / 2 - 8 * told
+                middle = y + tall / 2 - (8 if with_shares else 0)
                 parts.append(words(x + width / 2, middle, f"{number:,}", tone=tone))
-                if told:
+                if with_shares:
                     parts.append(words(x + width / 2, middle + 16, f"{part:.1%}", tone=tone))
-    if not description and len(rows) == len(names):
-        same = np.trace(numbers) / max(numbers.sum(), 1)
-        description = f"{same:.1%} of {numbers.sum():,} photos stand on the diagonal."
-    caption = f"{title}: a row is {down}, a column {across}"
-    cells = [[label, *line] for label, line in zip(rows, numbers.tolist(), strict=True)]
-    kinds = {"": "text", **dict.fromkeys(names, "count")}
+    same = np.trace(numbers) / max(numbers.sum(), 1)
+    cells: dict[str, tuple[str, ArrayLike]] = {"": ("text", names)}
+    cells |= {name: ("count", numbers[:, k].tolist()) for k, name in enumerate(names)}
     if shares:
-        kinds |= {f"{name}, share": "share" for name in names}
-        cells = [line + parts_of for line, parts_of in zip(cells, share.tolist(), strict=True)]
-    table = Table(caption, kinds, cells)
-    return Chart(title, description, drawing(parts, top + tall * len(rows)), table, wide=many)
+        cells |= {f"{name}, share": ("share", share[:, k].tolist()) for k, name in enumerate(names)}
+    return Chart(
+        title,
+        f"{same:.1%} of {numbers.sum():,} photos stand on the diagonal.",
+        drawing(parts, top + tall * len(names)),
+        Table.from_columns(f"{title}: a row is {down}, a column {across}", cells),
+        wide=many,
+    )
 
 
 def _label_room(labels: Sequence[str]) -> float:
@@ -322,33 +306,24 @@ def _chart(
     labels: Sequence[str],
     series: Mapping[str, ArrayLike],
     kind: str,
-    description: str,
-    legend: bool = True,
+    described: Sequence[str] = (),
+    thin: bool = False,
 ) -> Chart:
-    """Return the chart with the table behind it and, by default, its extremes in words."""
-    values = _values(series)
-    rows = [[label, *line] for label, line in zip(labels, values.T.tolist(), strict=True)]
-    table = Table(title, {axis: "text", **dict.fromkeys(series, kind)}, rows)
-    names = tuple(series)
-    return Chart(
-        title,
-        description or _extremes(labels, names if legend else names[:1], values, kind),
-        svg,
-        table,
-        names if legend and len(names) > 1 else (),
-    )
+    """Return the chart with the table behind it and the extremes in words.
 
-
-def _extremes(
-    labels: Sequence[str], names: Sequence[str], values: NDArray[np.float64], kind: str
-) -> str:
-    """Return the smallest and the largest value of the named series in words."""
+    ``described`` names the series that the words are about; by default all, with a legend.
+    """
+    values = dict(zip(series, _values(series), strict=True))
+    cells: dict[str, tuple[str, ArrayLike]] = {axis: ("text", labels)}
+    cells |= {name: (kind, row.tolist()) for name, row in values.items()}
     facts = []
-    for name, row in zip(names, values, strict=False):
-        if np.isfinite(row).any():
+    for name, row in values.items():
+        if name in (described or series) and np.isfinite(row).any():
             least, most = int(np.nanargmin(row)), int(np.nanargmax(row))
             facts.append(
                 f"{name}: from {shown(row[least], kind)} ({labels[least]}) "
                 f"to {shown(row[most], kind)} ({labels[most]})"
             )
-    return "; ".join(facts) + "." if facts else "No values."
+    extremes = "; ".join(facts) + "." if facts else "No values."
+    legend = tuple(series) if len(series) > 1 and not described else ()
+    return Chart(title, extremes, svg, Table.from_columns(title, cells), legend, thin=thin)

@@ -1,47 +1,49 @@
 """The compare page: where two predictions differ, with the photos."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mmmask.evaluation.scores import confusion, f1_per_class
 from mmmask.labels import ATTRIBUTES, CLASSES, NUM_CLASSES, decode
-from mmmask.reports.pages.charts import Chart, bars, heat, intervals
+from mmmask.reports.pages.charts import Chart, bars, intervals, matrix
 from mmmask.reports.pages.comparison import Comparison, pairs, right, signed
 from mmmask.reports.pages.page import write_page
-from mmmask.reports.pages.parts import Finding, Gallery, Show, Table
+from mmmask.reports.pages.parts import (
+    Finding,
+    Gallery,
+    Show,
+    Table,
+    by_weight,
+    changes,
+    joined,
+    photo_name,
+)
 from mmmask.reports.pages.thumbnails import Thumbnails
 
 
 def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thumbnails) -> None:
     """Write the page; ``thumbnails`` are of the photos that differ, or of none."""
-    photos, differing = comparison.photos, comparison.differing
-    a, b = comparison.paths
+    agreement = comparison.agreement
     scored = bool(comparison.scores)
-    sections = [
-        ("findings", "What stands out"),
-        *([("scores", "Scores")] if scored else []),
-        ("classes", "What each says"),
-        ("pairs", "Where they differ"),
-        ("photos", "Photos"),
-    ]
     write_page(
         path,
         "compare_page.html",
         title="A against B",
         kind="compare page",
-        summary=f"{len(photos):,} photos that both predict",
-        sections=sections,
+        summary=f"{len(comparison.photos):,} photos that both predict",
         thumbnails=thumbnails,
-        sides=(("A", a, comparison.alone[0]), ("B", b, comparison.alone[1])),
+        sides=zip("AB", comparison.paths, strict=True),
         figures=[
-            ("photos", f"{len(photos):,}"),
-            ("same class", f"{comparison.agreement['overall']:.1%}"),
-            ("other class", f"{len(differing):,}"),
-            *((f"same {name}", f"{comparison.agreement[name]:.1%}") for name in ATTRIBUTES),
+            ("photos", f"{len(comparison.photos):,}"),
+            ("same class", f"{agreement['overall']:.1%}"),
+            ("other class", f"{len(comparison.differing):,}"),
+            *((f"same {name}", f"{agreement[name]:.1%}") for name in ATTRIBUTES),
         ],
-        findings=find(comparison),
+        findings=by_weight(_findings(comparison)),
         scored=scored,
         how=comparison.how,
         scores=_scores(comparison) if scored else [],
@@ -57,48 +59,41 @@ def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thu
     )
 
 
-def find(comparison: Comparison) -> list[Finding]:
-    """Return what stands out in sentences."""
+def _findings(comparison: Comparison) -> Iterator[Finding]:
     photos, agreement = comparison.photos, comparison.agreement
-    found = []
     if comparison.scores:
         pair = comparison.scores["18 classes"]
-        words = f"Macro F1 of B minus that of A is {signed(pair.difference)}: {pair.verdict}."
-        found.append(Finding("know", words, "scores"))
+        text = f"Macro F1 of B minus that of A is {signed(pair.difference)}: {pair.verdict}."
+        yield Finding("know", text, "scores")
     least = min(ATTRIBUTES, key=lambda name: agreement[name])
-    found.append(
-        Finding(
-            "know",
-            f"A and B give {agreement['overall']:.1%} of the photos the same class. They part most "
-            f"in {least}: {1 - agreement[least]:.1%} differ there.",
-            "pairs",
-        )
+    yield Finding(
+        "know",
+        f"A and B give {agreement['overall']:.1%} of the photos the same class. They part most "
+        f"in {least}: {1 - agreement[least]:.1%} differ there.",
+        "pairs",
     )
-    old = [float((decode(photos[name])["age"] == 2).mean()) for name in "ab"]
-    if abs(old[0] - old[1]) >= 0.01:
-        found.append(
-            Finding("look", f"A calls {old[0]:.1%} of the photos old, B {old[1]:.1%}.", "classes")
-        )
+    a, b = (float((decode(photos[name])["age"] == 2).mean()) for name in "ab")
+    if abs(a - b) >= 0.01:
+        yield Finding("look", f"A calls {a:.1%} of the photos old, B {b:.1%}.", "classes")
     for letter, alone in zip("AB", comparison.alone, strict=True):
         if alone:
-            words = f"{alone:,} photos are in {letter} alone and not compared."
-            found.append(Finding("look", words, "findings"))
-    return sorted(found, key=lambda finding: finding.weight != "look")
+            text = f"{alone:,} photos are in {letter} alone and not compared."
+            yield Finding("look", text, "findings")
 
 
 def _scores(comparison: Comparison) -> list[Chart]:
-    names = list(comparison.scores)
-    scores, differences = [], []
-    for pair in comparison.scores.values():
-        scores += [(each.value, each.low, each.high) for each in (pair.a, pair.b)]
-        differences.append((pair.difference.value, pair.difference.low, pair.difference.high))
-    labels = [f"{name}, {letter}" for name in names for letter in "AB"]
+    def bounds(found: list) -> list[tuple[float, ...]]:  # values, lows, highs
+        return list(zip(*((one.value, one.low, one.high) for one in found), strict=True))
+
+    pairs_of = comparison.scores.values()
+    labels = [f"{name}, {letter}" for name in comparison.scores for letter in "AB"]
+    differences = bounds([pair.difference for pair in pairs_of])
     return [
-        intervals("Macro F1", labels, *zip(*scores, strict=True)),
+        intervals("Macro F1", labels, *bounds([each for p in pairs_of for each in (p.a, p.b)])),
         intervals(
             "Macro F1 of B minus that of A",
-            names,
-            *zip(*differences, strict=True),
+            list(comparison.scores),
+            *differences,
             kind="difference",
             reference=0,
         ),
@@ -107,79 +102,75 @@ def _scores(comparison: Comparison) -> list[Chart]:
 
 def _rights(comparison: Comparison) -> Table:
     photos = comparison.photos
-    truth = photos["label"].to_numpy(dtype=np.int64)
     same = photos["a"] == photos["b"]
-    hit = photos["a"] == truth
+    hit = photos["a"] == photos["label"]
     who = pd.Series(right(comparison)).value_counts()
-
-    def lead(facet: str) -> Show:
-        return Show("differences", {"who is right": facet}, facet)
-
-    rows = [
-        ["both right", int((same & hit).sum()), None],
-        ["A right, B wrong", int(who.get("A", 0)), lead("A")],
-        ["B right, A wrong", int(who.get("B", 0)), lead("B")],
-        ["both wrong, differently", int(who.get("neither", 0)), lead("neither")],
-        ["both wrong, alike", int((same & ~hit).sum()), None],
-    ]
+    rows: list[list] = [["both right", int((same & hit).sum()), None]]
+    for facet, text in {
+        "A": "A right, B wrong",
+        "B": "B right, A wrong",
+        "neither": "both wrong, differently",
+    }.items():
+        show = Show("differences", {"who is right": facet}, facet)
+        rows.append([text, int(who.get(facet, 0)), show])
+    rows.append(["both wrong, alike", int((same & ~hit).sum()), None])
     kinds = {"who": "text", "photos": "count", "show": "show"}
     return Table("Who is right about the class", kinds, rows)
 
 
 def _by_class(comparison: Comparison) -> Table:
-    photos = comparison.photos
-    truth, a, b = (photos[name].to_numpy(dtype=np.int64) for name in ("label", "a", "b"))
-    f1 = [f1_per_class(confusion(truth, predicted)) for predicted in (a, b)]
-    counts = np.bincount(truth, minlength=NUM_CLASSES)
-    rows = [
-        [CLASSES[k], int(counts[k]), float(f1[0][k]), float(f1[1][k]), float(f1[1][k] - f1[0][k])]
-        for k in range(NUM_CLASSES)
-    ]
-    kinds = {"class": "text", "photos": "count", "F1 of A": "score", "F1 of B": "score"}
-    return Table("F1 of each class", kinds | {"B - A": "difference"}, rows)
+    truth, a, b = (comparison.photos[name].to_numpy(dtype=np.int64) for name in ("label", "a", "b"))
+    of_a, of_b = (f1_per_class(confusion(truth, predicted)) for predicted in (a, b))
+    columns = {
+        "class": ("text", CLASSES),
+        "photos": ("count", np.bincount(truth, minlength=NUM_CLASSES)),
+        "F1 of A": ("score", of_a),
+        "F1 of B": ("score", of_b),
+        "B - A": ("difference", of_b - of_a),
+    }
+    return Table.from_columns("F1 of each class", columns)
 
 
 def _shares(comparison: Comparison) -> list[Chart]:
-    photos = comparison.photos
-    series = {
-        letter.upper(): np.bincount(photos[letter], minlength=NUM_CLASSES) / len(photos)
-        for letter in "ab"
-    }
-    values: dict[str, list[float]] = {"A": [], "B": []}
-    labels: list[str] = []
-    for name, names in ATTRIBUTES.items():
-        labels += list(names)
-        for letter, shares in values.items():
-            part = decode(photos[letter.lower()])[name]
-            shares += list(np.bincount(part, minlength=len(names)) / len(photos))
+    classes, values = {}, {}
+    for letter, name in (("A", "a"), ("B", "b")):
+        given = comparison.photos[name]
+        classes[letter] = np.bincount(given, minlength=NUM_CLASSES) / len(given)
+        parts = decode(given)
+        values[letter] = np.concatenate(
+            [
+                np.bincount(parts[attribute], minlength=len(names)) / len(given)
+                for attribute, names in ATTRIBUTES.items()
+            ]
+        )
+    labels = [value for names in ATTRIBUTES.values() for value in names]
     return [
-        bars("Photos given to each class", CLASSES, series, kind="share"),
+        bars("Photos given to each class", CLASSES, classes, kind="share"),
         bars("Photos given to each value", labels, values, kind="share"),
     ]
 
 
 def _pairs(comparison: Comparison) -> Table:
-    known = bool(comparison.scores)
     table = pairs(comparison)
-    parts = [decode(table[letter].to_numpy(dtype=np.int64)) for letter in "ab"]
-    rows = []
-    for place, row in enumerate(table.itertuples(index=False)):
-        mine, theirs = CLASSES[row.a], CLASSES[row.b]
-        what = [name for name in ATTRIBUTES if parts[0][name][place] != parts[1][name][place]]
-        show = Show("differences", {"A says": mine, "B says": theirs}, f"{mine}, {theirs}")
-        who = [row.A, row.B, row.neither] if known else []
-        rows.append([show, mine, theirs, " and ".join(what), row.photos, *who])
-    kinds = {
-        "show": "show",
-        "A says": "text",
-        "B says": "text",
-        "differs in": "text",
-        "photos": "count",
+    a, b = (table[letter].to_numpy(dtype=np.int64) for letter in "ab")
+    of_a, of_b = decode(a), decode(b)
+    mine, theirs = np.take(CLASSES, a), np.take(CLASSES, b)
+    shows = [
+        Show("differences", {"A says": x, "B says": y}, f"{x}, {y}")
+        for x, y in zip(mine, theirs, strict=True)
+    ]
+    columns: dict[str, tuple[str, Any]] = {
+        "show": ("show", shows),
+        "A says": ("text", mine),
+        "B says": ("text", theirs),
+        "differs in": ("text", joined({name: of_a[name] != of_b[name] for name in ATTRIBUTES})),
+        "photos": ("count", table["photos"]),
     }
-    if known:
-        kinds |= dict.fromkeys(("A right", "B right", "neither"), "count")
+    if comparison.scores:
+        columns |= {"A right": ("count", table["A"]), "B right": ("count", table["B"])}
+        columns["neither"] = ("count", table["neither"])
     caption = "Pairs of different classes, the commonest first"
-    return Table(caption, kinds, rows, search=True)
+    return Table.from_columns(caption, columns, search=True)
 
 
 def _matrices(comparison: Comparison) -> list[Chart]:
@@ -187,15 +178,14 @@ def _matrices(comparison: Comparison) -> list[Chart]:
     charts = []
     for name, values in ATTRIBUTES.items():
         counts = confusion(decode(a)[name], decode(b)[name], len(values))
-        charts.append(heat(name.capitalize(), counts, values, values, down="A", across="B"))
-    charts.append(heat("All classes", confusion(a, b), CLASSES, CLASSES, down="A", across="B"))
-    return charts
+        charts.append(matrix(name.capitalize(), counts, values, down="A", across="B"))
+    return [*charts, matrix("All classes", confusion(a, b), CLASSES, down="A", across="B")]
 
 
 def _made_by(comparison: Comparison) -> Table:
     rows = [
-        [fact, *both, "" if both[0] == both[1] else "differs"]
-        for fact, both in comparison.made_by.items()
+        [fact, mine, theirs, "" if mine == theirs else "differs"]
+        for fact, (mine, theirs) in comparison.made_by.items()
     ]
     kinds = dict.fromkeys(("fact", "A", "B", "equal"), "text")
     return Table("How they were made, as far as the files tell", kinds, rows)
@@ -203,49 +193,41 @@ def _made_by(comparison: Comparison) -> Table:
 
 def _gallery(comparison: Comparison, thumbnails: Thumbnails) -> Gallery:
     photos = comparison.differing
-    who = right(comparison)
-    parts = [decode(photos[letter].to_numpy(dtype=np.int64)) for letter in "ab"]
-    facets: dict[str, pd.Categorical] = {}
-    for name, values in ATTRIBUTES.items():
-        mine, theirs = (np.take(values, part[name]) for part in parts)
-        step = [f"{x} \u2192 {y}" if x != y else "same" for x, y in zip(mine, theirs, strict=True)]
-        order = ["same", *(f"{x} \u2192 {y}" for x in values for y in values if x != y)]
-        facets[name] = pd.Categorical(step, categories=order)
-    for letter in "ab":
-        names = np.take(CLASSES, photos[letter].to_numpy(dtype=np.int64))
-        facets[f"{letter.upper()} says"] = pd.Categorical(names, categories=CLASSES)
+    a, b = (photos[letter].to_numpy(dtype=np.int64) for letter in "ab")
+    of_a, of_b = decode(a), decode(b)
+    facets = {
+        name: changes(names, of_a[name], of_b[name], "same") for name, names in ATTRIBUTES.items()
+    }
+    facets["A says"] = pd.Categorical.from_codes(a, CLASSES)
+    facets["B says"] = pd.Categorical.from_codes(b, CLASSES)
+    lines = {"A": _answers(a, photos["sure_a"]), "B": _answers(b, photos["sure_b"])}
+    if "label" in photos:
+        lines["true"] = np.take(CLASSES, photos["label"].to_numpy(dtype=np.int64)).tolist()
+    tones = []
     if comparison.scores:
+        who = right(comparison)
         facets["who is right"] = pd.Categorical(who, categories=["A", "B", "neither"])
+        tones = [{"A": "bad", "B": "good"}.get(each, "") for each in who]
     return Gallery(
         id="differences",
         pictures={"": thumbnails.numbers(photos["image"])},
-        titles=[
-            image.removeprefix("train/images/").removeprefix("eval/images/")
-            for image in photos["image"]
-        ],
-        lines=_lines(photos),
+        titles=[photo_name(image) for image in photos["image"]],
+        lines=lines,
         facets=facets,
         orders={
-            "largest disagreement first": photos["distance"].to_numpy(),
-            "A surest first": photos["sure_a"].fillna(0).to_numpy(),
-            "B surest first": photos["sure_b"].fillna(0).to_numpy(),
-            "as in A": [-float(place) for place in range(len(photos))],
+            "largest disagreement first": photos["distance"],
+            "A surest first": photos["sure_a"].fillna(0),
+            "B surest first": photos["sure_b"].fillna(0),
+            "as in A": -np.arange(len(photos)),
         },
-        tones=[{"A": "bad", "B": "good"}.get(each, "") for each in who]
-        if comparison.scores
-        else (),
+        tones=tones,
         noun="differing photos",
     )
 
 
-def _lines(photos: pd.DataFrame) -> dict[str, list[str]]:
-    lines = {}
-    for letter in "ab":
-        names = np.take(CLASSES, photos[letter].to_numpy(dtype=np.int64))
-        sure = photos[f"sure_{letter}"]
-        lines[letter.upper()] = [
-            name if np.isnan(p) else f"{name}, {p:.0%}" for name, p in zip(names, sure, strict=True)
-        ]
-    if "label" in photos:
-        lines["true"] = list(np.take(CLASSES, photos["label"].to_numpy(dtype=np.int64)))
-    return lines
+def _answers(labels: np.ndarray, sure: pd.Series) -> list[str]:
+    """Return the classes, each with its probability where that is known."""
+    return [
+        CLASSES[k] if np.isnan(p) else f"{CLASSES[k]}, {p:.0%}"
+        for k, p in zip(labels, sure, strict=True)
+    ]

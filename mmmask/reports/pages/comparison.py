@@ -37,7 +37,7 @@ class Comparison:
 
     Attributes:
         paths: Of A and of B.
-        photos: One row a photo: image; ``a`` and ``b``, the classes; ``sure_a`` and ``sure_b``,
+        photos: One row per photo: image; ``a`` and ``b``, the classes; ``sure_a`` and ``sure_b``,
             their probabilities, NaN where unknown; ``distance``, 0 to 1; where known ``label``,
             the true class, and ``person``.
         alone: How many photos A alone and B alone has.
@@ -55,7 +55,7 @@ class Comparison:
 
     @property
     def differing(self) -> pd.DataFrame:
-        """The photos of which A and B tell different classes."""
+        """The photos that A and B give different classes."""
         return self.photos[self.photos["a"] != self.photos["b"]]
 
     @property
@@ -97,18 +97,19 @@ def print_comparison(comparison: Comparison) -> None:
     console.print(same)
     commonest = pairs(comparison).head(5)
     if len(commonest):
-        table = Table(title="Commonest differences", title_justify="left")
-        known = bool(comparison.scores)
-        for title in ("A says", "B says", "photos", *(("A right", "B right") if known else ())):
-            table.add_column(title, justify="left" if "says" in title else "right")
-        for row in commonest.itertuples(index=False):
-            figures = (row.photos, row.A, row.B) if known else (row.photos,)
-            table.add_row(CLASSES[row.a], CLASSES[row.b], *(f"{n:,}" for n in figures))
+        table = Table("A says", "B says", title="Commonest differences", title_justify="left")
+        counts = {"photos": "photos"}
+        if comparison.scores:
+            counts |= {"A": "A right", "B": "B right"}
+        for title in counts.values():
+            table.add_column(title, justify="right")
+        for _, row in commonest.iterrows():
+            table.add_row(CLASSES[row["a"]], CLASSES[row["b"]], *(f"{row[n]:,}" for n in counts))
         console.print(table)
     if comparison.scores:
         table = Table(title="macro F1", title_justify="left")
         for title in ("", "A", "B", "B - A", ""):
-            table.add_column(title, justify="left" if not title else "right")
+            table.add_column(title, justify="right" if title else "left")
         for name, pair in comparison.scores.items():
             scores = (f"{each.value:.3f}" for each in (pair.a, pair.b))
             table.add_row(name, *scores, signed(pair.difference), pair.verdict)

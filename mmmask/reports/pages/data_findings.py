@@ -1,6 +1,6 @@
 """What is known of a data set, and the sentences on what stands out in it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,45 +53,38 @@ class DataFacts:
 
     @property
     def people(self) -> pd.DataFrame:
-        """One row a person of ``train/``, the first one's."""
+        """One row per person of ``train/``, their first photo."""
         return self.train.drop_duplicates("person")
 
 
-#: What is counted -> weight of the finding, section, sentence; in the order of the page.
-_SENTENCES: Mapping[str, tuple[str, str, str]] = {
-    "unreadable": ("act", "outliers", "Photos that cannot be read: {}."),
-    "corrections": ("act", "corrections", "Label errors here that other teams agree on: {}."),
-    "row and name differ": (
-        "act",
-        "files",
-        "People whose gender or age in train.csv is not that in the name of their folder: {}.",
-    ),
-    "missing": ("act", "files", "Photos missing of the seven that everybody should have: {}."),
-    "odd name": (
-        "act",
-        "files",
-        "Photos left out because their name tells no state of the mask: {}.",
-    ),
-    "twice": ("act", "files", "Photos beside another of one name; training uses both: {}."),
-    "train and eval": (
-        "act",
-        "outliers",
-        "Photos of eval/ that are in train/ too, pixel by pixel: {}.",
-    ),
-    "two people": ("act", "outliers", "Photos that two people have, pixel by pixel: {}."),
-    "one person": ("look", "outliers", "Photos that one person has twice, pixel by pixel: {}."),
-    "near_duplicate": ("look", "outliers", "Photos that nearly equal one of somebody else: {}."),
-    "dark": ("look", "outliers", "Dark photos: {}."),
-    "small": ("look", "outliers", "Small photos: {}."),
-    "ids": (
-        "look",
-        "files",
-        "People who share their id with somebody, so that the folder names them: {}.",
-    ),
-    "nobody's": ("look", "files", "Folders that belong to nobody in train.csv: {}."),
-    "not listed": ("look", "files", "Photos of eval/ that are not in info.csv: {}."),
-    "junk": ("know", "files", "Junk files among the photos, which nothing reads: {}."),
-    "sizes": ("know", "photos", "Different sizes of photos: {}."),
+#: Weight -> what is counted -> section, and what to call it; in the order of the page.
+_COUNTED: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "act": {
+        "unreadable": ("outliers", "Photos that cannot be read"),
+        "corrections": ("corrections", "Label errors here that other teams agree on"),
+        "row and name differ": (
+            "files",
+            "People whose gender or age in train.csv is not that in the name of their folder",
+        ),
+        "missing": ("files", "Photos missing of the seven that everybody should have"),
+        "odd name": ("files", "Photos left out because their name tells no state of the mask"),
+        "twice": ("files", "Photos beside another of one name; training uses both"),
+        "train and eval": ("outliers", "Photos of eval/ that are in train/ too, pixel by pixel"),
+        "two people": ("outliers", "Photos that two people have, pixel by pixel"),
+    },
+    "look": {
+        "one person": ("outliers", "Photos that one person has twice, pixel by pixel"),
+        "near_duplicate": ("outliers", "Photos that nearly equal one of somebody else"),
+        "dark": ("outliers", "Dark photos"),
+        "small": ("outliers", "Small photos"),
+        "ids": ("files", "People who share their id with somebody, so that the folder names them"),
+        "nobody's": ("files", "Folders that belong to nobody in train.csv"),
+        "not listed": ("files", "Photos of eval/ that are not in info.csv"),
+    },
+    "know": {
+        "junk": ("files", "Junk files among the photos, which nothing reads"),
+        "sizes": ("photos", "Different sizes of photos"),
+    },
 }
 
 
@@ -99,11 +92,12 @@ def find(facts: DataFacts) -> list[Finding]:
     """Return what stands out: first what is wrong, then what may be, then what to reckon with."""
     counts = _counts(facts)
     found = [
-        Finding(weight, words.format(f"{counts[name]:,}"), section)
-        for name, (weight, section, words) in _SENTENCES.items()
+        Finding(weight, f"{words}: {counts[name]:,}.", section)
+        for weight, things in _COUNTED.items()
+        for name, (section, words) in things.items()
         if counts.get(name)
     ]
-    return [*found, *_to_know(facts)]
+    return [*found, *_labels_and_ages(facts)]
 
 
 def class_sizes(train: pd.DataFrame) -> NDArray[np.int64]:
@@ -138,30 +132,27 @@ def _counts(facts: DataFacts) -> dict[str, int]:
     }
 
 
-def _to_know(facts: DataFacts) -> list[Finding]:
-    """Return sentences on how unbalanced the labels are and on the ages."""
+def _labels_and_ages(facts: DataFacts) -> Iterator[Finding]:
     sizes, ages = class_sizes(facts.train), facts.people["age"]
-    least, most = int(sizes.argmin()), int(sizes.argmax())
+    least, most = sizes.argmin(), sizes.argmax()
+    yield Finding(
+        "know",
+        f"The largest class, {CLASSES[most]}, has {sizes[most]:,} photos; the smallest, "
+        f"{CLASSES[least]}, has {sizes[least]:,}, and counts as much in macro F1.",
+        "classes",
+    )
+    yield Finding(
+        "know",
+        f"{(ages >= OLD_FROM).mean():.1%} of the people are called old; with the cut at 58 it "
+        f"would be {(ages >= 58).mean():.1%}. The test set may hold another share.",
+        "ages",
+    )
     counts, oldest = ages.value_counts(), int(ages.max())
-    sentences = [
-        (
-            "classes",
-            f"The largest class, {CLASSES[most]}, has {sizes[most]:,} photos; the smallest, "
-            f"{CLASSES[least]}, has {sizes[least]:,}, and counts as much in macro F1.",
-        ),
-        (
-            "ages",
-            f"{(ages >= OLD_FROM).mean():.1%} of the people are called old; with the cut at 58 it "
-            f"would be {(ages >= 58).mean():.1%}. The test set may hold another share.",
-        ),
-    ]
     near = counts.reindex([oldest - 1, oldest - 2], fill_value=0).mean()
     if oldest == OLD_FROM and counts[oldest] > 2 * near:
-        sentences.append(
-            (
-                "ages",
-                f"Nobody is older than {oldest}, and {counts[oldest]:,} people are exactly that: "
-                "the ages look clipped, and the years above are lost.",
-            )
+        yield Finding(
+            "know",
+            f"Nobody is older than {oldest}, and {counts[oldest]:,} people are exactly that: the "
+            "ages look clipped, and the years above are lost.",
+            "ages",
         )
-    return [Finding("know", words, section) for section, words in sentences]

@@ -11,7 +11,7 @@ from mmmask.labels import AGE_GROUPS, CLASSES, GENDERS, MASKS, OLD_FROM, age_gro
 from mmmask.reports.pages.charts import Chart, bars, columns
 from mmmask.reports.pages.data_findings import AGE_CUTS, DataFacts, class_sizes, find, where_copied
 from mmmask.reports.pages.page import write_page
-from mmmask.reports.pages.parts import Gallery, Show, Table
+from mmmask.reports.pages.parts import Gallery, Show, Table, photo_name
 from mmmask.reports.pages.thumbnails import Thumbnails
 
 #: Rows of a list that the page shows.
@@ -126,7 +126,7 @@ def _sizes(photos: pd.DataFrame) -> Table:
     light = ["light", "darkest", "brightest"]
     table[light] = table[light].round(1)
     kinds = {"part": "text", "size": "text", "file": "text", "photos": "count"}
-    return Table.of(
+    return Table.from_frame(
         "Width x height in pixels, and light from 0 to 255",
         table.sort_values("photos", ascending=False).head(MOST_ROWS),
         kinds | dict.fromkeys(light, "number"),
@@ -137,25 +137,25 @@ def _outliers(facts: DataFacts, thumbnails: Thumbnails) -> Table:
     names = {**_class_names(facts.photos), "": ""}
     table = facts.outliers.head(MOST_ROWS).copy()
     table["photo"], table["beside"] = (thumbnails.numbers(table[name]) for name in ("image", "of"))
-    table["name"], table["resembles"] = table["image"].map(_short), table["of"].map(_short)
+    table["name"], table["resembles"] = table["image"].map(photo_name), table["of"].map(photo_name)
     table["class"], table["its class"] = table["image"].map(names), table["of"].map(names)
     table["reason"] = table["reason"].str.replace("_", " ")
     kinds = {"photo": "photo", "reason": "text", "value": "number", "name": "text", "class": "text"}
     if (table["of"] != "").any():
         kinds |= {"beside": "photo", "resembles": "text", "its class": "text"}
     caption = "Outliers; value is the luminance, the pixels, or how many bits of 64 differ"
-    return Table.of(caption, table, kinds, search=True)
+    return Table.from_frame(caption, table, kinds, search=True)
 
 
 def _copies(facts: DataFacts, thumbnails: Thumbnails) -> Table:
     names = _class_names(facts.photos)
     table = facts.copies.assign(where=where_copied(facts)).head(MOST_ROWS)
     table["photo"] = thumbnails.numbers(table["image"])
-    table["name"], table["equals"] = table["image"].map(_short), table["of"].map(_short)
+    table["name"], table["equals"] = table["image"].map(photo_name), table["of"].map(photo_name)
     table["class"], table["its class"] = table["image"].map(names), table["of"].map(names)
     texts = dict.fromkeys(("where", "name", "class", "equals", "its class"), "text")
     caption = "Photos that equal an earlier one, pixel by pixel"
-    return Table.of(caption, table, {"photo": "photo"} | texts, search=True)
+    return Table.from_frame(caption, table, {"photo": "photo"} | texts, search=True)
 
 
 def _files(files: pd.DataFrame) -> list[Table]:
@@ -165,7 +165,9 @@ def _files(files: pd.DataFrame) -> list[Table]:
     tables = [Table("Problems of files and folders", kinds, rows)]
     some = files.groupby("problem", sort=False).head(MOST_ROWS)
     paths = {"problem": "text", "path": "text"}
-    return [*tables, Table.of("Where they are", some, paths, search=True)] if rows else tables
+    return (
+        [*tables, Table.from_frame("Where they are", some, paths, search=True)] if rows else tables
+    )
 
 
 def _shared_ids(facts: DataFacts, thumbnails: Thumbnails) -> Table:
@@ -175,7 +177,7 @@ def _shared_ids(facts: DataFacts, thumbnails: Thumbnails) -> Table:
     table["photo"] = thumbnails.numbers(table["person"].map(images))
     table["show"] = table["person"].map(_show_person)
     kinds = {"photo": "photo", "id": "text", "person": "text", "show": "show"}
-    return Table.of("People who share an id", table, kinds)
+    return Table.from_frame("People who share an id", table, kinds)
 
 
 def _split(train: pd.DataFrame) -> Table:
@@ -202,7 +204,7 @@ def _corrections(facts: DataFacts, thumbnails: Thumbnails) -> Table | None:
     table["show"] = table["person"].map(_show_person)
     texts = dict.fromkeys(("person", "field", "value", "reason"), "text")
     kinds = {"photo": "photo"} | texts | {"show": "show"}
-    return Table.of("Corrections that would change these labels", table, kinds)
+    return Table.from_frame("Corrections that would change these labels", table, kinds)
 
 
 def _show_person(person: str) -> Show:
@@ -221,7 +223,7 @@ def _faces(facts: DataFacts, thumbnails: Thumbnails) -> Gallery:
     return Gallery(
         id="sheet",
         pictures={"": thumbnails.numbers(shown["image"])},
-        titles=[_short(image) for image in shown["image"]],
+        titles=[photo_name(image) for image in shown["image"]],
         lines={
             "": [names[image] for image in shown["image"]],
             "age": ["" if np.isnan(years) else f"{years:.0f}" for years in age],
@@ -256,8 +258,3 @@ def _class_names(photos: pd.DataFrame) -> dict[str, str]:
     labels = photos["label"].fillna(-1).astype("int64")
     names = ["" if label < 0 else CLASSES[label] for label in labels]
     return dict(zip(photos["image"], names, strict=True))
-
-
-def _short(image: str) -> str:
-    """Return a photo's name without the folders that all have in common."""
-    return image.removeprefix("train/images/").removeprefix("eval/images/")

@@ -7,7 +7,6 @@ A page is a template of ``templates/`` that extends ``base.html``; what it shows
 
 import json
 import time
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,47 +20,26 @@ from mmmask.reports.pages.parts import shown
 from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, Thumbnails
 
 
-def write_page(
-    path: str | Path,
-    template: str,
-    *,
-    title: str,
-    kind: str,
-    summary: str,
-    sections: Sequence[tuple[str, str]],
-    thumbnails: Thumbnails = NO_THUMBNAILS,
-    **content: Any,
-) -> None:
-    """Render a page and write it whole, or not at all.
-
-    Args:
-        path: Where it goes; ends in .html by custom.
-        template: File name of a template that extends ``base.html``.
-        title: The page's heading.
-        kind: What sort of page it is, such as "data page"; stands above the heading.
-        summary: One line below the heading.
-        sections: (id, name) of the sections, for the list of contents.
-        thumbnails: The photos that tables and galleries refer to by number.
-        content: What else the template shows.
-    """
-    html = render(
-        template,
-        title=title,
-        kind=kind,
-        summary=summary,
-        sections=sections,
-        thumbnails=thumbnails,
-        **content,
-    )
+def write_page(path: str | Path, template: str, **content: Any) -> None:
+    """Render a page and write it whole, or not at all; ``Args`` as of :func:`render`."""
+    html = render(template, **content)
     with atomic_write(path) as partial:
         partial.write_text(html, encoding="utf-8")
 
 
 def render(template: str, *, thumbnails: Thumbnails = NO_THUMBNAILS, **content: Any) -> str:
-    """Return a page as text; ``Args`` as of :func:`write_page`, whose names it needs too."""
+    """Return a page as text.
+
+    Args:
+        template: File name of a template that extends ``base.html``.
+        thumbnails: The photos that tables and galleries refer to by number.
+        content: What the template shows. All need ``title``, the page's heading; ``kind``, what
+            sort of page it is, which stands above; and ``summary``, a line below.
+    """
     made = f"mmmask {__version__}, {time.strftime('%Y-%m-%d %H:%M')}"
     page = _environment().get_template(template)
-    return page.render(photos=thumbnails.data, made=made, **content)
+    # The sections of a page add themselves to the list of contents.
+    return page.render(content, photos=thumbnails.data, made=made, sections=[])
 
 
 @cache
@@ -74,8 +52,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shown"] = shown
-    environment.filters["data"] = as_data
+    environment.filters |= {"shown": shown, "data": as_data}
     return environment
 
 

@@ -1,12 +1,13 @@
 """What pages are made of: tables that sort, galleries that filter, and findings in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mmmask.evaluation.intervals import Interval
 
@@ -18,8 +19,6 @@ FORMATS: Mapping[str, str] = {
     "difference": "{:+.3f}",
     "number": "{:,.4g}",
 }
-#: Further kinds of cells: a photo by its number, and a button that filters a gallery.
-KINDS = ("text", *FORMATS, "photo", "show")
 
 
 def shown(value: Any, kind: str) -> str:
@@ -51,11 +50,11 @@ class Show:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of which each column sorts.
+    """A table whose columns sort.
 
     Attributes:
         caption: What it lists.
-        columns: Title -> kind, one of ``KINDS``.
+        columns: Title -> kind: one of ``FORMATS``, "text", "photo" or "show".
         rows: Values in the order of the columns. Of kind ``photo`` they are numbers of
             thumbnails or None, of ``show`` they are :class:`Show` or None; numbers may be
             :class:`~mmmask.evaluation.intervals.Interval`, which sort by their values.
@@ -67,19 +66,29 @@ class Table:
     rows: Sequence[Sequence[Any]]
     search: bool = False
 
-    @staticmethod
-    def of(caption: str, frame: pd.DataFrame, kinds: Mapping[str, str], **more: Any) -> "Table":
+    @classmethod
+    def from_frame(
+        cls, caption: str, frame: pd.DataFrame, kinds: Mapping[str, str], search: bool = False
+    ) -> "Table":
         """Return a table of the columns of a frame that ``kinds`` names, in its order."""
         values = frame[list(kinds)].astype(object)
-        rows = values.where(values.notna(), None).to_numpy().tolist()
-        return Table(caption, kinds, rows, **more)
+        return cls(caption, kinds, values.where(values.notna(), None).to_numpy().tolist(), search)
+
+    @classmethod
+    def from_columns(
+        cls, caption: str, columns: Mapping[str, tuple[str, Iterable[Any]]], search: bool = False
+    ) -> "Table":
+        """Return a table of title -> (kind, values)."""
+        kinds = {title: kind for title, (kind, _) in columns.items()}
+        rows = zip(*(values for _, values in columns.values()), strict=True)
+        return cls(caption, kinds, [list(row) for row in rows], search)
 
 
 @dataclass(frozen=True)
 class Gallery:
     """Photos with words, a page at a time; facets filter them, a key orders them.
 
-    All sequences have one value a card.
+    All sequences have one value per card.
 
     Attributes:
         id: Name in the page, for links and buttons.
@@ -117,11 +126,11 @@ class Gallery:
         """What the page's script needs: values that repeat are written once, as numbers."""
         return {
             "pictures": {name: [int(n) for n in column] for name, column in self.pictures.items()},
-            "titles": [str(title) for title in self.titles],
-            "captions": {name: _coded(column) for name, column in self.captions.items()},
-            "marked": {name: _coded(column) for name, column in self.marked.items()},
-            "lines": {name: _coded(column) for name, column in self.lines.items()},
-            "facets": {name: _coded(column) for name, column in self.facets.items()},
+            "titles": list(self.titles),
+            **{
+                part: {name: _coded(column) for name, column in getattr(self, part).items()}
+                for part in ("captions", "marked", "lines", "facets")
+            },
             "orders": {
                 name: np.round(np.asarray(column, dtype=np.float64), 5).tolist()
                 for name, column in self.orders.items()
@@ -139,6 +148,28 @@ def _coded(column: Sequence[str]) -> dict[str, list]:
     return {"values": [str(v) for v in codes.categories], "codes": codes.codes.tolist()}
 
 
+def photo_name(image: str) -> str:
+    """Return a photo's path without the folders that all have in common."""
+    return image.removeprefix("train/images/").removeprefix("eval/images/")
+
+
+def changes(
+    names: Sequence[str], old: NDArray[np.integer], new: NDArray[np.integer], equal: str
+) -> pd.Categorical:
+    """Return the facet "old \u2192 new" of each card, or ``equal`` where both are the same."""
+    arrows = [f"{x} \u2192 {y}" for x in names for y in names if x != y]
+    words = [
+        equal if x == y else f"{names[x]} \u2192 {names[y]}" for x, y in zip(old, new, strict=True)
+    ]
+    return pd.Categorical(words, categories=[equal, *arrows])
+
+
+def joined(parts: Mapping[str, ArrayLike]) -> list[str]:
+    """Return for each card the names of the parts that hold for it: "gender and age"."""
+    table = zip(*(np.asarray(holds) for holds in parts.values()), strict=True)
+    return [" and ".join(compress(parts, holds)) for holds in table]
+
+
 @dataclass(frozen=True)
 class Finding:
     """A sentence on what stands out.
@@ -152,3 +183,8 @@ class Finding:
     weight: str
     text: str
     section: str
+
+
+def by_weight(findings: Iterable[Finding]) -> list[Finding]:
+    """Return what to act on first, then what to look at, then what to know."""
+    return sorted(findings, key=lambda finding: ("act", "look", "know").index(finding.weight))

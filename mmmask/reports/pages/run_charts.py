@@ -12,22 +12,28 @@ from mmmask.evaluation.intervals import Interval, units_to_draw
 from mmmask.evaluation.scores import TINY, confusion, f1_per_class, negative_log_likelihood
 from mmmask.evaluation.slices import Members, slice_scores
 from mmmask.ledger.curves import Curves
-from mmmask.reports.pages.charts import MOST_SERIES, Chart, bars, heat, intervals, lines
+from mmmask.reports.pages.charts import MOST_SERIES, Chart, bars, intervals, lines, matrix
 from mmmask.reports.pages.parts import Table
 from mmmask.reports.pages.run_facts import BY_YEAR, Part, Scored
-from mmmask.reports.pages.svg import dot, drawing, element, grid, words
+from mmmask.reports.pages.svg import curve, dot, drawing, grid, line, words
 
 #: Bins of the reliability plots, of equal width over the probability 0 to 1.
 BINS = 10
-#: Score of a validation -> what the page calls it.
-_RIGHT = {"accuracy": "class", "mask_accuracy": "mask", "gender_accuracy": "gender"}
-_RIGHT |= {"age_accuracy": "age"}
-#: Curves that tell one number for all folds: column -> title, kind.
+#: Accuracy of a validation -> what the page calls it.
+_RIGHT = {
+    "accuracy": "class",
+    "mask_accuracy": "mask",
+    "gender_accuracy": "gender",
+    "age_accuracy": "age",
+}
+#: Column of the validations -> title, kind.
 _OF_EPOCHS = {
     "macro_f1": ("Macro F1, validation", "score"),
+    "right": ("Right answers, validation", "share"),
     "nll": ("-log p, validation (nats)", "number"),
     "age_mae": ("Error of age, validation (years)", "number"),
 }
+#: Column of the log steps -> title, kind.
 _OF_STEPS = {
     "loss": ("Loss, training", "number"),
     "lr": ("Learning rate", "number"),
@@ -47,32 +53,26 @@ def _of_one(curves: Curves) -> list[Chart]:
     """Return the curves of a run; the best epoch stands as an upright line."""
     steps, epochs, best = curves.steps, curves.epochs, curves.best_epoch
     charts = []
+    mark_of_step = None
     if best is not None:
         mark = (float(best), f"best: epoch {best}")
-        at = epochs["epoch"]
-        charts.append(_validation("macro_f1", epochs, mark))
-        right = {name: epochs[key] for key, name in _RIGHT.items() if key in epochs}
-        if right:
-            title = "Right answers, validation"
-            charts.append(lines(title, at, right, axis="epoch", kind="share", mark=mark))
-        charts += [_validation(key, epochs, mark) for key in ("nll", "age_mae") if key in epochs]
-    last = None if best is None else steps["step"][steps["epoch"] <= best].max()
-    mark_of_step = None if last is None or pd.isna(last) else (float(last), f"epoch {best}")
+        for key, (title, kind) in _OF_EPOCHS.items():
+            names = _RIGHT if key == "right" else {key: key}
+            series = {name: epochs[column] for column, name in names.items() if column in epochs}
+            if series:
+                charts.append(
+                    lines(title, epochs["epoch"], series, axis="epoch", kind=kind, mark=mark)
+                )
+        last = steps["step"][steps["epoch"] <= best].max()
+        mark_of_step = None if pd.isna(last) else (float(last), f"epoch {best}")
     for key, (title, kind) in _OF_STEPS.items():
         if key in steps:
-            series = {key: steps[key]}
-            if key == "loss":
-                parts = [name for name in steps if name.startswith("loss_")]
-                series |= {name: steps[name] for name in parts[: MOST_SERIES - 1]}
+            parts = [name for name in steps if name.startswith("loss_")] if key == "loss" else []
+            series = {name: steps[name] for name in [key, *parts[: MOST_SERIES - 1]]}
             charts.append(
                 lines(title, steps["step"], series, axis="step", kind=kind, mark=mark_of_step)
             )
     return charts
-
-
-def _validation(key: str, epochs: pd.DataFrame, mark: tuple[float, str]) -> Chart:
-    title, kind = _OF_EPOCHS[key]
-    return lines(title, epochs["epoch"], {key: epochs[key]}, axis="epoch", kind=kind, mark=mark)
 
 
 def _of_many(curves: Mapping[str, Curves]) -> list[Chart]:
@@ -89,10 +89,9 @@ def _of_many(curves: Mapping[str, Curves]) -> list[Chart]:
                 continue
             wide = pd.DataFrame(found).sort_index()
             if len(found) > MOST_SERIES:
-                names = {"mean": wide.mean(axis=1), "lowest": wide.min(axis=1)}
-                wide = pd.DataFrame(names | {"highest": wide.max(axis=1)})
-            series = {name: wide[name] for name in wide}
-            charts.append(lines(title, wide.index, series, axis="epoch", kind=kind))
+                wide = wide.agg(["mean", "min", "max"], axis=1)
+                wide.columns = ["mean", "lowest", "highest"]
+            charts.append(lines(title, wide.index, dict(wide.items()), axis="epoch", kind=kind))
     return charts
 
 
@@ -102,29 +101,33 @@ def matrices(scored: Scored) -> list[Chart]:
     for part in [*scored.parts[1:], scored.parts[0]]:
         counts = confusion(part.truth, part.predicted, len(part.values))
         title = "All classes" if part.name == "class" else part.name.capitalize()
-        charts.append(heat(title, counts, part.values, part.values, shares=True))
+        charts.append(matrix(title, counts, part.values, shares=True))
     return charts
 
 
 def by_class(part: Part) -> Chart:
     """Return the F1 of each value, with precision, recall and photos behind it."""
     counts = confusion(part.truth, part.predicted, len(part.values))
-    f1, photos, told = f1_per_class(counts), counts.sum(axis=1), counts.sum(axis=0)
-    notes = [f"({n:,})" for n in photos]
+    f1, photos, answered = f1_per_class(counts), counts.sum(axis=1), counts.sum(axis=0)
     title = f"F1 of each {part.name} (photos)"
+    notes = [f"({n:,})" for n in photos]
     chart = bars(title, part.values, {"F1": f1}, kind="score", notes=notes)
-    hits = np.diagonal(counts)
     precision, recall = (
-        [h / n if n else None for h, n in zip(hits, each, strict=True)] for each in (told, photos)
+        [hits / n if n else None for hits, n in zip(np.diagonal(counts), total, strict=True)]
+        for total in (answered, photos)
     )
-    rows = [list(row) for row in zip(part.values, photos, f1, precision, recall, strict=True)]
-    kinds = {part.name: "text", "photos": "count", "F1": "score"}
-    kinds |= {"precision": "score", "recall": "score"}
-    return replace(chart, table=Table(chart.title, kinds, rows))
+    columns = {
+        part.name: ("text", part.values),
+        "photos": ("count", photos),
+        "F1": ("score", f1),
+        "precision": ("score", precision),
+        "recall": ("score", recall),
+    }
+    return replace(chart, table=Table.from_columns(title, columns))
 
 
 def reliability_charts(parts: Sequence[Part]) -> list[Chart]:
-    """Return how often answers are right, by how probable they are; one chart a part.
+    """Return how often answers are right, by how probable they are; one chart per part.
 
     The area of a dot is as the number of photos in its bin.
     """
@@ -132,26 +135,24 @@ def reliability_charts(parts: Sequence[Part]) -> list[Chart]:
     for part in parts:
         found = reliability(part.probabilities, part.truth, BINS)
         error = expected_calibration_error(part.probabilities, part.truth, BINS)
-        rows = [
-            [float(sure), int(photos), float(right)]
-            for sure, photos, right in zip(
-                found.confidence, found.photos, found.accuracy, strict=True
-            )
-            if photos
-        ]
+        filled = found.photos > 0
+        columns = {
+            "mean probability": ("share", found.confidence[filled].tolist()),
+            "photos": ("count", found.photos[filled].tolist()),
+            "share right": ("share", found.accuracy[filled].tolist()),
+        }
         title = f"{part.name.capitalize()}: ECE {error:.3f}"
-        described = (
+        description = (
             f"Expected calibration error {error:.3f}: by so much the probability of the most "
             f"probable {part.name} differs from the share of right ones, in the mean over photos."
         )
-        kinds = {"mean probability": "share", "photos": "count", "share right": "share"}
-        table = Table(f"{title}, in bins of {1 / BINS:g}", kinds, rows)
-        charts.append(Chart(title, described, _diagonal(rows), table))
+        table = Table.from_columns(f"{title}, in bins of {1 / BINS:g}", columns)
+        charts.append(Chart(title, description, _diagonal(table.rows), table))
     return charts
 
 
 def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
-    """Draw share right over mean probability, with the line where they are equal."""
+    """Return share right over mean probability, with the line where they are equal."""
     height, left = 220, 11.0
     ticks = [0, 0.25, 0.5, 0.75, 1]
     most = max(photos for _, photos, _ in rows)
@@ -160,16 +161,13 @@ def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
         return left + 3 + (94 - left) * sure  # percent
 
     parts = grid(ticks, left, height, "share")
-    x1, x2 = f"{place(0):.2f}%", f"{place(1):.2f}%"
-    parts.append(element("line", tone="zero", x1=x1, x2=x2, y1=height, y2=0))
-    steps = " L".join(f"{place(sure):.2f} {height * (1 - right):.1f}" for sure, _, right in rows)
-    path = element("path", tone="line l0", d=f"M{steps}")
-    stretched = {"viewBox": f"0 0 100 {height}", "preserveAspectRatio": "none"}
-    parts.append(element("svg", path, width="100%", height=height, **stretched))
-    for sure, photos, right in rows:
+    parts.append(line((place(0), height), (place(1), 0), "zero"))
+    across = [place(sure) for sure, _, _ in rows]
+    down = [height * (1 - right) for _, _, right in rows]
+    parts.append(curve(across, down, "l0", height))
+    for x, y, (sure, photos, right) in zip(across, down, rows, strict=True):
         tip = f"{photos:,} photos of {sure:.1%} in the mean: {right:.1%} right"
-        radius = max(2.0, 9 * (photos / most) ** 0.5)
-        parts.append(dot(place(sure), height * (1 - right), "s0", tip, radius))
+        parts.append(dot(x, y, "s0", tip, max(2.0, 9 * (photos / most) ** 0.5)))
     parts += [words(place(tick), height + 13, f"{tick:.0%}", tone="tick") for tick in ticks]
     parts.append(words(50, height + 31, "probability of the answer", tone="axis"))
     return drawing(parts, height + 40)
@@ -216,38 +214,31 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
     units, unit = units_to_draw(scored.table)
     whole = scored.whole
     scores = slice_scores(units, whole.truth, whole.predicted, members, scored.attribute)
-    shares = {whole.name: "accuracy"}
-    shares |= {part.name: f"{part.name}_accuracy" for part in scored.parts[1:]}
-    labels = [f"{name} ({n:,})" for name, n in zip(scores["slice"], scores["photos"], strict=True)]
-    chart = intervals(
-        f"Right {whole.name} by {by} (photos)",
-        labels,
-        *(scores[f"accuracy{end}"] for end in ("", "_low", "_high")),
-        kind="share",
-        reference=scored.scores["accuracy"].value,
-    )
-    # Where photos are drawn, each by itself, there is but one number.
-    numbers = ["units", "photos"] if unit == "people" else ["photos"]
-    rows = [
-        [
-            row["slice"],
-            *row[numbers],
-            *(_interval(row, score) for score in shares.values()),
-            _interval(row, "macro_f1"),
-            row["classes"],
-        ]
-        for _, row in scores.iterrows()
-    ]
-    kinds = {by: "text", unit: "count", "photos": "count"} | {
-        f"{name} right": "share" for name in shares
-    }
-    kinds |= {"macro F1": "score", "of classes": "count"}
+    chart = None
+    if by != BY_YEAR:
+        chart = intervals(
+            f"Right {whole.name} by {by} (photos)",
+            [f"{name} ({n:,})" for name, n in zip(scores["slice"], scores["photos"], strict=True)],
+            *(scores[f"accuracy{end}"] for end in ("", "_low", "_high")),
+            kind="share",
+            reference=scored.scores["accuracy"].value,
+        )
+    # Where photos are drawn, each by itself, both numbers are the same.
+    columns = {by: ("text", scores["slice"]), unit: ("count", scores["units"])}
+    columns["photos"] = ("count", scores["photos"])
+    columns[f"{whole.name} right"] = ("share", _with_bounds(scores, "accuracy"))
+    for part in scored.parts[1:]:
+        columns[f"{part.name} right"] = ("share", _with_bounds(scores, f"{part.name}_accuracy"))
+    columns["macro F1"] = ("score", _with_bounds(scores, "macro_f1"))
+    columns["of classes"] = ("count", scores["classes"])
     caption = f"By {by}; in brackets 95 % of resamples of the {unit}"
-    drawn = None if by == BY_YEAR else chart
-    return Slices(by, scores, drawn, Table(caption, kinds, rows))
+    return Slices(by, scores, chart, Table.from_columns(caption, columns))
 
 
-def _interval(row: pd.Series, score: str) -> Interval | float:
-    """Return a score with its bounds, or alone where it has none."""
-    low, high = row[f"{score}_low"], row[f"{score}_high"]
-    return row[score] if np.isnan(low) else Interval(row[score], low, high)
+def _with_bounds(scores: pd.DataFrame, score: str) -> list[Interval | float]:
+    """Return the score of each slice with its bounds, or alone where it has none."""
+    columns = (scores[score], scores[f"{score}_low"], scores[f"{score}_high"])
+    return [
+        value if np.isnan(low) else Interval(value, low, high)
+        for value, low, high in zip(*columns, strict=True)
+    ]

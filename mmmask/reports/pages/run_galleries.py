@@ -1,6 +1,6 @@
 """The run page's photos: the surest wrong answers, and people whose photos disagree."""
 
-from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, decode
-from mmmask.reports.pages.parts import Gallery
-from mmmask.reports.pages.run_facts import MOST_PEOPLE, Part, RunFacts, Scored
+from mmmask.reports.pages.parts import Gallery, changes, joined, photo_name
+from mmmask.reports.pages.run_facts import MOST_PEOPLE, RunFacts, Scored
 
 
 def errors(facts: RunFacts, scored: Scored) -> Gallery:
@@ -17,34 +17,38 @@ def errors(facts: RunFacts, scored: Scored) -> Gallery:
     rows, whole = scored.worst, scored.whole
     table = scored.table.iloc[rows]
     images = table["image"].tolist()
-    true = np.take(whole.values, whole.truth[rows])
-    told = np.take(whole.values, whole.predicted[rows])
-    sure = scored.sure[rows]
-    of_label = whole.probabilities[rows, whole.truth[rows]]
-    heats = facts.heats or {}
+    truth, predicted, sure = whole.truth[rows], whole.predicted[rows], scored.sure[rows]
+    of_label = whole.probabilities[rows, truth]
     pictures = {"": facts.thumbnails.numbers(images)}
-    if heats:
-        pictures = {"photo": pictures[""], "evidence": [heats.get(name, -1) for name in images]}
+    if facts.heats:
+        evidence = [facts.heats.get(image, -1) for image in images]
+        pictures = {"photo": pictures[""], "evidence": evidence}
     age = table["age"].to_numpy(dtype=np.float64)
     attributes = scored.parts[1:] or scored.parts
+    wrong = {part.name: (part.truth != part.predicted)[rows] for part in attributes}
+    wrong_in = joined(wrong)
+    fewest_first = sorted(set(wrong_in), key=lambda name: (name.count(" and "), name))
     labels = decode(table["label"].to_numpy(dtype=np.int64))
     return Gallery(
         id="errors",
         pictures=pictures,
-        titles=[short(image) for image in images],
+        titles=[photo_name(image) for image in images],
         lines={
-            "says": [f"{name}, {p:.1%}" for name, p in zip(told, sure, strict=True)],
-            "label": [f"{name}, {p:.1%}" for name, p in zip(true, of_label, strict=True)],
+            "says": _with_probability(np.take(whole.values, predicted), sure),
+            "label": _with_probability(np.take(whole.values, truth), of_label),
             "age": ["" if np.isnan(years) else f"{years:.0f}" for years in age],
         },
         facets={
-            "wrong in": _wrong_in(attributes, rows),
-            **{part.name: _change(part, rows) for part in attributes},
+            "wrong in": pd.Categorical(wrong_in, categories=fewest_first),
             **{
-                f"label: {name}": pd.Categorical(np.take(names, labels[name]), categories=names)
+                part.name: changes(part.values, part.truth[rows], part.predicted[rows], "right")
+                for part in attributes
+            },
+            **{
+                f"label: {name}": pd.Categorical.from_codes(labels[name], names)
                 for name, names in ATTRIBUTES.items()
             },
-            "photo": _stems(images),
+            "photo": pd.Categorical([_stem(image) for image in images], list(MASK_OF_STEM)),
         },
         orders={
             "surest first": sure,
@@ -61,40 +65,39 @@ def people(facts: RunFacts, scored: Scored) -> Gallery:
     """Return the people whose photos disagree, each with all photos in a row."""
     found = scored.disagreeing.head(MOST_PEOPLE)
     parts = [part for part in scored.parts if part.name in found]
-    rows = _rows(scored.table, found.index)
-    told = {part.name: np.array(part.values)[part.predicted] for part in parts}
-    wrong = np.zeros(len(scored.table), dtype=bool)
-    for part in parts:
-        wrong |= part.predicted != part.truth
-    words = ["\n".join(each) for each in zip(*told.values(), strict=True)]
+    answers = {part.name: np.take(part.values, part.predicted) for part in parts}
+    wrong = np.any([part.predicted != part.truth for part in parts], axis=0)
+    words = ["\n".join(each) for each in zip(*answers.values(), strict=True)]
     numbers = facts.thumbnails.numbers(scored.table["image"])
     first = scored.table.drop_duplicates("person").set_index("person").loc[found.index]
     label = decode(first["label"].to_numpy(dtype=np.int64))
     gender, group = np.take(GENDERS, label["gender"]), np.take(AGE_GROUPS, label["age"])
     years = ["" if np.isnan(age) else f", {age:.0f} years" for age in first["age"]]
-    orders = {"strongest first": found.get("bits", [])}
+    rows = _rows(scored.table, found.index)  # person x file stem
+    shown = {stem: list(rows[stem]) for stem in rows}
+    orders = {"strongest first": found["bits"]}
     if len(parts) > 1:
-        orders |= {f"{name}: strongest first": found[f"{name}_bits"] for name in told}
+        orders |= {f"{name}: strongest first": found[f"{name}_bits"] for name in answers}
     return Gallery(
         id="disagreeing",
-        pictures={stem: [numbers[row] if row >= 0 else -1 for row in rows[stem]] for stem in rows},
-        captions={stem: [words[row] if row >= 0 else "" for row in rows[stem]] for stem in rows},
-        marked={stem: ["bad" if r >= 0 and wrong[r] else "" for r in rows[stem]] for stem in rows},
+        pictures={s: [numbers[r] if r >= 0 else -1 for r in each] for s, each in shown.items()},
+        captions={s: [words[r] if r >= 0 else "" for r in each] for s, each in shown.items()},
+        marked={
+            s: ["bad" if r >= 0 and wrong[r] else "" for r in each] for s, each in shown.items()
+        },
         titles=list(found.index),
         lines={
             "label": [f"{x} {y}{z}" for x, y, z in zip(gender, group, years, strict=True)],
             **{
                 name: [_counted(values[r[r >= 0]]) for r in rows.to_numpy()]
-                for name, values in told.items()
+                for name, values in answers.items()
             },
-            "strength": [f"{bits:.2f} bits" for bits in orders["strongest first"]],
+            "strength": [f"{bits:.2f} bits" for bits in found["bits"]],
         },
         facets={
-            "differ in": [
-                " and ".join(name for name in told if row[name]) for _, row in found.iterrows()
-            ],
-            "label: gender": pd.Categorical(gender, categories=GENDERS),
-            "label: age": pd.Categorical(group, categories=AGE_GROUPS),
+            "differ in": joined({name: found[name] for name in answers}),
+            "label: gender": pd.Categorical.from_codes(label["gender"], GENDERS),
+            "label: age": pd.Categorical.from_codes(label["age"], AGE_GROUPS),
         },
         orders=orders,
         noun="people",
@@ -102,14 +105,14 @@ def people(facts: RunFacts, scored: Scored) -> Gallery:
     )
 
 
-def _rows(table: pd.DataFrame, who: pd.Index) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
     """Return the row of each photo of some people, -1 where there is none: person x file stem."""
-    where = pd.DataFrame({"person": table.get("person", ""), "row": np.arange(len(table))})
-    where["stem"] = [_stem(image) for image in table["image"]]
-    where = where[where["person"].isin(who) & where["stem"].isin(MASK_OF_STEM)]
+    where = pd.DataFrame({"person": table["person"], "stem": table["image"].map(_stem)})
+    where["row"] = np.arange(len(table))
     wide = where.pivot_table(index="person", columns="stem", values="row", aggfunc="first")
     stems = [stem for stem in MASK_OF_STEM if stem in wide]
-    return wide.reindex(index=who, columns=stems).fillna(-1).astype(int)
+    wide = wide.reindex(index=people, columns=stems).dropna(axis=1, how="all")
+    return wide.fillna(-1).astype(int)
 
 
 def _counted(values: NDArray[np.str_]) -> str:
@@ -117,35 +120,9 @@ def _counted(values: NDArray[np.str_]) -> str:
     return ", ".join(f"{value} {n}" for value, n in pd.Series(values).value_counts().items())
 
 
-def short(image: str) -> str:
-    """Return a photo's name without the folders that all have in common."""
-    return image.removeprefix("train/images/").removeprefix("eval/images/")
-
-
-def _wrong_in(attributes: Sequence[Part], rows: NDArray[np.int64]) -> pd.Categorical:
-    """Return which attributes of the answers are wrong, those with the fewest first."""
-    wrong = [part.truth[rows] != part.predicted[rows] for part in attributes]
-    words = [
-        " and ".join(part.name for part, each in zip(attributes, row, strict=True) if each)
-        for row in zip(*wrong, strict=True)
-    ]
-    order = sorted(set(words), key=lambda name: (name.count(" and "), name))
-    return pd.Categorical(words, categories=order)
-
-
-def _change(part: Part, rows: NDArray[np.int64]) -> pd.Categorical:
-    """Return label -> answer of one attribute, or that it is right."""
-    pairs = zip(part.truth[rows], part.predicted[rows], strict=True)
-    names = part.values
-    words = ["right" if x == y else f"{names[x]} \u2192 {names[y]}" for x, y in pairs]
-    order = ["right", *(f"{x} \u2192 {y}" for x in names for y in names if x != y)]
-    return pd.Categorical(words, categories=order)
+def _with_probability(names: NDArray[np.str_], probabilities: NDArray[np.floating]) -> list[str]:
+    return [f"{name}, {p:.1%}" for name, p in zip(names, probabilities, strict=True)]
 
 
 def _stem(image: str) -> str:
-    return image.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-
-
-def _stems(images: Sequence[str]) -> pd.Categorical:
-    """Return the file names without suffix, in the order of the seven photos."""
-    return pd.Categorical([_stem(image) for image in images], categories=list(MASK_OF_STEM))
+    return PurePosixPath(image).stem

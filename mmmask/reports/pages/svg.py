@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import ArrayLike
 
 from mmmask.reports.pages.parts import shown
 
@@ -35,19 +36,39 @@ def words(
     ``shift`` moves them to the right, in pixels.
     """
     return element(
-        "text", text, x=f"{_short(x)}%", y=y, dx=shift, dy=".35em", text_anchor=anchor, tone=tone
+        "text", text, x=_percent(x), y=y, dx=shift, dy=".35em", text_anchor=anchor, tone=tone
     )
 
 
-def box(x: float, y: float, width: float, height: float, tone: str, tip: str, **more: float) -> Markup:  # fmt: skip  # noqa: E501
+def box(
+    x: float, y: float, width: float, height: float, tone: str, tip: str, **more: float
+) -> Markup:
     """Return a rectangle; ``x`` and ``width`` in percent, ``y`` and ``height`` in pixels."""
-    across = {"x": f"{_short(x)}%", "width": f"{_short(width)}%"}
+    across = {"x": _percent(x), "width": _percent(width)}
     return element("rect", tip=tip, tone=tone, **across, y=y, height=height, **more)
 
 
 def dot(x: float, y: float, tone: str, tip: str, radius: float = 3) -> Markup:
     """Return a dot at ``x`` percent and ``y`` pixels."""
-    return element("circle", tip=tip, tone=tone, cx=f"{_short(x)}%", cy=y, r=radius)
+    return element("circle", tip=tip, tone=tone, cx=_percent(x), cy=y, r=radius)
+
+
+def line(start: tuple[float, float], end: tuple[float, float], tone: str, tip: str = "") -> Markup:
+    """Return a line between two points, each ``x`` in percent and ``y`` in pixels."""
+    (x1, y1), (x2, y2) = start, end
+    return element("line", tip=tip, tone=tone, x1=_percent(x1), x2=_percent(x2), y1=y1, y2=y2)
+
+
+def curve(xs: ArrayLike, ys: ArrayLike, tone: str, height: float) -> Markup:
+    """Return a line through points; a ``y`` that is NaN leaves a gap."""
+    steps, pen = [], "M"
+    for x, y in zip(np.asarray(xs), np.asarray(ys), strict=True):
+        if np.isfinite(y):
+            steps.append(f"{pen}{x:.2f} {y:.1f}")
+        pen = "L" if np.isfinite(y) else "M"
+    path = element("path", tone=f"line {tone}", d=" ".join(steps))
+    stretched = {"viewBox": f"0 0 100 {height}", "preserveAspectRatio": "none"}
+    return element("svg", path, width="100%", height=height, **stretched)
 
 
 def drawing(parts: Sequence[Markup], height: float) -> Markup:
@@ -63,9 +84,8 @@ def grid(ticks: Sequence[float], left: float, height: float, kind: str) -> list[
     parts = []
     for tick in ticks:
         y = height * (1 - (tick - ticks[0]) / (ticks[-1] - ticks[0]))
-        parts.append(element("line", tone="grid", x1=f"{left}%", x2="100%", y1=y, y2=y))
         number = f"{tick:.0%}" if kind == "share" else shown(tick, "number")
-        parts.append(words(left, y, number, "end", "tick", -5))
+        parts += [line((left, y), (100, y), "grid"), words(left, y, number, "end", "tick", -5)]
     return parts
 
 
@@ -81,3 +101,7 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 def _short(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _percent(value: float) -> str:
+    return f"{_short(value)}%"

@@ -11,7 +11,6 @@ CONTENT = {
     "title": "data",
     "kind": "page",
     "summary": "</title><script>alert(1)</script>",
-    "sections": [("a", "A")],
 }
 
 
@@ -69,5 +68,5 @@ def test_a_gallery_writes_repeated_words_once() -> None:
 
 def test_a_table_takes_its_columns_from_a_frame() -> None:
     frame = pd.DataFrame({"b": [1, 2], "a": ["x", None], "c": [Show("g", {}, "x"), None]})
-    table = Table.of("T", frame, {"a": "text", "b": "count", "c": "show"})
+    table = Table.from_frame("T", frame, {"a": "text", "b": "count", "c": "show"})
     assert table.rows == [["x", 1, Show("g", {}, "x")], [None, 2, None]]
