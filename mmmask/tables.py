@@ -96,8 +96,8 @@ CORRECTIONS: Mapping[str, Column] = {
 }
 
 #: Corrections to review, best first within a kind; as they stand, they are corrections.
-SUSPECTS: Mapping[str, Column] = {
-    "kind": Column("str", "which label is suspected", (*ATTRIBUTES,)),
+LABEL_ISSUES: Mapping[str, Column] = {
+    "kind": Column("str", "which label is doubted", (*ATTRIBUTES,)),
     **{name: column for name, column in CORRECTIONS.items() if name != "reason"},
     "score": Column("float64", "log of how much better than the label it fits, in nats"),
     "reason": CORRECTIONS["reason"],

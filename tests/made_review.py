@@ -7,11 +7,11 @@ import pandas as pd
 from mmmask.datasets.corrections import SWAP
 from mmmask.datasets.layout import read_train
 from mmmask.labels import MASKS
-from mmmask.tables import SUSPECTS, write_table
+from mmmask.tables import LABEL_ISSUES, write_table
 
 
-def list_suspects(root: Path, path: Path) -> pd.DataFrame:
-    """Write suspects about all people of a folder: gender, photos or in one case a swap, age."""
+def list_label_issues(root: Path, path: Path) -> pd.DataFrame:
+    """Write label issues of all people of a folder: gender, photos or in one case a swap, age."""
     people = read_train(root).groupby("person")
     rows = []
     for number, (person, photos) in enumerate(people):
@@ -29,5 +29,5 @@ def list_suspects(root: Path, path: Path) -> pd.DataFrame:
     table["field"], table["score"] = table["kind"], 3.0
     order = pd.Categorical(table["kind"], categories=("gender", "mask", "age")).codes
     table = table.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
-    write_table(path, table, SUSPECTS)
+    write_table(path, table, LABEL_ISSUES)
     return table.reset_index(drop=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-r"""List labels that are probably wrong, from predictions of people that models have not learned.
+r"""List labels that are probably wrong, from predictions of people that the models did not learn.
 
 Example: python tools/label_errors.py work_dirs/kfold/mobilenet_v2_decomposed_dldl/oof.parquet \
     --out suspects.csv
@@ -18,25 +18,27 @@ def main() -> None:
         nargs="+",
         metavar="OOF",
         help="out-of-fold predictions of tools/kfold.py; of several models, each gets the weight "
-        "that it proves; those of one attribute serve for that one",
+        "that it earns; those of one attribute serve for that one",
     )
-    parser.add_argument("--out", required=True, metavar="CSV", help="suspects, .csv or .parquet")
+    parser.add_argument(
+        "--out", required=True, metavar="CSV", help="table to write, .csv or .parquet"
+    )
     add_shared(parser, "--data-root", default="data", help="default: data")
     add_shared(parser, "--corrections", help="those that the models were trained with")
     add_shared(parser, "--calibration", help="one for each OOF")
     parser.add_argument(
-        "--top", type=int, default=40, metavar="N", help="at most so many a kind; default: 40"
+        "--top", type=int, default=40, metavar="N", help="at most N per kind; default: 40"
     )
     parser.add_argument(
         "--min-score",
         type=float,
         default=0.0,
         metavar="S",
-        help="in nats; default 0: the proposal fits at least as well as the label",
+        help="lowest score to list, in nats; default 0: the proposal fits as well as the label",
     )
     args = parser.parse_args()
 
-    from mmmask.reports.label_issue_tables import print_suspects
+    from mmmask.reports.label_issue_tables import print_label_issues
     from mmmask.workflows.label_errors.find import find_label_errors
 
     found = find_label_errors(
@@ -48,12 +50,12 @@ def main() -> None:
         top=args.top,
         min_score=args.min_score,
     )
-    print_suspects(found.suspects, found.summary)
-    print(f"{len(found.suspects)} suspects: {Path(args.out).resolve()}")
-    if len(found.suspects):
+    print_label_issues(found.issues, found.summary)
+    print(f"{len(found.issues)} label issues: {Path(args.out).resolve()}")
+    if len(found.issues):
         print(
-            f"Next: look at them by tools/review.py {args.out} --out corrections.csv, then train "
-            "by tools/train.py ... --corrections corrections.csv"
+            f"Next: look at them with tools/review.py {args.out} --out corrections.csv, then train "
+            "with tools/train.py ... --corrections corrections.csv"
         )
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-r"""Look at suspected labels in the browser and decide with a key each; can be stopped any time.
+r"""Look at label issues in the browser and decide with one key each; stop and go on at any time.
 
 Example: python tools/review.py suspects.csv --out corrections.csv \
     --oof work_dirs/kfold/mobilenet_v2_decomposed_dldl/oof.parquet
@@ -11,12 +11,12 @@ from mmmask.cli import add_shared, command, parser_of
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("suspects", help="of tools/label_errors.py, .csv or .parquet")
+    parser.add_argument("issues", help="label issues of tools/label_errors.py, .csv or .parquet")
     parser.add_argument(
         "--out",
         required=True,
         metavar="CSV",
-        help="corrections for tools/train.py; what it holds already stays. All decisions are kept "
+        help="corrections for tools/train.py; what it already holds stays. All decisions are kept "
         "in CSV.log beside it, and the same command goes on where they end",
     )
     add_shared(parser, "--data-root", default="data", help="default: data")
@@ -32,7 +32,7 @@ def main() -> None:
     from mmmask.workflows.label_errors.review import opened_review
     from mmmask.workflows.label_errors.review_app import review_app
 
-    with opened_review(args.suspects, args.out, data_root=args.data_root) as review:
+    with opened_review(args.issues, args.out, data_root=args.data_root) as review:
         app = review_app(review, args.data_root, opinions=args.oof)
         for notice in review.notices:
             print(notice)

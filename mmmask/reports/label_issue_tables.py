@@ -1,7 +1,4 @@
-"""Suspected label errors as tables in the terminal."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Label issues as tables in the terminal."""
 
 import numpy as np
 import pandas as pd
@@ -9,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 
-def print_suspects(suspects: pd.DataFrame, summary: pd.DataFrame, most: int = 10) -> None:
-    """Print what was looked at and found for each kind, then the first suspects of each kind."""
+def print_label_issues(issues: pd.DataFrame, summary: pd.DataFrame, most: int = 10) -> None:
+    """Print what was examined and found per kind, then the first label issues of each kind."""
     console = Console(width=120)
     table = Table(title="Label errors by kind", title_justify="left")
     table.add_column("kind")
@@ -22,21 +19,16 @@ def print_suspects(suspects: pd.DataFrame, summary: pd.DataFrame, most: int = 10
         table.add_row(row.kind, *numbers, votes)
     console.print(table)
     console.print(
-        "expected wrong, flagged: by confident learning, which counts what models find hard "
-        "as wrong too; score: log of how much better than the label the proposal fits",
+        "expected wrong, flagged: by confident learning, which also counts as wrong what models "
+        "find hard; score: log of how much better than the label the proposal fits",
         style="dim",
     )
-    for kind, part in suspects.groupby("kind", sort=False):
+    for kind, part in issues.groupby("kind", sort=False):
         shown = part.head(most)
-        title = f"{kind}: {len(shown)} of {len(part)} suspects, best first"
+        title = f"{kind}: {len(shown)} of {len(part)} label issues, best first"
         table = Table(title=title, title_justify="left")
         for name in ("score", "person", "photo", "proposed", "reason"):
             table.add_column(name, justify="right" if name == "score" else "left")
-        for suspect in shown.itertuples(index=False):
-            table.add_row(*_cells(suspect._asdict()))
+        for row in shown.itertuples(index=False):
+            table.add_row(f"{row.score:.1f}", row.person, row.photo, row.value, row.reason)
         console.print(table)
-
-
-def _cells(suspect: Mapping[str, Any]) -> tuple[str, ...]:
-    text = (suspect[name] for name in ("person", "photo", "value", "reason"))
-    return (f"{suspect['score']:.1f}", *text)

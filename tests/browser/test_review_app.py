@@ -20,7 +20,7 @@ from mmmask.datasets.layout import read_train, with_labels
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.label_errors.review import opened_review
 from mmmask.workflows.label_errors.review_app import review_app
-from tests.made_review import list_suspects
+from tests.made_review import list_label_issues
 from tests.served_app import served
 
 from .conftest import fits_a_phone, is_accessible
@@ -47,7 +47,7 @@ class Tab:
 
     @property
     def number(self) -> int:
-        return int(self.says("place").split()[1])
+        return int(self.says("place").split()[2])
 
     def choose(self, name: str, value: str) -> None:
         self.window.locator(f"#{name}").select_option(value)
@@ -56,8 +56,8 @@ class Tab:
 
 @pytest.fixture
 def listed(drawn, tmp_path) -> pd.DataFrame:
-    """Suspects about 12 drawn people: 12 of gender, 78 of masks, 12 of age."""
-    return list_suspects(drawn, tmp_path / "suspects.csv")
+    """Label issues of 12 drawn people: 12 of gender, 78 of masks, 12 of age."""
+    return list_label_issues(drawn, tmp_path / "suspects.csv")
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def address(drawn, listed, out) -> Iterator[str]:
 @pytest.fixture
 def tab(page, address) -> Iterator[Tab]:
     yield Tab(page, address)
-    page.wait_for_load_state("networkidle")  # photos that the next suspect would need
+    page.wait_for_load_state("networkidle")  # photos that the next label issue would need
 
 
 def rows(out: Path) -> list[tuple[str, ...]]:
@@ -138,7 +138,7 @@ def test_a_swap_can_be_answered_photo_by_photo(tab, listed, out) -> None:
     while tab.number != number + 1:
         tab.press("ArrowRight")
     assert tab.says("question") == "Mask: Exchange incorrect and normal?"
-    assert tab.window.locator(".suspected").count() == 2
+    assert tab.window.locator(".doubted").count() == 2
     first = tab.window.locator("[aria-pressed=true] img").get_attribute("alt").split(",")[0]
     tab.press("1", "ArrowLeft")
     assert tab.says("state") == f"Set to {first} wear"
@@ -240,7 +240,7 @@ def test_a_killed_server_has_lost_nothing_and_the_tab_goes_on(browser, drawn, li
     window.close()
 
 
-def test_the_list_filters_shows_states_and_leads_to_a_suspect(tab, listed) -> None:
+def test_the_list_filters_shows_states_and_leads_to_a_label_issue(tab, listed) -> None:
     tab.press("a", "k", "l")
     shown = tab.window.locator("#rows tr:visible")
     assert shown.count() == 102
@@ -286,9 +286,9 @@ def test_keys_can_be_switched_off_and_buttons_do_the_same(tab, out) -> None:
 def test_phones_and_screen_readers_are_served(tab) -> None:
     assert is_accessible(tab.window) == ["not one nav[aria-label]"]  # there are no sections
     heard = tab.window.locator("#heard")
-    assert heard.inner_text().startswith("Suspect 1 of 102. Gender: ")
+    assert heard.inner_text().startswith("Label issue 1 of 102. Gender: ")
     tab.press("k")
-    assert heard.inner_text().startswith("Suspect 2 of 102. Gender: ")
+    assert heard.inner_text().startswith("Label issue 2 of 102. Gender: ")
     assert tab.window.locator("[aria-keyshortcuts]").count() == 9
     for kind in ("gender", "mask", "age"):
         tab.choose("kind", kind)

@@ -1,4 +1,4 @@
-"""Suspects from the command line."""
+"""Label issues from the command line."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 from .conftest import tool
 
 
-def test_suspects_are_shown_and_written_as_corrections(make_layout, tmp_path, refused) -> None:
+def test_label_issues_are_shown_and_written_as_corrections(make_layout, tmp_path, refused) -> None:
     people = [(f"{i:06d}", ("male", "female")[i % 2], 20 + 2 * i) for i in range(24)]
     root = make_layout(people)
     samples = with_labels(read_train(root))
@@ -28,8 +28,8 @@ def test_suspects_are_shown_and_written_as_corrections(make_layout, tmp_path, re
     assert done.returncode == 0, done.stderr
     assert "labelled male; the photos say female" in " ".join(done.stdout.split())
     assert f"tools/review.py {out} --out corrections.csv" in done.stdout
-    suspects = pd.read_csv(out, dtype=str)
-    first = suspects[suspects["kind"] == "gender"].iloc[0]
+    issues = pd.read_csv(out, dtype=str)
+    first = issues[issues["kind"] == "gender"].iloc[0]
     assert (first["person"], first["value"]) == ("000004_male_Asian_28", "female")
 
     line = refused("label_errors.py", oof, "--data-root", root, "--out", out, "--top", 0)

@@ -4,16 +4,16 @@ import signal
 import subprocess
 import sys
 
-from tests.made_review import list_suspects
+from tests.made_review import list_label_issues
 
 from .conftest import ROOT
 
 
 def test_bad_input_and_a_second_review_are_refused(make_layout, tmp_path, refused) -> None:
     root = make_layout([("000001", "male", 30), ("000002", "female", 61)])
-    suspects, out = tmp_path / "suspects.csv", tmp_path / "corrections.csv"
-    list_suspects(root, suspects)
-    arguments = ("review.py", suspects, "--out", out, "--data-root", root, "--port", 0)
+    issues, out = tmp_path / "suspects.csv", tmp_path / "corrections.csv"
+    list_label_issues(root, issues)
+    arguments = ("review.py", issues, "--out", out, "--data-root", root, "--port", 0)
     command = [sys.executable, *map(str, (f"tools/{arguments[0]}", *arguments[1:]))]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None

@@ -1,9 +1,9 @@
-"""Find labels that are probably wrong, from out-of-fold predictions; list them for review."""
+"""Find labels that are probably wrong, from out-of-fold predictions, and list them for review."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,11 +26,20 @@ from mmmask.evaluation.label_issues import (
     swap_scores,
 )
 from mmmask.evaluation.scores import TINY
-from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_YEARS, OLD_FROM, age_group, decode
-from mmmask.labels import marginals as attribute_marginals
+from mmmask.labels import (
+    AGE_GROUPS,
+    GENDERS,
+    MASKS,
+    NUM_YEARS,
+    OLD_FROM,
+    age_group,
+    age_reached,
+    decode,
+    marginals,
+)
 from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.tables import (
-    SUSPECTS,
+    LABEL_ISSUES,
     attribute_of,
     probabilities,
     read_predictions,
@@ -42,11 +51,14 @@ from mmmask.workflows.ensemble.members import fitting
 #: Splits whose people a model may have learned from, or whose labels are unknown.
 NOT_HELD_OUT = ("train", "all", "eval")
 #: By how many years the stated age of a person and the age that shows may differ. Small networks
-#: trained on few people err by about as much; planted errors ranked best so, of 2 to 12 years.
+#: trained on few people err by about as much; of 2 to 12 years, 8 ranked planted errors best.
 AGE_BLUR = 8.0
 INCORRECT, NORMAL = MASKS.index("incorrect"), MASKS.index("normal")
 _GROUP_OF_YEAR = age_group(np.arange(NUM_YEARS))
-_STATE_IN_WORDS = ("worn", "worn wrongly", "without mask")
+_STATE_IN_WORDS = {0: "worn", 1: "worn wrongly", 2: "without mask"}
+
+#: Label issues, each as person, photo, proposed value, score and reason.
+Rows = list[tuple[str, str, str, float, str]]
 
 
 @dataclass(frozen=True)
@@ -54,22 +66,23 @@ class LabelErrors:
     """What :func:`find_label_errors` finds.
 
     Attributes:
-        suspects: Table of ``mmmask.tables.SUSPECTS``.
-        summary: A row for each kind: ``labels``, how many were looked at (of people, or photos
+        issues: Table of ``mmmask.tables.LABEL_ISSUES``.
+        summary: One row per kind: ``labels``, how many were examined (of people, or of photos
             for the mask); ``expected``, how many of them are wrong by the confident joint;
-            ``flagged``, how many confident learning takes for wrong; ``listed``; ``votes``, as
-            how many independent votes the photos of a person count (NaN for the mask).
+            ``flagged``, how many confident learning takes for wrong; ``votes``, how many
+            independent votes the photos of a person count as (NaN for the mask); ``listed``.
     """
 
-    suspects: pd.DataFrame
+    issues: pd.DataFrame
     summary: pd.DataFrame
 
 
-class Evidence(NamedTuple):
-    """What models say of labelled photos, and who is on them.
+class HeldOut(NamedTuple):
+    """Labelled photos, and what models that did not learn from them predict.
 
     Attributes:
-        samples: Samples table of the photos, with the labels under suspicion.
+        samples: Samples table of the photos.
+        labels: Attribute -> (N,) labels of the photos, which may be wrong.
         parts: Attribute -> (N, C) probabilities of each model that predicts it.
         years: (N, 121) of each model that predicts ages; of one that knows groups alone, all
             years of a group have the group's probability. None where no model knows years.
@@ -79,22 +92,12 @@ class Evidence(NamedTuple):
     """
 
     samples: pd.DataFrame
+    labels: Mapping[str, NDArray[np.int64]]
     parts: Mapping[str, Sequence[NDArray[np.floating]]]
     years: Sequence[NDArray[np.floating]] | None
     people: NDArray
     person: NDArray[np.int64]
     first: NDArray[np.int64]
-
-    def labels(self, attribute: str) -> NDArray[np.int64]:
-        """Return the label of each photo, (N,)."""
-        return decode(self.samples["label"].to_numpy(dtype=np.int64))[attribute]
-
-
-class Found(NamedTuple):
-    """Suspects of one kind and the row of the summary about it."""
-
-    suspects: list[dict]
-    summary: dict
 
 
 def find_label_errors(
@@ -107,57 +110,58 @@ def find_label_errors(
     top: int = 40,
     min_score: float = 0.0,
 ) -> LabelErrors:
-    """Rank the labels that the evidence speaks against, and write them as corrections to review.
+    """Rank the labels that the predictions speak against, and write corrections to review.
 
-    Gender and age are of the person: the photos of a person are pooled, see
-    :func:`mmmask.evaluation.label_issues.fit_votes`. The state of the mask is of the photo;
-    besides, a person's photos ``incorrect_mask`` and ``normal`` may be exchanged.
+    Gender and age belong to the person: the photos of a person are pooled, see
+    :func:`mmmask.evaluation.label_issues.fit_votes`. The state of the mask belongs to the photo;
+    in addition, a person's photos ``incorrect_mask`` and ``normal`` may be swapped.
 
     Args:
         predictions: Tables of models that did not learn from the people in them. Several are
             weighed against each other; models of one attribute serve for that one.
-        out: Where the suspects go (.csv or .parquet).
+        out: Table of label issues to write (.csv or .parquet).
         data_root: Folder with ``train/``, which knows the ages in years.
         corrections: csv of corrections that the models were trained with.
-        calibrations: One for each table, or none.
-        top: At most so many of each kind.
-        min_score: Of what is listed, in nats; at 0 the proposal fits as well as the label.
+        calibrations: One per table, or none.
+        top: The most label issues to list per kind.
+        min_score: The lowest score to list, in nats; at 0 the proposal fits as well as the label.
 
     Raises:
-        InputError: A table has no labels or people, is not out of fold, does not fit to the
-            others, or was labelled otherwise than the data are now.
+        InputError: A table has no labels or people, is not out of fold, does not match the
+            others, or has other labels than the data have now.
     """
     if top < 1:
         raise InputError(f"--top must be at least 1; got {top}")
-    evidence = read_evidence(predictions, data_root, corrections, calibrations)
-    finders = {"gender": suspect_genders, "mask": suspect_masks, "age": suspect_ages}
-    found = {kind: find(evidence) for kind, find in finders.items() if kind in evidence.parts}
-    parts, rows = [], []
-    for kind, (suspects, summary) in found.items():
-        table = pd.DataFrame(suspects, columns=[name for name in SUSPECTS if name != "kind"])
-        table.insert(0, "kind", kind)
-        table = table[table["score"] >= min_score]
+    held_out = read_held_out(predictions, data_root, corrections, calibrations)
+    finders = {"gender": gender_issues, "mask": mask_issues, "age": age_issues}
+    tables, summary = [], []
+    for kind, find in finders.items():
+        if kind not in held_out.parts:
+            continue
+        rows, counts = find(held_out)
+        table = pd.DataFrame(rows, columns=["person", "photo", "value", "score", "reason"])
+        table = table[table["score"] >= min_score].assign(kind=kind, field=kind)
         table = table.sort_values("score", ascending=False, kind="stable").head(top)
-        parts.append(table)
-        rows.append({"kind": kind, **summary, "listed": len(table)})
-    suspects = pd.concat(parts, ignore_index=True)
+        tables.append(table)
+        summary.append({"kind": kind, **counts, "listed": len(table)})
+    issues = pd.concat(tables, ignore_index=True)[list(LABEL_ISSUES)]
     provenance = {
         "inputs": [{"path": str(path), "hash": file_hash(Path(path))} for path in predictions],
         "corrections": None if corrections is None else str(corrections),
         "calibrations": [str(path) for path in calibrations],
         **made_now(),
     }
-    write_table(out, suspects, SUSPECTS, provenance)
-    return LabelErrors(suspects, pd.DataFrame(rows))
+    write_table(out, issues, LABEL_ISSUES, provenance)
+    return LabelErrors(issues, pd.DataFrame(summary))
 
 
-def read_evidence(
+def read_held_out(
     paths: Sequence[str | Path],
     data_root: str | Path,
     corrections: str | Path | None = None,
     calibrations: Sequence[str | Path] = (),
-) -> Evidence:
-    """Read out-of-fold predictions, part them by attribute, and find the labels of the photos.
+) -> HeldOut:
+    """Read out-of-fold predictions, split them by attribute, and find the labels of the photos.
 
     Raises:
         InputError: As :func:`find_label_errors` says.
@@ -179,7 +183,7 @@ def read_evidence(
     known = False
     for table in aligned:
         attribute, given = attribute_of(table), probabilities(table).astype(np.float64)
-        one = {attribute: given} if attribute else attribute_marginals(given)
+        one = {attribute: given} if attribute else marginals(given)
         for name, part in one.items():
             parts.setdefault(name, []).append(part)
         if "age" in one:
@@ -189,7 +193,8 @@ def read_evidence(
     people, first, person = np.unique(
         samples["person"].to_numpy(dtype=str), return_index=True, return_inverse=True
     )
-    return Evidence(samples, parts, years if known else None, people, person, first)
+    labels = decode(samples["label"].to_numpy(dtype=np.int64))
+    return HeldOut(samples, labels, parts, years if known else None, people, person, first)
 
 
 def check_held_out(table: pd.DataFrame, path: Path) -> None:
@@ -225,7 +230,7 @@ def labelled_as(
             f"such as {unknown.iloc[0]}"
         )
     samples = samples.loc[table["image"]].reset_index(drop=True)
-    different = samples["label"].to_numpy(dtype=np.int64) != table["label"].to_numpy(np.int64)
+    different = samples["label"] != table["label"]
     if different.any():
         raise InputError(
             f"{path}: {different.sum()} photos have another label than in {data_root}/train, "
@@ -234,37 +239,33 @@ def labelled_as(
     return samples
 
 
-def suspect_genders(evidence: Evidence) -> Found:
-    """Return the other gender of each person, with its score."""
-    parts, mask = evidence.parts["gender"], evidence.labels("mask")
-    labels = evidence.labels("gender")[evidence.first]
-    log_p, votes = _pooled(evidence, parts, labels)
-    mean = np.mean(parts, axis=0)
+def gender_issues(held_out: HeldOut) -> tuple[Rows, dict[str, Any]]:
+    """Return the other gender of each person with its score, and counts for the summary."""
+    parts, labels = held_out.parts["gender"], held_out.labels["gender"][held_out.first]
+    log_p, votes = _pool_photos(held_out, parts, labels)
     proposed, scores = best_alternative(log_p, labels)
-    suspects = []
-    for row, person in enumerate(evidence.people):
-        mine = evidence.person == row
-        said = [
-            f"{mean[mine & (mask == state), proposed[row]].mean():.2f} {words}"
-            for state, words in enumerate(_STATE_IN_WORDS)
-            if (mine & (mask == state)).any()
-        ]
-        value = GENDERS[proposed[row]]
-        reason = f"labelled {GENDERS[labels[row]]}; the photos say {value}: {', '.join(said)}"
-        suspects.append(_suspect(person, "*", "gender", value, scores[row], reason))
-    return Found(suspects, _summary(labels, np.exp(log_p), votes))
+    probability = np.mean(parts, axis=0)[np.arange(len(held_out.person)), proposed[held_out.person]]
+    by_state = pd.Series(probability).groupby([held_out.person, held_out.labels["mask"]]).mean()
+    said = by_state.map("{:.2f} ".format) + by_state.index.get_level_values(1).map(_STATE_IN_WORDS)
+    said = said.groupby(level=0).agg(", ".join)
+    rows: Rows = []
+    for number, person in enumerate(held_out.people):
+        label, value = GENDERS[labels[number]], GENDERS[proposed[number]]
+        reason = f"labelled {label}; the photos say {value}: {said[number]}"
+        rows.append((person, "*", value, scores[number], reason))
+    return rows, _counts(labels, np.exp(log_p), votes)
 
 
-def suspect_masks(evidence: Evidence) -> Found:
-    """Return another state of each photo, or the exchange of two photos, with the scores."""
-    probability, labels = np.mean(evidence.parts["mask"], axis=0), evidence.labels("mask")
+def mask_issues(held_out: HeldOut) -> tuple[Rows, dict[str, Any]]:
+    """Return another state of each photo, or a swap of two, and counts for the summary."""
+    probability, labels = np.mean(held_out.parts["mask"], axis=0), held_out.labels["mask"]
     log_p = np.log(np.maximum(probability, TINY))
     proposed, scores = best_alternative(log_p, labels)
-    images = evidence.samples["image"]
-    stems = [Path(image).stem for image in images]
+    people = held_out.people[held_out.person]
+    stems = [Path(image).stem for image in held_out.samples["image"]]
     alone = np.ones(len(labels), dtype=bool)  # photos that no swap explains
-    suspects = []
-    pairs = _pairs(evidence.person, labels)
+    rows: Rows = []
+    pairs = _pairs(held_out.person, labels)
     swaps = swap_scores(log_p, pairs[:, 0], pairs[:, 1], (INCORRECT, NORMAL))
     for (one, other), score in zip(pairs, swaps, strict=True):
         if score > max(scores[one], scores[other]):
@@ -273,58 +274,54 @@ def suspect_masks(evidence: Evidence) -> Found:
                 f"{stems[one]} looks normal ({probability[one, NORMAL]:.2f}), "
                 f"{stems[other]} looks incorrect ({probability[other, INCORRECT]:.2f})"
             )
-            person = evidence.people[evidence.person[one]]
-            suspects.append(_suspect(person, "*", "mask", SWAP, score, reason))
+            rows.append((people[one], "*", SWAP, score, reason))
     for row in np.flatnonzero(alone):
         value, label = proposed[row], labels[row]
         reason = (
             f"named {MASKS[label]} ({probability[row, label]:.2f}), "
             f"looks {MASKS[value]} ({probability[row, value]:.2f})"
         )
-        person = evidence.people[evidence.person[row]]
-        suspects.append(_suspect(person, stems[row], "mask", MASKS[value], scores[row], reason))
-    return Found(suspects, _summary(labels, probability))
+        rows.append((people[row], stems[row], MASKS[value], scores[row], reason))
+    return rows, _counts(labels, probability)
 
 
-def suspect_ages(evidence: Evidence) -> Found:
-    """Return for each person an age of another group, with its score."""
-    ages = evidence.samples["age"].to_numpy(dtype=np.int64)[evidence.first]
+def age_issues(held_out: HeldOut) -> tuple[Rows, dict[str, Any]]:
+    """Return for each person an age of another group, and counts for the summary."""
+    ages = held_out.samples["age"].to_numpy(dtype=np.int64)[held_out.first]
     groups = age_group(ages)
-    log_groups, votes = _pooled(evidence, evidence.parts["age"], groups)
-    summary = _summary(groups, np.exp(log_groups), votes)
-    if evidence.years is None:
+    log_groups, votes = _pool_photos(held_out, held_out.parts["age"], groups)
+    if held_out.years is None:
         proposed, scores = age_scores(log_groups, groups, np.arange(len(AGE_GROUPS)), possible=2)
         typical = [int(np.median(ages[groups == k])) if k in groups else 0 for k in range(3)]
         values = np.take(typical, proposed)
         sure = np.exp(log_groups[np.arange(len(ages)), proposed])
         said = [f"{AGE_GROUPS[k]} ({p:.2f})" for k, p in zip(proposed, sure, strict=True)]
     else:
-        log_years, _ = _pooled(evidence, evidence.years, ages)
+        log_years, _ = _pool_photos(held_out, held_out.years, ages)
         log_blurred = np.log(np.maximum(blurred(np.exp(log_years), AGE_BLUR), TINY))
         possible = int(np.ptp(ages)) + 1
         values, scores = age_scores(log_blurred, ages, _GROUP_OF_YEAR, possible)
-        reached = np.exp(log_years).cumsum(axis=1)
-        quarters = [(reached >= share).argmax(axis=1) for share in (0.25, 0.75)]
+        quarters = [age_reached(np.exp(log_years), share) for share in (0.25, 0.75)]
         said = [f"{a} to {b} (middle half)" for a, b in zip(*quarters, strict=True)]
-    suspects = [
-        _suspect(person, "*", "age", str(value), score, f"labelled {age}; the photos say {words}")
-        for person, value, score, age, words in zip(
-            evidence.people, values, scores, ages, said, strict=True
+    rows = [
+        (person, "*", str(value), score, f"labelled {age}; the photos say {shown}")
+        for person, value, score, age, shown in zip(
+            held_out.people, values, scores, ages, said, strict=True
         )
     ]
-    return Found(suspects, summary)
+    return rows, _counts(groups, np.exp(log_groups), votes)
 
 
-def _pooled(
-    evidence: Evidence, models: Sequence[NDArray[np.floating]], labels: NDArray[np.integer]
+def _pool_photos(
+    held_out: HeldOut, models: Sequence[NDArray[np.floating]], labels: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], float]:
     """Return the log probabilities of the people, (P, C), and how many votes their photos are.
 
     Each model has votes of its own for each state of the mask: a better one has more.
     """
-    mask = evidence.labels("mask")
+    mask = held_out.labels["mask"]
     of_people = np.concatenate(
-        [log_p_of_people(part, evidence.person, mask, len(MASKS)) for part in models], axis=1
+        [log_p_of_people(part, held_out.person, mask, len(MASKS)) for part in models], axis=1
     )
     votes = fit_votes(of_people, labels)
     return pooled(of_people, votes), float(votes.sum())
@@ -332,30 +329,17 @@ def _pooled(
 
 def _pairs(person: NDArray[np.integer], mask: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the rows (incorrect, normal) of each person who has one photo of each, (pairs, 2)."""
-    rows = {
-        state: pd.Series(np.flatnonzero(mask == state), index=person[mask == state])
-        for state in (INCORRECT, NORMAL)
-    }
-    single = [part[~part.index.duplicated(keep=False)] for part in rows.values()]
+    rows = pd.Series(np.arange(len(person)), index=person)
+    single = []
+    for state in (INCORRECT, NORMAL):
+        part = rows[mask == state]
+        single.append(part[~part.index.duplicated(keep=False)])
     return pd.concat(single, axis=1, join="inner").to_numpy(dtype=np.int64)
 
 
-def _suspect(
-    person: str, photo: str, field: str, value: str, score: float, reason: str
-) -> dict[str, object]:
-    return {
-        "person": person,
-        "photo": photo,
-        "field": field,
-        "value": value,
-        "score": float(score),
-        "reason": reason,
-    }
-
-
-def _summary(
+def _counts(
     labels: NDArray[np.integer], probability: NDArray[np.floating], votes: float = np.nan
-) -> dict[str, float]:
+) -> dict[str, Any]:
     return {
         "labels": len(labels),
         "expected": expected_errors(confident_joint(labels, probability)),

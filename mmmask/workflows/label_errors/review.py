@@ -1,4 +1,4 @@
-"""Review suspected labels: a person's decisions become the table of corrections."""
+"""Review label issues: a person's decisions become the table of corrections."""
 
 import threading
 import time
@@ -15,57 +15,48 @@ from mmmask.datasets.corrections import SWAP, check_value, correct, folders_by_n
 from mmmask.datasets.layout import MASK_OF_STEM, read_train
 from mmmask.errors import InputError
 from mmmask.files import locked
-from mmmask.labels import ATTRIBUTES, MASKS, marginals
-from mmmask.tables import (
-    CORRECTIONS,
-    SUSPECTS,
-    attribute_of,
-    probabilities,
-    read_predictions,
-    read_table,
-)
+from mmmask.labels import ATTRIBUTES, MASKS
+from mmmask.tables import CORRECTIONS, LABEL_ISSUES, read_table
 from mmmask.workflows.label_errors.review_log import (
     Correction,
     Decision,
+    LabelIssue,
     ReviewLog,
-    Suspect,
     in_effect,
 )
 from mmmask.workflows.label_errors.review_table import ReviewTable, Row
 
-#: The photos that a swap is about, which also tell most of a face: they stand first.
+#: The photos that a swap is about; they also show most of a face, so they come first.
 EXPOSED = tuple(stem for stem, mask in MASK_OF_STEM.items() if mask != MASKS[0])
 ORDER = (*EXPOSED[::-1], *(stem for stem in MASK_OF_STEM if stem not in EXPOSED))
-#: Decisions that the pace is told from, and the longest gap, in seconds, that is no break.
+#: How many of the last decisions tell the pace, and the longest gap, in seconds, that is no break.
 RECENT, BREAK = 20, 120.0
 
 
 class Review:
-    """Suspects, what was decided on them, and the files that tell it.
+    """Label issues, what was decided on them, and the files that store it.
 
-    One process holds it, and one request at a time changes it. Who decides says which version
-    they have seen; who has not seen the last one gets it, and nothing is stored.
+    One process holds it, and one request at a time changes it. Each request names the version
+    that it has seen; if that is not the last one, nothing is stored and the answer is the state.
 
     Attributes:
-        suspects: Table of ``mmmask.tables.SUSPECTS``, of :func:`read_suspects`.
+        issues: Table of ``mmmask.tables.LABEL_ISSUES``, from :func:`read_label_issues`.
         out: The table of corrections, .csv; its log is ``out`` + ``.log``.
         notices: What a person should know about how the files were found.
 
     Args:
-        suspects: As the attribute.
-        samples: Of the data's photos, as ``train.csv`` labels them.
-        out: As the attribute.
+        samples: Samples table of the data's photos, as ``train.csv`` labels them.
 
     Raises:
         InputError: ``out`` or its log cannot be used.
     """
 
-    def __init__(self, suspects: pd.DataFrame, samples: pd.DataFrame, out: Path) -> None:
-        self.suspects, self.out = suspects, out
-        columns = list(Suspect._fields)
-        self._keys = [Suspect(*row) for row in suspects[columns].itertuples(index=False)]
+    def __init__(self, issues: pd.DataFrame, samples: pd.DataFrame, out: Path) -> None:
+        self.issues, self.out = issues, out
+        columns = list(LabelIssue._fields)
+        self._keys = [LabelIssue(*row) for row in issues[columns].itertuples(index=False)]
         self._number = {key: number for number, key in enumerate(self._keys)}
-        mine = samples[samples["person"].isin(suspects["person"])]
+        mine = samples[samples["person"].isin(issues["person"])]
         self._of_person = {str(person): part for person, part in mine.groupby("person")}
         self._goals = [self._goal(key) for key in self._keys]
         self._lock = threading.Lock()
@@ -74,15 +65,15 @@ class Review:
         self.notices = self._table.notices
 
     def state(self, version: str | None = None) -> dict[str, Any] | None:
-        """Return where the review stands; None where that is the version given.
+        """Return where the review stands; None if ``version`` is the last one.
 
         Returns:
-            ``version``; ``decisions``: number of the suspect -> ``verdict`` (of ``VERDICTS``, or
-            ``made`` where the label is the proposal already), ``was`` and ``now``, the label
+            ``version``; ``decisions``: number of the label issue -> ``verdict`` (of ``VERDICTS``,
+            or ``made`` where the label is the proposal already), ``was`` and ``now``, the label
             before and after in words, and ``values``, photo -> what was set; ``labels``: person
-            -> photo -> mask, gender, age, and whether they were corrected; ``last``: the suspect
-            last decided on; ``undo``: how many steps can be taken back; ``pace``: decisions a
-            minute.
+            -> photo -> mask, gender, age, and whether they were corrected; ``last``: the label
+            issue last decided on; ``undo``: how many steps can be taken back; ``pace``:
+            decisions per minute.
         """
         with self._lock:
             self._table.look_again()
@@ -93,37 +84,43 @@ class Review:
     ) -> dict[str, Any]:
         """Store a decision; it is on the disk when this returns.
 
-        Values that are the label are stored as ``keep``, those that are the proposal as
-        ``accept``. What is sent twice, as its answer was lost, is stored once.
+        Values that equal the label are stored as ``keep``, those that equal the proposal as
+        ``accept``. A decision that is sent twice, because its answer was lost, is stored once.
 
         Args:
-            number: Row of the suspect.
+            number: Row of the label issue.
             verdict: ``accept`` the proposal, ``keep`` the label, ``set`` values, or ``later``.
-            version: What the decision was made on.
+            version: The version that the decision is based on.
             values: To set: photo (``*`` for all) -> value.
 
         Returns:
-            The :meth:`state` of the person, and ``stored``. Where the version is not the last
-            one: the whole state, and ``stored`` is false.
+            The :meth:`state` of the person, and ``stored``. If the version is not the last one:
+            the whole state, and ``stored`` is false.
 
         Raises:
-            InputError: There is no such suspect, verdict or value, or it cannot be written.
+            InputError: There is no such label issue, verdict or value, or it cannot be written.
         """
         with self._lock:
             self._table.look_again()
             if version != self._version():
                 return {"stored": False, **self._state()}
             if not 0 <= number < len(self._keys):
-                raise InputError(f"suspect must be from 0 to {len(self._keys) - 1}; got {number}")
+                raise InputError(
+                    f"label issue must be from 0 to {len(self._keys) - 1}; got {number}"
+                )
             decision = self._decided(number, verdict, values or {})
-            _, known = in_effect(self._log.decisions).get(decision.suspect, (0, None))
-            if known is None or _said(known) != _said(decision):
+            _, known = in_effect(self._log.decisions).get(decision.issue, (0, None))
+            if (
+                known is None
+                or known.verdict != decision.verdict
+                or known.corrections != decision.corrections
+            ):
                 self._log.add(decision)
             self._table.write()
-            return {"stored": True, **self._state(decision.suspect.person)}
+            return {"stored": True, **self._state(decision.issue.person)}
 
     def undo(self, version: str) -> dict[str, Any]:
-        """Take the last decision back, likewise; ``undone`` is the number of its suspect.
+        """Take the last decision back, likewise; ``undone`` is the number of its label issue.
 
         Raises:
             InputError: There is none, or it cannot be written.
@@ -134,14 +131,13 @@ class Review:
                 return {"stored": False, **self._state()}
             if not self._steps_back():
                 raise InputError("there is no decision to undo")
-            suspect = self._log.decisions[-1].suspect
+            issue = self._log.decisions[-1].issue
             self._log.undo()
             self._table.write()
-            undone = {"undone": self._number[suspect]}
-            return {"stored": True, **undone, **self._state(suspect.person)}
+            return {"stored": True, "undone": self._number[issue], **self._state(issue.person)}
 
     def said(self) -> str:
-        """Return in words how many suspects were decided on in which way."""
+        """Return in words how many label issues were decided on in which way."""
         effect = in_effect(self._log.decisions)
         tally = Counter(effect[key][1].verdict for key in self._keys if key in effect)
         return (
@@ -150,25 +146,25 @@ class Review:
         )
 
     def photos(self, person: str) -> list[str]:
-        """Return the images of a person, those that tell most first."""
+        """Return the images of a person, those that show most first."""
         images = self._of_person[person]["image"]
-        return sorted(images, key=lambda image: ORDER.index(_stem(image)))
+        return sorted(images, key=lambda image: ORDER.index(Path(image).stem))
 
     def close(self) -> None:
         """Close the log."""
         self._log.close()
 
     def _decided(self, number: int, verdict: str, values: Mapping[str, str]) -> Decision:
-        suspect, why = self._keys[number], self.suspects["reason"].iloc[number]
+        issue, why = self._keys[number], self.issues["reason"].iloc[number]
         why = f": {why}" if why else ""
-        proposal = Correction(*suspect, f"reviewed{why}")
-        before = self._labels([suspect.person], self._table.rows(without=suspect))
+        proposal = Correction(*issue, f"reviewed{why}")
+        before = self._labels([issue.person], self._table.rows(without=issue))
         rows: tuple[Correction, ...] = ()
         if verdict == "set":
-            self._check(suspect, values)
-            reason = f"set in review, not {suspect.value}{why}"
+            self._check(issue, values)
+            reason = f"set in review, not {issue.value}{why}"
             rows = tuple(
-                Correction(suspect.person, photo, suspect.field, value, reason)
+                Correction(issue.person, photo, issue.field, value, reason)
                 for photo, value in values.items()
             )
             after = _corrected(before, rows)
@@ -178,29 +174,30 @@ class Review:
                 verdict = "accept"
         elif verdict not in ("accept", "keep", "later"):
             raise InputError(f"verdict must be accept, keep, set or later; got {verdict!r}")
-        was = _words(suspect, before)
-        if verdict == "accept" and not (suspect.value == SWAP and was == self._goals[number]):
-            rows = (proposal,)  # but for a swap that was made already: a second would undo it
-        return Decision(suspect, verdict, rows, was, time.time())
+        was = _words(issue, before)
+        # A swap that has already been made is not made again: a second would undo it.
+        if verdict == "accept" and not (issue.value == SWAP and was == self._goals[number]):
+            rows = (proposal,)
+        return Decision(issue, verdict, rows, was, time.time())
 
-    def _goal(self, suspect: Suspect) -> str:
+    def _goal(self, issue: LabelIssue) -> str:
         """Return the labels, in words, that a proposal makes of those in ``train.csv``."""
-        if suspect.value != SWAP:
-            return suspect.value
-        photos = self._of_person[suspect.person]
-        return _words(suspect, _corrected(photos, [Correction(*suspect, "")]))
+        if issue.value != SWAP:
+            return issue.value
+        photos = self._of_person[issue.person]
+        return _words(issue, _corrected(photos, [Correction(*issue, "")]))
 
-    def _check(self, suspect: Suspect, values: Mapping[str, str]) -> None:
-        """Refuse values that are not of the suspect's field and photos."""
-        allowed = [suspect.photo]
-        if suspect.field == "mask":
-            allowed = [_stem(image) for image in self.photos(suspect.person)]
+    def _check(self, issue: LabelIssue, values: Mapping[str, str]) -> None:
+        """Refuse values that do not belong to the field and the photos of a label issue."""
+        allowed = [issue.photo]
+        if issue.field == "mask":
+            allowed = [Path(image).stem for image in self.photos(issue.person)]
         if not values or not set(values) <= set(allowed):
             raise InputError(
                 f"photo must be of {', '.join(allowed)}; got {', '.join(values) or 'none'}"
             )
         for value in values.values():
-            check_value(suspect.field, value, suspect.person)
+            check_value(issue.field, value, issue.person)
             if value == SWAP:
                 raise InputError(f"mask must be {' or '.join(MASKS)}; got {value!r}")
 
@@ -208,11 +205,11 @@ class Review:
         return f"{self._log.steps}.{self._table.reloads}"
 
     def _steps_back(self) -> int:
-        """Return how many decisions can be undone: those after one that is not of this list."""
+        """Return how many decisions can be undone: those after the last one on another list."""
         foreign = (
             steps
             for steps, decision in enumerate(reversed(self._log.decisions))
-            if decision.suspect not in self._number
+            if decision.issue not in self._number
         )
         return next(foreign, len(self._log.decisions))
 
@@ -221,66 +218,52 @@ class Review:
         labels = self._labels(people, self._table.rows())
         labels_of = {str(folder): part for folder, part in labels.groupby("person")}
         decisions = self._log.decisions
+        effect = in_effect(decisions)
         return {
             "version": self._version(),
-            "decisions": self._states(labels_of),
+            "decisions": {
+                number: self._stands(number, labels_of[key.person], effect.get(key, (0, None))[1])
+                for number, key in enumerate(self._keys)
+                if key.person in labels_of
+            },
             "labels": {
                 folder: {
-                    _stem(row.image): {
-                        **{"mask": row.mask, "gender": row.gender, "age": str(row.age)},
+                    Path(row.image).stem: {
+                        "mask": row.mask,
+                        "gender": row.gender,
+                        "age": str(row.age),
                         "corrected": row.source == "corrected",
                     }
                     for row in part.itertuples(index=False)
                 }
                 for folder, part in labels_of.items()
             },
-            "last": self._number.get(decisions[-1].suspect) if decisions else None,
+            "last": self._number.get(decisions[-1].issue) if decisions else None,
             "undo": self._steps_back(),
             "pace": pace([decision.time for decision in decisions]),
         }
 
-    def _states(self, labels_of: Mapping[str, pd.DataFrame]) -> dict[int, dict[str, Any]]:
-        """Return what is decided on the suspects of some people, from their labels as they are."""
-        effect = in_effect(self._log.decisions)
-        states: dict[int, dict[str, Any]] = {}
-        for number, key in enumerate(self._keys):
-            if key.person not in labels_of:
-                continue
-            now = _words(key, labels_of[key.person])
-            _, known = effect.get(key, (0, None))
-            if known is None or known.verdict == "open":
-                verdict = "made" if now == self._goals[number] else "open"
-                states[number] = {"verdict": verdict, "was": now, "now": now}
-            else:
-                states[number] = {
-                    "verdict": known.verdict,
-                    "was": known.was,
-                    "now": now,
-                    "values": {row.photo: row.value for row in known.corrections},
-                }
-        return states
+    def _stands(self, number: int, labels: pd.DataFrame, known: Decision | None) -> dict[str, Any]:
+        """Return how a label issue stands, from the labels of its person as they are now."""
+        now = _words(self._keys[number], labels)
+        if known is None or known.verdict == "open":
+            verdict = "made" if now == self._goals[number] else "open"
+            return {"verdict": verdict, "was": now, "now": now}
+        values = {row.photo: row.value for row in known.corrections}
+        return {"verdict": known.verdict, "was": known.was, "now": now, "values": values}
 
     def _labels(self, people: Sequence[str], rows: Sequence[Row]) -> pd.DataFrame:
         """Return the samples of some people with the rows about them applied."""
-        wanted = set(people)
         plain = [self._table.plain(row) for row in rows]
-        mine = [Correction(*row, "") for row in plain if row[0] in wanted]
+        mine = [Correction(*row, "") for row in plain if row[0] in people]
         return _corrected(pd.concat([self._of_person[person] for person in people]), mine)
 
 
 def pace(times: Sequence[float]) -> float | None:
-    """Return the decisions a minute from when the last ones were made, leaving out breaks."""
+    """Return the decisions per minute, from the times of the last ones, leaving out breaks."""
     recent = times[-RECENT - 1 :]
     gaps = [gap for a, b in pairwise(recent) if 0 < (gap := b - a) <= BREAK]
     return 60 * len(gaps) / sum(gaps) if len(gaps) >= 3 else None
-
-
-def _stem(image: str) -> str:
-    return Path(image).stem
-
-
-def _said(decision: Decision) -> tuple:
-    return decision.verdict, decision.corrections
 
 
 def _corrected(samples: pd.DataFrame, rows: Sequence[Correction]) -> pd.DataFrame:
@@ -291,24 +274,25 @@ def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     return one[list(ATTRIBUTES)].equals(other[list(ATTRIBUTES)])
 
 
-def _words(suspect: Suspect, labels: pd.DataFrame) -> str:
-    """Return the labels that a suspect is about, from those of the person."""
-    values = dict(zip(map(_stem, labels["image"]), labels[suspect.field].astype(str), strict=True))
-    if suspect.value == SWAP:
+def _words(issue: LabelIssue, labels: pd.DataFrame) -> str:
+    """Return the labels that an issue is about, from those of the person."""
+    stems = [Path(image).stem for image in labels["image"]]
+    values = dict(zip(stems, labels[issue.field].astype(str), strict=True))
+    if issue.value == SWAP:
         return ", ".join(f"{stem} {values[stem]}" for stem in EXPOSED if stem in values)
-    if suspect.photo != "*":
-        return values[suspect.photo]
+    if issue.photo != "*":
+        return values[issue.photo]
     return " and ".join(dict.fromkeys(values.values()))
 
 
 @contextmanager
 def opened_review(
-    suspects: str | Path, out: str | Path, *, data_root: str | Path = "data"
+    issues: str | Path, out: str | Path, *, data_root: str | Path = "data"
 ) -> Iterator[Review]:
     """Yield a review, with what was decided before, while no other process works on it.
 
     Args:
-        suspects: Table of :func:`mmmask.workflows.label_errors.find.find_label_errors`.
+        issues: Table of :func:`mmmask.workflows.label_errors.find.find_label_errors`.
         out: Corrections, .csv; may exist.
         data_root: Folder with ``train/``.
 
@@ -318,11 +302,11 @@ def opened_review(
     out = Path(out).resolve()
     if out.suffix != ".csv":
         raise InputError(f"--out must end in .csv; got {out.name}")
-    if out == Path(suspects).resolve():
-        raise InputError(f"--out must not be the list of suspects itself; got {suspects}")
-    read_table(suspects, SUSPECTS)  # before the data: the file that was given is at fault first
+    if out == Path(issues).resolve():
+        raise InputError(f"--out must not be the list of label issues itself; got {issues}")
+    table = read_table(issues, LABEL_ISSUES)  # a fault of this file is named before the data's
     samples = read_train(data_root)
-    listed = read_suspects(suspects, samples)
+    listed = match_label_issues(table, samples, str(issues))
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(out, "another review writes there; one at a time"))
@@ -333,47 +317,19 @@ def opened_review(
         yield review
 
 
-def read_suspects(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
-    """Read suspects, each once, with the folders of the samples as ``person``.
+def match_label_issues(table: pd.DataFrame, samples: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return the label issues, each once, with the folders of the samples as ``person``.
 
     Raises:
-        InputError: There is none, or one fits no photo or no value.
+        InputError: There is none, or one fits no photo or no value; ``where`` is named.
     """
-    table = read_table(path, SUSPECTS)
     if table.empty:
-        raise InputError(f"{path}: lists no suspects")
-    for row, suspect in enumerate(table.itertuples(index=False)):
-        check_value(suspect.field, suspect.value, f"{path}, line {row + 2}")
-    correct(samples, table, str(path))  # refuses who is not there
+        raise InputError(f"{where}: lists no label issues")
+    for row, issue in enumerate(table.itertuples(index=False)):
+        check_value(issue.field, issue.value, f"{where}, line {row + 2}")
+    correct(samples, table, where)  # refuses people who are not in the data
     folders = folders_by_name(samples)
-    table["person"] = [folders[person][0] for person in table["person"]]
-    table["reason"] = table["reason"].fillna("") if "reason" in table else ""
-    return table.drop_duplicates(list(Suspect._fields)).reset_index(drop=True)
-
-
-def read_opinions(path: str | Path, images: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """Return image -> attribute -> probabilities, of those images that the table has.
-
-    Args:
-        path: Predictions of people that the model has not learned.
-        images: Photos of the suspects.
-
-    Raises:
-        InputError: It has none of them.
-    """
-    table = read_predictions(path)
-    table = table[table["image"].isin(images)]
-    if table.empty:
-        raise InputError(
-            f"{path}: has none of the {len(images)} photos of the suspects, such as {images[0]}"
-        )
-    attribute, given = attribute_of(table), probabilities(table)
-    parts = {attribute: given} if attribute else marginals(given)
-    return {
-        image: {
-            name: [round(float(p), 4) for p in parts[name][row]]
-            for name in ATTRIBUTES
-            if name in parts
-        }
-        for row, image in enumerate(table["image"])
-    }
+    reasons = table["reason"].fillna("") if "reason" in table else ""
+    people = [folders[person][0] for person in table["person"]]
+    table = table.assign(person=people, reason=reasons)
+    return table.drop_duplicates(list(LabelIssue._fields)).reset_index(drop=True)

@@ -1,10 +1,12 @@
-"""The review of labels: a page that shows a suspect person and takes a key a decision.
+"""The review of labels: a page that shows one label issue and takes one key per decision.
 
 The page shows what the server holds: it says which version a decision was made on, and goes on to
-the next suspect when the answer says that it is on the disk.
+the next label issue when the answer says that the decision is on the disk.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +19,17 @@ from starlette.routing import Route
 from mmmask.datasets.corrections import SWAP
 from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
-from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, MIDDLE_FROM, OLD_FROM, OLDEST
+from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, MIDDLE_FROM, OLD_FROM, OLDEST, marginals
 from mmmask.ledger.provenance import text_hash
 from mmmask.reports.local_server import HEADERS, local_app
 from mmmask.reports.pages.page import as_data, render
 from mmmask.reports.pages.thumbnails import small_jpeg
-from mmmask.tables import SUSPECTS
-from mmmask.workflows.label_errors.review import EXPOSED, Review, read_opinions
+from mmmask.tables import LABEL_ISSUES, attribute_of, probabilities, read_predictions
+from mmmask.workflows.label_errors.review import EXPOSED, Review
 
 #: Photos are sent no higher than this, in pixels.
 HEIGHT = 480
-#: How many of them are kept: of a hundred people.
+#: How many photos are kept in memory: those of a hundred people.
 KEPT = 700
 
 
@@ -37,56 +39,38 @@ def review_app(
     """Return the page of a review.
 
     ``GET /`` is the page; ``GET /state`` where the review stands, with its version as ETag;
-    ``GET /photo/{list}/{number}`` a photo of a suspect, by its number alone, so that no other
-    file can be asked for. ``POST /decide`` and ``POST /undo`` take JSON, the arguments of
+    ``GET /photo/{list}/{number}`` a photo of a listed person, by its number alone, so that no
+    other file can be asked for. ``POST /decide`` and ``POST /undo`` take JSON, the arguments of
     :meth:`Review.decide` and :meth:`Review.undo`, and return what these return. What cannot be
     done is answered by status 400 and a sentence.
 
     Args:
-        review: To be shown.
+        review: The review to show.
         data_root: Folder that its images are relative to.
         opinions: Predictions of people that the model has not learned, to be shown beside.
 
     Raises:
-        InputError: ``opinions`` has no photo of the suspects.
+        InputError: ``opinions`` has none of the photos.
     """
-    people = {person: review.photos(person) for person in review.suspects["person"].unique()}
-    images = [image for photos in people.values() for image in photos]
-    known = {} if opinions is None else read_opinions(opinions, images)
-    number = {image: place for place, image in enumerate(images)}
-    suspects = review.suspects[list(SUSPECTS)].astype(object)
-    shown: dict[str, Any] = {
-        "suspects": suspects.where(suspects.notna(), None).to_dict("records"),
-        "people": {
-            person: [
-                {"stem": Path(image).stem, "number": number[image], "says": known.get(image)}
-                for image in photos
-            ]
-            for person, photos in people.items()
-        },
-        "attributes": {name: list(values) for name, values in ATTRIBUTES.items()},
-        "masks": list(MASKS),
-        "genders": list(GENDERS),
-        "cuts": [MIDDLE_FROM, OLD_FROM],
-        "oldest": OLDEST,
-        "swap": SWAP,
-        "exposed": list(EXPOSED),
-    }
+    people = review.issues["person"].unique()
+    images = [image for person in people for image in review.photos(person)]
+    shown = page_data(review, {} if opinions is None else read_opinions(opinions, images))
     # In the addresses of photos, so that a browser keeps none of another list.
     shown["list"] = text_hash(str(Path(data_root).resolve()) + as_data(shown))[:12]
     html = render(
         "review.html",
-        title=f"Suspected labels \u2192 {review.out.name}",
+        title=f"Label issues \u2192 {review.out.name}",
         kind="mmmask label review",
         summary="",
         sections=[],
         review=shown,
-        with_opinions=bool(known),
+        with_opinions=opinions is not None,
     )
 
     @lru_cache(maxsize=KEPT)
-    def photo_of(place: int) -> bytes:
-        return _as_jpeg(Path(data_root) / images[place])
+    def photo_of(number: int) -> bytes:
+        photo = load_photo(Path(data_root) / images[number])  # EXIF rotation applied
+        return small_jpeg(photo, HEIGHT / photo.shape[0])
 
     async def page(request: Request) -> Response:
         return HTMLResponse(html, headers=HEADERS)
@@ -100,26 +84,21 @@ def review_app(
         return JSONResponse({"list": shown["list"], **now}, headers=headers)
 
     async def photo(request: Request) -> Response:
-        place = request.path_params["number"]
-        if request.path_params["list"] != shown["list"] or place >= len(images):
+        number = request.path_params["number"]
+        if request.path_params["list"] != shown["list"] or number >= len(images):
             raise InputError("there is no such photo in this review")
-        data = await run_in_threadpool(photo_of, place)
+        data = await run_in_threadpool(photo_of, number)
         headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}  # the next ones wait there
         return Response(data, media_type="image/jpeg", headers=headers)
 
     async def decide(request: Request) -> Response:
-        body = await read(request, {"number": int, "verdict": str, "version": str, "values": dict})
+        kinds = {"number": int, "verdict": str, "version": str, "values": dict}
+        body = await _read_body(request, shown["list"], kinds)
         return JSONResponse(await run_in_threadpool(review.decide, **body), headers=HEADERS)
 
     async def undo(request: Request) -> Response:
-        body = await read(request, {"version": str})
+        body = await _read_body(request, shown["list"], {"version": str})
         return JSONResponse(await run_in_threadpool(review.undo, **body), headers=HEADERS)
-
-    async def read(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
-        body = await _body(request, {"list": str, **kinds})
-        if body.pop("list") != shown["list"]:
-            raise InputError("the server has another list of suspects now; reload this page")
-        return body
 
     return local_app(
         Route("/", page),
@@ -130,12 +109,63 @@ def review_app(
     )
 
 
-async def _body(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
-    """Return the JSON object in the body of a request."""
+def page_data(review: Review, opinions: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+    """Return what the page is told once; photos are numbered in the order of the people.
+
+    Args:
+        review: The review to show.
+        opinions: Of :func:`read_opinions`, or none.
+    """
+    issues = review.issues[list(LABEL_ISSUES)].astype(object)
+    number = count()
+    return {
+        "issues": issues.where(issues.notna(), None).to_dict("records"),
+        "people": {
+            person: [
+                {"stem": Path(image).stem, "number": next(number), "says": opinions.get(image)}
+                for image in review.photos(person)
+            ]
+            for person in issues["person"].unique()
+        },
+        "attributes": {name: list(values) for name, values in ATTRIBUTES.items()},
+        "masks": list(MASKS),
+        "genders": list(GENDERS),
+        "cuts": [MIDDLE_FROM, OLD_FROM],
+        "oldest": OLDEST,
+        "swap": SWAP,
+        "exposed": list(EXPOSED),
+    }
+
+
+def read_opinions(path: str | Path, images: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """Return image -> attribute -> probabilities, of those images that the table has.
+
+    Args:
+        path: Predictions of people that the model has not learned.
+        images: Photos of the people with label issues.
+
+    Raises:
+        InputError: It has none of them.
+    """
+    table = read_predictions(path)
+    table = table[table["image"].isin(images)]
+    if table.empty:
+        raise InputError(f"{path}: has none of the {len(images)} photos, such as {images[0]}")
+    attribute, given = attribute_of(table), probabilities(table)
+    parts = {attribute: given} if attribute else marginals(given)
+    return {
+        image: {name: [round(float(p), 4) for p in part[row]] for name, part in parts.items()}
+        for row, image in enumerate(table["image"])
+    }
+
+
+async def _read_body(request: Request, listed: str, kinds: dict[str, type]) -> dict[str, Any]:
+    """Return the JSON object in the body of a request about the list that is shown."""
     try:
         body = await request.json()
     except ValueError as error:
         raise InputError("the request must be JSON") from error
+    kinds = {"list": str, **kinds}
     if not isinstance(body, dict) or set(body) != set(kinds):
         raise InputError(f"the request must have {', '.join(kinds)}")
     for name, kind in kinds.items():
@@ -143,10 +173,6 @@ async def _body(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
             raise InputError(f"{name} must be of type {kind.__name__}; got {body[name]!r}")
     if not all(isinstance(value, str) for value in body.get("values", {}).values()):
         raise InputError("values must be text")
+    if body.pop("list") != listed:
+        raise InputError("the server has another list of label issues now; reload this page")
     return body
-
-
-def _as_jpeg(path: Path) -> bytes:
-    """Return a photo, EXIF rotation applied, no higher than ``HEIGHT``."""
-    photo = load_photo(path)
-    return small_jpeg(photo, HEIGHT / photo.shape[0])

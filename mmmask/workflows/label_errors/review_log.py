@@ -1,22 +1,22 @@
-"""The log of a review: a line a decision, on the disk before it counts.
+"""The log of a review: one line per decision, on the disk before the decision counts.
 
-A table that is rewritten at each decision would be enough for what was accepted. But what was
-kept or put off must be remembered too, undo needs the order, and a crash may come at any byte.
-So decisions are appended here, each synced, and the table of corrections follows from them. What
-a crash can leave is half a line at the end, which nobody was told of: it is left out.
+A table of corrections that is rewritten at each decision would hold what was accepted. But what
+was kept or put off must be remembered too, undo needs the order, and a crash may come at any
+byte. So decisions are appended here, each synced, and the table follows from them. A crash can
+leave half a line at the end, whose decision was never confirmed: it is left out.
 """
 
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmmask.errors import InputError
 from mmmask.files import onto_disk
 
-#: What can be said of a suspect. ``open`` takes back what was said, as an undo of its own.
+#: What can be decided on a label issue. ``open`` takes a decision back, as an undo of its own.
 VERDICTS = ("accept", "keep", "set", "later", "open")
 
 
@@ -30,8 +30,8 @@ class Correction(NamedTuple):
     reason: str
 
 
-class Suspect(NamedTuple):
-    """A proposed correction, which a log knows by all of it: lists of suspects come and go."""
+class LabelIssue(NamedTuple):
+    """A proposed correction; a log identifies it by all four, since lists come and go."""
 
     person: str
     photo: str
@@ -44,14 +44,14 @@ class Decision:
     """What was decided.
 
     Attributes:
-        suspect: On what.
+        issue: The label issue that it is about; logs call it ``suspect``.
         verdict: One of ``VERDICTS``.
         corrections: What it corrects: the proposal, other values, or nothing.
         was: The label before, in words.
         time: In seconds since 1970.
     """
 
-    suspect: Suspect
+    issue: LabelIssue
     verdict: str
     corrections: tuple[Correction, ...]
     was: str
@@ -68,7 +68,7 @@ class ReviewLog:
         steps: How many decisions and undos there were.
 
     Args:
-        path: The file, made where there is none.
+        path: The file; created where it is missing.
 
     Raises:
         InputError: It is damaged: the message names the line, and the file stays as it is.
@@ -86,9 +86,8 @@ class ReviewLog:
             data = path.read_bytes()
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from error
-        whole, end, _ = data.rpartition(b"\n")
-        self._size = len(whole) + len(end)
-        for number, line in enumerate(whole.split(b"\n") if end else (), start=1):
+        self._size = data.rfind(b"\n") + 1
+        for number, line in enumerate(data[: self._size].split(b"\n")[:-1], start=1):
             try:
                 self._take(json.loads(line))
             except (ValueError, TypeError, KeyError, IndexError) as error:
@@ -104,10 +103,11 @@ class ReviewLog:
         Raises:
             InputError: It cannot be written; the log is as before.
         """
-        self._append(asdict(decision))
+        record = dict(vars(decision))
+        self._append({"suspect": record.pop("issue"), **record})
 
     def undo(self) -> None:
-        """Take back the last decision that was not undone; likewise."""
+        """Take back the last decision that was not undone, in the same way."""
         self._append({"undo": True})
 
     def mark_written(self) -> None:
@@ -137,23 +137,22 @@ class ReviewLog:
         if "written" in record:
             self.written = True
             return
-        before = list(self.decisions)
+        self.before, self.written = list(self.decisions), False
+        self.steps += 1
         if "undo" in record:
             self.decisions.pop()
         else:
             self.decisions.append(_decision(record))
-        self.before, self.written = before, False
-        self.steps += 1
 
 
-def in_effect(decisions: Sequence[Decision]) -> dict[Suspect, tuple[int, Decision]]:
-    """Return the last decision on each suspect, with its place in the order."""
-    return {decision.suspect: (place, decision) for place, decision in enumerate(decisions)}
+def in_effect(decisions: Sequence[Decision]) -> dict[LabelIssue, tuple[int, Decision]]:
+    """Return the last decision on each label issue, with its place in the order."""
+    return {decision.issue: (place, decision) for place, decision in enumerate(decisions)}
 
 
 def _decision(record: dict[str, Any]) -> Decision:
     decision = Decision(
-        suspect=Suspect(*map(str, record["suspect"])),
+        issue=LabelIssue(*map(str, record["suspect"])),
         verdict=str(record["verdict"]),
         corrections=tuple(Correction(*map(str, row)) for row in record["corrections"]),
         was=str(record["was"]),

@@ -1,7 +1,7 @@
 """The table of corrections that a review writes: rows of its log among rows of others.
 
-Rows of others are nowhere else, so they stay as they are and where they are: a later row wins
-over an earlier one. Which rows are ours follows from the log.
+Rows of others are stored nowhere else, so they stay as they are and where they are: a later row
+wins over an earlier one. The log tells which rows are ours.
 """
 
 import time
@@ -17,8 +17,8 @@ from mmmask.tables import CORRECTIONS
 from mmmask.workflows.label_errors.review_log import (
     Correction,
     Decision,
+    LabelIssue,
     ReviewLog,
-    Suspect,
     in_effect,
 )
 
@@ -30,12 +30,12 @@ class ReviewTable:
 
     Attributes:
         notices: What a person should know about how the file was found.
-        reloads: How often someone else had edited it meanwhile.
+        reloads: How often someone else edited it during the review.
 
     Args:
-        path: The csv; it may exist, and is made with the first decision.
-        log: Of the decisions.
-        samples: Of the data's photos.
+        path: The csv; it may exist, and is created with the first decision.
+        log: Log of the decisions.
+        samples: Samples table of the data's photos.
 
     Raises:
         InputError: The file cannot be read, or does not fit the data.
@@ -54,23 +54,23 @@ class ReviewTable:
         self._load()
 
     def look_again(self) -> None:
-        """Read the file again if someone has edited it meanwhile."""
+        """Read the file again if someone else has edited it."""
         if self._content() != self._seen:
             self._load()
             self.reloads += 1
 
-    def rows(self, without: Suspect | None = None) -> list[Row]:
-        """Return the rows as they should be, in order, but for those on one suspect."""
+    def rows(self, without: LabelIssue | None = None) -> list[Row]:
+        """Return the rows as they should be, in order, except those on one label issue."""
         others = self.others
         rows = [
-            ((place, 0), dict(zip(CORRECTIONS, row, strict=True)))
+            (place, 0, row._asdict())
             for place, decision in in_effect(self._log.decisions).values()
-            if decision.suspect != without
+            if decision.issue != without
             for row in decision.corrections
             if row.value != SWAP or row[:4] not in others  # added by hand: two would cancel out
         ]
-        rows += [((place, 1), row) for place, row in self._others]
-        return [row for _, row in sorted(rows, key=lambda one: one[0])]
+        rows += [(place, 1, row) for place, row in self._others]
+        return [row for *_, row in sorted(rows, key=lambda one: one[:2])]
 
     def write(self) -> None:
         """Let the file follow the log.
@@ -100,13 +100,13 @@ class ReviewTable:
         return {self.plain(row) for _, row in self._others}
 
     def plain(self, row: Mapping[str, str]) -> tuple[str, str, str, str]:
-        """Return folder, photo, field and value of a row, whatever it calls the person."""
+        """Return folder, photo, field and value of a row, by whichever name it has the person."""
         return self._folders[row["person"]][0], row["photo"], row["field"], row["value"]
 
     def _load(self) -> None:
-        """Tell rows of ours from rows of others, and settle what a crash or a hand has changed."""
+        """Tell rows of ours from rows of others, and settle what a crash or an edit has changed."""
         content = self._content()
-        if content is None:  # rows of others that were read before are not given up
+        if content is None:  # rows of others that were read before are kept
             self._seen = self._found = None
             if self._log.decisions:
                 self.notices.append(f"{self.path.name} is missing; written anew from its log")
@@ -117,12 +117,12 @@ class ReviewTable:
         self._columns = list(dict.fromkeys([*CORRECTIONS, *table.columns]))
         self._found = table.reindex(columns=self._columns).fillna("").to_dict("records")
         self._seen = content
-        # The log goes first: after a crash the file may be a line behind.
+        # The log is written first: after a crash the file may be one line behind.
         behind = not self._log.written
-        stages = [self._log.decisions, *([self._log.before] if behind else [])]
+        stages = [self._log.before, self._log.decisions] if behind else [self._log.decisions]
         places = {
             row: place
-            for stage in reversed(stages)
+            for stage in stages
             for place, decision in in_effect(stage).values()
             for row in decision.corrections
         }
@@ -149,7 +149,7 @@ class ReviewTable:
             if any(row not in ours and row[:4] not in others for row in decision.corrections)
         ]
         for decision in removed:
-            self._log.add(Decision(decision.suspect, "open", (), decision.was, time.time()))
+            self._log.add(Decision(decision.issue, "open", (), decision.was, time.time()))
         if removed:
             self.notices.append(
                 f"{self.path.name}: {len(removed)} decisions were removed by hand; open again"

@@ -12,8 +12,8 @@ from mmmask.datasets.layout import read_train, with_labels
 from mmmask.errors import InputError
 from mmmask.labels import GENDERS, MASKS, NUM_YEARS, group_probabilities, product
 from mmmask.tables import (
+    LABEL_ISSUES,
     PREDICTIONS,
-    SUSPECTS,
     prediction_columns,
     read_table,
     write_table,
@@ -93,21 +93,21 @@ def find(planted: Planted, *tables: Path, out: str = "suspects.csv", **options):
     return find_label_errors(tables, planted.root / out, data_root=planted.root, **options)
 
 
-def firsts(suspects: pd.DataFrame) -> dict[str, tuple]:
-    first = suspects.groupby("kind", sort=False).first()
+def firsts(issues: pd.DataFrame) -> dict[str, tuple]:
+    first = issues.groupby("kind", sort=False).first()
     return {row.Index: (row.person[:6], row.photo, row.value) for row in first.itertuples()}
 
 
 def test_each_planted_error_is_the_first_of_its_kind_and_the_only_one(planted) -> None:
     found = find(planted, planted.write(planted.root / "oof.parquet"))
-    assert firsts(found.suspects) == {
+    assert firsts(found.issues) == {
         "gender": (f"{FLIPPED:06d}", "*", planted.truth.loc[7 * FLIPPED, "gender"]),
         "mask": (f"{SWAPPED:06d}", "*", SWAP),
-        "age": (f"{AGED:06d}", "*", firsts(found.suspects)["age"][2]),
+        "age": (f"{AGED:06d}", "*", firsts(found.issues)["age"][2]),
     }
-    counts = found.suspects["kind"].value_counts()
+    counts = found.issues["kind"].value_counts()
     assert (counts["gender"], counts["mask"]) == (1, 1)
-    assert abs(int(firsts(found.suspects)["age"][2]) - 64) <= 6
+    assert abs(int(firsts(found.issues)["age"][2]) - 64) <= 6
     summary = found.summary.set_index("kind")
     assert summary["labels"].to_dict() == {"gender": 45, "mask": 315, "age": 45}
     assert summary.loc["mask", "expected"] == pytest.approx(2, abs=1)
@@ -127,8 +127,8 @@ def test_the_list_is_a_corrections_csv_that_makes_the_labels_right(planted) -> N
 def test_the_list_reads_back_with_provenance_and_reasons(planted) -> None:
     oof = planted.write(planted.root / "oof.parquet")
     found = find(planted, oof, out="suspects.parquet")
-    table = read_table(planted.root / "suspects.parquet", SUSPECTS)
-    pd.testing.assert_frame_equal(table, found.suspects, check_dtype=False)
+    table = read_table(planted.root / "suspects.parquet", LABEL_ISSUES)
+    pd.testing.assert_frame_equal(table, found.issues, check_dtype=False)
     (given,) = table.attrs["provenance"]["inputs"]
     assert given["path"] == str(oof)
     reasons = table.set_index("kind")["reason"]
@@ -142,7 +142,7 @@ def test_a_single_photo_may_be_named_wrongly(planted) -> None:
     row = planted.truth.index[planted.truth["image"].str.contains("000020.*incorrect_mask")][0]
     planted.parts["mask"][row] = [0.9, 0.06, 0.04]
     found = find(planted, planted.write(planted.root / "oof.parquet"))
-    masks = found.suspects[found.suspects["kind"] == "mask"]
+    masks = found.issues[found.issues["kind"] == "mask"]
     assert ("incorrect_mask", "wear") in zip(masks["photo"], masks["value"], strict=True)
     assert masks["reason"].str.startswith("named incorrect (0.06), looks wear (0.90)").any()
 
@@ -150,34 +150,34 @@ def test_a_single_photo_may_be_named_wrongly(planted) -> None:
 def test_models_of_one_attribute_serve_for_it_and_several_are_averaged(planted) -> None:
     joint = planted.write(planted.root / "oof.parquet")
     alone = [planted.write(planted.root / f"{name}.parquet", name) for name in ("age", "gender")]
-    assert set(find(planted, *alone).suspects["kind"]) == {"age", "gender"}
+    assert set(find(planted, *alone).issues["kind"]) == {"age", "gender"}
     both = find(planted, joint, *alone)
-    assert firsts(both.suspects).keys() == {"gender", "mask", "age"}
+    assert firsts(both.issues).keys() == {"gender", "mask", "age"}
     columns = ["kind", "person", "photo", "field", "value"]
     pd.testing.assert_frame_equal(
-        both.suspects[columns], find(planted, joint).suspects[columns], check_dtype=False
+        both.issues[columns], find(planted, joint).issues[columns], check_dtype=False
     )
 
 
 def test_without_years_an_age_of_the_other_group_is_proposed(planted) -> None:
     found = find(planted, planted.write(planted.root / "oof.parquet", years=False))
-    person, photo, value = firsts(found.suspects)["age"]
+    person, photo, value = firsts(found.issues)["age"]
     assert (person, photo) == (f"{AGED:06d}", "*")
     assert int(value) >= 60
-    reasons = found.suspects.loc[found.suspects["kind"] == "age", "reason"]
+    reasons = found.issues.loc[found.issues["kind"] == "age", "reason"]
     assert reasons.iloc[0].startswith(f"labelled {20 + AGED}; the photos say >=60 (0.")
 
 
 def test_what_is_listed_can_be_limited(planted) -> None:
     oof = planted.write(planted.root / "oof.parquet")
     everything = find(planted, oof, top=15, min_score=-100)
-    assert everything.suspects["kind"].value_counts().to_dict() == dict.fromkeys(
+    assert everything.issues["kind"].value_counts().to_dict() == dict.fromkeys(
         ("gender", "mask", "age"), 15
     )
-    for _, part in everything.suspects.groupby("kind"):
+    for _, part in everything.issues.groupby("kind"):
         assert part["score"].is_monotonic_decreasing
     nothing = find(planted, oof, min_score=100)
-    assert nothing.suspects.empty
+    assert nothing.issues.empty
     assert read_corrections(planted.root / "suspects.csv").empty
 
 
@@ -191,7 +191,7 @@ def test_a_model_trained_with_corrections_is_judged_by_the_corrected_labels(plan
     table = read_table(oof, PREDICTIONS)
     right = with_labels(correct(read_train(planted.root), read_corrections(fixed), ""))
     write_table(oof, table.assign(label=right["label"]), PREDICTIONS)
-    assert "gender" not in set(find(planted, oof, corrections=fixed).suspects["kind"])
+    assert "gender" not in set(find(planted, oof, corrections=fixed).issues["kind"])
     with pytest.raises(InputError, match="give the --corrections of the training"):
         find(planted, oof)
 

@@ -12,10 +12,11 @@ import pytest
 
 from mmmask.datasets.corrections import read_corrections
 from mmmask.datasets.layout import read_train
-from mmmask.tables import SUSPECTS, write_table
+from mmmask.errors import InputError
+from mmmask.tables import LABEL_ISSUES, PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.label_errors.review import opened_review
-from mmmask.workflows.label_errors.review_app import HEIGHT, review_app
-from tests.made_review import list_suspects
+from mmmask.workflows.label_errors.review_app import HEIGHT, read_opinions, review_app
+from tests.made_review import list_label_issues
 from tests.served_app import served
 
 
@@ -49,7 +50,7 @@ def root(make_layout):
 
 @pytest.fixture
 def client(root, tmp_path):
-    list_suspects(root, tmp_path / "suspects.csv")
+    list_label_issues(root, tmp_path / "suspects.csv")
     out = tmp_path / "corrections.csv"
     with (
         opened_review(tmp_path / "suspects.csv", out, data_root=root) as review,
@@ -85,8 +86,8 @@ def test_the_state_is_sent_again_only_when_it_has_changed(client) -> None:
 @pytest.mark.parametrize(
     "more, said",
     [
-        ({"list": "0"}, "the server has another list of suspects now; reload this page"),
-        ({"number": 99}, "suspect must be from 0 to"),
+        ({"list": "0"}, "the server has another list of label issues now; reload this page"),
+        ({"number": 99}, "label issue must be from 0 to"),
         ({"number": True}, "number must be of type int; got True"),
         ({"number": "0"}, "number must be of type int; got '0'"),
         ({"values": {"*": 3}}, "values must be text"),
@@ -148,7 +149,7 @@ def test_photos_are_turned_upright_and_no_larger_than_shown(make_layout, tmp_pat
     exif[0x0112] = 6  # lies on its side
     Image.new("RGB", (1200, 900), "white").save(path, exif=exif)
     row = ("gender", "000001", "*", "gender", "female", float("nan"), "")
-    write_table(tmp_path / "s.csv", pd.DataFrame([row], columns=list(SUSPECTS)), SUSPECTS)
+    write_table(tmp_path / "s.csv", pd.DataFrame([row], columns=list(LABEL_ISSUES)), LABEL_ISSUES)
     with (
         opened_review(tmp_path / "s.csv", tmp_path / "c.csv", data_root=root) as review,
         served(review_app(review, root)) as address,
@@ -168,7 +169,7 @@ def test_a_name_cannot_end_the_script_that_holds_it(make_layout, tmp_path) -> No
     root = make_layout([("000001", "male", 30)])
     person = read_train(root)["person"].iloc[0]
     row = ("gender", person, "*", "gender", "female", 1.0, "</script><script>alert(1)</script>")
-    write_table(tmp_path / "s.csv", pd.DataFrame([row], columns=list(SUSPECTS)), SUSPECTS)
+    write_table(tmp_path / "s.csv", pd.DataFrame([row], columns=list(LABEL_ISSUES)), LABEL_ISSUES)
     with (
         opened_review(tmp_path / "s.csv", tmp_path / "c.csv", data_root=root) as review,
         served(review_app(review, root)) as address,
@@ -178,3 +179,19 @@ def test_a_name_cannot_end_the_script_that_holds_it(make_layout, tmp_path) -> No
     assert b"<script>alert" not in content
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert headers["Cache-Control"] == "no-store"
+
+
+def test_opinions_are_of_the_listed_photos(root, tmp_path) -> None:
+    images = read_train(root)["image"].tolist()
+    table = pd.DataFrame(1 / 18, columns=list(PROBABILITIES), index=range(len(images)))
+    table.insert(0, "image", images)
+    table.loc[0, list(PROBABILITIES)] = [0.0] * 9 + [0.75] + [0.0] * 7 + [0.25]
+    path = tmp_path / "oof.parquet"
+    write_table(path, table, PREDICTIONS)
+    opinions = read_opinions(path, images[:3])
+    assert list(opinions) == images[:3]
+    assert opinions[images[0]] == {
+        "mask": [0, 0.75, 0.25], "gender": [0, 1], "age": [0.75, 0, 0.25],
+    }  # fmt: skip
+    with pytest.raises(InputError, match="has none of the 1 photos"):
+        read_opinions(path, ["train/images/none.jpg"])

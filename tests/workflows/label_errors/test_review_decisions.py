@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from mmmask.datasets.corrections import SWAP, correct, read_corrections
 from mmmask.datasets.layout import read_train
 from mmmask.errors import InputError
-from mmmask.tables import PREDICTIONS, PROBABILITIES, SUSPECTS, write_table
+from mmmask.tables import LABEL_ISSUES, read_table, write_table
 from mmmask.workflows.label_errors import review_table
 from mmmask.workflows.label_errors.review import (
     Review,
+    match_label_issues,
     opened_review,
     pace,
-    read_opinions,
-    read_suspects,
 )
 
 A, B, C = "000001_male_Asian_30", "000002_female_Asian_61", "000003_male_Asian_25"
@@ -27,7 +26,7 @@ HEAD = "person,photo,field,value,reason\n"
 
 
 class Place:
-    """A folder of three people, suspects about them, and where corrections go."""
+    """A folder of three people, label issues of them, and where corrections go."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.out = root, folder / "corrections.csv"
@@ -40,12 +39,13 @@ class Place:
             ("mask", C, "mask2", "mask", "incorrect", 1.0, "shows the nose"),
             ("age", B, "*", "age", "28", 0.5, "labelled 61"),
         ]
-        write_table(self.list, pd.DataFrame(rows, columns=list(SUSPECTS)), SUSPECTS)
-        self.suspects = read_suspects(self.list, self.samples)
+        write_table(self.list, pd.DataFrame(rows, columns=list(LABEL_ISSUES)), LABEL_ISSUES)
+        table = read_table(self.list, LABEL_ISSUES)
+        self.issues = match_label_issues(table, self.samples, str(self.list))
 
     @contextmanager
     def review(self) -> Iterator["Hand"]:
-        review = Review(self.suspects, self.samples, self.out)
+        review = Review(self.issues, self.samples, self.out)
         try:
             yield Hand(review)
         finally:
@@ -186,8 +186,8 @@ def test_values_that_are_the_label_or_the_proposal_are_called_so(place) -> None:
 @pytest.mark.parametrize(
     "number, verdict, values, said",
     [
-        (9, "accept", {}, "suspect must be from 0 to 4; got 9"),
-        (-1, "accept", {}, "suspect must be from 0 to 4; got -1"),
+        (9, "accept", {}, "label issue must be from 0 to 4; got 9"),
+        (-1, "accept", {}, "label issue must be from 0 to 4; got -1"),
         (0, "drop", {}, "verdict must be accept, keep, set or later; got 'drop'"),
         (0, "open", {}, "verdict must be"),
         (0, "set", {}, "got none"),
@@ -245,7 +245,7 @@ def test_a_row_that_a_hand_has_added_wins_over_those_before_it(place) -> None:
     ]  # fmt: skip
 
 
-def test_a_suspect_that_the_table_corrects_already_needs_no_decision(place) -> None:
+def test_a_label_issue_that_the_table_corrects_already_needs_no_decision(place) -> None:
     place.out.write_text(HEAD + f"000002,*,mask,{SWAP},seen\n000001,*,gender,female,\n")
     with place.review() as hand:
         assert hand.verdicts() == ["made", "open", "made", "open", "open"]
@@ -308,7 +308,7 @@ def test_decisions_on_another_list_stay_and_cannot_be_undone_here(place) -> None
     with place.review() as hand:
         hand.decide(0, "accept")
         hand.decide(4, "accept")
-    place.suspects = place.suspects[place.suspects["kind"] != "age"].reset_index(drop=True)
+    place.issues = place.issues[place.issues["kind"] != "age"].reset_index(drop=True)
     with place.review() as hand:
         assert hand.seen["undo"] == 0
         hand.decide(1, "accept")
@@ -365,7 +365,7 @@ STEPS = st.one_of(
     st.tuples(st.just("late"), st.integers(0, 4)),
     st.tuples(st.just("again"), st.integers(0, 40)),  # with so much of a line in the log
 )
-#: Values that are neither the label nor the proposal, of those suspects that have some.
+#: Values that are neither the label nor the proposal, of those label issues that have some.
 VALUES = {
     2: [{"normal": "wear"}, {"incorrect_mask": "wear"}, {"normal": "incorrect"}],
     3: [{"mask2": "normal"}, {"mask1": "incorrect"}, {"mask2": "normal", "mask3": "normal"}],
@@ -379,7 +379,7 @@ OTHERS = [(A, "*", "age", "31"), (C, "normal", "mask", "wear")]
 )
 @given(steps=st.lists(STEPS, max_size=10))
 def test_any_course_of_events_equals_a_plain_list(place, steps) -> None:
-    """The model: a list of (suspect, verdict, rows); undo pops; a crash forgets nothing."""
+    """The model: a list of (issue, verdict, rows); undo pops; a crash forgets nothing."""
     place.out.write_text(HEAD + "".join(f"{','.join(row)},by hand\n" for row in OTHERS))
     log = place.out.with_name("corrections.csv.log")
     log.unlink(missing_ok=True)
@@ -387,16 +387,16 @@ def test_any_course_of_events_equals_a_plain_list(place, steps) -> None:
 
     def model(number: int, verdict: str, which: int) -> tuple[int, str, dict[str, str]]:
         """Return what to send; the list gets it, unless it says what was said."""
-        suspect = tuple(place.suspects[["person", "photo", "field", "value"]].iloc[number])
+        issue = tuple(place.issues[["person", "photo", "field", "value"]].iloc[number])
         verdict = "keep" if verdict == "set" and number not in VALUES else verdict
         values = VALUES[number][which] if verdict == "set" else {}
-        rows = [(suspect[0], photo, suspect[2], value) for photo, value in values.items()]
-        one = (number, verdict, [suspect] if verdict == "accept" else rows)
+        rows = [(issue[0], photo, issue[2], value) for photo, value in values.items()]
+        one = (number, verdict, [issue] if verdict == "accept" else rows)
         if one != next((known for known in reversed(told) if known[0] == number), None):
             told.append(one)
         return number, verdict, values
 
-    review = Review(place.suspects, place.samples, place.out)
+    review = Review(place.issues, place.samples, place.out)
     state = review.state()
     for step, *rest in steps:
         version = state["version"]
@@ -406,7 +406,7 @@ def test_any_course_of_events_equals_a_plain_list(place, steps) -> None:
             review.close()
             line = b'{"suspect": ["000001_male_Asian_30", "*", "gender'
             log.write_bytes(log.read_bytes() + line[: rest[0]])
-            review = Review(place.suspects, place.samples, place.out)
+            review = Review(place.issues, place.samples, place.out)
         elif step == "decide" or told:
             with pytest.MonkeyPatch.context() as patch, suppress(CrashError):
                 if rest[0]:
@@ -420,7 +420,7 @@ def test_any_course_of_events_equals_a_plain_list(place, steps) -> None:
                     assert review.decide(number, verdict, version, values)["stored"]
             if rest[0]:
                 review.close()
-                review = Review(place.suspects, place.samples, place.out)
+                review = Review(place.issues, place.samples, place.out)
         last = {number: (verdict, rows) for number, verdict, rows in told}
         order = dict.fromkeys(number for number, *_ in reversed(told))
         assert place.rows() == OTHERS + [
@@ -452,14 +452,14 @@ def test_one_process_at_a_time(place) -> None:
 @pytest.mark.parametrize(
     "rows, said",
     [
-        ("", "lists no suspects"),
+        ("", "lists no label issues"),
         ("gender,000009,*,gender,male,1\n", "line 2: no person '000009' among the 3"),
         ("gender,000001,*,gender,man,1\n", "line 2: gender must be male or female; got 'man'"),
         ("mask,000001,mask7,mask,wear,1\n", f"line 2: {A} has no photo 'mask7'"),
         ("gender,000001,*,race,male,1\n", "field must be one of mask, gender, age"),
     ],
 )
-def test_suspects_that_fit_nobody_are_refused(place, rows, said) -> None:
+def test_label_issues_that_fit_nobody_are_refused(place, rows, said) -> None:
     place.list.write_text("kind,person,photo,field,value,score\n" + rows)
     with (
         pytest.raises(InputError, match=said),
@@ -469,7 +469,7 @@ def test_suspects_that_fit_nobody_are_refused(place, rows, said) -> None:
     assert not place.out.exists()
 
 
-def test_suspects_without_reasons_and_listed_twice_are_taken_once(place) -> None:
+def test_label_issues_without_reasons_and_listed_twice_are_taken_once(place) -> None:
     row = "gender,000001,*,gender,female,1\n"
     place.list.write_text("kind,person,photo,field,value,score\n" + 2 * row)
     with opened_review(place.list, place.out, data_root=place.root) as review:
@@ -509,7 +509,10 @@ def test_a_table_that_breaks_meanwhile_stops_decisions_until_it_is_right_again(p
 
 
 def test_the_list_itself_and_other_formats_are_no_place_for_corrections(place) -> None:
-    for out, said in ((place.list, "the list of suspects itself"), ("x.parquet", "end in .csv")):
+    for out, said in (
+        (place.list, "list of label issues itself"),
+        ("x.parquet", "end in .csv"),
+    ):
         with (
             pytest.raises(InputError, match=said),
             opened_review(place.list, out, data_root=place.root),
@@ -524,24 +527,39 @@ def test_the_pace_leaves_out_breaks() -> None:
     assert pace([*range(0, 100, 50), *range(100, 150, 1)]) == 60  # the last twenty
 
 
-def test_opinions_are_of_the_suspects_photos(place, tmp_path) -> None:
-    images = place.samples["image"].tolist()
-    table = pd.DataFrame(1 / 18, columns=list(PROBABILITIES), index=range(len(images)))
-    table.insert(0, "image", images)
-    table.loc[0, list(PROBABILITIES)] = [0.0] * 9 + [0.75] + [0.0] * 7 + [0.25]
-    path = tmp_path / "oof.parquet"
-    write_table(path, table, PREDICTIONS)
-    opinions = read_opinions(path, images[:3])
-    assert list(opinions) == images[:3]
-    assert opinions[images[0]] == {
-        "mask": [0, 0.75, 0.25], "gender": [0, 1], "age": [0.75, 0, 0.25],
-    }  # fmt: skip
-    with pytest.raises(InputError, match="has none of the 1 photos"):
-        read_opinions(path, ["train/images/none.jpg"])
-
-
 def test_a_damaged_list_is_at_fault_before_the_data(tmp_path) -> None:
     (tmp_path / "corrupt.parquet").write_text("none")
     opened = opened_review(tmp_path / "corrupt.parquet", tmp_path / "c.csv", data_root=tmp_path)
     with pytest.raises(InputError, match=r"corrupt\.parquet: not a readable parquet"), opened:
         pass
+
+
+OLD_LIST = """\
+kind,person,photo,field,value,score,reason
+gender,000001_male_Asian_30,*,gender,female,6.6,"labelled male; the photos say female: 0.97 worn"
+mask,000002_female_Asian_61,*,mask,swap incorrect and normal,8.1,
+"""
+OLD_LOG = """\
+{"suspect": ["000001_male_Asian_30", "*", "gender", "female"], "verdict": "accept", \
+"corrections": [["000001_male_Asian_30", "*", "gender", "female", "reviewed: surely"]], \
+"was": "male", "time": 1700000000.5}
+{"written": true}
+{"suspect": ["000002_female_Asian_61", "*", "mask", "swap incorrect and normal"], \
+"verdict": "later", "corrections": [], "was": "incorrect_mask incorrect, normal normal", \
+"time": 1700000009.0}
+{"written": true}
+"""
+
+
+def test_lists_and_logs_of_older_versions_are_read_and_written_alike(place) -> None:
+    """A log still has the key ``suspect``, and a list may be called suspects.csv."""
+    place.list.write_text(OLD_LIST)
+    log = place.out.with_name("corrections.csv.log")
+    log.write_text(OLD_LOG)
+    place.out.write_text(HEAD + f"{A},*,gender,female,reviewed: surely\n")
+    with opened_review(place.list, place.out, data_root=place.root) as review:
+        hand = Hand(review)
+        assert hand.verdicts() == ["accept", "later"]
+        hand.decide(1, "accept")
+    assert place.rows() == [(A, "*", "gender", "female"), (B, "*", "mask", SWAP)]
+    assert log.read_text().startswith(OLD_LOG + f'{{"suspect": ["{B}", "*", "mask", "{SWAP}"], ')

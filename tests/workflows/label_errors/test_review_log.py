@@ -6,16 +6,16 @@ from mmmask.errors import InputError
 from mmmask.workflows.label_errors.review_log import (
     Correction,
     Decision,
+    LabelIssue,
     ReviewLog,
-    Suspect,
     in_effect,
 )
 
 
 def decision(person: str, verdict: str = "accept") -> Decision:
-    suspect = Suspect(person, "*", "gender", "male")
-    rows = (Correction(*suspect, 'says "male", so'),) if verdict == "accept" else ()
-    return Decision(suspect, verdict, rows, "female", 1.5)
+    issue = LabelIssue(person, "*", "gender", "male")
+    rows = (Correction(*issue, 'says "male", so'),) if verdict == "accept" else ()
+    return Decision(issue, verdict, rows, "female", 1.5)
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def test_a_log_tells_the_same_when_it_is_opened_again(path) -> None:
     assert not log.written
 
 
-def test_the_last_decision_on_a_suspect_counts_at_its_own_place() -> None:
+def test_the_last_decision_on_a_label_issue_counts_at_its_own_place() -> None:
     decisions = [decision("a"), decision("b"), decision("a", "keep")]
     assert in_effect(decisions) == {
-        decisions[0].suspect: (2, decisions[2]),
-        decisions[1].suspect: (1, decisions[1]),
+        decisions[0].issue: (2, decisions[2]),
+        decisions[1].issue: (1, decisions[1]),
     }
 
 
@@ -97,4 +97,4 @@ def test_what_could_not_be_written_is_refused_and_leaves_no_trace(path, monkeypa
     assert log.steps == 4
     log.add(decision("e"))
     log.close()
-    assert [one.suspect.person for one in ReviewLog(path).decisions] == ["a", "c", "e"]
+    assert [one.issue.person for one in ReviewLog(path).decisions] == ["a", "c", "e"]

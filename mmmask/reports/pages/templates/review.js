@@ -1,13 +1,13 @@
 "use strict";
 (() => {
-  const review = JSON.parse(at("review").textContent), { suspects, people, attributes } = review;
+  const review = JSON.parse(at("review").textContent), { issues, people, attributes } = review;
   const VERDICTS = {
     open: "open", accept: "accepted", set: "set", keep: "kept", later: "for later", made: "already corrected",
   };
   const root = document.documentElement;
 
-  let state;              // what the server last said, of all suspects
-  let current = 0;        // the suspect that shows
+  let state;              // what the server last said, of all label issues
+  let current = 0;        // the label issue that shows
   let chosen;             // the photo that 1, 2 and 3 are about
   let busy = false, turn = 0;
 
@@ -18,21 +18,21 @@
   const capital = (text) => text[0].toUpperCase() + text.slice(1);
   const plural = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 
-  // ---- what a suspect is about
-  const isSwap = (suspect) => suspect.value === review.swap;
-  const stemsOf = (suspect) => people[suspect.person].map(({ stem }) => stem);
-  const isAbout = (suspect, stem) =>
-    isSwap(suspect) ? review.exposed.includes(stem) : suspect.photo === stem;
-  const proposed = (suspect) => isSwap(suspect) ? "swapped" : suspect.value;
+  // ---- what a label issue is about
+  const isSwap = (issue) => issue.value === review.swap;
+  const stemsOf = (issue) => people[issue.person].map(({ stem }) => stem);
+  const isAbout = (issue, stem) =>
+    isSwap(issue) ? review.exposed.includes(stem) : issue.photo === stem;
+  const proposed = (issue) => isSwap(issue) ? "swapped" : issue.value;
   const decided = ({ verdict, values = {} }) => verdict !== "set" ? VERDICTS[verdict]
     : "set to " + Object.entries(values).map(([photo, value]) => photo === "*" ? value : `${photo} ${value}`).join(", ");
 
   // ---- which come next, in the order of the list
-  const isShown = (number) => (!at("kind").value || suspects[number].kind === at("kind").value) &&
+  const isShown = (number) => (!at("kind").value || issues[number].kind === at("kind").value) &&
     (!at("verdict").value || state.decisions[number].verdict === at("verdict").value);
   const after = (number, wanted, by = 1) => {
-    for (let step = 1; step <= suspects.length; step++) {
-      const other = (number + by * step + step * suspects.length) % suspects.length;
+    for (let step = 1; step <= issues.length; step++) {
+      const other = (number + by * step + step * issues.length) % issues.length;
       if (other !== number && wanted(other)) return other;
     }
   };
@@ -53,7 +53,7 @@
         return content;
       } catch (error) {
         if (!(error instanceof TypeError)) throw error;  // it has answered, and refused
-        say("The server does not answer. This tab holds the decision and sends it when the same command runs again.", true);
+        say("The server does not answer. This tab keeps the decision and sends it when the same command runs again.", true);
         await pause(1000);
       }
     }
@@ -65,11 +65,11 @@
       decisions: { ...state?.decisions, ...answer.decisions },
       labels: { ...state?.labels, ...answer.labels },
     };
-    Object.keys(answer.decisions).forEach((number) => drawRow(Number(number)));
-    drawProgress();
+    Object.keys(answer.decisions).forEach((number) => renderRow(Number(number)));
+    renderProgress();
   };
   const working = async (work) => {
-    if (busy) return;  // the next suspect has not been seen yet
+    if (busy) return;  // the next label issue has not been seen yet
     busy = true;
     root.dataset.busy = "yes";
     try {
@@ -98,12 +98,12 @@
     }
     take(answer);
     others.postMessage(answer.version);
-    const { person } = suspects[number];
+    const { person } = issues[number];
     const done = `${capital(decided(state.decisions[number]))}: ${person}.`;
     if (next === undefined) {
       show(number);
       const later = Object.values(state.decisions).filter(({ verdict }) => verdict === "later").length;
-      say(`${done} That was the last one here${later ? `; ${plural(later, "is", "are")} for later` : ""}.`);
+      say(`${done} That was the last one in this list${later ? `; ${plural(later, "is", "are")} for later` : ""}.`);
     } else {
       show(next);
       say(`${done} Stored; u takes it back.`);
@@ -117,7 +117,7 @@
     others.postMessage(answer.version);
     if (answer.stored) {
       show(answer.undone);
-      say(`Undone: ${suspects[answer.undone].person} is ${decided(state.decisions[answer.undone])} again.`);
+      say(`Undone: ${issues[answer.undone].person} is ${decided(state.decisions[answer.undone])} again.`);
     } else {
       show(current);
       say("Changed meanwhile, in another tab or by hand. Press u again to take the last decision back.", true);
@@ -137,15 +137,15 @@
     } catch { /* a decision would tell */ }
   };
 
-  // ---- draw
-  const drawProgress = () => {
+  // ---- render
+  const renderProgress = () => {
     const count = {};
     for (const { verdict } of Object.values(state.decisions)) count[verdict] = (count[verdict] ?? 0) + 1;
-    const total = suspects.length, open = (count.open ?? 0) + (count.later ?? 0);
+    const total = issues.length, open = (count.open ?? 0) + (count.later ?? 0);
     const parts = Object.entries(VERDICTS).filter(([name]) => count[name] && name !== "open")
       .map(([name, word]) => `${count[name]} ${word}`);
     if (state.pace) {
-      parts.push(`${state.pace.toFixed(state.pace < 10 ? 1 : 0)} a minute`);
+      parts.push(`${state.pace.toFixed(state.pace < 10 ? 1 : 0)} per minute`);
       if (count.open) parts.push(`about ${plural(Math.ceil(count.open / state.pace), "minute", "minutes")} left`);
     }
     at("progress").replaceChildren(make("b", { textContent: `${total - open} of ${total} decided` }),
@@ -157,25 +157,25 @@
     }
   };
 
-  const rows = suspects.map((suspect, number) => {
-    const go = make("button", { type: "button", className: "go", textContent: suspect.person });
+  const rows = issues.map((issue, number) => {
+    const go = make("button", { type: "button", className: "go", textContent: issue.person });
     go.addEventListener("click", () => { show(number); say(""); scrollTo({ top: 0 }); });
     const row = make("tr", {},
       make("td", { className: "figure wide", textContent: number + 1 }), make("td", {}, go),
-      make("td", { textContent: suspect.kind }),
-      make("td", { className: "wide", textContent: suspect.photo === "*" ? "all" : suspect.photo }),
-      make("td", { className: "wide" }), make("td", { textContent: proposed(suspect) }),
-      make("td", { className: "figure wide", textContent: suspect.score?.toFixed(1) ?? "–" }), make("td"));
+      make("td", { textContent: issue.kind }),
+      make("td", { className: "wide", textContent: issue.photo === "*" ? "all" : issue.photo }),
+      make("td", { className: "wide" }), make("td", { textContent: proposed(issue) }),
+      make("td", { className: "figure wide", textContent: issue.score?.toFixed(1) ?? "–" }), make("td"));
     at("rows").append(row);
     return row;
   });
-  const drawRow = (number) => {
+  const renderRow = (number) => {
     const known = state.decisions[number], { cells } = rows[number];
     cells[4].textContent = known.was;
     cells[7].textContent = decided(known);
     cells[7].className = known.verdict;
   };
-  const drawList = () => {
+  const renderList = () => {
     rows.forEach((row, number) => {
       row.hidden = !isShown(number);
       row.toggleAttribute("aria-current", number === current);
@@ -184,47 +184,47 @@
     at("none").hidden = rows.some((row) => !row.hidden);
   };
 
-  const opinion = (suspect, { stem, says }) => {
+  const opinion = (issue, { stem, says }) => {
     if (!says) return "";
-    const label = state.labels[suspect.person][stem];
+    const label = state.labels[issue.person][stem];
     const list = make("dl", { className: "says" });
     for (const [name, values] of Object.entries(says)) {
       const best = values.indexOf(Math.max(...values)), word = attributes[name][best];
       const labelled = name === "age" ? attributes.age[review.cuts.filter((cut) => label.age >= cut).length] : label[name];
       const bar = make("i");
       bar.style.width = `${100 * values[best]}%`;
-      list.append(make("div", { className: (name === suspect.kind ? "asked" : "") + (word !== labelled ? " unlike" : "") },
+      list.append(make("div", { className: (name === issue.kind ? "asked" : "") + (word !== labelled ? " unlike" : "") },
         make("dt", { textContent: word, title: name }), make("dd", { textContent: `${Math.round(100 * values[best])}%` }),
         make("dd", { className: "track", ariaHidden: "true" }, bar)));
     }
     return list;
   };
-  const drawPhotos = (suspect) => {
-    const mine = people[suspect.person].slice();
-    mine.sort((a, b) => isAbout(suspect, b.stem) - isAbout(suspect, a.stem));
-    const swapped = isSwap(suspect);
+  const renderPhotos = (issue) => {
+    const mine = people[issue.person].slice();
+    mine.sort((a, b) => isAbout(issue, b.stem) - isAbout(issue, a.stem));
+    const swapped = isSwap(issue);
     at("photos").replaceChildren(...mine.map((photo) => {
-      const { stem, number } = photo, label = state.labels[suspect.person][stem];
-      const about = isAbout(suspect, stem);
-      const image = make("img", { src: address(number), alt: `${stem}, labelled ${label.mask}${about ? ", suspected" : ""}` });
-      const frame = make(suspect.kind === "mask" ? "button" : "div", { className: "frame" }, image);
-      if (suspect.kind === "mask") {
+      const { stem, number } = photo, label = state.labels[issue.person][stem];
+      const about = isAbout(issue, stem);
+      const image = make("img", { src: address(number), alt: `${stem}, labelled ${label.mask}${about ? ", label issue" : ""}` });
+      const frame = make(issue.kind === "mask" ? "button" : "div", { className: "frame" }, image);
+      if (issue.kind === "mask") {
         frame.type = "button";
         frame.setAttribute("aria-pressed", String(stem === chosen));
         frame.addEventListener("click", () => choose(stem));
       }
-      if (about) frame.append(make("span", { className: "tag", textContent: swapped ? "swap?" : "suspect" }));
-      return make("li", { className: about ? "suspected" : "" }, frame,
+      if (about) frame.append(make("span", { className: "tag", textContent: swapped ? "swap?" : "label?" }));
+      return make("li", { className: about ? "doubted" : "" }, frame,
         make("p", { className: "name" }, make("b", { textContent: stem }),
-          make("span", { textContent: label.mask })), opinion(suspect, photo));
+          make("span", { textContent: label.mask })), opinion(issue, photo));
     }));
   };
   const choose = (stem) => {
     chosen = stem;
-    drawPhotos(suspects[current]);
-    drawOthers(suspects[current]);
+    renderPhotos(issues[current]);
+    renderOthers(issues[current]);
   };
-  const drawOthers = ({ kind }) => {
+  const renderOthers = ({ kind }) => {
     const button = (key, text, act) => {
       const node = make("button", { type: "button" }, make("kbd", { textContent: key }), text);
       node.setAttribute("aria-keyshortcuts", key);
@@ -241,7 +241,7 @@
   const address = (number) => `/photo/${review.list}/${number}`;
   const preload = (number) => {
     for (let ahead = 0; ahead < 2 && number !== undefined; ahead++) {
-      for (const photo of people[suspects[number].person]) new Image().src = address(photo.number);
+      for (const photo of people[issues[number].person]) new Image().src = address(photo.number);
       number = after(number, toDecide);
     }
   };
@@ -249,40 +249,40 @@
   const show = (number) => {
     const moved = number !== current || chosen === undefined;
     current = number;
-    const suspect = suspects[number], known = state.decisions[number];
-    const stems = stemsOf(suspect), labels = state.labels[suspect.person];
+    const issue = issues[number], known = state.decisions[number];
+    const stems = stemsOf(issue), labels = state.labels[issue.person];
     if (moved) {
-      chosen = stems.find((stem) => isAbout(suspect, stem)) ?? stems[0];
+      chosen = stems.find((stem) => isAbout(issue, stem)) ?? stems[0];
       at("age").value = "";
     }
-    const kinds = suspect.score === null ? [suspect.kind] : [suspect.kind, `score ${suspect.score.toFixed(1)}`];
+    const kinds = issue.score === null ? [issue.kind] : [issue.kind, `score ${issue.score.toFixed(1)}`];
     const label = labels[stems[0]], corrected = stems.some((stem) => labels[stem].corrected);
-    at("place").textContent = [`Suspect ${number + 1} of ${suspects.length}`, ...kinds, suspect.person,
+    at("place").textContent = [`Label issue ${number + 1} of ${issues.length}`, ...kinds, issue.person,
       `labelled ${label.gender}, ${label.age}${corrected ? " (corrected)" : ""}`].join(" · ");
-    const field = suspect.photo === "*" ? capital(suspect.kind) : `Mask of ${suspect.photo}`;
-    const question = isSwap(suspect)
+    const field = issue.photo === "*" ? capital(issue.kind) : `Mask of ${issue.photo}`;
+    const question = isSwap(issue)
       ? [make("span", { className: "new", textContent: "Exchange incorrect and normal?" })]
-      : [`${known.was} → `, make("span", { className: "new", textContent: `${suspect.value}?` })];
+      : [`${known.was} → `, make("span", { className: "new", textContent: `${issue.value}?` })];
     at("question").replaceChildren(make("span", { className: "field", textContent: `${field}: ` }), ...question);
-    at("reason").textContent = suspect.reason ? capital(suspect.reason) + "." : "";
+    at("reason").textContent = issue.reason ? capital(issue.reason) + "." : "";
     at("state").textContent = capital(decided(known));
     at("state").className = `state ${known.verdict}`;
-    at("accept").lastChild.textContent = isSwap(suspect) ? "exchange them" : `accept ${suspect.value}`;
-    at("keep").lastChild.textContent = isSwap(suspect) ? "keep as they are" : `keep ${known.was}`;
-    at("years").hidden = at("set").hidden = suspect.kind !== "age";
-    at("photo").hidden = suspect.kind !== "mask";
-    drawPhotos(suspect);
-    drawOthers(suspect);
-    drawList();
+    at("accept").lastChild.textContent = isSwap(issue) ? "exchange them" : `accept ${issue.value}`;
+    at("keep").lastChild.textContent = isSwap(issue) ? "keep as they are" : `keep ${known.was}`;
+    at("years").hidden = at("set").hidden = issue.kind !== "age";
+    at("photo").hidden = issue.kind !== "mask";
+    renderPhotos(issue);
+    renderOthers(issue);
+    renderList();
     if (moved) {
-      at("heard").textContent = `Suspect ${number + 1} of ${suspects.length}. ${at("question").textContent} ${at("reason").textContent}`;
+      at("heard").textContent = `Label issue ${number + 1} of ${issues.length}. ${at("question").textContent} ${at("reason").textContent}`;
       preload(after(number, toDecide));
     }
   };
 
   // ---- decide
   const setTo = (value) => {
-    const { kind, photo } = suspects[current], known = state.decisions[current];
+    const { kind, photo } = issues[current], known = state.decisions[current];
     const earlier = kind === "mask" && known.verdict === "set" ? known.values : {};
     decide("set", { ...earlier, [kind === "mask" ? chosen : photo]: value });
   };
@@ -312,7 +312,7 @@
     a: "accept", k: "keep", l: "later", u: "undo", p: "photo", arrowleft: "back", arrowright: "forward",
   };
   const pressed = (event) => {
-    const key = event.key.toLowerCase(), age = at("age"), { kind } = suspects[current];
+    const key = event.key.toLowerCase(), age = at("age"), { kind } = issues[current];
     const inAge = event.target === age;
     if (key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !(inAge && age.value)) {
       event.preventDefault();
@@ -342,8 +342,8 @@
   };
   document.querySelector(".status form").addEventListener("submit", (event) => event.preventDefault());
 
-  // ---- which suspects
-  for (const kind of new Set(suspects.map((one) => one.kind))) {
+  // ---- which label issues
+  for (const kind of new Set(issues.map((one) => one.kind))) {
     at("kind").append(make("option", { value: kind, textContent: kind }));
   }
   for (const verdict of Object.keys(VERDICTS)) at("verdict").append(make("option", { value: verdict }));
@@ -362,7 +362,7 @@
     const answer = await (await fetch("/state")).json();
     if (answer.list !== review.list) return location.reload();
     take(answer);
-    const from = state.last ?? suspects.length - 1;
+    const from = state.last ?? issues.length - 1;
     current = -1;
     show(after(from, toDecide) ?? (state.last ?? 0));
     for (const [id, act] of Object.entries(ACTS)) at(id).addEventListener("click", act);
