@@ -102,14 +102,13 @@ def _draw_pattern(canvas: Canvas, shot: Shot, inside: Stencil) -> None:
             for x in np.arange(-26, 27, 5.2):
                 dot = oval(x + 2.6 * (row % 2), y, 1.15, 1.15)
                 canvas.fill(dot, colour, 0.95, at=place, inside=inside)
+    bars: list[list[tuple[float, float]]] = []
     if pattern in ("stripes", "checks"):
-        for y in np.arange(1, 48, 5.0):
-            bar = np.array([(-36, y), (36, y), (36, y + 2), (-36, y + 2)])
-            canvas.fill(bar, colour, 0.55, at=place, inside=inside)
+        bars += [[(-36, y), (36, y), (36, y + 2), (-36, y + 2)] for y in np.arange(1, 48, 5.0)]
     if pattern == "checks":
-        for x in np.arange(-27, 27, 5.0):
-            bar = np.array([(x, 0), (x + 2, 0), (x + 2, 50), (x, 50)])
-            canvas.fill(bar, colour, 0.55, at=place, inside=inside)
+        bars += [[(x, 0), (x + 2, 0), (x + 2, 50), (x, 50)] for x in np.arange(-27, 27, 5.0)]
+    for bar in bars:
+        canvas.fill(np.array(bar), colour, 0.55, at=place, inside=inside)
 
 
 def draw_glasses(canvas: Canvas, person: Person, shot: Shot) -> None:

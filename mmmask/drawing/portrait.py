@@ -40,15 +40,8 @@ def draw_portrait(person: Person, shot: Shot, size: tuple[int, int]) -> NDArray[
     body = (_HEAD[0] + 0.8 * shot.x, _HEAD[1] + shot.y, shot.scale, 0.25 * shot.turn)
 
     place(0, 0)
-    draw_background(
-        canvas,
-        shot,
-        rng,
-        left=-left / unit,
-        top=-top / unit,
-        right=(width - left) / unit,
-        low=(height - top) / unit,
-    )
+    edges = (-left / unit, -top / unit, (width - left) / unit, (height - top) / unit)
+    draw_background(canvas, shot, rng, edges)
     place(*head)
     draw_back_hair(canvas, person, shot)
     place(*body)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.random import Generator
 
-from mmmask.drawing.canvas import Colour, mix
+from mmmask.drawing.canvas import Colour, mix, rgb
 
 Choice = TypeVar("Choice")
 
@@ -19,15 +19,9 @@ TAN_SKIN: Colour = (184, 130, 92)
 GREY: Colour = (164, 163, 167)
 WHITE: Colour = (232, 230, 228)
 
-#: Natural and dyed hair -> share of people.
-HAIR_COLOURS: dict[Colour, float] = {
-    (34, 30, 33): 0.5,
-    (58, 42, 36): 0.28,
-    (92, 60, 42): 0.12,
-    (134, 84, 50): 0.05,
-    (176, 138, 92): 0.03,
-    (116, 44, 52): 0.02,
-}
+#: Natural and dyed hair, and the share of people with each colour.
+HAIR_COLOURS = rgb("221e21 3a2a24 5c3c2a 865432 b08a5c 742c34")
+_HAIR_SHARES = (0.5, 0.28, 0.12, 0.05, 0.03, 0.02)
 
 #: Hair style -> its share among (men, women).
 HAIR_STYLES = {
@@ -53,13 +47,8 @@ FRINGES = {
 LONG_STYLES = ("long", "wavy")
 
 GLASSES = ("round", "square", "half")
-GLASSES_COLOURS: tuple[Colour, ...] = (
-    (40, 38, 42),
-    (120, 70, 50),
-    (150, 140, 130),
-    (150, 40, 50),
-)
-EARRINGS: tuple[Colour, ...] = ((236, 196, 92), (240, 240, 244), (220, 90, 110))
+GLASSES_COLOURS = rgb("28262a 784632 968c82 962832")
+EARRINGS = rgb("ecc45c f0f0f4 dc5a6e")
 
 # Years -> how aged skin and hair are; steepest where one age group ends and the next begins.
 _AGEING = (18, 27, 33, 56, 62, 80), (0.0, 0.05, 0.48, 0.58, 0.9, 1.05)
@@ -170,8 +159,7 @@ def _random_hair(rng: Generator, female: bool, looks: float) -> Hair:
         shares |= {style: 0.35 * shares[style] for style in LONG_STYLES}
     chances = np.array(list(shares.values()))
     style = str(rng.choice(list(shares), p=chances / chances.sum()))
-    colours = list(HAIR_COLOURS)
-    natural = colours[rng.choice(len(colours), p=list(HAIR_COLOURS.values()))]
+    natural = HAIR_COLOURS[rng.choice(len(HAIR_COLOURS), p=_HAIR_SHARES)]
     grey = float(np.clip(np.interp(looks, *_GREYING) + rng.normal(0, 0.08), 0, 1))
     if rng.random() < (0.1 if female else 0.04):  # dyed
         grey *= 0.15

@@ -173,12 +173,7 @@ def run_case(case: Case) -> dict[str, object]:
     began, memory = time.time(), 0.0
     with log.open("w") as output:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "mmmask.workflows.benchmark.contenders",
-                json.dumps(asdict(case)),
-            ],
+            [sys.executable, "-m", CONTENDER_SIDE, json.dumps(asdict(case))],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
