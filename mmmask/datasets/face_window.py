@@ -43,20 +43,17 @@ def face_window(
 class FaceCrop:
     """Keep the window around the face, or what stands in for it where none was found.
 
-    Args:
-        aspect: Height / width of the window.
-        margin: Share of the box added on each side, at least 0.
-        fallback: For a photo without a face: ``center``, the largest central window;
-            ``typical``, the window around the typical box; ``whole``, the photo.
-        typical: Edges x0, y0, x1, y1 of the typical box as shares of width and height.
+    The fallback for a photo without a face is ``center``, the largest central window;
+    ``typical``, the window around the typical box; or ``whole``, the photo.
 
     Raises:
         InputError: A value is not allowed.
     """
 
-    aspect: float
-    margin: float = 0.3
+    aspect: float  # height / width of the window
+    margin: float = 0.3  # share of the box added on each side, at least 0
     fallback: str = "center"
+    #: Edges x0, y0, x1, y1 of the typical box as shares of width and height.
     typical: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:

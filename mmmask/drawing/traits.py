@@ -23,26 +23,16 @@ WHITE: Colour = (232, 230, 228)
 HAIR_COLOURS = rgb("221e21 3a2a24 5c3c2a 865432 b08a5c 742c34")
 _HAIR_SHARES = (0.5, 0.28, 0.12, 0.05, 0.03, 0.02)
 
-#: Hair style -> its share among (men, women).
-HAIR_STYLES = {
-    "crop": (0.6, 0.06),
-    "buzz": (0.18, 0.01),
-    "mid": (0.12, 0.08),
-    "perm": (0.03, 0.12),
-    "bob": (0.02, 0.23),
-    "long": (0.02, 0.23),
-    "wavy": (0.01, 0.14),
-    "bun": (0.02, 0.13),
-}
-FRINGES = {
-    "crop": ("up", "side", "side", "spiky", "bangs"),
-    "buzz": ("up",),
-    "mid": ("side", "centre", "bangs"),
-    "perm": ("up", "side"),
-    "bob": ("bangs", "side", "centre"),
-    "long": ("bangs", "side", "centre", "centre"),
-    "wavy": ("side", "centre", "centre"),
-    "bun": ("up", "side", "centre", "bangs"),
+#: Hair style -> its share among men, its share among women, the fringes it may have.
+HAIR_STYLES: dict[str, tuple[float, float, tuple[str, ...]]] = {
+    "crop": (0.6, 0.06, ("up", "side", "side", "spiky", "bangs")),
+    "buzz": (0.18, 0.01, ("up",)),
+    "mid": (0.12, 0.08, ("side", "centre", "bangs")),
+    "perm": (0.03, 0.12, ("up", "side")),
+    "bob": (0.02, 0.23, ("bangs", "side", "centre")),
+    "long": (0.02, 0.23, ("bangs", "side", "centre", "centre")),
+    "wavy": (0.01, 0.14, ("side", "centre", "centre")),
+    "bun": (0.02, 0.13, ("up", "side", "centre", "bangs")),
 }
 LONG_STYLES = ("long", "wavy")
 
@@ -154,7 +144,7 @@ def _one_of(rng: Generator, choices: tuple[Choice, ...], probability: float) -> 
 
 
 def _random_hair(rng: Generator, female: bool, looks: float) -> Hair:
-    shares = {style: by_gender[female] for style, by_gender in HAIR_STYLES.items()}
+    shares = {style: of_gender[female] for style, (*of_gender, _) in HAIR_STYLES.items()}
     if female and looks > 50:
         shares |= {style: 0.35 * shares[style] for style in LONG_STYLES}
     chances = np.array(list(shares.values()))
@@ -167,7 +157,7 @@ def _random_hair(rng: Generator, female: bool, looks: float) -> Hair:
     lost = 0.0 if female else float(np.clip(rng.normal((looks - 24) / 75, 0.22), 0, 1))
     return Hair(
         style=style,
-        fringe="up" if lost > 0.45 else str(rng.choice(FRINGES[style])),
+        fringe="up" if lost > 0.45 else str(rng.choice(HAIR_STYLES[style][2])),
         colour=mix(natural, faded, grey),
         grey=grey,
         recession=lost,
