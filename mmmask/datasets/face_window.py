@@ -73,11 +73,10 @@ class FaceCrop:
             shape: Of the photo.
         """
         whole = (0, 0, shape[1], shape[0])
-        if not np.isnan(box).any():
-            return face_window(box, shape, margin=self.margin, aspect=self.aspect)
-        if self.fallback == "typical":
-            pixels = np.asarray(self.typical) * np.tile(shape[::-1], 2)
-            return face_window(pixels, shape, margin=self.margin, aspect=self.aspect)
-        if self.fallback == "center":
-            return face_window(whole, shape, margin=0, aspect=self.aspect)
-        return slice(0, shape[0]), slice(0, shape[1])
+        if np.isnan(box).any():
+            if self.fallback == "whole":
+                return slice(0, shape[0]), slice(0, shape[1])
+            if self.fallback == "center":
+                return face_window(whole, shape, margin=0, aspect=self.aspect)
+            box = np.asarray(self.typical) * np.tile(shape[::-1], 2)
+        return face_window(box, shape, margin=self.margin, aspect=self.aspect)
