@@ -23,7 +23,7 @@ class FaceBoxes:
     rows: Mapping[str, int]  # image -> row
     shapes: NDArray[np.int32]  # (N, 2) height and width of the photos in pixels
     edges: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1 in pixels; NaN where no face was found
-    fingerprint: str  # hash of the content, whatever the path, the order of rows and the format
+    fingerprint: str  # hash of the content; path, order of rows and format do not count
 
     def typical(self) -> NDArray[np.float64]:
         """Return the median box, its edges as shares of the width and height of its photo."""

@@ -7,7 +7,7 @@ from mmmask.drawing.head import CHIN, half_width
 from mmmask.drawing.shots import Shot
 from mmmask.drawing.traits import Person
 
-_REACH = {"surgical": 0.97, "cloth": 0.99, "kn95": 0.93}  # share of the face's width covered
+_COVERED = {"surgical": 0.97, "cloth": 0.99, "kn95": 0.93}  # share of the face's width covered
 _PEAK = {"surgical": 0.8, "cloth": 2.2, "kn95": 3.0}  # rise of the upper edge over the nose
 
 #: Shape of glasses -> half width and height of a lens, roundness (1 an ellipse), how low it sits.
@@ -66,7 +66,7 @@ def _outline(person: Person, shot: Shot, top: float, bottom: float) -> Points:
 
     def side(y: float) -> float:
         face = max(half_width(person, min(y, CHIN - 2)), person.chin + 2)
-        return _REACH[shot.mask.kind] * face
+        return _COVERED[shot.mask.kind] * face
 
     bridge = [(nose - 9, top + 1), (nose - 2, peak), (nose + 2, peak), (nose + 9, top + 1)]
     right = [

@@ -62,8 +62,8 @@ def draw_dataset(
 ) -> None:
     """Draw the data set into a new folder; it appears whole or not at all.
 
-    The same arguments give the same bytes, whatever the number of processes. More people leave
-    the earlier ones as they are.
+    The same arguments give the same bytes, for any number of processes. More people leave the
+    earlier ones as they are.
 
     Args:
         out: The folder; must not exist yet, or be empty.

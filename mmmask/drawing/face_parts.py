@@ -10,7 +10,7 @@ _LASH: Colour = (36, 24, 24)
 _GLEAM: Colour = (255, 246, 236)
 
 
-def draw_features(canvas: Canvas, person: Person, shot: Shot) -> None:
+def draw_face_parts(canvas: Canvas, person: Person, shot: Shot) -> None:
     _draw_nose(canvas, person, shot)
     _draw_mouth(canvas, person, shot)
     for side in (-1, 1):

@@ -1,6 +1,6 @@
-"""What changes from one drawn photo of a person to the next, as seeded chance.
+"""What changes by seeded chance from one drawn photo of a person to the next.
 
-Nothing here depends on the person, so masks, clothes, light and background tell nothing of
+Nothing here depends on the person, so masks, clothes, light and background tell nothing about
 gender and age.
 """
 
@@ -43,7 +43,7 @@ class Shot:
     y: float
     scale: float
     turn: float  # radians
-    yaw: float  # how far the features move aside as the head turns, units
+    yaw: float  # how far the parts of the face move aside as the head turns, units
     pitch: float
     smile: float  # -0.25 to 1
     mouth_open: float  # 0 to 1

@@ -1,4 +1,4 @@
-"""What a drawn person looks like, as seeded chance.
+"""What a drawn person looks like, by seeded chance.
 
 Every cue of gender and age is noisy, and the classes overlap in each of them. About half of the
 cues (hair, brows, lashes, forehead, skin around the eyes) stay visible above a mask.

@@ -1,4 +1,4 @@
-"""The side of a benchmark that runs one case in a process of its own.
+"""The part of a benchmark that runs one case in a process of its own.
 
 ``python -m mmmask.workflows.benchmark.contenders CASE_JSON`` writes ``ticks.json`` into the
 folder of the case: when each batch was done.
@@ -176,4 +176,4 @@ if __name__ == "__main__":
     ticks = run(the_case)
     (Path(the_case.folder) / "ticks.json").write_text(json.dumps(ticks))
     sys.stdout.flush()
-    os._exit(0)  # workers of an epoch that was left in its middle need no farewell
+    os._exit(0)  # do not wait for the workers of an unfinished epoch
