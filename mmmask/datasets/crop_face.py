@@ -21,9 +21,8 @@ class CropFace(BaseTransform):
         boxes: Table of boxes, from ``tools/detect_faces.py``. It must list every photo.
         data_root: What its images are relative to.
         aspect: Height / width of the window; the config's input size decides it.
-        margin: Share of the box added on each side, at least 0.
-        fallback: For a photo without a face: ``center``, the largest central window;
-            ``typical``, the window around the median box of the table; ``whole``, the photo.
+        margin: As in :class:`FaceCrop`.
+        fallback: Likewise; the typical box is the median box of the table.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class CropFace(BaseTransform):
         shape = results["img"].shape[:2]
         if row is None:
             raise InputError(
-                f"{self.path}: no row for {image}; run tools/detect_faces.py on the data anew, "
+                f"{self.path}: no row for {image}; run tools/detect_faces.py on the data again, "
                 "or add rows for photos from elsewhere, by their full path"
             )
         if tuple(self.boxes.shapes[row]) != shape:

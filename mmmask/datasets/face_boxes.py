@@ -18,19 +18,12 @@ EDGES = ("x0", "y0", "x1", "y1")
 
 @dataclass(frozen=True)
 class FaceBoxes:
-    """Boxes of many photos, held by arrays that forked workers share.
+    """Boxes of many photos, held by arrays that forked workers share."""
 
-    Attributes:
-        rows: Image -> row.
-        shapes: (N, 2) height and width of the photos in pixels.
-        edges: (N, 4) x0, y0, x1, y1 in pixels; NaN where no face was found.
-        fingerprint: Hash of the content, whatever the path, the order of rows and the format.
-    """
-
-    rows: Mapping[str, int]
-    shapes: NDArray[np.int32]
-    edges: NDArray[np.float32]
-    fingerprint: str
+    rows: Mapping[str, int]  # image -> row
+    shapes: NDArray[np.int32]  # (N, 2) height and width of the photos in pixels
+    edges: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1 in pixels; NaN where no face was found
+    fingerprint: str  # hash of the content; path, order of rows and format do not count
 
     def typical(self) -> NDArray[np.float64]:
         """Return the median box, its edges as shares of the width and height of its photo."""

@@ -43,20 +43,17 @@ def face_window(
 class FaceCrop:
     """Keep the window around the face, or what stands in for it where none was found.
 
-    Args:
-        aspect: Height / width of the window.
-        margin: Share of the box added on each side, at least 0.
-        fallback: For a photo without a face: ``center``, the largest central window;
-            ``typical``, the window around the typical box; ``whole``, the photo.
-        typical: Edges x0, y0, x1, y1 of the typical box as shares of width and height.
+    The fallback for a photo without a face is ``center``, the largest central window;
+    ``typical``, the window around the typical box; or ``whole``, the photo.
 
     Raises:
         InputError: A value is not allowed.
     """
 
-    aspect: float
-    margin: float = 0.3
+    aspect: float  # height / width of the window
+    margin: float = 0.3  # share of the box added on each side, at least 0
     fallback: str = "center"
+    #: Edges x0, y0, x1, y1 of the typical box as shares of width and height.
     typical: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -76,11 +73,10 @@ class FaceCrop:
             shape: Of the photo.
         """
         whole = (0, 0, shape[1], shape[0])
-        if not np.isnan(box).any():
-            return face_window(box, shape, margin=self.margin, aspect=self.aspect)
-        if self.fallback == "typical":
-            pixels = np.asarray(self.typical) * np.tile(shape[::-1], 2)
-            return face_window(pixels, shape, margin=self.margin, aspect=self.aspect)
-        if self.fallback == "center":
-            return face_window(whole, shape, margin=0, aspect=self.aspect)
-        return slice(0, shape[0]), slice(0, shape[1])
+        if np.isnan(box).any():
+            if self.fallback == "whole":
+                return slice(0, shape[0]), slice(0, shape[1])
+            if self.fallback == "center":
+                return face_window(whole, shape, margin=0, aspect=self.aspect)
+            box = np.asarray(self.typical) * np.tile(shape[::-1], 2)
+        return face_window(box, shape, margin=self.margin, aspect=self.aspect)

@@ -1,4 +1,8 @@
-"""Samplers against imbalance: draw rare photos more often, or common ones less."""
+"""Samplers against imbalance: draw rare photos more often, or common ones less.
+
+``dataset`` and ``seed`` are as in :class:`EpochSampler`, and the dataset has ``labels()``; ``by``
+groups its photos by ``class``, ``mask``, ``gender`` or ``age``.
+"""
 
 from collections.abc import Sized
 
@@ -57,15 +61,10 @@ def systematic_draws(
 class BalancedSampler(EpochSampler):
     """Draw photos of rare groups more often, in epochs as long as without.
 
-    A photo of group g is drawn ``N w_g / sum_i w_g(i)`` times an epoch on average, its group
-    ``n_g`` times that; both rounded down or up in each epoch.
-
-    Args:
-        dataset: As in :class:`EpochSampler`; it has ``labels()``.
-        by: ``class``, ``mask``, ``gender`` or ``age``.
-        rule: What makes w of the group's number of photos, as for class weights: ``inverse``
-            draws all groups alike often, ``effective_number`` lies between that and no change.
-        seed: As in :class:`EpochSampler`.
+    A photo of group g is drawn ``N w_g / sum_i w_g(i)`` times per epoch on average, its group
+    ``n_g`` times that; both rounded down or up in each epoch. ``rule`` makes w of the group's
+    number of photos, as for class weights: ``inverse`` draws all groups alike often,
+    ``effective_number`` lies between that and no change.
     """
 
     def __init__(
@@ -87,26 +86,17 @@ class BalancedSampler(EpochSampler):
 
 @DATA_SAMPLERS.register_module()
 class UnderSampler(EpochSampler):
-    """Draw at most so many photos of each group, each epoch others: a shorter epoch.
+    """Draw at most ``most`` photos of each group, others in each epoch: a shorter epoch.
 
-    Args:
-        dataset: As in :class:`EpochSampler`; it has ``labels()``.
-        by: ``class``, ``mask``, ``gender`` or ``age``.
-        most: Photos of a group in an epoch; None: as many as the smallest group has.
-        seed: As in :class:`EpochSampler`.
+    None draws as many as the smallest group has.
     """
 
     def __init__(
-        self,
-        dataset: Sized,
-        *,
-        by: str = "class",
-        most: int | None = None,
-        seed: int | None = None,
+        self, dataset: Sized, *, by: str = "class", most: int | None = None, seed: int | None = None
     ) -> None:
         super().__init__(dataset, seed=seed)
         if most is not None and most < 1:
-            raise InputError(f"sampler.most must be at least 1 photo a group; got {most}")
+            raise InputError(f"sampler.most must be at least 1 photo per group; got {most}")
         self.groups = groups_of(dataset, by)
         counts = np.bincount(self.groups)
         self.most = int(counts[counts > 0].min()) if most is None else most
@@ -124,11 +114,11 @@ class MinoritySampler(EpochSampler):
     With ``RepeatedOnly`` among the augmentations, the additional draws alone are augmented.
 
     Args:
-        dataset: As in :class:`EpochSampler`; it has ``labels()``.
+        dataset: The photos.
         attribute: ``mask``, ``gender`` or ``age``.
         value: One of its values, such as ``>=60``.
         times: How often a photo with that value is drawn; source D took 2, and 5 overfitted.
-        seed: As in :class:`EpochSampler`.
+        seed: Of the order.
     """
 
     def __init__(

@@ -98,8 +98,8 @@ def read_eval(root: str | Path) -> pd.DataFrame:
 def find_photos(folder: str | Path) -> pd.DataFrame:
     """Return a samples table of the photos in a folder and its subfolders, ordered by path.
 
-    ``image`` is relative to the folder, ``person`` is empty: nobody knows who it is. Hidden
-    files are left out.
+    ``image`` is relative to the folder, ``person`` is empty, as it is unknown. Hidden files
+    are left out.
 
     Raises:
         MissingFileError: There is no such folder.

@@ -98,11 +98,10 @@ class MaskFaceDataset(PhotoDataset):
             raise InputError(f"{root}: no photo is in the {split} split; left out are {left_out}")
         self.samples = table.reset_index(drop=True)
         self._images = pa.array(self.samples["image"])  # one buffer, shared by forked workers
-        self._packed = (
-            None
-            if pack is None
-            else PackedPhotos(pack, self._images, data_root=root, steps=pipeline[:done])
-        )
+        self._packed = None
+        if pack is not None:
+            steps = pipeline[:done]
+            self._packed = PackedPhotos(pack, self._images, data_root=root, steps=steps)
         self._labels = self.labels() if split != "eval" else None
         ages = self.samples.get("age", pd.Series(dtype="Int16"))
         # Further samples may have a label and no age.

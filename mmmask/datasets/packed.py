@@ -99,16 +99,10 @@ def write_pack(
     *,
     data_root: str | Path,
     steps: Sequence[Mapping[str, Any]],
-    threads: int | None = None,
 ) -> None:
     """Pack photos, in parallel, with a progress bar; the file appears whole or not at all.
 
-    Args:
-        path: Where the pack goes.
-        images: Paths relative to ``data_root``, each once.
-        data_root: Folder that they are relative to.
-        steps: The transforms that load and preprocess a photo, as config dicts.
-        threads: How many photos are decoded at once; None: one per core.
+    The arguments are those of :class:`PackedPhotos`; each image is given once.
 
     Raises:
         InputError: There is no photo, or one cannot be decoded.
@@ -140,7 +134,7 @@ def write_pack(
     bar = track(starts, f"packing {len(images)} photos", console=Console(stderr=True))
     # OpenCV decodes and resizes without Python's lock, so threads are enough.
     with (
-        ThreadPoolExecutor(threads or os.cpu_count()) as pool,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
         atomic_write(path) as target,
         pa.ipc.new_file(str(target), schema) as writer,
     ):

@@ -13,27 +13,16 @@ HASH_BITS = 64
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """Facts of one photo.
+    """Facts of one photo: of the whole photo, if not said to be after preprocessing."""
 
-    Attributes:
-        light: Mean luminance of the whole photo, 0 to 255.
-        width: In pixels, before preprocessing.
-        height: Likewise.
-        pixels: Number of pixels after preprocessing.
-        mean: Per channel, RGB, after preprocessing; (3,).
-        square: Mean of the squares, likewise.
-        bits: Difference hash of the whole photo, (64,) of -1 and 1.
-        digest: Hash of the whole photo's pixels: equal for equal photos alone.
-    """
-
-    light: float
-    width: int
+    light: float  # mean luminance, 0 to 255
+    width: int  # in pixels
     height: int
-    pixels: int
-    mean: NDArray[np.float64]
-    square: NDArray[np.float64]
-    bits: NDArray[np.int8]
-    digest: bytes
+    pixels: int  # how many after preprocessing
+    mean: NDArray[np.float64]  # (3,) RGB, after preprocessing
+    square: NDArray[np.float64]  # (3,) mean of the squares, after preprocessing
+    bits: NDArray[np.int8]  # (64,) of -1 and 1, difference hash
+    digest: bytes  # hash of the pixels: equal for equal photos alone
 
     @property
     def shorter_side(self) -> int:

@@ -116,15 +116,12 @@ def resized(image: NDArray, size: tuple[int, int]) -> NDArray:
 class Geometry:
     """Crop and resize: what training, validation, test and an exported model share.
 
-    Args:
-        size: (height, width) of the result in pixels.
-        crop: Central fractions (of the height, of the width) kept before resizing; 0 to 1.
-
     Raises:
         InputError: A value is not allowed.
     """
 
-    size: tuple[int, int]
+    size: tuple[int, int]  # (height, width) of the result in pixels
+    #: Central fractions (of the height, of the width) kept before resizing, 0 to 1.
     crop: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:

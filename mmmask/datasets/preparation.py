@@ -18,16 +18,11 @@ NO_FACE = (np.nan,) * 4
 
 @dataclass(frozen=True)
 class Preparation:
-    """Decode, crop to the face (if asked), crop and resize: the test pipeline of a config.
-
-    Attributes:
-        geometry: Crop and size.
-        faces: The crop around the face; None where photos are taken as they are.
-        at_least: (height, width) in pixels below which a JPEG is not decoded; None: full size.
-    """
+    """Decode, crop to the face (if asked), crop and resize: the test pipeline of a config."""
 
     geometry: Geometry
-    faces: FaceCrop | None = None
+    faces: FaceCrop | None = None  # None where photos are taken as they are
+    #: (height, width) in pixels below which a JPEG is not decoded; None: full size.
     at_least: tuple[int, int] | None = None
 
     @classmethod
@@ -44,17 +39,13 @@ class Preparation:
         unknown = {*options} - {"LoadPhoto", "CropFace", "Preprocess", "PackPhoto"}
         if unknown:
             raise InputError(f"the test pipeline has a step unknown here: {', '.join(unknown)}")
-        geometry = options["Preprocess"]
         faces = options.get("CropFace")
         if faces is not None:
             typical = read_boxes(faces["boxes"]).typical().tolist()
             kept = ("aspect", "margin", "fallback")
             faces = {key: faces[key] for key in kept if key in faces} | {"typical": typical}
         at_least = options["LoadPhoto"].get("at_least")
-        return cls.from_dict(
-            {"size": geometry["size"], "crop": geometry["crop"], "faces": faces}
-            | {"at_least": at_least}
-        )
+        return cls.from_dict({**options["Preprocess"], "faces": faces, "at_least": at_least})
 
     def to_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` reads, ready for JSON."""

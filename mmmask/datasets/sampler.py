@@ -11,17 +11,11 @@ from torch.utils.data import Sampler
 
 
 class Draw(NamedTuple):
-    """One photo to load.
+    """One photo to load."""
 
-    Attributes:
-        row: Its row in the dataset.
-        seed: Seed of its augmentation.
-        repeat: How often the epoch has drawn it before, over all processes.
-    """
-
-    row: int
-    seed: int
-    repeat: int = 0
+    row: int  # in the dataset
+    seed: int  # of its augmentation
+    repeat: int = 0  # how often the epoch has drawn it before, over all processes
 
 
 @DATA_SAMPLERS.register_module()

@@ -23,6 +23,11 @@ _STEPS = np.linspace(0, 1, 6, endpoint=False)[:, None] ** np.arange(4)  # powers
 _BLEND = _STEPS @ (0.5 * np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]]))
 
 
+def rgb(text: str) -> tuple[Colour, ...]:
+    """Return colours from their hexadecimal names: ``"ff0000 00ff00"`` -> red and green."""
+    return tuple((*bytes.fromhex(name),) for name in text.split())
+
+
 def curve(points: ArrayLike, *, closed: bool = True) -> Points:
     """Return a smooth (Catmull-Rom) curve through points (N, 2)."""
     knots = np.asarray(points, dtype=float)

@@ -7,7 +7,7 @@ from mmmask.drawing.head import CHIN, half_width
 from mmmask.drawing.shots import Shot
 from mmmask.drawing.traits import Person
 
-_REACH = {"surgical": 0.97, "cloth": 0.99, "kn95": 0.93}  # share of the face's width covered
+_COVERED = {"surgical": 0.97, "cloth": 0.99, "kn95": 0.93}  # share of the face's width covered
 _PEAK = {"surgical": 0.8, "cloth": 2.2, "kn95": 3.0}  # rise of the upper edge over the nose
 
 #: Shape of glasses -> half width and height of a lens, roundness (1 an ellipse), how low it sits.
@@ -66,7 +66,7 @@ def _outline(person: Person, shot: Shot, top: float, bottom: float) -> Points:
 
     def side(y: float) -> float:
         face = max(half_width(person, min(y, CHIN - 2)), person.chin + 2)
-        return _REACH[shot.mask.kind] * face
+        return _COVERED[shot.mask.kind] * face
 
     bridge = [(nose - 9, top + 1), (nose - 2, peak), (nose + 2, peak), (nose + 9, top + 1)]
     right = [
@@ -102,14 +102,13 @@ def _draw_pattern(canvas: Canvas, shot: Shot, inside: Stencil) -> None:
             for x in np.arange(-26, 27, 5.2):
                 dot = oval(x + 2.6 * (row % 2), y, 1.15, 1.15)
                 canvas.fill(dot, colour, 0.95, at=place, inside=inside)
+    bars: list[list[tuple[float, float]]] = []
     if pattern in ("stripes", "checks"):
-        for y in np.arange(1, 48, 5.0):
-            bar = np.array([(-36, y), (36, y), (36, y + 2), (-36, y + 2)])
-            canvas.fill(bar, colour, 0.55, at=place, inside=inside)
+        bars += [[(-36, y), (36, y), (36, y + 2), (-36, y + 2)] for y in np.arange(1, 48, 5.0)]
     if pattern == "checks":
-        for x in np.arange(-27, 27, 5.0):
-            bar = np.array([(x, 0), (x + 2, 0), (x + 2, 50), (x, 50)])
-            canvas.fill(bar, colour, 0.55, at=place, inside=inside)
+        bars += [[(x, 0), (x + 2, 0), (x + 2, 50), (x, 50)] for x in np.arange(-27, 27, 5.0)]
+    for bar in bars:
+        canvas.fill(np.array(bar), colour, 0.55, at=place, inside=inside)
 
 
 def draw_glasses(canvas: Canvas, person: Person, shot: Shot) -> None:

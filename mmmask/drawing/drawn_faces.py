@@ -5,27 +5,28 @@
     train/train.csv                                 id,gender,race,age,path
     train/images/{id}_{gender}_Asian_{age}/         mask1 ... mask5, incorrect_mask, normal
     eval/info.csv                                   ImageID,ans; the answers are placeholders
-    eval/images/{40 hex digits}.jpg                 seven photos a person, not grouped
+    eval/images/{40 hex digits}.jpg                 seven photos per person, not grouped
     eval_labels.csv                                 ImageID,ans; the true answers
 
 Train and eval show different people. As in the competition, recorded ages end at 60: the old are
 drawn up to 80 years of age. Gender and age group are balanced; mask states are 5 : 1 : 1.
 """
 
-import csv
 import hashlib
 import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
@@ -43,26 +44,11 @@ SMALLEST_SIDE = 32
 _AGES = ((18, MIDDLE_FROM - 1), (MIDDLE_FROM, OLD_FROM - 1), (OLD_FROM, 80))  # years, inclusive
 _SUFFIXES, _SUFFIX_SHARES = ("jpg", "jpeg", "png"), (0.9, 0.05, 0.05)
 _TRAIN, _EVAL = 0, 1  # streams of chance: the train people do not depend on the eval people
-_PEOPLE_A_PROCESS = 20  # fewer do not repay the start of a process
+_PEOPLE_PER_PROCESS = 20  # fewer do not repay the start of a process
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One person to draw."""
-
-    folder: Path
-    stream: int
-    number: int
-    seed: int
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """A person as the tables tell it: the train row, and (file name, label) of each photo."""
-
-    row: dict[str, str | int]
-    photos: list[tuple[str, int]]
+#: A person as the tables tell it: the row of train.csv, and (file name, label) of each photo.
+Drawn = tuple[dict[str, Any], list[tuple[str, int]]]
 
 
 def draw_dataset(
@@ -76,8 +62,8 @@ def draw_dataset(
 ) -> None:
     """Draw the data set into a new folder; it appears whole or not at all.
 
-    The same arguments give the same bytes, whatever the number of processes. More people leave
-    the earlier ones as they are.
+    The same arguments give the same bytes, for any number of processes. More people leave the
+    earlier ones as they are.
 
     Args:
         out: The folder; must not exist yet, or be empty.
@@ -85,28 +71,26 @@ def draw_dataset(
         eval_people: People in eval; 0 makes no eval folder.
         seed: Of all chance, 0 or more.
         size: Width and height of the photos in pixels, at least 32 each.
-        processes: Drawing at the same time; ``None`` for one a CPU core as far as it pays.
+        processes: Drawing at the same time; ``None`` for one per CPU core as far as it pays.
     """
     out = Path(out)
     _check(out, people, eval_people, seed, size, processes)
     with _folder_written_whole(out) as folder:
-        train = [_Job(folder, _TRAIN, number, seed, size) for number in range(people)]
-        evaluation = [_Job(folder, _EVAL, number, seed, size) for number in range(eval_people)]
         (folder / "train/images").mkdir(parents=True)
         if eval_people:
             (folder / "eval/images").mkdir(parents=True)
-        drawn = list(_progress(_draw_all(train + evaluation, processes), people + eval_people))
-        _write_csv(
-            folder / "train/train.csv",
-            ("id", "gender", "race", "age", "path"),
-            [person.row.values() for person in drawn[:people]],
-        )
+        numbers = [(_TRAIN, number) for number in range(people)]
+        numbers += [(_EVAL, number) for number in range(eval_people)]
+        jobs = _draw_all(partial(_draw_person, folder, seed, size), numbers, processes)
+        drawn = list(track(jobs, "Drawing people", len(numbers), console=Console(stderr=True)))
+        people_rows = pd.DataFrame([row for row, _ in drawn[:people]])
+        people_rows.to_csv(folder / "train/train.csv", index=False)
         if eval_people:
             # Names are hashes, so sorting by them shuffles.
-            answers = sorted(photo for person in drawn[people:] for photo in person.photos)
-            header = ("ImageID", "ans")
-            _write_csv(folder / "eval/info.csv", header, [(name, 0) for name, _ in answers])
-            _write_csv(folder / "eval_labels.csv", header, answers)
+            answers = sorted(photo for _, photos in drawn[people:] for photo in photos)
+            labels = pd.DataFrame(answers, columns=["ImageID", "ans"])
+            labels.to_csv(folder / "eval_labels.csv", index=False)
+            labels.assign(ans=0).to_csv(folder / "eval/info.csv", index=False)
 
 
 def _check(
@@ -150,22 +134,22 @@ def _folder_written_whole(out: Path) -> Iterator[Path]:
         folder.rename(out)
 
 
-def _progress(drawn: Iterable[_Drawn], total: int) -> Iterable[_Drawn]:
-    return track(drawn, "Drawing people", total=total, console=Console(stderr=True))
-
-
-def _draw_all(jobs: list[_Job], processes: int | None) -> Iterator[_Drawn]:
-    """Yield the drawn people in the order of the jobs."""
+def _draw_all(
+    draw: Callable[[tuple[int, int]], Drawn],
+    numbers: Sequence[tuple[int, int]],
+    processes: int | None,
+) -> Iterator[Drawn]:
+    """Yield the drawn people in the order of their numbers."""
     if processes is None:
-        processes = min(os.cpu_count() or 1, 1 + len(jobs) // _PEOPLE_A_PROCESS)
+        processes = min(os.cpu_count() or 1, 1 + len(numbers) // _PEOPLE_PER_PROCESS)
     if processes == 1:
-        yield from map(_draw_person, jobs)
+        yield from map(draw, numbers)
         return
     # Not forked: the caller may hold threads, of torch or OpenCV, that a fork would break.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_start_process) as pool:
         try:
-            yield from pool.map(_draw_person, jobs, chunksize=4)
+            yield from pool.map(draw, numbers, chunksize=4)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -176,37 +160,33 @@ def _start_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process stops all
 
 
-def _draw_person(job: _Job) -> _Drawn:
-    """Draw a person's seven photos into the data set's folder."""
-    gender_index, group = _gender_and_group(job.seed, job.stream, job.number)
+def _draw_person(folder: Path, seed: int, size: tuple[int, int], who: tuple[int, int]) -> Drawn:
+    """Draw the seven photos of a person, given by stream and number, into the data set."""
+    stream, number = who
+    gender_index, group = _gender_and_group(seed, stream, number)
     gender = GENDERS[gender_index]
-    rng = np.random.default_rng((job.seed, job.stream, 1, job.number))
+    rng = np.random.default_rng((seed, stream, 1, number))
     age = int(rng.integers(_AGES[group][0], _AGES[group][1], endpoint=True))
     person = random_person(rng, gender, age)
-    name = f"{job.number + 1:06d}_{gender}_Asian_{min(age, OLD_FROM)}"
-    if job.stream == _TRAIN:
-        (job.folder / "train/images" / name).mkdir()
+    recorded = min(age, OLD_FROM)
+    name = f"{number + 1:06d}_{gender}_Asian_{recorded}"
+    if stream == _TRAIN:
+        (folder / "train/images" / name).mkdir()
     photos = []
     for stem, state in MASK_OF_STEM.items():
-        picture = draw_portrait(person, random_shot(rng, state), job.size)
+        picture = draw_portrait(person, random_shot(rng, state), size)
         suffix = rng.choice(_SUFFIXES, p=_SUFFIX_SHARES)
-        if job.stream == _TRAIN:
-            path = job.folder / "train/images" / name / f"{stem}.{suffix}"
+        if stream == _TRAIN:
+            path = folder / "train/images" / name / f"{stem}.{suffix}"
         else:
-            digest = hashlib.sha1(f"{job.seed}/{name}/{stem}".encode()).hexdigest()
-            path = job.folder / "eval/images" / f"{digest}.jpg"
+            digest = hashlib.sha1(f"{seed}/{name}/{stem}".encode()).hexdigest()
+            path = folder / "eval/images" / f"{digest}.jpg"
         if not cv2.imwrite(str(path), picture[..., ::-1]):
             raise OSError(f"could not write {path}")
-        label = encode(MASKS.index(state), gender_index, age_group(min(age, OLD_FROM)))
+        label = encode(MASKS.index(state), gender_index, age_group(recorded))
         photos.append((path.name, int(label)))
-    row: dict[str, str | int] = {
-        "id": name[:6],
-        "gender": gender,
-        "race": "Asian",
-        "age": min(age, OLD_FROM),
-        "path": name,
-    }
-    return _Drawn(row, photos)
+    row = {"id": name[:6], "gender": gender, "race": "Asian", "age": recorded, "path": name}
+    return row, photos
 
 
 def _gender_and_group(seed: int, stream: int, number: int) -> tuple[int, int]:
@@ -215,10 +195,3 @@ def _gender_and_group(seed: int, stream: int, number: int) -> tuple[int, int]:
     order = np.random.default_rng((seed, stream, 0, block)).permutation(FEWEST_PEOPLE)
     gender, group = divmod(int(order[place]), len(AGE_GROUPS))
     return gender, group
-
-
-def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

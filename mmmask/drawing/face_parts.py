@@ -10,7 +10,7 @@ _LASH: Colour = (36, 24, 24)
 _GLEAM: Colour = (255, 246, 236)
 
 
-def draw_features(canvas: Canvas, person: Person, shot: Shot) -> None:
+def draw_face_parts(canvas: Canvas, person: Person, shot: Shot) -> None:
     _draw_nose(canvas, person, shot)
     _draw_mouth(canvas, person, shot)
     for side in (-1, 1):
@@ -27,15 +27,9 @@ def _draw_eye(
     height = person.eye_height * shot.eyes_open
     tilt = -np.tan(person.eye_turn) * width  # of the outer corner
     droop = 0.9 * person.wrinkles
-    upper = np.array(
-        [
-            (-width, 0.7),
-            (-0.45 * width, -0.72 * height),
-            (0.15 * width, -height),
-            (0.68 * width, -0.62 * height + 0.6 * tilt + droop),
-            (width, tilt + 0.3),
-        ]
-    )
+    inner_half = [(-width, 0.7), (-0.45 * width, -0.72 * height), (0.15 * width, -height)]
+    outer_half = [(0.68 * width, -0.62 * height + 0.6 * tilt + droop), (width, tilt + 0.3)]
+    upper = np.array(inner_half + outer_half)
     lower = np.array([(0.5 * width, 0.62 * height + 0.5 * tilt), (-0.3 * width, 0.72 * height)])
     eye = curve(np.concatenate([upper, lower]))
     stencil = canvas.stencil(eye, at=centre, side=side)

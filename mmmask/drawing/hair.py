@@ -101,27 +101,19 @@ def _fall(person: Person, cut: _Cut, length: float) -> Points:
 def _cap(person: Person, shot: Shot, cut: _Cut) -> Points:
     """Return the hair over the skull: its outer edge, then back along the hairline."""
     hair, side, top = person.hair, person.cheek, cut.volume
-    outer_right = [
-        (0, -34.5 - top),
-        (12, -32.5 - top),
-        (20.5, -25.5 - 0.6 * top),
-        (side + 0.5 + 0.4 * top, -12),
-        (side + 1.2, cut.sideburn - 4),
-        (side + 0.3, cut.sideburn),
-    ]
+    crown = [(0, -34.5 - top), (12, -32.5 - top), (20.5, -25.5 - 0.6 * top)]
+    temple = [(side + 0.5 + 0.4 * top, -12), (side + 1.2, cut.sideburn - 4)]
+    outer_right = [*crown, *temple, (side + 0.3, cut.sideburn)]
     outer_left = np.array(outer_right)[:0:-1] * (-1, 1)
     outer = curve(np.concatenate([outer_left, outer_right]), closed=False)
     heights = np.array(_HAIRLINES[hair.fringe], dtype=float) - _M_SHAPE * hair.recession
     heights = np.maximum(heights, -32)[:: hair.part]
     line = np.stack([_ACROSS * (side - 2.2) + 0.8 * shot.yaw, heights], axis=1)
     line[[0, -1], 0] = -side + 1.6, side - 1.6
+    inner = curve(line, closed=False)
     if hair.fringe == "spiky":
-        x = np.linspace(-0.85, 0.85, 12)
         zigzag = np.where(np.arange(12) % 2, -13.0, -19.0) - 8 * hair.recession
-        line = np.stack([x * (side - 1), zigzag], axis=1)
-        inner = line
-    else:
-        inner = curve(line, closed=False)
+        inner = np.stack([np.linspace(-0.85, 0.85, 12) * (side - 1), zigzag], axis=1)
     ends = np.array([(side - 1.8, cut.sideburn)])
     return np.concatenate([outer, ends, inner[::-1], ends * (-1, 1)])
 
@@ -129,58 +121,33 @@ def _cap(person: Person, shot: Shot, cut: _Cut) -> Points:
 def _sides(person: Person) -> list[Points]:
     """Return what a bald head keeps above the ears."""
     side = person.cheek
-    right = curve(
-        [
-            (side - 1.8, 4),
-            (side - 2.4, -6),
-            (side - 4.5, -15),
-            (side - 3.5, -22),
-            (side + 1, -18),
-            (side + 3.2, -8),
-            (side + 1.5, 4),
-        ]
-    )
+    inner = [(side - 1.8, 4), (side - 2.4, -6), (side - 4.5, -15), (side - 3.5, -22)]
+    outer = [(side + 1, -18), (side + 3.2, -8), (side + 1.5, 4)]
+    right = curve(inner + outer)
     return [right, right * (-1, 1)]
 
 
 def _curls(person: Person, shot: Shot, rng: Generator) -> list[Points]:
     """Return discs along the skull."""
     angles = np.linspace(np.radians(-8), np.radians(188), 15) + rng.normal(0, 0.03, 15)
-    ring = [
-        oval(
-            (person.cheek + 2.2) * np.cos(angle),
-            -4 - 33 * np.sin(angle),
-            5.4 + rng.normal(0, 0.4),
-            5.2 + rng.normal(0, 0.4),
-        )
-        for angle in angles
-    ]
-    inner = [
-        oval((person.cheek - 4) * np.cos(angle) + 0.8 * shot.yaw, -9 - 18 * np.sin(angle), 4.6, 4.4)
-        for angle in angles[2:-2:2]
-    ]
-    return ring + inner
+    curls = []
+    for angle in angles:
+        x, y = (person.cheek + 2.2) * np.cos(angle), -4 - 33 * np.sin(angle)
+        curls.append(oval(x, y, 5.4 + rng.normal(0, 0.4), 5.2 + rng.normal(0, 0.4)))
+    for angle in angles[2:-2:2]:
+        x, y = (person.cheek - 4) * np.cos(angle) + 0.8 * shot.yaw, -9 - 18 * np.sin(angle)
+        curls.append(oval(x, y, 4.6, 4.4))
+    return curls
 
 
 def _locks(person: Person, cut: _Cut, length: float) -> list[Points]:
     """Return the hair that falls in front of the ears."""
     side, wave = person.cheek, cut.waves
-    low = length - 2
-    right = curve(
-        [
-            (side - 5, -18),
-            (side + 2.5, -14),
-            (side + 4.2, 2),
-            (0.5 * (side + 4.2 + cut.width) + wave, 0.35 * low),
-            (cut.width - wave, 0.7 * low),
-            (cut.width - 1.5, low),
-            (cut.width - 8, low),
-            (cut.width - 9.5 - wave, 0.7 * low),
-            (side - 2.8 + wave, 0.35 * low),
-            (side - 2.6, 2),
-            (side - 3.4, -9),
-        ]
-    )
+    low, middle = length - 2, 0.5 * (side + 4.2 + cut.width)
+    outer = [(side - 5, -18), (side + 2.5, -14), (side + 4.2, 2), (middle + wave, 0.35 * low)]
+    ends = [(cut.width - wave, 0.7 * low), (cut.width - 1.5, low), (cut.width - 8, low)]
+    inner = [(cut.width - 9.5 - wave, 0.7 * low), (side - 2.8 + wave, 0.35 * low)]
+    right = curve([*outer, *ends, *inner, (side - 2.6, 2), (side - 3.4, -9)])
     return [right, right * (-1, 1)]
 
 

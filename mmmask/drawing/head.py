@@ -21,16 +21,9 @@ def half_width(person: Person, y: float) -> float:
 
 
 def _right_half(person: Person) -> list[tuple[float, float]]:
-    return [
-        (0, -34.5),
-        (14, -31.5),
-        (22, -21),
-        (person.cheek, -4),
-        (0.4 * person.cheek + 0.6 * person.jaw + 1.2, 9),
-        (person.jaw - 0.6, 19),
-        (person.chin + 1, 30.5),
-        (0, CHIN),
-    ]
+    skull = [(0, -34.5), (14, -31.5), (22, -21), (person.cheek, -4)]
+    below_the_cheek = (0.4 * person.cheek + 0.6 * person.jaw + 1.2, 9)
+    return [*skull, below_the_cheek, (person.jaw - 0.6, 19), (person.chin + 1, 30.5), (0, CHIN)]
 
 
 def draw_neck(canvas: Canvas, person: Person) -> None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from mmmask.drawing.canvas import Canvas
 from mmmask.drawing.coverings import draw_glasses, draw_mask
-from mmmask.drawing.face_parts import draw_features
+from mmmask.drawing.face_parts import draw_face_parts
 from mmmask.drawing.hair import draw_back_hair, draw_front_hair
 from mmmask.drawing.head import draw_ears, draw_neck, draw_skin
 from mmmask.drawing.scene import draw_background, draw_clothes
@@ -40,15 +40,8 @@ def draw_portrait(person: Person, shot: Shot, size: tuple[int, int]) -> NDArray[
     body = (_HEAD[0] + 0.8 * shot.x, _HEAD[1] + shot.y, shot.scale, 0.25 * shot.turn)
 
     place(0, 0)
-    draw_background(
-        canvas,
-        shot,
-        rng,
-        left=-left / unit,
-        top=-top / unit,
-        right=(width - left) / unit,
-        low=(height - top) / unit,
-    )
+    edges = (-left / unit, -top / unit, (width - left) / unit, (height - top) / unit)
+    draw_background(canvas, shot, rng, edges)
     place(*head)
     draw_back_hair(canvas, person, shot)
     place(*body)
@@ -59,7 +52,7 @@ def draw_portrait(person: Person, shot: Shot, size: tuple[int, int]) -> NDArray[
     face = draw_skin(canvas, person, shot)
     draw_age(canvas, person, shot, face)
     draw_beard(canvas, person, shot, face)
-    draw_features(canvas, person, shot)
+    draw_face_parts(canvas, person, shot)
     if shot.state != "normal":
         draw_mask(canvas, person, shot)
     draw_glasses(canvas, person, shot)

@@ -11,9 +11,10 @@ _NECKLINES = {"crew": 50.0, "vee": 60.0, "collar": 53.0, "turtleneck": 44.0, "ho
 
 
 def draw_background(
-    canvas: Canvas, shot: Shot, rng: Generator, *, left: float, top: float, right: float, low: float
+    canvas: Canvas, shot: Shot, rng: Generator, edges: tuple[float, float, float, float]
 ) -> None:
-    """Fill the picture between its four edges, given in units."""
+    """Fill the picture between its left, top, right and lower edge, given in units."""
+    left, top, right, low = edges
 
     def box(x0: float, y0: float, x1: float, y1: float) -> Points:
         return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])

@@ -1,6 +1,6 @@
-"""What changes from one drawn photo of a person to the next, as seeded chance.
+"""What changes by seeded chance from one drawn photo of a person to the next.
 
-Nothing here depends on the person, so masks, clothes, light and background tell nothing of
+Nothing here depends on the person, so masks, clothes, light and background tell nothing about
 gender and age.
 """
 
@@ -9,41 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from mmmask.drawing.canvas import Colour, mix
+from mmmask.drawing.canvas import Colour, mix, rgb
 
 CLOTHES = ("crew", "vee", "collar", "turtleneck", "hoodie")
 BACKGROUNDS = ("plain", "wall", "circles", "stripes", "shelf")
 
 #: Kind of mask -> (its share, colours to choose from).
 MASKS: dict[str, tuple[float, tuple[Colour, ...]]] = {
-    "surgical": (
-        0.45,
-        (
-            (168, 208, 236),
-            (168, 208, 236),
-            (244, 246, 248),
-            (176, 222, 206),
-            (248, 200, 212),
-            (58, 60, 66),
-        ),
-    ),
-    "cloth": (
-        0.35,
-        (
-            (44, 44, 50),
-            (44, 44, 50),
-            (52, 66, 104),
-            (138, 142, 150),
-            (168, 58, 62),
-            (110, 120, 84),
-            (226, 208, 182),
-            (214, 130, 150),
-        ),
-    ),
-    "kn95": (0.20, ((246, 246, 244), (246, 246, 244), (56, 58, 64), (214, 206, 196))),
+    "surgical": (0.45, rgb("a8d0ec a8d0ec f4f6f8 b0dece f8c8d4 3a3c42")),
+    "cloth": (0.35, rgb("2c2c32 2c2c32 344268 8a8e96 a83a3e 6e7854 e2d0b6 d68296")),
+    "kn95": (0.20, rgb("f6f6f4 f6f6f4 383a40 d6cec4")),
 }
 PATTERNS = ("plain", "plain", "plain", "dots", "stripes", "checks")  # of cloth masks
-PATTERN_COLOURS: tuple[Colour, ...] = ((250, 246, 238), (250, 214, 110), (120, 180, 190))
+PATTERN_COLOURS = rgb("faf6ee fad66e 78b4be")
 
 
 @dataclass(frozen=True)
@@ -65,7 +43,7 @@ class Shot:
     y: float
     scale: float
     turn: float  # radians
-    yaw: float  # how far the features move aside as the head turns, units
+    yaw: float  # how far the parts of the face move aside as the head turns, units
     pitch: float
     smile: float  # -0.25 to 1
     mouth_open: float  # 0 to 1

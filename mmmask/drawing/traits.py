@@ -1,4 +1,4 @@
-"""What a drawn person looks like, as seeded chance.
+"""What a drawn person looks like, by seeded chance.
 
 Every cue of gender and age is noisy, and the classes overlap in each of them. About half of the
 cues (hair, brows, lashes, forehead, skin around the eyes) stay visible above a mask.
@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.random import Generator
 
-from mmmask.drawing.canvas import Colour, mix
+from mmmask.drawing.canvas import Colour, mix, rgb
 
 Choice = TypeVar("Choice")
 
@@ -19,47 +19,26 @@ TAN_SKIN: Colour = (184, 130, 92)
 GREY: Colour = (164, 163, 167)
 WHITE: Colour = (232, 230, 228)
 
-#: Natural and dyed hair -> share of people.
-HAIR_COLOURS: dict[Colour, float] = {
-    (34, 30, 33): 0.5,
-    (58, 42, 36): 0.28,
-    (92, 60, 42): 0.12,
-    (134, 84, 50): 0.05,
-    (176, 138, 92): 0.03,
-    (116, 44, 52): 0.02,
-}
+#: Natural and dyed hair, and the share of people with each colour.
+HAIR_COLOURS = rgb("221e21 3a2a24 5c3c2a 865432 b08a5c 742c34")
+_HAIR_SHARES = (0.5, 0.28, 0.12, 0.05, 0.03, 0.02)
 
-#: Hair style -> its share among (men, women).
-HAIR_STYLES = {
-    "crop": (0.6, 0.06),
-    "buzz": (0.18, 0.01),
-    "mid": (0.12, 0.08),
-    "perm": (0.03, 0.12),
-    "bob": (0.02, 0.23),
-    "long": (0.02, 0.23),
-    "wavy": (0.01, 0.14),
-    "bun": (0.02, 0.13),
-}
-FRINGES = {
-    "crop": ("up", "side", "side", "spiky", "bangs"),
-    "buzz": ("up",),
-    "mid": ("side", "centre", "bangs"),
-    "perm": ("up", "side"),
-    "bob": ("bangs", "side", "centre"),
-    "long": ("bangs", "side", "centre", "centre"),
-    "wavy": ("side", "centre", "centre"),
-    "bun": ("up", "side", "centre", "bangs"),
+#: Hair style -> its share among men, its share among women, the fringes it may have.
+HAIR_STYLES: dict[str, tuple[float, float, tuple[str, ...]]] = {
+    "crop": (0.6, 0.06, ("up", "side", "side", "spiky", "bangs")),
+    "buzz": (0.18, 0.01, ("up",)),
+    "mid": (0.12, 0.08, ("side", "centre", "bangs")),
+    "perm": (0.03, 0.12, ("up", "side")),
+    "bob": (0.02, 0.23, ("bangs", "side", "centre")),
+    "long": (0.02, 0.23, ("bangs", "side", "centre", "centre")),
+    "wavy": (0.01, 0.14, ("side", "centre", "centre")),
+    "bun": (0.02, 0.13, ("up", "side", "centre", "bangs")),
 }
 LONG_STYLES = ("long", "wavy")
 
 GLASSES = ("round", "square", "half")
-GLASSES_COLOURS: tuple[Colour, ...] = (
-    (40, 38, 42),
-    (120, 70, 50),
-    (150, 140, 130),
-    (150, 40, 50),
-)
-EARRINGS: tuple[Colour, ...] = ((236, 196, 92), (240, 240, 244), (220, 90, 110))
+GLASSES_COLOURS = rgb("28262a 784632 968c82 962832")
+EARRINGS = rgb("ecc45c f0f0f4 dc5a6e")
 
 # Years -> how aged skin and hair are; steepest where one age group ends and the next begins.
 _AGEING = (18, 27, 33, 56, 62, 80), (0.0, 0.05, 0.48, 0.58, 0.9, 1.05)
@@ -165,13 +144,12 @@ def _one_of(rng: Generator, choices: tuple[Choice, ...], probability: float) -> 
 
 
 def _random_hair(rng: Generator, female: bool, looks: float) -> Hair:
-    shares = {style: by_gender[female] for style, by_gender in HAIR_STYLES.items()}
+    shares = {style: of_gender[female] for style, (*of_gender, _) in HAIR_STYLES.items()}
     if female and looks > 50:
         shares |= {style: 0.35 * shares[style] for style in LONG_STYLES}
     chances = np.array(list(shares.values()))
     style = str(rng.choice(list(shares), p=chances / chances.sum()))
-    colours = list(HAIR_COLOURS)
-    natural = colours[rng.choice(len(colours), p=list(HAIR_COLOURS.values()))]
+    natural = HAIR_COLOURS[rng.choice(len(HAIR_COLOURS), p=_HAIR_SHARES)]
     grey = float(np.clip(np.interp(looks, *_GREYING) + rng.normal(0, 0.08), 0, 1))
     if rng.random() < (0.1 if female else 0.04):  # dyed
         grey *= 0.15
@@ -179,7 +157,7 @@ def _random_hair(rng: Generator, female: bool, looks: float) -> Hair:
     lost = 0.0 if female else float(np.clip(rng.normal((looks - 24) / 75, 0.22), 0, 1))
     return Hair(
         style=style,
-        fringe="up" if lost > 0.45 else str(rng.choice(FRINGES[style])),
+        fringe="up" if lost > 0.45 else str(rng.choice(HAIR_STYLES[style][2])),
         colour=mix(natural, faded, grey),
         grey=grey,
         recession=lost,

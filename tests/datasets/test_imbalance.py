@@ -145,7 +145,7 @@ def test_processes_share_out_the_single_process_epoch(monkeypatch, kind, options
     [
         (BalancedSampler, {"by": "race"}, "by must be one of class, mask, gender, age; got 'race'"),
         (BalancedSampler, {"rule": "x"}, "rule must be one of one_minus_share, .*; got 'x'"),
-        (UnderSampler, {"most": 0}, "most must be at least 1 photo a group; got 0"),
+        (UnderSampler, {"most": 0}, "most must be at least 1 photo per group; got 0"),
         (MinoritySampler, {"value": "60"}, "mask: wear, .*; got 'age' and '60'"),
         (MinoritySampler, {"times": 0}, "times must be at least 1; got 0"),
     ],

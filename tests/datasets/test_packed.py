@@ -43,7 +43,7 @@ def root(make_layout) -> Path:
 @pytest.fixture
 def pack(root, tmp_path) -> Path:
     path = tmp_path / "photos.arrow"
-    write_pack(path, list(photos_of_root(root)), data_root=root, steps=STEPS, threads=2)
+    write_pack(path, list(photos_of_root(root)), data_root=root, steps=STEPS)
     return path
 
 

@@ -7,7 +7,14 @@ tracking = dict(
     artifact_location="work_dirs/mlflow",
     # Each fact once, not again where it was composed to.
     tracked_config_keys=[
-        *("backbone", "data", "head", "optim_wrapper", "param_scheduler"),
-        *("preprocessing", "pretrained", "randomness", "train_cfg"),
+        "backbone",
+        "data",
+        "head",
+        "optim_wrapper",
+        "param_scheduler",
+        "preprocessing",
+        "pretrained",
+        "randomness",
+        "train_cfg",
     ],
 )

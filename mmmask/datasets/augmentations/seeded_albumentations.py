@@ -23,7 +23,7 @@ class SeededAlbumentations(BaseTransform):
 
     Args:
         transforms: Configs: ``type`` is a name in ``albumentations``, the rest are its options;
-            ``OneOf``, ``SomeOf`` and the like hold ``transforms`` of their own.
+            ``OneOf``, ``SomeOf`` and others hold ``transforms`` of their own.
 
     Raises:
         InputError: Albumentations is not installed, or has no such transform or option.

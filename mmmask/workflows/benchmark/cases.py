@@ -35,33 +35,19 @@ TIMM = {
 
 @dataclass(frozen=True)
 class Case:
-    """One contender at one task, for one process.
+    """One contender at one task, for one process."""
 
-    Attributes:
-        data_root: Folder with ``train/``.
-        folder: Where the process may write.
-        task: One of :data:`TASKS`.
-        contender: One of :data:`CONTENDERS`.
-        backbone: Name of a block under ``configs/_base_/backbones``.
-        batch: Photos per batch.
-        steps: Batches that are timed.
-        warmup: Batches before them.
-        workers: Data workers.
-        amp: Train under autocast.
-        pack: File of packed photos.
-    """
-
-    data_root: str
-    folder: str
-    task: str = "train"
-    contender: str = "mmmask"
-    backbone: str = "mobilenet_v2"
-    batch: int = 64
-    steps: int = 10
-    warmup: int = 3
-    workers: int = 2
-    amp: bool = False
-    pack: str | None = None
+    data_root: str  # folder with train/
+    folder: str  # where the process may write
+    task: str = "train"  # one of TASKS
+    contender: str = "mmmask"  # one of CONTENDERS
+    backbone: str = "mobilenet_v2"  # name of a block under configs/_base_/backbones
+    batch: int = 64  # photos per batch
+    steps: int = 10  # batches that are timed
+    warmup: int = 3  # batches before them
+    workers: int = 2  # data workers
+    amp: bool = False  # train under autocast
+    pack: str | None = None  # file of packed photos
 
     @property
     def batches(self) -> int:

@@ -1,15 +1,15 @@
-"""The side of a benchmark that runs one case in a process of its own.
+"""The part of a benchmark that runs one case in a process of its own.
 
 ``python -m mmmask.workflows.benchmark.contenders CASE_JSON`` writes ``ticks.json`` into the
 folder of the case: when each batch was done.
 """
 
-import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.registry import init_default_scope
@@ -47,9 +47,8 @@ def _run_mmmask(case: Case) -> None:
     from mmmask.workflows.train import build_runner, train
 
     packed = case.contender in ("mmmask_packed", "mmmask_compiled")
-    config = case.config(
-        pack=case.pack if packed else None, compiled=case.contender == "mmmask_compiled"
-    )
+    compiled = case.contender == "mmmask_compiled"
+    config = case.config(pack=case.pack if packed else None, compiled=compiled)
     work_dir = f"{case.folder}/run"
     if case.task == "train":
         train(config, work_dir=work_dir, amp=case.amp)
@@ -78,10 +77,9 @@ def _run_stock(case: Case) -> None:
         cfg = with_tta(cfg)
     if case.amp:
         cfg.test_cfg["fp16"] = True
-    for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+    training = ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler")
+    for key in (*training, "val_dataloader", "val_cfg", "val_evaluator"):
         cfg[key] = None
-    for part in ("dataloader", "cfg", "evaluator"):
-        cfg[f"val_{part}"] = None
     Runner.from_cfg(cfg).test()
 
 
@@ -128,11 +126,15 @@ def _run_data(case: Case) -> None:
     torch.set_num_threads(1)
     if case.contender.startswith("mmmask"):
         keep_freed_memory()  # as a run does
-    for _ in _network_inputs(case):
-        tick(case.warmup, case.batches)
+    loader, network_input = _data_path(case)
+    while True:
+        for batch in loader:
+            network_input(batch)
+            tick(case.warmup, case.batches)
 
 
-def _network_inputs(case: Case) -> Iterator[torch.Tensor]:
+def _data_path(case: Case) -> tuple[DataLoader, Callable[[Any], object]]:
+    """Return what loads batches, and what makes the network's input of one."""
     from mmengine.dataset import default_collate
     from mmpretrain.registry import DATASETS, MODELS
 
@@ -141,8 +143,7 @@ def _network_inputs(case: Case) -> Iterator[torch.Tensor]:
         from mmmask.workflows.benchmark.plain import PhotoFolder
 
         loader = DataLoader(PhotoFolder(case, training=True), case.batch, shuffle=True)
-        yield from (photos for _ in itertools.count() for photos, _ in loader)
-        return
+        return loader, lambda batch: batch
     if case.contender == "stock":
         from mmmask.workflows.benchmark.stock import stock_config
 
@@ -159,13 +160,11 @@ def _network_inputs(case: Case) -> Iterator[torch.Tensor]:
         preprocessor, collate = cfg.model.data_preprocessor, stack_photos
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         sampler = EpochSampler(dataset, seed=0)
-    network_input = MODELS.build(preprocessor)
+    preprocess = MODELS.build(preprocessor)
     loader = DataLoader(
         dataset, case.batch, shuffle=sampler is None, sampler=sampler, collate_fn=collate
     )
-    for _ in itertools.count():
-        for batch in loader:
-            yield network_input(batch, True)["inputs"]
+    return loader, lambda batch: preprocess(batch, True)
 
 
 def _device() -> torch.device:
@@ -177,4 +176,4 @@ if __name__ == "__main__":
     ticks = run(the_case)
     (Path(the_case.folder) / "ticks.json").write_text(json.dumps(ticks))
     sys.stdout.flush()
-    os._exit(0)  # workers of an epoch that was left in its middle need no farewell
+    os._exit(0)  # do not wait for the workers of an unfinished epoch

@@ -40,7 +40,7 @@ RATIOS = (
     ("mmmask_packed", "plain_channels_last"),
 )
 MEMORY_INTERVAL = 0.5  # seconds
-CONTENDER_SIDE = "mmmask.workflows.benchmark.contenders"
+_CHILD = "mmmask.workflows.benchmark.contenders"
 #: Settings of compute threads that the command lines of mmmask make and others do not.
 THREADS = ("GOMP_SPINCOUNT",)
 
@@ -173,12 +173,7 @@ def run_case(case: Case) -> dict[str, object]:
     began, memory = time.time(), 0.0
     with log.open("w") as output:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "mmmask.workflows.benchmark.contenders",
-                json.dumps(asdict(case)),
-            ],
+            [sys.executable, "-m", _CHILD, json.dumps(asdict(case))],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
