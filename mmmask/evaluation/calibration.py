@@ -19,7 +19,7 @@ from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, NUM_CLASSES
 
 #: attribute: a scale for each of mask, gender and age, a bias for each of their values, and of
-#: three values, how far evidence between two counts for the third; of a model of one attribute,
+#: three values, how far the odds of two count for the third; of a model of one attribute,
 #: the same of this one. Mask states are easy and ages hard, so a network is unsure of the former
 #: and too sure of the latter, which no single temperature repairs.
 #: temperature: one scale for all classes, Guo et al., On Calibration of Modern Neural Networks,
@@ -210,14 +210,10 @@ def person_weights(person: ArrayLike | None, photos: int) -> NDArray[np.float64]
     return 1 / counts[rows]
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """How often the top answer is right, by how sure it is; one value per bin.
+class Reliability(NamedTuple):
+    """How often the top answer is right, by how sure it is; one value per bin, 0 in an empty one.
 
-    Attributes:
-        photos: Their number.
-        confidence: Mean probability of the top answer; 0 in an empty bin.
-        accuracy: Share of right answers; 0 in an empty bin.
+    ``confidence`` is the mean probability of the top answer, ``accuracy`` the share of right ones.
     """
 
     photos: NDArray[np.int64]
@@ -277,7 +273,7 @@ def _basis(
         raise InputError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     scales: dict[str, NDArray[np.float64]] = {}
     mixes: dict[str, NDArray[np.float64]] = {}
-    biases: dict[str, NDArray[np.floating]] = {}
+    biases: dict[str, NDArray[np.float64]] = {}
     if method == "attribute" and classes == NUM_CLASSES:
         for axis, (attribute, values) in enumerate(ATTRIBUTES.items()):
             size = len(values)
@@ -285,31 +281,27 @@ def _basis(
             for name, one in _mixes(size).items():
                 mixes[f"{attribute}_{name}"] = _of(axis, one)
             own = np.indices(JOINT_SHAPE)[axis].ravel()  # (18,) value of the attribute
-            biases |= {f"{attribute}_{name}": own == k for k, name in enumerate(values)}
+            biases |= {f"{attribute}_{name}": 1.0 * (own == k) for k, name in enumerate(values)}
     elif method != "temperature":
         biases = {f"{label:02d}": row for label, row in enumerate(np.eye(classes))}
         mixes = _mixes(classes) if method == "attribute" else {}
         if method == "vector":
             scales = {name: np.diag(row) for name, row in biases.items()}
+    parts = {"scale": scales, "mix": mixes, "bias": biases}
+    names = ("scale", *(f"{kind}_{name}" for kind, part in parts.items() for name in part))
     matrices = [np.eye(classes), *scales.values(), *mixes.values()]
-    names = (
-        "scale",
-        *(f"scale_{name}" for name in scales),
-        *(f"mix_{name}" for name in mixes),
-        *(f"bias_{name}" for name in biases),
-    )
     weights, bias = np.zeros((len(names), classes, classes)), np.zeros((len(names), classes))
     weights[: len(matrices)] = matrices
     if biases:
         bias[len(matrices) :] = [*biases.values()]
     scale = SCALE_SPREAD[method] if scale_spread is None else scale_spread
     spread = {"scale": scale, "mix": min(scale, MIX_SPREAD), "bias": bias_spread}
-    pull = [0.0, *(spread[name.split("_")[0]] ** -2.0 for name in names[1:])]
+    pull = [0.0, *(spread[kind] ** -2.0 for kind, part in parts.items() for _ in part)]
     return _Basis(names, weights, bias, np.array(pull))
 
 
 def _mixes(values: int) -> dict[str, NDArray[np.float64]]:
-    """Return maps of three values by which the evidence between two of them counts for others.
+    """Return maps of three values by which the odds of two of them count for others.
 
     Of the two contrasts of three values, that of the outer ones and that of the middle one
     against them, the first map scales one up and the other down; the others let one contrast

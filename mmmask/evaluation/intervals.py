@@ -57,6 +57,22 @@ def resample_people(people: int, resamples: int = RESAMPLES, seed: int = 0) -> C
     return random.multinomial(people, np.full(people, 1 / people), resamples).astype(np.float64)
 
 
+def confusion_by_person(
+    person: NDArray[np.integer],
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    classes: int = NUM_CLASSES,
+) -> Counts:
+    """Count the photos of each person by true (row) and predicted class (column).
+
+    Shape:
+        ``person``: (N,) numbers 0 to P - 1; ``truth``, ``predicted``: (N,) labels -> (P, C, C).
+    """
+    size = (int(person.max()) + 1, classes, classes)
+    cells = np.ravel_multi_index((person, truth, predicted), size)
+    return np.bincount(cells, minlength=np.prod(size)).reshape(size).astype(np.float64)
+
+
 def counts_by_person(
     person: NDArray[np.integer],
     truth: NDArray[np.integer],
@@ -65,19 +81,10 @@ def counts_by_person(
 ) -> Counts:
     """Return what each person adds to each class: hits, and photos in truth plus prediction.
 
-    Shape:
-        ``person``: (N,) numbers 0 to P - 1; ``truth``, ``predicted``: (N,) labels -> (P, 2, C).
+    ``Shape`` as in :func:`confusion_by_person`, but -> (P, 2, C).
     """
-    people = int(person.max()) + 1
-
-    def count(rows: NDArray[np.integer], labels: NDArray[np.integer]) -> NDArray[np.int64]:
-        cells = rows.astype(np.int64) * classes + labels
-        return np.bincount(cells, minlength=people * classes).reshape(people, classes)
-
-    hit = truth == predicted
-    hits = count(person[hit], truth[hit])
-    totals = count(person, truth) + count(person, predicted)
-    return np.stack([hits, totals], axis=1).astype(np.float64)
+    counts = confusion_by_person(person, truth, predicted, classes)
+    return np.stack([np.einsum("pcc->pc", counts), counts.sum(axis=1) + counts.sum(axis=2)], axis=1)
 
 
 def macro_f1_of_draws(draws: Counts, counts: Counts) -> NDArray[np.float64]:

@@ -106,16 +106,7 @@ def correct(
         **table.attrs.get("provenance", {}),
         "corrected_from": {"path": str(predictions), "hash": file_hash(Path(predictions))},
         "out_of_fold": {"path": str(oof), "hash": file_hash(Path(oof))},
-        "shift": {
-            "strength": None if choice.chosen is None else choice.chosen.strength,
-            "reason": choice.reason,
-            "prior": None if prior is None else str(prior),
-            "decision": decision,
-            "source": evidence.source.tolist(),
-            "shares": shift.shares.tolist(),
-            "resamples": resamples,
-            "seed": seed,
-        },
+        "shift": {**_described(choice), "prior": None if prior is None else str(prior)},
         **made_now(),
     }
     write_table(out, table, PREDICTIONS, provenance)
@@ -134,6 +125,20 @@ def _changed(table: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     values = corrected(choice.shift, choice.chosen.strength)
     table = with_probabilities(table, values)
     return table if choice.rule == "argmax" else table.assign(answer=decide(values, choice.rule))
+
+
+def _described(choice: Choice) -> dict[str, Any]:
+    """Return what the provenance of predictions says of their correction."""
+    shift = choice.shift
+    return {
+        "strength": None if choice.chosen is None else choice.chosen.strength,
+        "reason": choice.reason,
+        "decision": choice.rule,
+        "source": shift.evidence.source.tolist(),
+        "shares": shift.shares.tolist(),
+        "resamples": len(shift.draws),
+        "seed": shift.seed,
+    }
 
 
 def simulate_shifts(

@@ -44,11 +44,7 @@ def weighted(
 
 def count_votes(answers: NDArray[np.integer], classes: int = NUM_CLASSES) -> NDArray[np.int16]:
     """Count how many models answer each class: (N, M) labels -> (N, C)."""
-    votes = np.zeros((len(answers), classes), dtype=np.int16)
-    photos = np.arange(len(answers))
-    for model in answers.T:
-        votes[photos, model] += 1
-    return votes
+    return _tally(answers, classes, np.ones(answers.shape[1], np.int16))
 
 
 class HardVote(NamedTuple):
@@ -74,11 +70,16 @@ def by_order(answers: NDArray[np.integer], classes: int = NUM_CLASSES) -> NDArra
     Of two classes the one that the earliest model is for is preferred: model m counts 2^-m, more
     than all behind it together.
     """
-    preference = np.zeros((len(answers), classes))
+    return _tally(answers, classes, 0.5 ** np.arange(answers.shape[1]))
+
+
+def _tally(answers: NDArray[np.integer], classes: int, weights: NDArray) -> NDArray:
+    """Return the sum of the weights of the models, (M,), that answer each class, (N, C)."""
+    total = np.zeros((len(answers), classes), dtype=weights.dtype)
     photos = np.arange(len(answers))
-    for rank, model in enumerate(answers.T):
-        preference[photos, model] += 0.5**rank
-    return preference
+    for model, weight in zip(answers.T, weights, strict=True):
+        total[photos, model] += weight
+    return total
 
 
 def agreement(answers: NDArray[np.integer]) -> NDArray[np.float64]:

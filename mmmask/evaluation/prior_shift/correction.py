@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.evaluation.decision import decide, expected_macro_f1
-from mmmask.evaluation.prior_shift.shares import confusion_by_person, macro_f1_at, reweight
+from mmmask.evaluation.intervals import confusion_by_person
+from mmmask.evaluation.prior_shift.shares import macro_f1_at, reweight
 from mmmask.evaluation.prior_shift.shift import Shift
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
 

@@ -178,19 +178,6 @@ def with_margins(source: Shares, margins: Mapping[str, Shares]) -> Shares:
     return table.ravel() / table.sum()
 
 
-def confusion_by_person(
-    person: NDArray[np.integer], labels: NDArray[np.integer], decided: NDArray[np.integer]
-) -> NDArray[np.float64]:
-    """Count the photos of each person by label (row) and answer (column).
-
-    Shape:
-        ``person``: (N,) numbers 0 to P - 1; ``labels``, ``decided``: (N,) -> (P, 18, 18).
-    """
-    size = (int(person.max()) + 1, NUM_CLASSES, NUM_CLASSES)
-    cells = np.ravel_multi_index((person, labels, decided), size)
-    return np.bincount(cells, minlength=np.prod(size)).reshape(size).astype(np.float64)
-
-
 def macro_f1_at(
     shares: NDArray[np.float64], confusion: NDArray[np.float64], draws: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -202,7 +189,7 @@ def macro_f1_at(
 
     Args:
         shares: (R, C) one row for each draw.
-        confusion: (P, C, C) of each person, :func:`confusion_by_person`.
+        confusion: (P, C, C) of each person, ``intervals.confusion_by_person``.
         draws: (R, P) how often each person is drawn, as ``intervals.resample_people`` gives it.
     """
     people, classes, _ = confusion.shape

@@ -14,6 +14,7 @@ from mmmask.evaluation.ensemble.voting import agreement, agreement_by_attribute
 from mmmask.ledger.provenance import checkpoint_hashes
 from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
 from mmmask.workflows.ensemble.fitted_votes import (
+    Learned,
     Outcome,
     elect,
     equal_weights,
@@ -95,14 +96,7 @@ def ensemble(
     if oof:
         validation = _read(oof, vote, calibrations, old_from)
         _check_pairs(members.each, validation.each)
-    learned = None
-    if vote in ("weighted", "stack"):
-        learned = learn_weights(validation) if vote == "weighted" else learn_stack(validation)
-        judged = learned.outcome
-        final = learned.apply(members) if oof else judged
-    else:
-        final = _plain(members, vote)
-        judged = _plain(validation, vote) if oof else final
+    final, judged, learned = _voted(members, validation, vote)
     made = {
         "vote": vote,
         "members": [member.described() for member in members.each],
@@ -128,8 +122,20 @@ def ensemble(
     )
 
 
-def _plain(members: Members, vote: str) -> Outcome:
-    return elect(members) if vote == "hard" else mix(members, equal_weights(members))
+def _voted(
+    members: Members, validation: Members, vote: str
+) -> tuple[Outcome, Outcome, Learned | None]:
+    """Return what a vote says of the photos and of those for validation, and how it was fitted."""
+    own = validation is members
+    if vote in ("weighted", "stack"):
+        learned = learn_weights(validation) if vote == "weighted" else learn_stack(validation)
+        return learned.outcome if own else learned.apply(members), learned.outcome, learned
+
+    def voted(tables: Members) -> Outcome:
+        return elect(tables) if vote == "hard" else mix(tables, equal_weights(tables))
+
+    final = voted(members)
+    return final, final if own else voted(validation), None
 
 
 def _read(

@@ -1,7 +1,7 @@
 """What each member adds to an ensemble, and what fitting the vote has brought."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pandas as pd
@@ -91,7 +91,5 @@ def _scores(validation: Members, voters: Sequence[NDArray[np.integer]]) -> NDArr
 
 def _put(table: pd.DataFrame, name: str, scores: NDArray[np.float64]) -> None:
     """Add scores, (rows, 1 + R), with their intervals."""
-    intervals = [percentile_interval(row[0], row[1:]) for row in scores]
-    table[name] = [interval.value for interval in intervals]
-    table[f"{name}_low"] = [interval.low for interval in intervals]
-    table[f"{name}_high"] = [interval.high for interval in intervals]
+    intervals = [astuple(percentile_interval(row[0], row[1:])) for row in scores]
+    table[[name, f"{name}_low", f"{name}_high"]] = intervals

@@ -119,12 +119,9 @@ class Member:
         return self._ordered(values), self._ordered(ages) if years and ages is not None else None
 
     def answers(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the class that it answers for each photo, (N,).
+        """Return the class that it answers for each photo, (N,); ``values``: its probabilities.
 
-        A decision that was made on its probabilities holds for as long as they are not changed.
-
-        Args:
-            values: Its probabilities.
+        A decision that was made on them holds for as long as they are not changed.
         """
         if not self.decided or self.calibration is not None or self.cuts is not None:
             return values.argmax(axis=1)

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from mmmask.evaluation.calibration import fit_calibration
+from mmmask.evaluation.intervals import confusion_by_person
 from mmmask.evaluation.prior_shift.shares import (
     answers_by_class,
-    confusion_by_person,
     estimate_shares,
     macro_f1_at,
     mean_answers,
