@@ -47,7 +47,6 @@ import mmmask.models.backbones.timm_backbone
 import mmmask.models.batch_augments.half_face_cutmix
 import mmmask.models.consistency.classifier
 import mmmask.models.consistency.losses
-import mmmask.models.consistency.view_preprocessor
 import mmmask.models.heads.arcface
 import mmmask.models.heads.attribute
 import mmmask.models.heads.cosface

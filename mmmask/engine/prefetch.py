@@ -11,9 +11,7 @@ from torch.utils.data import DataLoader
 
 def moved(data: Any, device: torch.device) -> Any:
     """Return a batch with every tensor on a device; copies from pinned memory do not block."""
-    if isinstance(data, Tensor):
-        return data.to(device, non_blocking=True)
-    if isinstance(data, BaseDataElement):
+    if isinstance(data, (Tensor, BaseDataElement)):
         return data.to(device, non_blocking=True)
     if isinstance(data, dict):
         return {key: moved(value, device) for key, value in data.items()}
@@ -26,9 +24,7 @@ def tensors_of(data: Any) -> Iterator[Tensor]:
     """Yield every tensor of a batch."""
     if isinstance(data, Tensor):
         yield data
-    elif isinstance(data, BaseDataElement):
-        yield from (value for value in data.values() if isinstance(value, Tensor))
-    elif isinstance(data, dict):
+    elif isinstance(data, (dict, BaseDataElement)):
         yield from tensors_of(list(data.values()))
     elif isinstance(data, (list, tuple)):
         for value in data:

@@ -28,7 +28,7 @@ class ConsoleRunner(Runner):
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(max(handler.level, logging.WARNING))
-                handler.addFilter(_concerns_users)
+                handler.addFilter(lambda line: not line.getMessage().startswith(_NOT_FOR_USERS))
         return logger
 
     def train(self) -> nn.Module:
@@ -51,7 +51,3 @@ class ConsoleRunner(Runner):
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         device = torch.device(get_device(), torch.cuda.current_device())
         return DevicePrefetcher(loader, device)
-
-
-def _concerns_users(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(_NOT_FOR_USERS)

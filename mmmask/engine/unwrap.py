@@ -50,14 +50,9 @@ def heads_with(runner: Runner, attribute: str) -> list[nn.Module]:
 
 
 def inner_datasets(dataset: Dataset, attribute: str) -> Iterator[tuple[Any, int]]:
-    """Yield the datasets inside a wrapper and how often an epoch repeats each.
+    """Yield the datasets inside a nest of ``ConcatDataset`` and ``RepeatDataset``.
 
-    Args:
-        dataset: A dataset, or a nest of ``ConcatDataset`` and ``RepeatDataset`` around some.
-        attribute: What each of them must have.
-
-    Raises:
-        InputError: One of them has no such attribute.
+    With each comes how often an epoch repeats it. One without the attribute is refused.
     """
     if isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:

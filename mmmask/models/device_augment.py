@@ -31,7 +31,6 @@ def affine(
     height, width = photos.shape[-2:]
     cos, sin = angle.cos() / scale, angle.sin() / scale
     # From a pixel of the result to one of the photo, both from -1 to 1 along each side.
-    x, y = 2 * shift[:, 0], 2 * shift[:, 1]
     rows = torch.stack(
         [
             torch.stack([cos * mirrored, -sin * mirrored * height / width], dim=1),
@@ -39,7 +38,7 @@ def affine(
         ],
         dim=1,
     )  # (N, 2, 2)
-    start = -(rows @ torch.stack([x, y], dim=1)[:, :, None])  # (N, 2, 1)
+    start = -(rows @ (2 * shift)[:, :, None])  # (N, 2, 1)
     grid = functional.affine_grid(torch.cat([rows, start], dim=2), photos.shape, False)
     return functional.grid_sample(
         photos, grid.to(photos.dtype), padding_mode="reflection", align_corners=False
@@ -79,8 +78,12 @@ class DeviceAugment(nn.Module):
             raise InputError(
                 f"device_augment.scale must be (smallest, largest), above 0; got {scale}"
             )
-        limits = (("rotate", rotate, 180), ("shift", shift, 1), ("contrast", contrast, 1))
-        for name, value, most in (*limits, ("brightness", brightness, 10)):
+        for name, value, most in (
+            ("rotate", rotate, 180),
+            ("shift", shift, 1),
+            ("contrast", contrast, 1),
+            ("brightness", brightness, 10),
+        ):
             if not 0 <= value <= most:
                 raise InputError(f"device_augment.{name} must be from 0 to {most}; got {value}")
         self.flip, self.rotate, self.scale, self.shift = flip, math.radians(rotate), scale, shift
@@ -88,15 +91,15 @@ class DeviceAugment(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         """Return the augmented batch, (N, C, H, W) -> (N, C, H, W)."""
-        draw = torch.rand(7, len(photos), device=photos.device)
-        even = 2 * draw - 1  # from -1 to 1
+        random = torch.rand(7, len(photos), device=photos.device)
+        even = 2 * random - 1  # from -1 to 1
         low, high = self.scale
-        mirrored = torch.where(draw[0] < self.flip, -1.0, 1.0)
+        mirrored = torch.where(random[0] < self.flip, -1.0, 1.0)
         if self.rotate or self.shift or low != high or low != 1:
             photos = affine(
                 photos,
                 angle=self.rotate * even[1],
-                scale=low + (high - low) * draw[2],
+                scale=low + (high - low) * random[2],
                 shift=self.shift * even[3:5].t(),
                 mirrored=mirrored,
             )

@@ -1,6 +1,8 @@
 """Grad-CAM: where in a photo the evidence for an answer lies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -53,8 +55,8 @@ def grad_cam(
         rows = torch.arange(len(logits), device=logits.device)
         score = by_value[rows, chosen] - _log_sums(logits, ~groups)[rows, chosen]
         (slope,) = torch.autograd.grad(score.sum(), kept.output)
-    features, slope = kept.as_map(kept.output.detach()), kept.as_map(slope)  # (N, D, h, w)
-    weights = slope.mean(dim=(2, 3), keepdim=True)
+    features, slope = (_as_map(part, kept) for part in (kept.output.detach(), slope))
+    weights = slope.mean(dim=(2, 3), keepdim=True)  # (N, D, 1, 1)
     heat = functional.relu((weights * features).sum(dim=1, keepdim=True))
     heat = functional.interpolate(heat, inputs.shape[2:], mode="bilinear", align_corners=False)
     return (
@@ -79,52 +81,46 @@ def _log_sums(logits: Tensor, groups: Tensor) -> Tensor:
     return logits[:, None].masked_fill(~groups, -torch.inf).logsumexp(dim=2)
 
 
-class _kept_map:  # noqa: N801 - a context manager
-    """Keep the last feature map of a pass through the backbone, as the start of its gradient.
+@contextmanager
+def _kept_map(backbone: nn.Module) -> Iterator[SimpleNamespace]:
+    """Keep, as ``output``, the last feature map of a pass, as the start of its gradient.
 
     Feature maps are (N, D, h, w), or of a vision transformer (N, extra + h w, D): there what
     enters its last attention, since only the class token goes on from there.
     """
+    kept = SimpleNamespace(output=None, shape=None, extra=getattr(backbone, "num_extra_tokens", 0))
+    layer = backbone
+    if kept.extra:  # a vision transformer with a class token
+        layer = backbone.layers[-1].ln1
+    elif getattr(backbone, "gap_before_final_norm", False):  # ConvNeXt: its output is pooled
+        layer = backbone.stages[-1]
 
-    output: Tensor
+    def keep_shape(_module: nn.Module, _inputs: tuple, output: tuple) -> None:
+        kept.shape = tuple(output[1])
 
-    def __init__(self, backbone: nn.Module) -> None:
-        self.extra = getattr(backbone, "num_extra_tokens", 0)
-        self.hooks: list = []
-        if self.extra:  # a vision transformer with a class token
-            self.layer = backbone.layers[-1].ln1
-            self.hooks.append(backbone.patch_embed.register_forward_hook(self._keep_shape))
-        elif getattr(backbone, "gap_before_final_norm", False):  # ConvNeXt: its output is pooled
-            self.layer = backbone.stages[-1]
-        else:
-            self.layer = backbone
-        self.name = type(backbone).__name__
-
-    def __enter__(self) -> "_kept_map":
-        self.hooks.append(self.layer.register_forward_hook(self._keep))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self.hooks:
-            hook.remove()
-
-    def _keep_shape(self, _module: nn.Module, _inputs: tuple, output: tuple) -> None:
-        self.shape = tuple(output[1])
-
-    def _keep(self, _module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> Tensor | tuple:
+    def keep(_module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> Tensor | tuple:
         *others, last = output if isinstance(output, tuple) else (output,)
-        if last.ndim != 4 and not hasattr(self, "shape"):
+        if last.ndim != 4 and kept.shape is None:
             raise InputError(
-                f"Grad-CAM needs a feature map, and the backbone {self.name} gives an output of "
-                f"shape {tuple(last.shape)}"
+                f"Grad-CAM needs a feature map, and the backbone {type(backbone).__name__} gives "
+                f"an output of shape {tuple(last.shape)}"
             )
         torch.set_grad_enabled(True)  # from here on; the backbone's own pass needs no memory
-        self.output = last.detach().requires_grad_()
-        return (*others, self.output) if isinstance(output, tuple) else self.output
+        kept.output = last.detach().requires_grad_()
+        return (*others, kept.output) if isinstance(output, tuple) else kept.output
 
-    def as_map(self, features: Tensor) -> Tensor:
-        """Return features, or their slopes, as (N, D, h, w)."""
-        if not hasattr(self, "shape"):
-            return features
-        patches = features[:, self.extra :]
-        return patches.transpose(1, 2).unflatten(2, self.shape)
+    hooks = [layer.register_forward_hook(keep)]
+    if kept.extra:
+        hooks.append(backbone.patch_embed.register_forward_hook(keep_shape))
+    try:
+        yield kept
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _as_map(features: Tensor, kept: SimpleNamespace) -> Tensor:
+    """Return features, or their slopes, as (N, D, h, w)."""
+    if kept.shape is None:
+        return features
+    return features[:, kept.extra :].transpose(1, 2).unflatten(2, kept.shape)

@@ -37,24 +37,18 @@ class DeferredInfoHook(RuntimeInfoHook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        for name, value in {**(outputs or {}), **_gradient_norm(runner)}.items():
+        values = dict(outputs or {})
+        norm = getattr(runner.optim_wrapper, "gradient_norm", None)  # of AsyncOptimWrapper
+        if norm is not None:
+            values["grad_norm"] = norm
+        for name, value in values.items():
             if isinstance(value, Tensor):
                 self._waiting.append((f"train/{name}", value.detach()))
             else:
                 runner.message_hub.update_scalar(f"train/{name}", value)
         last = self.end_of_epoch(runner.train_dataloader, batch_idx)
-        if last or self.every_n_inner_iters(batch_idx, self.interval):
-            self._hand_over(runner)
-
-    def _hand_over(self, runner: Runner) -> None:
-        if self._waiting:
-            names, values = zip(*self._waiting, strict=True)
-            for name, value in zip(names, torch.stack(values).tolist(), strict=True):
-                runner.message_hub.update_scalar(name, value)
+        if self._waiting and (last or self.every_n_inner_iters(batch_idx, self.interval)):
+            names, tensors = zip(*self._waiting, strict=True)
+            for name, number in zip(names, torch.stack(tensors).tolist(), strict=True):
+                runner.message_hub.update_scalar(name, number)
             self._waiting.clear()
-
-
-def _gradient_norm(runner: Runner) -> dict[str, Tensor]:
-    """Return the norm that our optimizer wrapper kept, under its name in the log."""
-    norm = getattr(runner.optim_wrapper, "gradient_norm", None)
-    return {} if norm is None else {"grad_norm": norm}

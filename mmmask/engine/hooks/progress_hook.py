@@ -72,9 +72,10 @@ class ProgressHook(Hook):
             self._loss.add(outputs["loss"])
         self._rate.add(len(data_batch["inputs"]) * runner.world_size)
         if self._display is not None and self._display.is_due():
+            rates = runner.optim_wrapper.get_lr()
             facts = (
                 f"loss {self._loss.look()[0]:.3f}",
-                f"lr {_learning_rate(runner):.1e}",
+                f"lr {rates.get('base_lr', rates['lr'])[0]:.1e}",
                 f"{self._rate.epoch():.0f} photos/s",
                 f"ETA {clock(self._remaining(runner, runner.iter + 1))}",
                 *_score_facts(runner),
@@ -141,11 +142,6 @@ class ProgressHook(Hook):
         """Return seconds to the end of the run, validations included in the rate so far."""
         elapsed = time.monotonic() - self._start
         return elapsed / (done - self._start_iter) * (runner.max_iters - done)
-
-
-def _learning_rate(runner: Runner) -> float:
-    rates = runner.optim_wrapper.get_lr()
-    return rates.get("base_lr", rates["lr"])[0]
 
 
 def _score_facts(runner: Runner, *, with_loss: bool = False) -> list[str]:

@@ -51,11 +51,8 @@ class RunCardHook(Hook):
         session = {
             "status": "running",
             "start": now(),
-            "end": None,
             "from_epoch": runner.epoch,
-            "epoch": runner.epoch,
             "max_epochs": runner.max_epochs,
-            "photos_per_second": None,
             "command": shlex.join(sys.argv),
             "config_file": runner.cfg.filename and os.path.abspath(runner.cfg.filename),
             "config_hash": text_hash(self._config),
@@ -134,11 +131,7 @@ class RunCardHook(Hook):
 
 
 def _former(work_dir: Path) -> dict[str, Any]:
-    """Return the card so far, if there is one, its last session ended.
-
-    Raises:
-        InputError: That session goes on, in another process.
-    """
+    """Return the card so far, if there is one; refuse a session that goes on in another process."""
     if not (work_dir / CARD).exists():
         return {}
     card = read_card(work_dir)

@@ -51,22 +51,6 @@ def binary_losses(logits: Tensor, positive: Tensor, asked: Tensor) -> Tensor:
     return -(positive * yes + (asked - positive) * no).sum(dim=1)
 
 
-def corn_losses(logits: Tensor, levels: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sum of a photo's binary cross-entropies, and how many questions it was asked.
-
-    Shi, Cao, Raschka 2021, "Deep Neural Networks for Rank-Consistent Ordinal Regression Based On
-    Conditional Probabilities", eq. 5: question k is put to photos whose age is at least t_(k-1).
-    The paper divides the sum of the former over the batch by that of the latter.
-
-    Args:
-        logits: Of "the age is at least t_k, given that it is at least t_(k-1)", (N, K).
-        levels: Share of the photo whose age is at least t_k, (N, K).
-        known: Share of the photo whose age is known, (N,).
-    """
-    asked = torch.cat([known[:, None], levels[:, :-1]], dim=1)
-    return binary_losses(logits, levels, asked), asked.sum(dim=1)
-
-
 def conditional_start(marginal: Tensor) -> Tensor:
     """Return logits (K,) of conditional probabilities whose products are ``sigmoid(marginal)``."""
     log_p = functional.logsigmoid(marginal)
@@ -159,6 +143,8 @@ class CoralAge(OrdinalAge):
 class CornAge(OrdinalAge):
     """CORN over years: ``P(age >= t_k) = prod_(j <= k) sigmoid(w_j x + b_j)``.
 
+    Shi, Cao, Raschka 2021, "Deep Neural Networks for Rank-Consistent Ordinal Regression Based On
+    Conditional Probabilities", eq. 5: question k is put to photos whose age is at least t_(k-1).
     Each threshold has weights of its own and the product still falls. The mean divides by the
     number of questions asked, as in the paper, not by the number of photos. ``Args`` as in
     :class:`OrdinalAge`.
@@ -173,4 +159,6 @@ class CornAge(OrdinalAge):
         return functional.logsigmoid(outputs).cumsum(dim=1).exp()
 
     def sample_losses(self, outputs: Tensor, ages: Tensor) -> tuple[Tensor, Tensor]:
-        return corn_losses(outputs, reached(ages, self.thresholds), ages.sum(dim=1))
+        levels, known = reached(ages, self.thresholds), ages.sum(dim=1, keepdim=True)
+        asked = torch.cat([known, levels[:, :-1]], dim=1)
+        return binary_losses(outputs, levels, asked), asked.sum(dim=1)

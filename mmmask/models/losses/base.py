@@ -131,11 +131,7 @@ class ClassWeightedLoss(nn.Module):
         weight: Tensor | None = None,
         avg_factor: float | Tensor | None = None,
     ) -> Tensor:
-        """Return the mean loss; ``avg_factor``, where given, is the denominator instead.
-
-        Raises:
-            InputError: The class weights have a name, but were never given class counts.
-        """
+        """Return the mean loss; ``avg_factor``, where given, is the denominator instead."""
         self._check_counts(self.class_weight)
         logits = at_least_float32(cls_score)
         target = as_distribution(label, num_classes=self.num_classes, dtype=logits.dtype)
@@ -154,11 +150,7 @@ class ClassWeightedLoss(nn.Module):
 
 
 def initial_weights(class_weight: Sequence[float] | str | None, num_classes: int) -> Tensor:
-    """Return the weights (C,) that are known before training: NaN where they have a name.
-
-    Raises:
-        InputError: Not one finite number, at least 0, for each class; or all are 0.
-    """
+    """Return the weights (C,) that are known before training: NaN where they have a name."""
     if class_weight is None:
         return torch.ones(num_classes)
     if isinstance(class_weight, str):
