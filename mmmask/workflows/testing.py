@@ -10,6 +10,8 @@ import pandas as pd
 from mmmask.config import compose, inference_model, plain
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
+from mmmask.labels import Cuts, move_cut
+from mmmask.tables import prediction_columns, predictions_table
 from mmmask.workflows.train import build_runner
 
 if TYPE_CHECKING:
@@ -37,6 +39,19 @@ class Tested:
     probabilities: "NDArray[np.float32]"
     years: "NDArray[np.float32] | None"
     attribute: str | None
+
+    def table(self, cuts: Cuts) -> pd.DataFrame:
+        """Return the predictions table; the age groups of a model of years have these cuts."""
+        probabilities = self.probabilities
+        if self.years is not None:
+            probabilities = move_cut(probabilities, self.years, after=cuts)
+        columns, _ = prediction_columns(self.attribute)
+        known = [
+            name for name in columns if name in self.samples and self.samples[name].notna().all()
+        ]
+        return predictions_table(
+            self.samples[known], probabilities, self.years, attribute=self.attribute
+        )
 
 
 def run_test(

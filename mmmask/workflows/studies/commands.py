@@ -75,7 +75,7 @@ class Study:
             config: File name of its config.
             out: Where the predictions go.
             checkpoint: Of the run; None: its last one.
-            more: Further arguments of :func:`mmmask.workflows.predict.predict`.
+            more: Further attributes of :class:`mmmask.workflows.predict.Request`.
         """
         checkpoint = checkpoint or last_checkpoint(run)
         shared = {"data_root": self.data_root, "pack": self.pack}
