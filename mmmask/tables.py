@@ -30,19 +30,12 @@ _PROVENANCE_KEY = b"mmmask"
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table.
+    """One column of a table."""
 
-    Attributes:
-        dtype: pandas dtype; capitalised integer types may hold missing values.
-        meaning: What a value says, with its unit.
-        allowed: The permitted values, where they are few.
-        required: Whether a table without the column is refused.
-    """
-
-    dtype: str
-    meaning: str
-    allowed: tuple[str, ...] | None = None
-    required: bool = True
+    dtype: str  # pandas dtype; capitalised integer types may hold missing values
+    meaning: str  # what a value says, with its unit
+    allowed: tuple[str, ...] | None = None  # the permitted values, where they are few
+    required: bool = True  # whether a table without the column is refused
 
 
 PROBABILITIES = tuple(f"p{label:02d}" for label in range(NUM_CLASSES))

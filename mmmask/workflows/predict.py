@@ -26,36 +26,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is to be predicted, and what is to be written.
+    """What is to be predicted, and what is to be written."""
 
-    Attributes:
-        config: Path of a config file.
-        checkpoint: Checkpoint of a run of that config.
-        data_root: Folder that holds ``train/`` and ``eval/``; None keeps the config's.
-        split: ``eval``, ``val`` (the held-out fold), ``train`` or ``all``.
-        tta: Average over the views of the config's ``tta`` block.
-        pack: File of packed photos to read, and to make first where it is missing or stale.
-        out: Where the predictions go (.parquet or .csv); by default beside the checkpoint.
-        submission: Where a submission in info.csv's order goes; with the split ``eval`` only.
-        labels: csv (ImageID, ans) with the true classes of the photos in ``eval``.
-        old_from: First age, in years, called old in the predictions, for a model of years; None
-            keeps the competition's 60. True classes always have the competition's cut.
-        options: ``name=value`` overrides of the config.
-        launcher: ``none`` or ``pytorch`` (torchrun).
-    """
-
-    config: str | Path
-    checkpoint: str | Path
+    config: str | Path  # path of a config file
+    checkpoint: str | Path  # checkpoint of a run of that config
+    #: Folder that holds ``train/`` and ``eval/``; None keeps the config's.
     data_root: str | None = None
-    split: str = "eval"
-    tta: bool = False
+    split: str = "eval"  # ``eval``, ``val`` (the held-out fold), ``train`` or ``all``
+    tta: bool = False  # average over the views of the config's ``tta`` block
+    #: File of packed photos to read, and to make first where it is missing or stale.
     pack: str | None = None
+    #: Where the predictions go (.parquet or .csv); by default beside the checkpoint.
     out: str | Path | None = None
+    #: Where a submission in info.csv's order goes; with the split ``eval`` only.
     submission: str | Path | None = None
+    #: csv (ImageID, ans) with the true classes of the photos in ``eval``.
     labels: str | Path | None = None
+    #: First age, in years, called old in the predictions, for a model of years; None keeps the
+    #: competition's 60. True classes always have the competition's cut.
     old_from: int | None = None
-    options: Sequence[str] = ()
-    launcher: str = "none"
+    options: Sequence[str] = ()  # ``name=value`` overrides of the config
+    launcher: str = "none"  # ``none`` or ``pytorch`` (torchrun)
 
     @property
     def cuts(self) -> Cuts:
@@ -79,17 +70,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a prediction run leaves.
+    """What a prediction run leaves."""
 
-    Attributes:
-        table: The predictions table.
-        data_root: What its image paths are relative to.
-        path: The file that holds it.
-    """
-
-    table: pd.DataFrame
-    data_root: Path
-    path: Path
+    table: pd.DataFrame  # the predictions table
+    data_root: Path  # what its image paths are relative to
+    path: Path  # the file that holds it
 
 
 def predict(request: Request) -> Prediction | None:

@@ -26,19 +26,12 @@ TEST_HOOKS = ("runtime_info", "timer", "logger", "progress", "channels_last")
 
 @dataclass(frozen=True)
 class Tested:
-    """What a model says of photos.
+    """What a model says of photos."""
 
-    Attributes:
-        samples: The photos.
-        probabilities: (N, 18), or (N, C) of a model of one attribute.
-        years: (N, 121) probabilities of ages, of a model of years.
-        attribute: The attribute that the model predicts alone, if it does.
-    """
-
-    samples: pd.DataFrame
-    probabilities: "NDArray[np.float32]"
-    years: "NDArray[np.float32] | None"
-    attribute: str | None
+    samples: pd.DataFrame  # the photos
+    probabilities: "NDArray[np.float32]"  # (N, 18), or (N, C) of a model of one attribute
+    years: "NDArray[np.float32] | None"  # (N, 121) probabilities of ages, of a model of years
+    attribute: str | None  # the attribute that the model predicts alone, if it does
 
     def table(self, cuts: Cuts) -> pd.DataFrame:
         """Return the predictions table; the age groups of a model of years have these cuts."""

@@ -33,21 +33,13 @@ _SAME = ("preprocessing", "tta", "old_from")
 
 @dataclass(frozen=True)
 class Fold:
-    """What the run of one fold leaves.
+    """What the run of one fold leaves."""
 
-    Attributes:
-        number: 0 to folds - 1.
-        folder: Its work directory.
-        predictions: Of the people held out.
-        trained: People whom the run says it was trained on (``split.csv``).
-        held_out: People whom it says it held out.
-    """
-
-    number: int
-    folder: Path
-    predictions: pd.DataFrame
-    trained: frozenset[str]
-    held_out: frozenset[str]
+    number: int  # 0 to folds - 1
+    folder: Path  # its work directory
+    predictions: pd.DataFrame  # of the people held out
+    trained: frozenset[str]  # people whom the run says it was trained on (``split.csv``)
+    held_out: frozenset[str]  # people whom it says it held out
 
 
 def read_fold(number: int, folder: Path) -> Fold:
