@@ -70,17 +70,24 @@ RUNNER_KEYS = (
     *("model_wrapper_cfg", "vis_backends", "compile"),
 )
 SEMI_LOOP = "SemiTrainLoop"
+#: Dataloader -> the split of its dataset, unless the config names another.
+SPLITS = {"train": "train", "val": "val", "test": "eval"}
 #: Options of the dataset that belong to training alone.
 TRAIN_ONLY = ("old_from", "drop_ages", "drop", "samples")
 
 
-def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "Config":
+def load_config(
+    path: str | Path, options: Mapping[str, Any] | None = None, **data: Any
+) -> "Config":
     """Read a config file, apply ``options`` (dotted name -> value) and compose it.
 
-    Raises:
-        InputError: As in :func:`read_config`.
+    Args:
+        path: As in :func:`read_config`, which also says what is refused.
+        options: Likewise.
+        data: Options of the ``data`` block; None keeps the config's.
     """
     cfg = read_config(path, options)
+    cfg.data.update({name: value for name, value in data.items() if value is not None})
     compose(cfg)
     return cfg
 
@@ -111,11 +118,12 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
             cfg.merge_from_dict(dict(options))
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise InputError(f"--cfg-options: {first_line(error)}") from error
-    unknown = sorted(set(cfg) - {*BLOCKS, *OPTIONAL_BLOCKS, *RUNNER_KEYS})
+    known = (*BLOCKS, *OPTIONAL_BLOCKS)
+    unknown = sorted(set(cfg) - {*known, *RUNNER_KEYS})
     if unknown:
         raise InputError(
             f"{path}: unknown top-level name {', '.join(unknown)}; known blocks are "
-            f"{', '.join((*BLOCKS, *OPTIONAL_BLOCKS))}, and the keys of MMEngine's Runner"
+            f"{', '.join(known)}, and the keys of MMEngine's Runner"
         )
     missing = [name for name in BLOCKS if name not in cfg]
     if missing:
@@ -159,7 +167,7 @@ def compose(cfg: "Config") -> None:
                 cfg.default_hooks[name] = copy.deepcopy(cfg[name])
     if "tracking" in cfg:
         cfg.visualizer = _visualizer(cfg.tracking)
-    for name in ("train", "val", "test"):
+    for name in SPLITS:
         loader = cfg.get(f"{name}_dataloader")
         if loader is None:
             continue
@@ -203,10 +211,9 @@ def _dataset(cfg: "Config", name: str, former: dict) -> dict:
     """Return the dataset of a dataloader; ``former`` may name the split."""
     training = name == "train"
     shared = {key: value for key, value in cfg.data.items() if training or key not in TRAIN_ONLY}
-    default = {"train": "train", "val": "val", "test": "eval"}[name]
     return {
         "type": "MaskFaceDataset",
-        "split": former.get("split", default),
+        "split": former.get("split", SPLITS[name]),
         **copy.deepcopy(shared),
         "pipeline": pipeline(cfg, training=training),
         "test_mode": not training,

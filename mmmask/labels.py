@@ -21,11 +21,14 @@ MASKS = ("wear", "incorrect", "normal")
 GENDERS = ("male", "female")
 AGE_GROUPS = ("<30", "30-59", ">=60")
 
-#: First age, in years, of the middle and of the old group, as the competition scores them.
-MIDDLE_FROM = 30
-OLD_FROM = 60
+#: First age, in years, of the middle and of the old group.
+Cuts = tuple[int, int]
+#: As the competition scores them; teams called people old from 57 to 60 on.
+COMPETITION_CUTS: Cuts = (30, 60)
+MIDDLE_FROM, OLD_FROM = COMPETITION_CUTS
 #: Highest age, in years, that a table may hold.
 OLDEST = 120
+NUM_YEARS = OLDEST + 1
 
 #: Attribute -> its values, in the order of the axes of a joint table of shape (3, 2, 3).
 ATTRIBUTES = MappingProxyType({"mask": MASKS, "gender": GENDERS, "age": AGE_GROUPS})
@@ -35,17 +38,20 @@ CLASSES = tuple(
 )
 NUM_CLASSES = len(CLASSES)
 
+Values = TypeVar("Values", NDArray, "Tensor")
+
 
 def age_group(age: ArrayLike, old_from: int = OLD_FROM) -> NDArray[np.int64]:
-    """Return the age group, 0 to 2, of ages in years.
+    """Return the age group, 0 to 2, of ages in years; people are old from ``old_from`` on."""
+    return np.digitize(np.asarray(age), checked_cuts((MIDDLE_FROM, old_from))).astype(np.int64)
 
-    Args:
-        age: Years, of any shape.
-        old_from: First age that counts as old; above ``MIDDLE_FROM``. Teams used 57 to 60.
-    """
-    if old_from <= MIDDLE_FROM:
-        raise ValueError(f"old_from must be above {MIDDLE_FROM} years, got {old_from}")
-    return np.digitize(np.asarray(age), (MIDDLE_FROM, old_from)).astype(np.int64)
+
+def checked_cuts(cuts: Cuts) -> Cuts:
+    """Return the cuts as integers; an :class:`InputError` where they do not leave three groups."""
+    middle, old = int(cuts[0]), int(cuts[1])
+    if not 0 < middle < old <= OLDEST:
+        raise InputError(f"the old must begin from {middle + 1} to {OLDEST} years; got {old}")
+    return middle, old
 
 
 def encode(mask: ArrayLike, gender: ArrayLike, age: ArrayLike) -> NDArray[np.int64]:
@@ -84,26 +90,6 @@ def product(parts: Mapping[str, NDArray]) -> NDArray:
     return joint.reshape(len(joint), NUM_CLASSES)  # (N, 3, 2, 3) -> (N, 18)
 
 
-#: First age, in years, of the middle and of the old group.
-Cuts = tuple[int, int]
-COMPETITION_CUTS: Cuts = (MIDDLE_FROM, OLD_FROM)
-NUM_YEARS = OLDEST + 1
-
-Values = TypeVar("Values", NDArray, "Tensor")
-
-
-def checked_cuts(cuts: Cuts) -> Cuts:
-    """Return the cuts as integers.
-
-    Raises:
-        InputError: They do not leave three groups.
-    """
-    middle, old = int(cuts[0]), int(cuts[1])
-    if not 0 < middle < old <= OLDEST:
-        raise InputError(f"the old must begin from {middle + 1} to {OLDEST} years; got {old}")
-    return middle, old
-
-
 def group_slices(cuts: Cuts = COMPETITION_CUTS) -> tuple[slice, slice, slice]:
     """Return which years are young, middle and old."""
     middle, old = checked_cuts(cuts)
@@ -111,15 +97,7 @@ def group_slices(cuts: Cuts = COMPETITION_CUTS) -> tuple[slice, slice, slice]:
 
 
 def group_probabilities(years: Values, cuts: Cuts = COMPETITION_CUTS) -> Values:
-    """Sum the years of each age group, of a numpy array or a torch tensor.
-
-    Args:
-        years: Probabilities of the ages 0 to 120.
-        cuts: First age of the middle and of the old group.
-
-    Shape:
-        ``years``: (N, 121) -> (N, 3).
-    """
+    """Sum the probabilities of the ages 0 to 120 in each age group, (N, 121) -> (N, 3)."""
     sums = [years[:, part].sum(axis=1) for part in group_slices(cuts)]
     if isinstance(years, np.ndarray):
         return np.stack(sums, axis=1)

@@ -1,12 +1,13 @@
 """The tables that flow between files, models and submissions: their only definition.
 
-``samples`` has one row a photo that a model learns from or predicts; ``predictions`` has one row
-a photo that a model has seen. Parquet keeps dtypes and provenance, csv can be edited by hand;
+``samples`` has one row per photo that a model learns from or predicts; ``predictions`` has one row
+per photo that a model has seen. Parquet keeps dtypes and provenance, csv can be edited by hand;
 the suffix of the path decides.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,26 +30,21 @@ _PROVENANCE_KEY = b"mmmask"
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table.
+    """One column of a table."""
 
-    Attributes:
-        dtype: pandas dtype; capitalised integer types may hold missing values.
-        meaning: What a value says, with its unit.
-        allowed: The permitted values, where they are few.
-        required: Whether a table without the column is refused.
-    """
-
-    dtype: str
-    meaning: str
-    allowed: tuple[str, ...] | None = None
-    required: bool = True
+    dtype: str  # pandas dtype; capitalised integer types may hold missing values
+    meaning: str  # what a value says, with its unit
+    allowed: tuple[str, ...] | None = None  # the permitted values, where they are few
+    required: bool = True  # whether a table without the column is refused
 
 
 PROBABILITIES = tuple(f"p{label:02d}" for label in range(NUM_CLASSES))
 YEARS = tuple(f"year_{age}" for age in range(OLDEST + 1))
 
+_IMAGE = Column("str", "path of the photo relative to the data root, separated by /")
+
 SAMPLES: Mapping[str, Column] = {
-    "image": Column("str", "path of the photo relative to the data root, separated by /"),
+    "image": _IMAGE,
     "person": Column("str", "directory of the person: ids are not unique"),
     "mask": Column("str", "state of the mask", MASKS, required=False),
     "gender": Column("str", "gender", GENDERS, required=False),
@@ -65,7 +61,7 @@ def _predictions(probabilities: Sequence[str], of: str) -> dict[str, Column]:
     probability = Column("float32", f"probability of the {of}; a row sums to 1")
     year = Column("float32", "probability of the age in years; 0 where absent", required=False)
     return {
-        "image": Column("str", "path of the photo relative to the data root, separated by /"),
+        "image": _IMAGE,
         **dict.fromkeys(probabilities, probability),
         "label": Column("Int8", "true class 0-17", required=False),
         "person": Column("str", "directory of the person", required=False),
@@ -104,14 +100,14 @@ LABEL_ISSUES: Mapping[str, Column] = {
 }
 
 OUTLIERS: Mapping[str, Column] = {
-    "image": Column("str", "path of the photo relative to the data root, separated by /"),
+    "image": _IMAGE,
     "reason": Column("str", "unreadable, dark, small or near_duplicate", required=False),
     "value": Column("float64", "luminance 0-255, pixels, or hash bits of 64", required=False),
     "of": Column("str", "the photo that a near-duplicate resembles", required=False),
 }
 
 BOXES: Mapping[str, Column] = {
-    "image": Column("str", "path of the photo relative to the data root, separated by /"),
+    "image": _IMAGE,
     "width": Column("Int32", "width of the photo in pixels, EXIF rotation applied"),
     "height": Column("Int32", "height of the photo in pixels, EXIF rotation applied"),
     "x0": Column("float32", "left edge of the face in pixels, missing where none was found"),
@@ -150,7 +146,6 @@ SCORES: Mapping[str, Column] = {
     "predictions": Column("str", "table that was scored"),
 }
 
-
 SHARES: Mapping[str, Column] = {
     "of": Column("str", "what has shares that sum to 1", ("class", *ATTRIBUTES)),
     "value": Column("str", "class 0-17, or a value of the attribute such as >=60"),
@@ -158,7 +153,6 @@ SHARES: Mapping[str, Column] = {
     "low": Column("float64", "lower bound of the share's 95 % interval", required=False),
     "high": Column("float64", "upper bound", required=False),
 }
-
 
 ANSWERS: Mapping[str, Column] = {
     "image": Column("str", "the photo, as its prediction names it"),
@@ -173,7 +167,6 @@ ANSWERS: Mapping[str, Column] = {
     },
     "median_age": Column("Int16", "age in years, of a model of years", required=False),
 }
-
 
 FACE_ANSWERS: Mapping[str, Column] = {
     "image": ANSWERS["image"],
@@ -191,16 +184,11 @@ def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> p
     Raises:
         InputError: Names ``where``, the column, what is allowed and what was received.
     """
-    missing = [name for name, column in columns.items() if column.required and name not in table]
-    if missing:
-        raise InputError(
-            f"{where}: column {', '.join(missing)} is missing; "
-            f"columns received: {', '.join(map(str, table.columns)) or 'none'}"
-        )
+    _check_there([name for name, column in columns.items() if column.required], table, where)
     table = table.copy()
-    for name, column in columns.items():
-        if name not in table:
-            continue
+    known = [name for name in columns if name in table]
+    for name in known:
+        column = columns[name]
         try:
             table[name] = table[name].astype(column.dtype)
         except (TypeError, ValueError, OverflowError) as error:
@@ -212,8 +200,17 @@ def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> p
                     f"{where}, row {table.index[unknown][0]}: {name} must be one of "
                     f"{', '.join(column.allowed)}; got {table.loc[unknown, name].iloc[0]!r}"
                 )
-    known = [name for name in columns if name in table]
     return table[known + [name for name in table if name not in columns]]
+
+
+def _check_there(required: Sequence[str], table: pd.DataFrame, where: str | Path) -> None:
+    """Refuse a table without one of its required columns."""
+    missing = [name for name in required if name not in table]
+    if missing:
+        raise InputError(
+            f"{where}: column {', '.join(missing)} is missing; "
+            f"columns received: {', '.join(map(str, table.columns)) or 'none'}"
+        )
 
 
 def read_table(
@@ -221,27 +218,19 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a csv or parquet file and check it against the definition of its columns.
 
-    The provenance of a parquet file stands in ``table.attrs['provenance']``.
-
-    Args:
-        path: The file.
-        columns: Definition of the columns.
-        only: Columns to read of those that the file has; None reads all.
+    The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only`` names the
+    columns to read of those that the file has; None reads all.
     """
     path = Path(path)
     names = column_names(path)
     wanted = names if only is None else [name for name in names if name in only]
-    if path.suffix == ".parquet":
-        try:
-            arrow = pq.read_table(path, columns=wanted)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
-        table = arrow.to_pandas()
-        stored = (arrow.schema.metadata or {}).get(_PROVENANCE_KEY, b"{}")
-        table = checked(table, columns, str(path))
-        table.attrs["provenance"] = json.loads(stored)
-        return table
-    return checked(read_csv(path, columns)[wanted], columns, str(path))
+    if path.suffix == ".csv":
+        return checked(read_csv(path)[wanted], columns, str(path))
+    with _readable(path):
+        arrow = pq.read_table(path, columns=wanted)
+    table = checked(arrow.to_pandas(), columns, str(path))
+    table.attrs["provenance"] = _provenance(arrow.schema)
+    return table
 
 
 def column_names(path: str | Path) -> list[str]:
@@ -250,48 +239,45 @@ def column_names(path: str | Path) -> list[str]:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file")
     if path.suffix == ".parquet":
-        try:
+        with _readable(path):
             return list(pq.read_schema(path).names)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
     check_table_name(path)
-    return list(_read_text(path, rows=0))
+    return list(read_csv(path, rows=0))
 
 
 def check_table_name(path: str | Path) -> None:
     """Refuse a file name that no table can have."""
-    suffix = Path(path).suffix
-    if suffix not in {".parquet", ".csv"}:
+    if (suffix := Path(path).suffix) not in {".parquet", ".csv"}:
         raise InputError(f"{path}: a table ends in .parquet or .csv, got {suffix or 'no suffix'}")
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
     """Return the provenance in a parquet file, without its rows; empty where there is none."""
+    with _readable(path):
+        return _provenance(pq.read_schema(path))
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """Name a file that is no parquet file."""
     try:
-        metadata = pq.read_schema(path).metadata
+        yield
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
-    return json.loads((metadata or {}).get(_PROVENANCE_KEY, b"{}"))
 
 
-def read_csv(path: str | Path, columns: Mapping[str, Column] | Sequence[str]) -> pd.DataFrame:
-    """Read a csv file as text, so that ids keep their zeros; refuse one without ``columns``."""
-    table = _read_text(path)
-    required = (
-        [name for name, column in columns.items() if column.required]
-        if isinstance(columns, Mapping)
-        else list(columns)
-    )
-    missing = [name for name in required if name not in table]
-    if missing:
-        raise InputError(
-            f"{path}: column {', '.join(missing)} is missing; "
-            f"columns received: {', '.join(table.columns) or 'none'}"
-        )
-    return table
+def _provenance(schema: pa.Schema) -> dict[str, Any]:
+    return json.loads((schema.metadata or {}).get(_PROVENANCE_KEY, b"{}"))
 
 
-def _read_text(path: str | Path, rows: int | None = None) -> pd.DataFrame:
+def read_csv(
+    path: str | Path, columns: Sequence[str] = (), *, rows: int | None = None
+) -> pd.DataFrame:
+    """Read a csv file, or its first rows, as text, so that ids keep their zeros.
+
+    Raises:
+        InputError: It is no csv file, or one of ``columns`` is missing.
+    """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file")
@@ -302,6 +288,7 @@ def _read_text(path: str | Path, rows: int | None = None) -> pd.DataFrame:
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
         raise InputError(f"{path}: not a readable csv file: {first_line(error)}") from error
     table.columns = table.columns.str.strip()
+    _check_there(columns, table, path)
     return table
 
 
@@ -329,16 +316,13 @@ def write_table(
 def rows_like(
     first: object, images: pd.Series, other: object, others: pd.Series
 ) -> NDArray[np.intp] | None:
-    """Return the rows of ``others`` that hold the photos of ``images``, in that order.
+    """Return the rows of ``others`` that hold the photos ``images``, (N,); None: all in order.
 
     Args:
-        first: Name of the table of ``images``, for messages.
-        images: Paths of the photos.
+        first: Name of the table of ``images``, for messages; ``other`` likewise.
+        images: Paths of photos, each once.
         other: Name of the table of ``others``.
-        others: Paths of the photos.
-
-    Returns:
-        (N,), or None where they are in that order already.
+        others: Paths of photos.
 
     Raises:
         InputError: They are not the same photos, or one appears twice in ``others``.
@@ -372,10 +356,10 @@ def answers(predictions: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def prediction_columns(attribute: str | None) -> tuple[Mapping[str, Column], tuple[str, ...]]:
-    """Return the definition of a predictions table and which of its columns are probabilities.
+    """Return the columns of the predictions of an attribute, None: of the 18 classes.
 
-    Args:
-        attribute: What the model predicts alone; None for the 18 classes.
+    Returns:
+        Their definition, and the names of the probabilities.
     """
     if attribute is None:
         return PREDICTIONS, PROBABILITIES
@@ -383,11 +367,7 @@ def prediction_columns(attribute: str | None) -> tuple[Mapping[str, Column], tup
 
 
 def attribute_of(predictions: Collection[str]) -> str | None:
-    """Return which attribute predictions are about; None for the 18 classes.
-
-    Args:
-        predictions: The table, or the names of its columns.
-    """
+    """Return which attribute a table, or names of its columns, is about; None: the 18 classes."""
     if set(PROBABILITIES) & set(predictions):
         return None
     found = (name for name, columns in ATTRIBUTE_PROBABILITIES.items() if columns[0] in predictions)
@@ -397,12 +377,32 @@ def attribute_of(predictions: Collection[str]) -> str | None:
 def read_predictions(path: str | Path, *, only: Collection[str] | None = None) -> pd.DataFrame:
     """Read predictions of the 18 classes or of one attribute, as the columns say.
 
-    Args:
-        path: The file.
-        only: Columns to read beside the probabilities; None reads all.
+    ``only`` names the columns to read beside the probabilities; None reads all.
     """
     columns, names = prediction_columns(attribute_of(column_names(path)))
     return read_table(path, columns, only=None if only is None else {*names, *only})
+
+
+def predictions_table(
+    photos: pd.DataFrame,
+    probabilities: NDArray[np.floating],
+    years: NDArray[np.floating] | None = None,
+    *,
+    attribute: str | None = None,
+) -> pd.DataFrame:
+    """Return a predictions table.
+
+    Args:
+        photos: What is known of the photos, such as ``image``, ``label`` and ``person``.
+        probabilities: (N, 18), or (N, C) of a model of one attribute.
+        years: (N, 121), of a model of years.
+        attribute: What the model predicts alone.
+    """
+    _, names = prediction_columns(attribute)
+    parts = [photos, pd.DataFrame(probabilities.astype(np.float32), columns=list(names))]
+    if years is not None:
+        parts.append(year_columns(years))
+    return pd.concat(parts, axis=1)
 
 
 def years_of(predictions: pd.DataFrame) -> NDArray[np.float32] | None:

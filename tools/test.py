@@ -31,13 +31,12 @@ def main() -> None:
     os.environ.setdefault("LOCAL_RANK", str(args.pop("local_rank")))
     pictures = args.pop("pictures")
 
-    from mmmask.workflows.predict import predict
+    from mmmask.workflows.predict import Request, predict
     from mmmask.workflows.show_predictions import show
 
-    submission = args["submission"]
-    prediction = predict(args.pop("config"), args.pop("checkpoint"), **args)
+    prediction = predict(Request(**args))
     if prediction is not None:
-        show(prediction, pictures=pictures, submission=submission)
+        show(prediction, pictures=pictures, submission=args["submission"])
 
 
 if __name__ == "__main__":

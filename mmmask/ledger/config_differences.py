@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmmask.config import HOOK_BLOCKS, plain, read_config
+from mmmask.config import HOOK_BLOCKS, SPLITS, plain, read_config
 
 #: Top-level names that go together: a change of the first brings the others along.
 _WITH_BACKBONE = {"neck", "features", "pretrained", "preprocessing"}
@@ -16,8 +16,6 @@ _CIRCUMSTANCES = (
     *("log_level", "log_processor", "resume", "test_cfg", "test_dataloader", "test_evaluator"),
     *("tracking", "tta", "val_dataloader", "work_dir"),
 )
-#: The split that composing gives each dataset; a config names another.
-_SPLITS = {"train": "train", "val": "val", "test": "eval"}
 
 
 def flat_config(path: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(plain(values))
     for key in ("model", "visualizer"):
         values.pop(key, None)
-    for name, default in _SPLITS.items():
+    for name, default in SPLITS.items():
         loader = values.get(f"{name}_dataloader")
         if isinstance(loader, dict):
             loader.pop("persistent_workers", None)

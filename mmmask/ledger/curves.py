@@ -14,16 +14,12 @@ from mmmask.errors import InputError, first_line
 
 @dataclass(frozen=True)
 class Curves:
-    """What a training wrote down of itself, the parts of a resumed one joined.
+    """What a training wrote down of itself, the parts of a resumed one joined."""
 
-    Attributes:
-        steps: One row a log step: ``epoch`` (from 1), ``step`` (optimiser steps so far) and what
-            was logged, such as ``lr`` and ``loss``, a mean over the last steps.
-        epochs: One row a validation: ``epoch`` and its scores, such as ``macro_f1``.
-    """
-
+    #: One row a log step: ``epoch`` (from 1), ``step`` (optimiser steps so far) and what was
+    #: logged, such as ``lr`` and ``loss``, a mean over the last steps.
     steps: pd.DataFrame
-    epochs: pd.DataFrame
+    epochs: pd.DataFrame  # one row a validation: ``epoch`` and its scores, such as ``macro_f1``
 
     @property
     def best_epoch(self) -> int | None:

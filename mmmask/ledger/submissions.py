@@ -38,31 +38,22 @@ def ledger_folder() -> Path:
 
 @dataclass(frozen=True)
 class SubmissionCheck:
-    """What there is to know of a submission before it is sent.
+    """What there is to know of a submission before it is sent."""
 
-    Attributes:
-        answers: Hash of photos and classes.
-        photos: Hash of the photos.
-        day: Today's date.
-        count: Which of today's submissions it is; equal ones count once.
-        duplicates: Rows of the log with the very same answers.
-        against: Row of the log that it is compared with: the one with the highest leaderboard
-            score, or, while none is known, the last. None: there is no other.
-        agreement: Share of the photos with the same answer as that one, ``overall`` and of each
-            attribute; empty where its copy is gone.
-        shares: Attribute -> share of the photos with each of its values.
-        shares_against: Likewise of the one compared with.
-    """
-
-    answers: str
-    photos: str
-    day: str
-    count: int
-    duplicates: pd.DataFrame
+    answers: str  # hash of photos and classes
+    photos: str  # hash of the photos
+    day: str  # today's date
+    count: int  # which of today's submissions it is; equal ones count once
+    duplicates: pd.DataFrame  # rows of the log with the very same answers
+    #: Row of the log that it is compared with: the one with the highest leaderboard score, or,
+    #: while none is known, the last. None: there is no other.
     against: pd.Series | None
+    #: Share of the photos with the same answer as that one, ``overall`` and of each attribute;
+    #: empty where its copy is gone.
     agreement: Mapping[str, float]
+    #: Attribute -> share of the photos with each of its values.
     shares: Mapping[str, NDArray[np.float64]]
-    shares_against: Mapping[str, NDArray[np.float64]]
+    shares_against: Mapping[str, NDArray[np.float64]]  # likewise of the one compared with
 
 
 def read_submission(path: str | Path) -> pd.Series:

@@ -15,47 +15,28 @@ from mmmask.reports.output import titled_table
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """Scores of two runs on the same photos.
+    """Scores of two runs on the same photos."""
 
-    Attributes:
-        split: Which photos.
-        views: Views of test-time augmentation.
-        size: How many people, or photos, were resampled.
-        resampled: ``people`` or ``photos``.
-        one: Macro F1 of the first run.
-        other: Of the second.
-        difference: By how much the second is better.
-    """
-
-    split: str
-    views: str
-    size: int
-    resampled: str
-    one: Interval
-    other: Interval
-    difference: Interval
+    split: str  # which photos
+    views: str  # views of test-time augmentation
+    size: int  # how many people, or photos, were resampled
+    resampled: str  # ``people`` or ``photos``
+    one: Interval  # macro F1 of the first run
+    other: Interval  # of the second
+    difference: Interval  # by how much the second is better
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """What differs between two runs.
+    """What differs between two runs."""
 
-    Attributes:
-        config: Dotted name -> values, of all that weights may depend on.
-        blocks: The things that these names stand for.
-        around: Names of the config in which they differ without effect on weights.
-        facts: Fact of the card -> values, where they differ.
-        scores: On the photos that both have predicted.
-        reasons: Why something could not be compared.
-        learned: Of each run, the warning of test photos that it learned from, where it did.
-    """
-
-    config: Mapping[str, tuple]
-    blocks: Sequence[str]
-    around: Sequence[str]
-    facts: Mapping[str, tuple]
-    scores: Sequence[ScoreDifference]
-    reasons: Sequence[str]
+    config: Mapping[str, tuple]  # dotted name -> values, of all that weights may depend on
+    blocks: Sequence[str]  # the things that these names stand for
+    around: Sequence[str]  # names of the config in which they differ without effect on weights
+    facts: Mapping[str, tuple]  # fact of the card -> values, where they differ
+    scores: Sequence[ScoreDifference]  # on the photos that both have predicted
+    reasons: Sequence[str]  # why something could not be compared
+    #: Of each run, the warning of test photos that it learned from, where it did.
     learned: Sequence[str | None] = ()
 
 

@@ -26,19 +26,13 @@ def pack(
     config: str | Path, *, data_root: str | None, out: str | Path, options: Sequence[str] = ()
 ) -> int:
     """Pack the photos of a data root as a config preprocesses them; return how many."""
-    cfg = load_config(config, parse_options(options))
-    if data_root is not None:
-        cfg.data.data_root = data_root
-    cfg.data.pack = str(out)
-    return ensure_pack(cfg)
+    return ensure_pack(
+        load_config(config, parse_options(options), data_root=data_root, pack=str(out))
+    )
 
 
 def ensure_pack(cfg: "Config") -> int:
-    """Make the pack that ``data.pack`` names, unless it is there and still right.
-
-    Returns:
-        How many photos the pack was asked to hold.
-    """
+    """Make the pack that ``data.pack`` names, unless it is still right; return how many photos."""
     import mmmask.register  # noqa: F401 - the transforms
 
     path, root = Path(cfg.data.pack), cfg.data.data_root

@@ -10,6 +10,8 @@ import pandas as pd
 from mmmask.config import compose, inference_model, plain
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
+from mmmask.labels import Cuts, move_cut
+from mmmask.tables import prediction_columns, predictions_table
 from mmmask.workflows.train import build_runner
 
 if TYPE_CHECKING:
@@ -24,19 +26,25 @@ TEST_HOOKS = ("runtime_info", "timer", "logger", "progress", "channels_last")
 
 @dataclass(frozen=True)
 class Tested:
-    """What a model says of photos.
+    """What a model says of photos."""
 
-    Attributes:
-        samples: The photos.
-        probabilities: (N, 18), or (N, C) of a model of one attribute.
-        years: (N, 121) probabilities of ages, of a model of years.
-        attribute: The attribute that the model predicts alone, if it does.
-    """
+    samples: pd.DataFrame  # the photos
+    probabilities: "NDArray[np.float32]"  # (N, 18), or (N, C) of a model of one attribute
+    years: "NDArray[np.float32] | None"  # (N, 121) probabilities of ages, of a model of years
+    attribute: str | None  # the attribute that the model predicts alone, if it does
 
-    samples: pd.DataFrame
-    probabilities: "NDArray[np.float32]"
-    years: "NDArray[np.float32] | None"
-    attribute: str | None
+    def table(self, cuts: Cuts) -> pd.DataFrame:
+        """Return the predictions table; the age groups of a model of years have these cuts."""
+        probabilities = self.probabilities
+        if self.years is not None:
+            probabilities = move_cut(probabilities, self.years, after=cuts)
+        columns, _ = prediction_columns(self.attribute)
+        known = [
+            name for name in columns if name in self.samples and self.samples[name].notna().all()
+        ]
+        return predictions_table(
+            self.samples[known], probabilities, self.years, attribute=self.attribute
+        )
 
 
 def run_test(

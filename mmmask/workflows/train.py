@@ -56,25 +56,20 @@ def train(
         options: ``name=value`` overrides of the config.
         launcher: ``none`` or ``pytorch`` (torchrun).
     """
-    from mmmask.engine.distributed import stop_distributed
-
-    cfg = load_config(config, parse_options(options))
-    if data_root is not None:
-        cfg.data.data_root = data_root
-    if samples:
-        cfg.data.samples = list(samples)
-    if corrections is not None:
-        cfg.data.corrections = corrections
-    if pack is not None:
-        cfg.data.pack = pack
+    cfg = load_config(
+        config,
+        parse_options(options),
+        data_root=data_root,
+        samples=list(samples) or None,
+        corrections=corrections,
+        pack=pack,
+    )
     if pretrained is not None:
         cfg.pretrained = None if pretrained == "none" else pretrained
     if seed is not None:
         cfg.randomness.seed = seed
     if amp:
-        if cfg.optim_wrapper.get("type") not in WITH_AMP:
-            raise InputError(f"--amp works with OptimWrapper, got {cfg.optim_wrapper.type}")
-        cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
+        _use_autocast(cfg)
     if compile_backbone:
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), {"type": "CompileHook"}]
     if split == "all":
@@ -87,6 +82,20 @@ def train(
         cfg.pretrained = None  # the checkpoint holds every weight
     compose(cfg)
     _check_can_run(cfg)
+    _run(cfg, launcher)
+    return Path(cfg.work_dir)
+
+
+def _use_autocast(cfg: "Config") -> None:
+    if cfg.optim_wrapper.get("type") not in WITH_AMP:
+        raise InputError(f"--amp works with OptimWrapper, got {cfg.optim_wrapper.type}")
+    cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
+
+
+def _run(cfg: "Config", launcher: str) -> None:
+    """Train a composed config to its end."""
+    from mmmask.engine.distributed import stop_distributed
+
     runner = build_runner(cfg, launcher)
     if cfg.pretrained is not None:
         check_pretrained(runner.model, cfg.pretrained)
@@ -94,16 +103,10 @@ def train(
         runner.train()
     if launcher != "none":
         stop_distributed()
-    return Path(cfg.work_dir)
 
 
 def _check_can_run(cfg: "Config") -> None:
-    """Refuse what would be silent or late: a schedule without its score, a record without package.
-
-    Raises:
-        InputError: A part of the config waits for validations that there are none of, or for an
-            epoch after the last, or ``tracking`` needs a package that is not installed.
-    """
+    """Refuse a part that waits for a validation or epoch that never comes, or lacks its package."""
     from mmmask.engine.tracking import check_installed
 
     check_installed(cfg.get("tracking"))
@@ -116,7 +119,8 @@ def _check_can_run(cfg: "Config") -> None:
         return
     schedulers = [scheduler["type"] for scheduler in cfg.param_scheduler or []]
     waiting = [f"param_scheduler {kind}" for kind in schedulers if "OnPlateau" in kind]
-    waiting += ["early_stopping"] * (cfg.get("early_stopping") is not None)
+    if cfg.get("early_stopping") is not None:
+        waiting.append("early_stopping")
     if waiting:
         raise InputError(
             f"{waiting[0]} follows the score of a validation, and training on everybody has none; "

@@ -110,12 +110,17 @@ def _predict(run: RunFolder, root: Path) -> Path:
     if not (root / "train" / "train.csv").is_file():
         raise InputError(f"{root}: has no train/train.csv; --data-root names the folder")
     checkpoint = run.checkpoint
-    from mmmask.workflows.predict import predict
+    from mmmask.workflows.predict import Request, predict
 
     # The photos themselves, as a pack may be gone; its numbers would be the same.
-    made = predict(
-        run.config, checkpoint, data_root=str(root), split="val", options=["data.pack=None"]
+    request = Request(
+        config=run.config,
+        checkpoint=checkpoint,
+        data_root=str(root),
+        split="val",
+        options=["data.pack=None"],
     )
+    made = predict(request)
     assert made is not None
     return made.path
 

@@ -23,15 +23,10 @@ _SAME_PEOPLE = ("data.data_root", "data.folds", "data.fold", "data.split_seed")
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation(Study):
-    """One baseline and its variants.
+    """One baseline and its variants."""
 
-    Attributes:
-        configs: Paths; the first is the baseline.
-        seeds: Seeds of the runs; each config is trained once with each.
-    """
-
-    configs: Sequence[Path]
-    seeds: Sequence[int]
+    configs: Sequence[Path]  # paths; the first is the baseline
+    seeds: Sequence[int]  # seeds of the runs; each config is trained once with each
 
     def folder(self, config: Path, seed: int) -> Path:
         """Return the work directory of a run."""

@@ -27,21 +27,14 @@ def step(name: str, config: Path, **arguments: object) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What is the same for all runs of a study.
+    """What is the same for all runs of a study."""
 
-    Attributes:
-        out: Folder of the runs and results.
-        data_root: Folder with ``train/``; None keeps the config's.
-        pretrained: As ``tools/train.py --pretrained``.
-        pack: File of packed photos, made where it is missing or stale; None keeps the config's.
-        options: ``name=value`` overrides of the config.
-    """
-
-    out: Path
-    data_root: str | None = None
-    pretrained: str | None = None
+    out: Path  # folder of the runs and results
+    data_root: str | None = None  # folder with ``train/``; None keeps the config's
+    pretrained: str | None = None  # as ``tools/train.py --pretrained``
+    #: File of packed photos, made where it is missing or stale; None keeps the config's.
     pack: str | None = None
-    options: Sequence[str] = ()
+    options: Sequence[str] = ()  # ``name=value`` overrides of the config
 
     def plan_of(self, config: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return dotted name -> value of all that decides a run; ``given`` beside its config."""
@@ -75,7 +68,7 @@ class Study:
             config: File name of its config.
             out: Where the predictions go.
             checkpoint: Of the run; None: its last one.
-            more: Further arguments of :func:`mmmask.workflows.predict.predict`.
+            more: Further attributes of :class:`mmmask.workflows.predict.Request`.
         """
         checkpoint = checkpoint or last_checkpoint(run)
         shared = {"data_root": self.data_root, "pack": self.pack}

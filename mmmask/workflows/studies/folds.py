@@ -13,11 +13,11 @@ from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.tables import (
     YEARS,
     attribute_of,
-    prediction_columns,
+    predictions_table,
     probabilities,
     read_csv,
     read_predictions,
-    year_columns,
+    read_provenance,
     years_of,
 )
 from mmmask.workflows.score import aligned, intervals_of
@@ -33,21 +33,13 @@ _SAME = ("preprocessing", "tta", "old_from")
 
 @dataclass(frozen=True)
 class Fold:
-    """What the run of one fold leaves.
+    """What the run of one fold leaves."""
 
-    Attributes:
-        number: 0 to folds - 1.
-        folder: Its work directory.
-        predictions: Of the people held out.
-        trained: People whom the run says it was trained on (``split.csv``).
-        held_out: People whom it says it held out.
-    """
-
-    number: int
-    folder: Path
-    predictions: pd.DataFrame
-    trained: frozenset[str]
-    held_out: frozenset[str]
+    number: int  # 0 to folds - 1
+    folder: Path  # its work directory
+    predictions: pd.DataFrame  # of the people held out
+    trained: frozenset[str]  # people whom the run says it was trained on (``split.csv``)
+    held_out: frozenset[str]  # people whom it says it held out
 
 
 def read_fold(number: int, folder: Path) -> Fold:
@@ -132,14 +124,11 @@ def mean_of_folds(tables: Mapping[Path, pd.DataFrame]) -> pd.DataFrame:
     _check_alike(tables, (*_SAME, "data_fingerprint"))
     rows = list(aligned(tables).values())
     first = rows[0]
-    _, names = prediction_columns(attribute_of(first))
     kept = [name for name in ("image", "label", "person") if name in first]
-    mean = np.mean([probabilities(table) for table in rows], axis=0, dtype=np.float64)
-    parts = [first[kept], pd.DataFrame(mean.astype(np.float32), columns=list(names))]
+    mean = np.stack([probabilities(table) for table in rows]).mean(axis=0, dtype=np.float64)
     years = [ages for ages in map(years_of, rows) if ages is not None]
-    if years:
-        parts.append(year_columns(np.mean(years, axis=0)))
-    return pd.concat(parts, axis=1)
+    mean_years = np.stack(years).mean(axis=0) if years else None
+    return predictions_table(first[kept], mean, mean_years, attribute=attribute_of(first))
 
 
 def provenance_of(tables: Mapping[int, Path], *, split: str, fingerprint: str) -> dict[str, Any]:
@@ -147,7 +136,7 @@ def provenance_of(tables: Mapping[int, Path], *, split: str, fingerprint: str) -
 
     The config is that of the first fold; the others differ in ``data.fold``.
     """
-    stated = {fold: read_predictions(path).attrs["provenance"] for fold, path in tables.items()}
+    stated = {fold: read_provenance(path) for fold, path in tables.items()}
     first = next(iter(stated.values()))
     members = [
         {

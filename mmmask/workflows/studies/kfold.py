@@ -47,34 +47,21 @@ _TRAINED = "trained.txt"
 
 @dataclass(frozen=True, kw_only=True)
 class KFold(Study):
-    """How the folds are trained and predicted.
+    """How the folds are trained and predicted."""
 
-    Attributes:
-        config: Path of a config file.
-        folds: How many, K; fold k holds out the people that ``data.fold=k`` does.
-        seed: Of every fold's run; None keeps the config's.
-        corrections: csv of label corrections; None keeps the config's.
-        samples: Tables of further training samples, for every fold.
-        amp: Train under bfloat16 autocast.
-        tta: Average over the views of the config's ``tta`` block.
-        eval_split: Whether ``eval/`` is predicted, where the data root has one.
-        checkpoint: ``last``, or ``best``: that of the epoch with the highest score on the very
-            people held out, whose score is then too high.
-        engine: As for :func:`mmmask.workflows.studies.engines.run_commands`.
-        jobs: Folds at a time; None: 1 here, all of them on Ray.
-    """
-
-    config: Path
-    folds: int
-    seed: int | None = None
-    corrections: str | None = None
-    samples: Sequence[str] = ()
-    amp: bool = False
-    tta: bool = False
-    eval_split: bool = True
+    config: Path  # path of a config file
+    folds: int  # how many, K; fold k holds out the people that ``data.fold=k`` does
+    seed: int | None = None  # of every fold's run; None keeps the config's
+    corrections: str | None = None  # csv of label corrections; None keeps the config's
+    samples: Sequence[str] = ()  # tables of further training samples, for every fold
+    amp: bool = False  # train under bfloat16 autocast
+    tta: bool = False  # average over the views of the config's ``tta`` block
+    eval_split: bool = True  # whether ``eval/`` is predicted, where the data root has one
+    #: ``last``, or ``best``: that of the epoch with the highest score on the very people held out,
+    #: whose score is then too high.
     checkpoint: str = "last"
-    engine: str = "local"
-    jobs: int | None = None
+    engine: str = "local"  # as for :func:`mmmask.workflows.studies.engines.run_commands`
+    jobs: int | None = None  # folds at a time; None: 1 here, all of them on Ray
 
     @cached_property
     def plan(self) -> dict[str, Any]:

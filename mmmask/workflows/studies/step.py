@@ -22,10 +22,10 @@ def main() -> None:
 
         print(f"{arguments['out']}: {pack(config, **arguments)} photos")
     else:
-        from mmmask.workflows.predict import predict
+        from mmmask.workflows.predict import Request, predict
         from mmmask.workflows.show_predictions import show
 
-        prediction = predict(config, **arguments)
+        prediction = predict(Request(config=config, **arguments))
         assert prediction is not None, "it is the only process"
         show(prediction)
 

@@ -34,30 +34,19 @@ _PAUSE = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep(Study):
-    """What is tried, and how.
+    """What is tried, and how."""
 
-    Attributes:
-        config: Path of a config file.
-        space: Path of the space file.
-        trials: How many trials there are in the end, those of a former start included.
-        folds: How many folds are held out in turn, from the config's on; the objective is the
-            macro F1 of all their people.
-        pruner: ``median``, ``hyperband`` or ``none``: what gives up trials early.
-        seed: Of every training, and of the proposals.
-        engine: As for :func:`mmmask.workflows.studies.engines.opened`.
-        jobs: Trials at a time.
-        confirm: Seeds by which the best trial is confirmed in the end; 0 for not at all.
-    """
-
-    config: Path
-    space: Path
-    trials: int
+    config: Path  # path of a config file
+    space: Path  # path of the space file
+    trials: int  # how many trials there are in the end, those of a former start included
+    #: How many folds are held out in turn, from the config's on; the objective is the macro F1 of
+    #: all their people.
     folds: int = 1
-    pruner: str = "median"
-    seed: int = 0
-    engine: str = "local"
-    jobs: int = 1
-    confirm: int = 0
+    pruner: str = "median"  # ``median``, ``hyperband`` or ``none``: what gives up trials early
+    seed: int = 0  # of every training, and of the proposals
+    engine: str = "local"  # as for :func:`mmmask.workflows.studies.engines.opened`
+    jobs: int = 1  # trials at a time
+    confirm: int = 0  # seeds by which the best trial is confirmed in the end; 0 for not at all
 
     @cached_property
     def parameters(self) -> list[Parameter]:

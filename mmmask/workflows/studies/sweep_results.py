@@ -28,24 +28,18 @@ _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep has shown.
+    """What a sweep has shown."""
 
-    Attributes:
-        trials: One row a trial that has ended: ``trial``, ``state``, ``macro_f1`` with ``low`` and
-            ``high``; ``difference`` from trial 0 with its bounds; accuracies; ``after`` what its
-            ``last_score`` in training was seen; the trial that it ``repeats``, the ``reason`` of a
-            failure; then the values by dotted name.
-        selection: The complete trials in the order of that table, trial 0 first.
-        importance: ``name``, ``importance`` (a share of 1), ``by_chance``, which shuffled scores
-            exceed in one case of twenty, and ``log``, how the value is drawn; None of too few
-            trials.
-        people: How many people are held out.
-    """
-
+    #: One row a trial that has ended: ``trial``, ``state``, ``macro_f1`` with ``low`` and ``high``;
+    #: ``difference`` from trial 0 with its bounds; accuracies; ``after`` what its ``last_score`` in
+    #: training was seen; the trial that it ``repeats``, the ``reason`` of a failure; then the
+    #: values by dotted name.
     trials: pd.DataFrame
-    selection: Selection
+    selection: Selection  # the complete trials in the order of that table, trial 0 first
+    #: ``name``, ``importance`` (a share of 1), ``by_chance``, which shuffled scores exceed in one
+    #: case of twenty, and ``log``, how the value is drawn; None of too few trials.
     importance: pd.DataFrame | None
-    people: int
+    people: int  # how many people are held out
 
     @property
     def best(self) -> int:

@@ -29,25 +29,15 @@ _FIXED = (
 
 @dataclass(frozen=True)
 class Parameter:
-    """One value of a config and what it may be.
+    """One value of a config and what it may be."""
 
-    Attributes:
-        name: Dotted name in the config.
-        type: ``float``, ``int`` or ``categorical``.
-        default: What the config has.
-        low: Smallest number.
-        high: Largest number.
-        log: Whether numbers are drawn evenly on a logarithmic scale.
-        choices: The values of a categorical parameter.
-    """
-
-    name: str
-    type: str
-    default: Any
-    low: float = 0
-    high: float = 0
-    log: bool = False
-    choices: Sequence[Any] = ()
+    name: str  # dotted name in the config
+    type: str  # ``float``, ``int`` or ``categorical``
+    default: Any  # what the config has
+    low: float = 0  # smallest number
+    high: float = 0  # largest number
+    log: bool = False  # whether numbers are drawn evenly on a logarithmic scale
+    choices: Sequence[Any] = ()  # the values of a categorical parameter
 
     def holds(self, value: Any) -> bool:
         """Say whether a value is one of those allowed."""

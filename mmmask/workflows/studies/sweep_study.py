@@ -27,22 +27,14 @@ _BEFORE_PRUNING = 4
 
 @dataclass(frozen=True)
 class SweepStudy:
-    """Trials of a config, proposed by Optuna's TPE sampler.
+    """Trials of a config, proposed by Optuna's TPE sampler."""
 
-    Attributes:
-        runs: How trials are trained, and where.
-        config: Path of the config.
-        options: Its overrides for all trials, by dotted name.
-        parameters: What differs between trials.
-        pruner: One of ``PRUNERS``.
-        several: Whether trials run at the same time; they are then kept apart from one another.
-    """
-
-    runs: Runs
-    config: Path
-    options: Mapping[str, Any]
-    parameters: Sequence[Parameter]
-    pruner: str = "median"
+    runs: Runs  # how trials are trained, and where
+    config: Path  # path of the config
+    options: Mapping[str, Any]  # its overrides for all trials, by dotted name
+    parameters: Sequence[Parameter]  # what differs between trials
+    pruner: str = "median"  # one of ``PRUNERS``
+    #: Whether trials run at the same time; they are then kept apart from one another.
     several: bool = False
 
     @cached_property

@@ -23,19 +23,12 @@ PREDICTED, LOG = "val.parquet", "log.txt"
 
 @dataclass(frozen=True, kw_only=True)
 class Runs(Study):
-    """How the trials of a sweep are trained, and where; their configs hold their options.
+    """How the trials of a sweep are trained, and where; their configs hold their options."""
 
-    Attributes:
-        names: Dotted names of the values that are varied.
-        held_out: The folds that are held out, one training for each.
-        horizon: The most epochs that a trial may have.
-        seed: Of every training.
-    """
-
-    names: tuple[str, ...]
-    held_out: tuple[int, ...]
-    horizon: int
-    seed: int
+    names: tuple[str, ...]  # dotted names of the values that are varied
+    held_out: tuple[int, ...]  # the folds that are held out, one training for each
+    horizon: int  # the most epochs that a trial may have
+    seed: int  # of every training
 
     def config(self, trial: int) -> Path:
         """Return where the complete config of a trial stands."""
