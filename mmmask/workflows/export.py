@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from mmengine.registry import DATASETS
 from numpy.typing import NDArray
 
 from mmmask.config import compose
-from mmmask.datasets.face_boxes import read_boxes
 from mmmask.datasets.layout import find_photos
+from mmmask.datasets.preparation import NO_FACE
 from mmmask.deploy.networks import Network
 from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError
@@ -30,7 +31,7 @@ CHECKED = 64
 TOLERANCE = 1e-4
 #: Photos of a batch in the check: some batches are full and one is not.
 _BATCH = 7
-#: People of the training split, a photo of each, whose photos give the ranges of int8.
+#: People of the training split, one photo each, that give the ranges of int8.
 CALIBRATION = 256
 _SPEED_BATCH, _SPEED_ROUNDS = 32, 7
 
@@ -71,37 +72,18 @@ class Scores:
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported model.
+    """A model beside what it was made from: an ONNX model, or int8 beside the ONNX model.
 
     Attributes:
         path: Its file.
-        agreement: With the checkpoint, by way of tools/test.py.
-        scores: Beside the checkpoint's; None where they were not asked for.
-        speed: Photos a second, prepared, in batches of 32, on this machine's CPU.
-        torch_speed: Of the checkpoint, likewise.
+        agreement: With what it was made from.
+        scores: On the people held out; None where they were not asked for.
+        speed: Prepared photos per second, in batches of 32, on this machine's CPU.
     """
 
     path: Path
     agreement: Agreement
     scores: Scores | None
-    speed: float
-    torch_speed: float
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """An int8 model beside the exported one, on the people held out.
-
-    Attributes:
-        path: Its file.
-        agreement: With the exported model.
-        scores: Beside those of the exported model.
-        speed: As of :class:`Exported`.
-    """
-
-    path: Path
-    agreement: Agreement
-    scores: Scores
     speed: float
 
 
@@ -115,33 +97,29 @@ def export(
     int8: str | Path | None = None,
     opset: int | None = None,
     options: Sequence[str] = (),
-) -> tuple[Exported, Quantized | None]:
+) -> tuple[list[Exported], float]:
     """Write a checkpoint as an ONNX model that ``mmmask.Predictor`` runs without torch.
 
-    The model is written only if, on photos of the data, its probabilities are those of
-    tools/test.py; with ``int8``, both or neither are written.
+    It is written only if it answers as the checkpoint does by way of ``tools/test.py``.
 
     Args:
-        config: Path of a config file.
-        checkpoint: Checkpoint of a run of that config.
-        out: Where the model goes (.onnx).
-        data_root: Folder with photos, for the check; for ``held_out`` and ``int8`` it holds
-            ``train/``. None keeps the config's.
-        held_out: Check on every photo of the people held out, and score both there.
-        int8: Where a model of 8 bits goes, whose ranges come from photos of the training split
-            and whose score from the people held out.
+        config: Path of the run's config file.
+        checkpoint: A checkpoint of the run.
+        out: The model, .onnx.
+        data_root: Folder with photos to check with; None keeps the config's.
+        held_out: Check on everybody held out, and score both, in place of some photos.
+        int8: A second model of 8 bits, .onnx; it is scored on the people held out.
         opset: Version of ONNX's operators; None: the exporter's.
         options: ``name=value`` overrides of the config.
+
+    Returns:
+        The model, then that of ``int8`` if there is one; and the speed of the checkpoint.
 
     Raises:
         InputError: The network has no ONNX graph, the two differ by more than ``TOLERANCE``, or
             the data do not fit what is asked for.
     """
-    for path in (out, int8):
-        if path is not None and Path(path).suffix != ".onnx":
-            raise InputError(f"{path}: a model ends in .onnx, got {Path(path).suffix or 'nothing'}")
-    if int8 is not None and Path(int8).resolve() == Path(out).resolve():
-        raise InputError(f"--int8 {int8}: is --out too; the two are different models")
+    _check_names(out, int8)
     network = TorchNetwork(config, checkpoint, data_root=data_root, options=options)
     from mmmask.deploy.graph import write_graph  # late, as they import MMPretrain
     from mmmask.deploy.quantization import quantize
@@ -149,40 +127,52 @@ def export(
     images = _spread(find_photos(network.cfg.data.data_root)["image"].tolist(), CHECKED)
     if held_out or int8 is not None:
         trained_on, people = _splits(network, Path(checkpoint))
-        images = people["image"].tolist() if held_out else images
-    with atomic_write(out) as partial:
+        listed = people["image"].tolist()
+        images = listed if held_out else images
+    second = nullcontext() if int8 is None else atomic_write(int8)
+    with atomic_write(out) as partial, second as smaller:
         write_graph(network.classifier, network.facts, partial, opset=opset)
         exported = Predictor(partial, batch_size=_BATCH)
         predicted = _predicted(exported, network, images)
         tested = _tested(network, exported, images, Path(checkpoint))
-        agreement = agreement_of(predicted, tested)
-        if agreement.difference > TOLERANCE:
-            raise InputError(
-                f"{out}: not written, as its probabilities differ from the checkpoint's by up to "
-                f"{agreement.difference:.2g} on {agreement.photos} photos; at most {TOLERANCE:g} "
-                "is allowed"
-            )
-        scores = _scores(predicted, tested, people, network) if held_out else None
-        batch = _prepared(network, images[:_SPEED_BATCH])
-        if int8 is None:
-            speed, torch_speed = speeds([exported.network, network], batch)
-            return Exported(Path(out), agreement, scores, speed, torch_speed), None
-        if not held_out:
-            predicted = _predicted(exported, network, people["image"].tolist())
-        with atomic_write(int8) as smaller:
+        _check_agreement(agreement_of(predicted, tested), out)
+        compared = [(out, predicted, tested, held_out)]
+        networks: list[Network] = [network, exported.network]
+        if int8 is not None and smaller is not None:
             quantize(partial, smaller, _prepared(network, trained_on))
             small = Predictor(smaller)
-            answers = _predicted(small, network, people["image"].tolist())
-            speed, torch_speed, int8_speed = speeds(
-                [exported.network, network, small.network], batch
+            if not held_out:
+                predicted = _predicted(exported, network, listed)
+            compared.append((int8, _predicted(small, network, listed), predicted, True))
+            networks.append(small.network)
+        torch_speed, *speed = speeds(networks, _prepared(network, images[:_SPEED_BATCH]))
+        found = [
+            Exported(
+                Path(path),
+                agreement_of(new, old),
+                _scores(new, old, people, network) if scored else None,
+                photos_per_second,
             )
-            quantized = Quantized(
-                Path(int8),
-                agreement_of(answers, predicted),
-                _scores(answers, predicted, people, network),
-                int8_speed,
-            )
-    return Exported(Path(out), agreement, scores, speed, torch_speed), quantized
+            for (path, new, old, scored), photos_per_second in zip(compared, speed, strict=True)
+        ]
+    return found, torch_speed
+
+
+def _check_names(out: str | Path, int8: str | Path | None) -> None:
+    for path in (out, int8):
+        if path is not None and Path(path).suffix != ".onnx":
+            raise InputError(f"{path}: a model ends in .onnx, got {Path(path).suffix or 'nothing'}")
+    if int8 is not None and Path(int8).resolve() == Path(out).resolve():
+        raise InputError(f"--int8 {int8}: is --out too; the two are different models")
+
+
+def _check_agreement(agreement: Agreement, out: str | Path) -> None:
+    if agreement.difference > TOLERANCE:
+        raise InputError(
+            f"{out}: not written, as its probabilities differ from the checkpoint's by up to "
+            f"{agreement.difference:.2g} on {agreement.photos} photos; at most {TOLERANCE:g} is "
+            "allowed"
+        )
 
 
 def _scores(
@@ -214,9 +204,9 @@ def agreement_of(one: pd.DataFrame, other: pd.DataFrame) -> Agreement:
 
 
 def speeds(networks: Sequence[Network], photos: NDArray[np.uint8]) -> list[float]:
-    """Return how many prepared photos a second each network answers: its best of some rounds.
+    """Return how many prepared photos each network answers per second: its best of some rounds.
 
-    They take turns, so that what else the machine does meets all of them.
+    They take turns, so that what else the machine does slows down all of them.
     """
     best = [np.inf] * len(networks)
     for _ in range(_SPEED_ROUNDS):
@@ -247,29 +237,17 @@ def _tested(
 def _predicted(model: Predictor, network: TorchNetwork, images: Sequence[str]) -> pd.DataFrame:
     """Return predictions of photos of the data."""
     root = Path(network.cfg.data.data_root)
-    return model([root / image for image in images], boxes=_boxes(network, images), progress=True)
+    return model([root / image for image in images], boxes=network.boxes(images), progress=True)
 
 
 def _prepared(network: TorchNetwork, images: Sequence[str]) -> NDArray[np.uint8]:
     """Return photos of the data as the network takes them, (N, height, width, 3)."""
-    root, preparation = Path(network.cfg.data.data_root), network.facts.preparation
-    boxes = _boxes(network, images)
-    photos = [preparation.load(root / image) for image in images]
-    if boxes is None:
-        return np.stack([preparation(photo) for photo in photos])
-    return np.stack([preparation(photo, box) for photo, box in zip(photos, boxes, strict=True)])
-
-
-def _boxes(network: TorchNetwork, images: Sequence[str]) -> NDArray[np.float32] | None:
-    """Return the boxes that the config lists, (N, 4); None where photos are taken whole."""
-    faces = network.cfg.preprocessing.get("faces")
-    if faces is None:
-        return None
-    boxes = read_boxes(faces["boxes"])
-    missing = [image for image in images if image not in boxes.rows]
-    if missing:
-        raise InputError(f"{faces['boxes']}: no row for {missing[0]}")
-    return boxes.edges[[boxes.rows[image] for image in images]]
+    root, prepare = Path(network.cfg.data.data_root), network.facts.preparation
+    boxes = network.boxes(images)
+    edges = [NO_FACE] * len(images) if boxes is None else boxes
+    return np.stack(
+        [prepare(prepare.load(root / image), box) for image, box in zip(images, edges, strict=True)]
+    )
 
 
 def _splits(network: TorchNetwork, checkpoint: Path) -> tuple[list[str], pd.DataFrame]:

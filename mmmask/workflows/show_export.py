@@ -1,34 +1,29 @@
 """Show what an export has found: size, speed, agreement, and what 8 bits cost."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from mmmask.reports.score_tables import WIDTH
-from mmmask.workflows.export import Agreement, Exported, Quantized, Scores
+from mmmask.workflows.export import Exported, Scores
 
 
-def show_export(exported: Exported, quantized: Quantized | None) -> None:
-    """Print a row for each file, what the differences are, and where the files are."""
+def show_export(models: Sequence[Exported], torch_speed: float) -> None:
+    """Print one row per file, what the differences are, and where the files are."""
     console = Console(width=WIDTH)
-    table = Table()
-    for title in ("model", "size", "photos/s", "speed"):
-        table.add_column(title, justify="left" if title == "model" else "right")
-    for title in ("largest difference", "mean", "same answers"):
+    table = Table("model")
+    for title in ("size", "photos/s", "speed", "largest difference", "mean", "same answers"):
         table.add_column(title, justify="right")
-    table.add_row("checkpoint, torch", "", f"{exported.torch_speed:.0f}", "1.0x", "", "", "")
-    rows: list[tuple[str, Path, float, Agreement]] = [
-        ("ONNX", exported.path, exported.speed, exported.agreement)
-    ]
-    if quantized is not None:
-        rows.append(("ONNX, int8", quantized.path, quantized.speed, quantized.agreement))
-    for name, path, speed, agreement in rows:
+    table.add_row("checkpoint, torch", "", f"{torch_speed:.0f}", "1.0x", "", "", "")
+    names = ("ONNX", "ONNX, int8")
+    for name, model in zip(names, models, strict=False):
+        agreement = model.agreement
         table.add_row(
             name,
-            f"{path.stat().st_size / 1e6:.1f} MB",
-            f"{speed:.0f}",
-            f"{speed / exported.torch_speed:.1f}x",
+            f"{model.path.stat().st_size / 1e6:.1f} MB",
+            f"{model.speed:.0f}",
+            f"{model.speed / torch_speed:.1f}x",
             f"{agreement.difference:.1g}",
             f"{agreement.mean:.1g}",
             f"{agreement.same:.1%} of {agreement.photos:,}",
@@ -37,15 +32,15 @@ def show_export(exported: Exported, quantized: Quantized | None) -> None:
     console.print(
         "Speed: prepared photos in batches of 32, on this CPU, best of some rounds. Differences "
         "are of probabilities: ONNX from the checkpoint by way of tools/test.py"
-        + (", int8 from ONNX on the people held out." if quantized is not None else "."),
+        + (", int8 from ONNX on the people held out." if len(models) > 1 else "."),
         highlight=False,
     )
-    if exported.scores is not None:
-        console.print(_in_words(exported.scores, "ONNX", "checkpoint"), highlight=False)
-    if quantized is not None:
-        console.print(_in_words(quantized.scores, "int8", "ONNX"), highlight=False)
-    for name, path, _, _ in rows:
-        print(f"{name:>10}: {path.resolve()}")
+    pairs = (("ONNX", "checkpoint"), ("int8", "ONNX"))
+    for (name, former), model in zip(pairs, models, strict=False):
+        if model.scores is not None:
+            console.print(_in_words(model.scores, name, former), highlight=False)
+    for name, model in zip(names, models, strict=False):
+        print(f"{name:>10}: {model.path.resolve()}")
 
 
 def _in_words(scores: Scores, name: str, former: str) -> str:

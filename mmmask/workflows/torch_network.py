@@ -9,11 +9,12 @@ from mmengine.registry import MODELS, init_default_scope
 from numpy.typing import NDArray
 
 from mmmask.config import compose, load_config, parse_options, pipeline, plain
-from mmmask.datasets.face_boxes import described
+from mmmask.datasets.face_boxes import described, read_boxes
 from mmmask.datasets.preparation import Preparation
 from mmmask.deploy.facts import ModelFacts
 from mmmask.deploy.networks import Answer
 from mmmask.engine.checkpoints import load_checkpoint_file
+from mmmask.errors import InputError
 from mmmask.labels import OLD_FROM
 from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
 from mmmask.models.grad_cam import grad_cam
@@ -100,6 +101,17 @@ class TorchNetwork:
         """
         inputs = self.classifier.data_preprocessor(self._batch(photos), False)["inputs"]
         return grad_cam(self.classifier, inputs, values, attribute=attribute).cpu().numpy()
+
+    def boxes(self, images: Sequence[str]) -> NDArray[np.float32] | None:
+        """Return the boxes that the config lists, (N, 4); None where photos are taken whole."""
+        faces = self.cfg.preprocessing.get("faces")
+        if faces is None:
+            return None
+        boxes = read_boxes(faces["boxes"])
+        missing = [image for image in images if image not in boxes.rows]
+        if missing:
+            raise InputError(f"{faces['boxes']}: no row for {missing[0]}")
+        return boxes.edges[[boxes.rows[image] for image in images]]
 
     def _batch(self, photos: NDArray[np.uint8]) -> dict:
         """Return prepared photos as the data workers hand them over."""

@@ -5,7 +5,7 @@ Each chart has a title, a description for those who do not see it, and the table
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -274,7 +274,7 @@ def matrix(
                 if with_shares:
                     parts.append(words(x + width / 2, middle + 16, f"{part:.1%}", tone=tone))
     same = np.trace(numbers) / max(numbers.sum(), 1)
-    cells: dict[str, tuple[str, ArrayLike]] = {"": ("text", names)}
+    cells: dict[str, tuple[str, Iterable]] = {"": ("text", names)}
     cells |= {name: ("count", numbers[:, k].tolist()) for k, name in enumerate(names)}
     if shares:
         cells |= {f"{name}, share": ("share", share[:, k].tolist()) for k, name in enumerate(names)}
@@ -314,7 +314,7 @@ def _chart(
     ``described`` names the series that the words are about; by default all, with a legend.
     """
     values = dict(zip(series, _values(series), strict=True))
-    cells: dict[str, tuple[str, ArrayLike]] = {axis: ("text", labels)}
+    cells: dict[str, tuple[str, Iterable]] = {axis: ("text", labels)}
     cells |= {name: (kind, row.tolist()) for name, row in values.items()}
     facts = []
     for name, row in values.items():

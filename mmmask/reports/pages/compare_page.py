@@ -121,7 +121,7 @@ def _rights(comparison: Comparison) -> Table:
 def _by_class(comparison: Comparison) -> Table:
     truth, a, b = (comparison.photos[name].to_numpy(dtype=np.int64) for name in ("label", "a", "b"))
     of_a, of_b = (f1_per_class(confusion(truth, predicted)) for predicted in (a, b))
-    columns = {
+    columns: dict[str, tuple[str, Any]] = {
         "class": ("text", CLASSES),
         "photos": ("count", np.bincount(truth, minlength=NUM_CLASSES)),
         "F1 of A": ("score", of_a),

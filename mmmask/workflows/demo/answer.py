@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ from mmmask.workflows.demo.read_faces import Face, FaceReader
 
 #: Photos of a sheet: as many as one looks at. In rows of this many, each (height, width) pixels.
 SHEET, ACROSS, CELL = 48, 6, (320, 240)
-#: How often a second a video is looked at, unless said otherwise.
+#: How often per second a video is looked at, unless said otherwise.
 LOOKS = 5
 
 
@@ -59,17 +59,17 @@ def open_reader(
         )
     if not exported and checkpoint is None:
         raise InputError(f"{model}: give its checkpoint too, or an exported model (.onnx)")
-    settings = {"calibration": calibration, "tta": tta, "old_from": old_from}
-    if exported:
-        return FaceReader(Predictor(model, **settings), installed_finder(device))  # type: ignore[arg-type]
-    from mmmask.workflows.torch_network import TorchNetwork
+    network: Any = model
+    if not exported:
+        from mmmask.workflows.torch_network import TorchNetwork
 
-    network = TorchNetwork(model, str(checkpoint), options=options, device=device)
-    return FaceReader(Predictor(network, **settings), installed_finder(device))  # type: ignore[arg-type]
+        network = TorchNetwork(model, str(checkpoint), options=options, device=device)
+    predictor = Predictor(network, calibration=calibration, tta=tta, old_from=old_from)
+    return FaceReader(predictor, installed_finder(device))
 
 
 def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd.DataFrame:
-    """Write the answers of all photos of a folder as a table, or draw a sheet of some.
+    """Write the answers of all photos of a folder as a table, or a sheet of some.
 
     Args:
         reader: As of :func:`open_reader`.
@@ -81,13 +81,13 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
         The table, as ``mmmask.tables.FACE_ANSWERS`` defines it, of the photos that were read.
     """
     suffix = Path(out).suffix
-    drawn = suffix in {".png", ".jpg"}
-    if not drawn and suffix not in {".csv", ".parquet"}:
+    as_sheet = suffix in {".png", ".jpg"}
+    if not as_sheet and suffix not in {".csv", ".parquet"}:
         raise InputError(f"{out}: ends in .csv, .parquet, .png or .jpg, got {suffix or 'nothing'}")
-    if drawn and find_spec("matplotlib") is None:
+    if as_sheet and find_spec("matplotlib") is None:
         raise InputError(f"{out}: a sheet needs matplotlib: pip install matplotlib")
     images = find_photos(folder)["image"].tolist()
-    if drawn and len(images) > SHEET:
+    if as_sheet and len(images) > SHEET:
         images = [images[place * len(images) // SHEET] for place in range(SHEET)]
     tables, cells = [], []
     for image in track(images, "Reading photos", transient=True):
@@ -95,12 +95,14 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
         faces, predictions = reader(photo)
         answers = readable(predictions)
         tables.append(face_answers(image, faces, answers))
-        if drawn:
-            picture = annotated(photo, [face.box for face in faces], answers)
-            cells.append((fitted(picture, CELL), Path(image).name, answers))
+        if as_sheet:
+            caption = f"{Path(image).name}\n" + " ".join(in_words(answers.iloc[0]))
+            framed = annotated(photo, [face.box for face in faces], answers)
+            cells.append((fitted(framed, CELL), caption))
     table = pd.concat(tables, ignore_index=True)
-    if drawn:
-        _draw(cells, out, f"{Path(folder).name}: {len(images)} photos, {len(table)} faces")
+    if as_sheet:
+        title = f"{Path(folder).name}: {len(images)} photos, {len(table)} faces"
+        _write_sheet(cells, out, title)
     else:
         write_table(out, table, FACE_ANSWERS, reader.predictor.provenance())
     return table
@@ -138,8 +140,8 @@ def answer_video(
         reader: As of :func:`open_reader`.
         video: Any that OpenCV reads.
         out: An .mp4.
-        every: Frames from one look to the next, which keeps its frames till then; None: 5 looks a
-            second.
+        every: Frames from one look to the next, which keeps its frames till then; None: 5 looks
+            per second.
 
     Raises:
         InputError: The video cannot be read or written.
@@ -192,15 +194,12 @@ def _frames(source: cv2.VideoCapture, first: Photo) -> Iterator[Photo]:
         read, photo = source.read()
 
 
-def _draw(cells: Sequence[tuple], out: str | Path, title: str) -> None:
+def _write_sheet(pictures: Sequence[tuple[Photo, str]], out: str | Path, title: str) -> None:
     from mmmask.reports.sheet import Cell, Row, plot_sheet
 
-    made = [
-        Cell(picture[..., ::-1], f"{name}\n" + " ".join(in_words(answers.iloc[0])))
-        for picture, name, answers in cells
-    ]
+    cells = [Cell(picture[..., ::-1], caption) for picture, caption in pictures]
+    across = min(ACROSS, len(cells))
     blank = Cell(np.full((*CELL, 3), 255, dtype=np.uint8))
-    across = min(ACROSS, len(made))
-    made += [blank] * (-len(made) % across)
-    rows = [Row("", made[start : start + across]) for start in range(0, len(made), across)]
+    cells += [blank] * (-len(cells) % across)
+    rows = [Row("", cells[start : start + across]) for start in range(0, len(cells), across)]
     plot_sheet(rows, [""] * across, out, title)

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
-from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.labels import ATTRIBUTES, CLASSES, decode
 from mmmask.ledger.submissions import read_submission
 from mmmask.reports.pages.compare_page import write_compare_page
 from mmmask.reports.pages.comparison import Comparison, ScorePair, print_comparison
@@ -88,10 +87,9 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
     a, b = (table[some].reset_index(drop=True) for table, some in zip(tables, common, strict=True))
     if rows is not None:
         b = b.take(rows).reset_index(drop=True)
-    photos = pd.DataFrame({"image": b["image"] if "ans" in tables[0].attrs else a["image"]})
-    photos["a"], photos["b"] = a["answer"], b["answer"]
-    photos["sure_a"], photos["sure_b"] = a["sure"], b["sure"]
-    photos["distance"] = _distance(a, b)
+    photos = (b if "ans" in tables[0].attrs else a)[["image"]].assign(
+        a=a["answer"], b=b["answer"], sure_a=a["sure"], sure_b=b["sure"], distance=_distance(a, b)
+    )
     for name in ("person", "label"):
         found = [table[name] for table in (a, b) if name in table and table[name].notna().all()]
         if len(found) == 2 and name == "label" and not np.array_equal(*found):
@@ -100,13 +98,12 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
             photos[name] = found[0]
     if labels is not None:
         photos["label"] = read_answers(labels, photos[["image"]])["label"]
-    scores, how = _scores(photos) if "label" in photos else ({}, "")
     return Comparison(
         paths=(str(one), str(other)),
         photos=photos,
         alone=(alone[0], alone[1]),
-        scores=scores,
-        how=how,
+        scores=_scores(photos) if "label" in photos else {},
+        how=resampled(photos) if "label" in photos else "",
         made_by=_made_by(tables[0], tables[1]),
     )
 
@@ -146,27 +143,24 @@ def _distance(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
     return pd.Series(np.mean([mine != theirs for mine, theirs in parts], axis=0))
 
 
-def _scores(photos: pd.DataFrame) -> tuple[dict[str, ScorePair], str]:
-    """Return macro F1 of the 18 classes and of each attribute, and how the intervals were made."""
+def _scores(photos: pd.DataFrame) -> dict[str, ScorePair]:
+    """Return macro F1 of the 18 classes and of each attribute."""
     units, _ = units_to_draw(photos)
     truth, a, b = (photos[name].to_numpy(dtype=np.int64) for name in ("label", "a", "b"))
-    parts = [decode(labels) for labels in (truth, a, b)]
-    of: dict[str, tuple[str | None, list[NDArray[np.int64]]]] = {
-        "18 classes": (None, [truth, a, b])
-    }
-    of |= {name: (name, [part[name] for part in parts]) for name in ATTRIBUTES}
-    scores = {
-        title: ScorePair(
-            score_intervals(units, true, mine, attribute)["macro_f1"],
-            score_intervals(units, true, theirs, attribute)["macro_f1"],
-            paired_difference(
-                units, true, [theirs], [mine],
-                classes=len(ATTRIBUTES[attribute]) if attribute else NUM_CLASSES,
-            ),
+    scores = {}
+    for name in ("18 classes", *ATTRIBUTES):
+        attribute = name if name in ATTRIBUTES else None
+        if attribute is not None:
+            true, mine, theirs = (decode(labels)[attribute] for labels in (truth, a, b))
+        else:
+            true, mine, theirs = truth, a, b
+        of_a, of_b = (
+            score_intervals(units, true, told, attribute)["macro_f1"] for told in (mine, theirs)
         )
-        for title, (attribute, (true, mine, theirs)) in of.items()
-    }  # fmt: skip
-    return scores, resampled(photos)
+        classes = len(ATTRIBUTES.get(name, CLASSES))
+        difference = paired_difference(units, true, [theirs], [mine], classes=classes)
+        scores[name] = ScorePair(of_a, of_b, difference)
+    return scores
 
 
 def _made_by(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[str, str]]:

@@ -1,15 +1,14 @@
 """Grad-CAM of the surest wrong answers, as pictures of the run page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
-from mmmask.datasets.face_boxes import read_boxes
 from mmmask.datasets.photos import load_photo
 from mmmask.datasets.preparation import NO_FACE
 from mmmask.errors import InputError
@@ -26,71 +25,57 @@ def add_heats(
 
     Args:
         facts: With ``scored`` and thumbnails.
-        runs: Name -> run, whose checkpoints made the answers; of a k-fold one each fold.
+        runs: Name -> run, whose checkpoints made the answers; of a k-fold one per fold.
         root: Where the photos are.
         most: How many answers.
         missing: Takes a sentence where it cannot be done.
     """
     scored = facts.scored
     assert scored is not None
-    unreadable = {*facts.thumbnails.unreadable}
-    rows = [r for r in scored.worst[:most] if scored.table["image"].iloc[r] not in unreadable]
-    stated = scored.table.attrs.get("provenance", {})
+    table, thumbnails = scored.table, facts.thumbnails
+    wrong = table.assign(answer=scored.whole.predicted).iloc[scored.worst[:most]]
+    wrong = wrong[~wrong["image"].isin(thumbnails.unreadable)]
+    run_of = "fold " + wrong["fold"].astype(str) if "fold" in wrong else pd.Series("", wrong.index)
+    stated = table.attrs.get("provenance", {})
     members = {f"fold {each['fold']}": each for each in stated.get("members", [])} or {"": stated}
-    fold = scored.table["fold"].tolist() if "fold" in scored.table else None
-    data, heats = list(facts.thumbnails.data), {}
+    data, heats = list(thumbnails.data), dict[str, int]()
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("where the evidence lies", total=len(rows))
+        task = bar.add_task("where the evidence lies", total=len(wrong))
         for name, run in runs.items():
-            mine = [row for row in rows if not name or (fold and name == f"fold {fold[row]}")]
-            checkpoint = run.checkpoint_of(members.get(name, {})) if mine else None
-            if not mine:
+            mine = wrong[run_of == name] if name else wrong
+            if mine.empty:
                 continue
+            checkpoint = run.checkpoint_of(members.get(name, {}))
             if checkpoint is None or run.config is None:
                 missing.append(
                     f"{run.path}: no Grad-CAM, as the checkpoint that answered or its config is "
                     "not there any more."
                 )
                 continue
-            images = [scored.table["image"].iloc[row] for row in mine]
             try:
-                made = _heats(
-                    run.config, checkpoint, root, images, scored.whole.predicted[mine],
-                    facts.thumbnails.height, bar, task,
-                )  # fmt: skip
+                pictures = _heats(run.config, checkpoint, root, mine, thumbnails.height)
+                made = dict(bar.track(pictures, len(wrong), task_id=task))
             except InputError as error:
                 missing.append(f"No Grad-CAM: {error}")
                 continue
-            for image, picture in zip(images, made, strict=True):
-                heats[image] = len(data)
-                data.append(picture)
-    return replace(facts, heats=heats, thumbnails=replace(facts.thumbnails, data=tuple(data)))
+            heats |= {image: len(data) + number for number, image in enumerate(made)}
+            data += made.values()
+    return replace(facts, heats=heats, thumbnails=replace(thumbnails, data=tuple(data)))
 
 
 def _heats(
-    config: Path,
-    checkpoint: Path,
-    root: Path,
-    images: Sequence[str],
-    answers: NDArray[np.int64],
-    height: int,
-    bar: Progress,
-    task: TaskID,
-) -> list[str]:
-    """Return one picture an image, as thumbnails are: what the network saw, and where it looked."""
+    config: Path, checkpoint: Path, root: Path, wrong: pd.DataFrame, height: int
+) -> Iterator[tuple[str, str]]:
+    """Yield image and picture, as thumbnails are: what the network saw, and where it looked."""
     from mmmask.workflows.torch_network import TorchNetwork
 
     network = TorchNetwork(config, checkpoint, data_root=str(root))
     prepare = network.facts.preparation
-    faces = network.cfg.preprocessing.get("faces")
-    boxes = None if faces is None else read_boxes(faces["boxes"])
-    pictures = []
-    for image, answer in zip(images, answers, strict=True):
+    images = wrong["image"].tolist()
+    boxes = network.boxes(images)
+    edges = [NO_FACE] * len(images) if boxes is None else boxes
+    for image, box, answer in zip(images, edges, wrong["answer"], strict=True):
         photo = load_photo(root / image)
-        row = None if boxes is None else boxes.rows.get(image)
-        box = NO_FACE if boxes is None or row is None else boxes.edges[row]
         (heat,) = network.heat(prepare(photo, box)[None], [int(answer)])
         region = prepare.region(photo, box)
-        pictures.append(encoded(np.ascontiguousarray(heated(region, heat)), height))
-        bar.advance(task)
-    return pictures
+        yield image, encoded(np.ascontiguousarray(heated(region, heat)), height)

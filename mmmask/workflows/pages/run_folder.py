@@ -42,6 +42,17 @@ class RunFolder:
         return files[-1] if files else None
 
     @property
+    def config_name(self) -> str:
+        """Name of the config that the run was started from, without suffix."""
+        return Path(self._session.get("config_file") or self.config or "").stem
+
+    @property
+    def config_text(self) -> str:
+        """The complete config of the last session, from the card or from its file."""
+        text = self.card.get("configs", {}).get(self._session.get("config_hash"))
+        return text or ("" if self.config is None else self.config.read_text())
+
+    @property
     def checkpoint(self) -> Path:
         """The best checkpoint by validation; the last one where none was validated."""
         best = sorted(self.path.glob("best_*.pth"), key=lambda file: file.stat().st_mtime)
@@ -56,7 +67,7 @@ class RunFolder:
     def data_root(self) -> str | None:
         """Where the photos were, as the card or the config says."""
         if self.card:
-            return (self.card["sessions"][-1].get("data") or {}).get("root")
+            return (self._session.get("data") or {}).get("root")
         if self.config is None:
             return None
         from mmmask.config import load_config
@@ -68,8 +79,7 @@ class RunFolder:
         """Whether the run left people out of its training, so that it can be scored on them."""
         if (self.path / SPLIT).is_file():
             return bool((read_csv(self.path / SPLIT, ("person", "part"))["part"] == "val").any())
-        split = (self.card["sessions"][-1].get("split") or {}) if self.card else {}
-        return split.get("trained_on") != "all"
+        return (self._session.get("split") or {}).get("trained_on") != "all"
 
     def predictions(self) -> Path | None:
         """Return the predictions of the people held out, made by a checkpoint that is there.
@@ -93,6 +103,11 @@ class RunFolder:
         path = self.path / Path(stated.get("checkpoint") or "none").name
         same = path.is_file() and file_hash(path) == stated.get("checkpoint_hash")
         return path if same else None
+
+    @property
+    def _session(self) -> dict[str, Any]:
+        """What the card tells of the last session; empty without a card."""
+        return self.card["sessions"][-1] if self.card else {}
 
     def _is_ours(self, table: Path) -> bool:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from mmmask.labels import ATTRIBUTES, GENDERS, decode
 from mmmask.ledger.curves import read_curves
 from mmmask.reports.pages.run_facts import BY_YEAR, RunFacts, Scored
 from mmmask.reports.pages.run_page import write_run_page
-from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, make_thumbnails
+from mmmask.reports.pages.thumbnails import make_thumbnails
 from mmmask.reports.score_tables import WIDTH, print_macro_f1, resampled
 from mmmask.tables import BOXES, read_csv, read_predictions, read_table
 from mmmask.workflows.data_stats import measure
@@ -53,26 +53,31 @@ def run_report(
     if cam < 0:
         raise InputError(f"cam must be none or a number of photos; got {cam}")
     path = Path(path)
-    folds = is_kfold(path)
-    folders = sorted(
-        path.glob("fold_[0-9]*"), key=lambda each: int(each.name.removeprefix("fold_"))
-    )
-    runs = {each.name.replace("_", " "): RunFolder.at(each) for each in folders} if folds else {}
-    runs = runs or {"": RunFolder.at(path)}
+    if is_kfold(path):
+        folders = sorted(
+            path.glob("fold_[0-9]*"), key=lambda each: int(each.name.removeprefix("fold_"))
+        )
+        runs = {each.name.replace("_", " "): RunFolder.at(each) for each in folders}
+    else:
+        folders, runs = [], {"": RunFolder.at(path)}
     first = next(iter(runs.values()))
     missing: list[str] = []
     root, given = Path(data_root or first.data_root or "data"), data_root is not None
-    table = read_predictions(path / OOF) if folds else _predictions(first, root, given, missing)
+    table = read_predictions(path / OOF) if folders else _predictions(first, root, given, missing)
     facts = RunFacts(
         path=str(path),
-        config_name=_config_name(first),
+        config_name=first.config_name,
         curves={name: read_curves(run.path) for name, run in runs.items()},
         cards={name: run.card for name, run in runs.items() if run.card},
-        config=_config_text(first),
-        folds=summarise(table) if folds and table is not None else None,
+        config=first.config_text,
+        folds=summarise(table) if folders and table is not None else None,
     )
     if table is not None:
-        scored = _scored(table, [path, *folders], boxes, tags)
+        stated = table.attrs.get("provenance", {})
+        table = table.copy()  # one block: its columns are many
+        table["age"], table["light"] = _ages(table, [path, *folders]), np.nan
+        table.attrs["provenance"] = stated
+        scored = Scored(table, _slices(table, boxes, tags), _made_by(stated))
         facts = _with_photos(replace(facts, scored=scored), scored, root, given, missing)
         if facts.thumbnails.data and cam:
             facts = add_heats(facts, runs, root, cam, missing)
@@ -125,19 +130,6 @@ def _predict(run: RunFolder, root: Path) -> Path:
     return made.path
 
 
-def _scored(
-    table: pd.DataFrame, folders: list[Path], boxes: str | Path | None, tags: str | Path | None
-) -> Scored:
-    """Return the answers with what is known of their photos without looking at them."""
-    stated, table = (
-        table.attrs.get("provenance", {}),
-        table.copy(),
-    )  # one block: its columns are many
-    table["age"], table["light"] = _ages(table, folders), np.nan
-    table.attrs["provenance"] = stated
-    return Scored(table, _slices(table, boxes, tags), _made_by(stated))
-
-
 def _with_photos(
     facts: RunFacts, scored: Scored, root: Path, given: bool, missing: list[str]
 ) -> RunFacts:
@@ -157,9 +149,10 @@ def _with_photos(
     if np.isfinite(light).any():
         slices["brightness"] = by_thirds(light, ("dark", "middle", "bright"))
     scored = replace(scored, table=scored.table.assign(light=light), slices=slices)
-    wanted = scored.images
-    thumbnails = make_thumbnails(root, wanted, budget=BUDGET) if wanted else NO_THUMBNAILS
-    return replace(facts, scored=scored, thumbnails=thumbnails)
+    if scored.images:
+        thumbnails = make_thumbnails(root, scored.images, budget=BUDGET)
+        facts = replace(facts, thumbnails=thumbnails)
+    return replace(facts, scored=scored)
 
 
 def _print(facts: RunFacts) -> None:
@@ -168,9 +161,8 @@ def _print(facts: RunFacts) -> None:
     if facts.scored is not None:
         how = resampled(facts.scored.table)
         print_macro_f1(console, facts.scored.scores["macro_f1"], how)
-    if facts.learned is not None:
-        console.print(f"warning: {facts.learned}", highlight=False, markup=False, soft_wrap=True)
-    for sentence in facts.missing:
+    warnings = [] if facts.learned is None else [f"warning: {facts.learned}"]
+    for sentence in [*warnings, *facts.missing]:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -205,7 +197,7 @@ def _slices(
 ) -> dict[str, Members]:
     """Return what the photos are sliced by -> the slices."""
     labels = decode(table["label"].to_numpy(dtype=np.int64))
-    names = table["image"].str.rsplit("/", n=1).str[-1].str.rsplit(".", n=1).str[0]
+    names = table["image"].map(lambda image: PurePosixPath(image).stem)
     slices: dict[str, Members] = {}
     if table["age"].notna().any():
         slices["age"] = by_age(table["age"])
@@ -225,18 +217,3 @@ def _slices(
     if tags is not None:
         slices["tag"] = by_tag(str(tags), table["image"], table.get("person"))
     return slices
-
-
-def _config_name(run: RunFolder) -> str:
-    """Return the name of the config that a run was started from, without suffix."""
-    stated = run.card["sessions"][-1].get("config_file") if run.card else None
-    return Path(stated or run.config or "").stem
-
-
-def _config_text(run: RunFolder) -> str:
-    """Return the complete config of the last session, from the card or from its file."""
-    if run.card:
-        text = run.card.get("configs", {}).get(run.card["sessions"][-1].get("config_hash"))
-        if text:
-            return text
-    return run.config.read_text() if run.config is not None else ""
