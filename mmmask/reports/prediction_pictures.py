@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mmmask.evaluation.scores import confusion
-from mmmask.files import atomic_write
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, decode
+from mmmask.reports.output import save_figure
 from mmmask.tables import answers, probabilities
 
 matplotlib.use("Agg")
@@ -60,8 +60,7 @@ def draw_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
     axes.set_ylabel("true")
     figure.colorbar(image, label="share of the true class", shrink=0.6, pad=0.06)
     figure.suptitle(f"{len(truth):,} photos: counts, coloured by share of the row", fontsize=11)
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)
 
 
 def draw_faces(
@@ -105,8 +104,7 @@ def draw_faces(
             fontsize=7,
             color=colour,
         )
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)
 
 
 def _spread(predicted: np.ndarray, most: int) -> list[int]:
