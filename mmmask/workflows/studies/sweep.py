@@ -15,7 +15,7 @@ import pandas as pd
 
 from mmmask.config import parse_options
 from mmmask.errors import InputError
-from mmmask.files import atomic_write, locked
+from mmmask.files import locked, write_csv
 from mmmask.reports.difference_report import print_differences
 from mmmask.reports.sweep_report import SweepDisplay
 from mmmask.workflows.studies.ablate import Ablation, ablate
@@ -148,8 +148,7 @@ def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
         )
     )
     print_differences(comparison, runs.config(0).stem)
-    with atomic_write(plan.out / "confirm.csv") as partial:
-        comparison.to_csv(partial, index=False)
+    write_csv(plan.out / "confirm.csv", comparison)
     return comparison
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmmask.evaluation.selection import Selection, select
-from mmmask.files import atomic_write
+from mmmask.files import write_csv
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.reports.sweep_report import plot_history, plot_importance, print_sweep
 from mmmask.tables import attribute_of
@@ -56,8 +56,7 @@ def show_sweep(study: "Study", runs: Runs) -> SweepResult:
         runs: How its trials were trained.
     """
     result = sweep_result(study, runs)
-    with atomic_write(runs.out / "trials.csv") as partial:
-        result.trials.to_csv(partial, index=False)
+    write_csv(runs.out / "trials.csv", result.trials)
     files = [runs.out / "trials.csv", runs.out / "history.png"]
     plot_history(result.trials, files[-1])
     if result.importance is not None:
