@@ -124,7 +124,7 @@ class KFold(Study):
         return self.train(
             self.config,
             self.folder(fold),
-            options=[f"data.folds={self.folds}", f"data.fold={fold}"],
+            options=[*self.options, f"data.folds={self.folds}", f"data.fold={fold}"],
             samples=self.samples,
             corrections=self.corrections,
             amp=self.amp,
