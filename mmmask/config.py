@@ -62,13 +62,13 @@ HOOK_BLOCKS = ("averaging", "early_stopping", "freezing")
 OPTIONAL_BLOCKS = (*HOOK_BLOCKS, "semi", "tracking")
 #: What Runner.from_cfg reads, and what MMEngine itself puts at the top level.
 RUNNER_KEYS = (
-    *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader"),
-    *("train_cfg", "val_cfg", "test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler"),
-    *("val_evaluator", "test_evaluator", "default_hooks", "custom_hooks", "data_preprocessor"),
-    *("load_from", "resume", "launcher", "env_cfg", "log_processor", "log_level", "visualizer"),
-    *("default_scope", "randomness", "experiment_name", "custom_imports", "runner_type"),
-    *("model_wrapper_cfg", "vis_backends", "compile"),
-)
+    "model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader",
+    "train_cfg", "val_cfg", "test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler",
+    "val_evaluator", "test_evaluator", "default_hooks", "custom_hooks", "data_preprocessor",
+    "load_from", "resume", "launcher", "env_cfg", "log_processor", "log_level", "visualizer",
+    "default_scope", "randomness", "experiment_name", "custom_imports", "runner_type",
+    "model_wrapper_cfg", "vis_backends", "compile",
+)  # fmt: skip
 SEMI_LOOP = "SemiTrainLoop"
 #: Dataloader -> the split of its dataset, unless the config names another.
 SPLITS = {"train": "train", "val": "val", "test": "eval"}

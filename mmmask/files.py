@@ -6,8 +6,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmmask.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -32,6 +36,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
+    """Write a table without its index, whole or not at all."""
+    with atomic_write(path) as partial:
+        table.to_csv(partial, index=False)
 
 
 def check_picture(path: str | Path | None) -> None:

@@ -28,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from mmmask.errors import InputError
-    from mmmask.files import atomic_write
+    from mmmask.files import write_csv
     from mmmask.reports.difference_report import plot_differences, print_differences
     from mmmask.workflows.studies.ablate import Ablation, ablate
 
@@ -45,8 +45,7 @@ def main() -> None:
         )
     )
     print_differences(comparison, args.baseline.stem)
-    with atomic_write(args.out / "ablation.csv") as partial:
-        comparison.to_csv(partial, index=False)
+    write_csv(args.out / "ablation.csv", comparison)
     plot_differences(comparison, args.baseline.stem, args.out / "ablation.png")
     print(f"table and plot: {(args.out / 'ablation.csv').resolve()}, ablation.png")
 

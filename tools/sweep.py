@@ -53,12 +53,13 @@ def main() -> None:
     args = vars(parser.parse_args())
     args["out"] = args["out"] or Path("work_dirs/sweep") / args["config"].stem
 
-    from mmmask.workflows.studies.sweep import Sweep, confirm, sweep
+    from mmmask.workflows.studies.sweep import confirm, sweep
+    from mmmask.workflows.studies.sweep_plan import Sweep
     from mmmask.workflows.studies.sweep_results import show_sweep
 
     plan = Sweep(**args)
     sweep(plan)
-    best = show_sweep(plan.study.study, plan.runs).best
+    best = show_sweep(plan).best
     if plan.confirm:
         confirm(plan, best)
 

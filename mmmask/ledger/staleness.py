@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mmmask.config import BLOCKS, OPTIONAL_BLOCKS
 from mmmask.errors import InputError
 from mmmask.ledger.cards import CARD, read_card, session_of
 from mmmask.ledger.config_differences import changes, decides_weights, flat_config, flat_text
@@ -22,10 +23,7 @@ from mmmask.ledger.provenance import file_hash
 from mmmask.tables import read_provenance
 
 #: Blocks that a test leaves as they are, so that its config can be compared with the run's.
-_TESTED_BLOCKS = (
-    *("augmentations", "averaging", "backbone", "batch_augments", "data", "device_augment"),
-    *("early_stopping", "features", "freezing", "head", "neck", "preprocessing", "semi"),
-)
+_TESTED_BLOCKS = {*BLOCKS, *OPTIONAL_BLOCKS} - {"pretrained", "tracking", "tta"}
 
 
 def stale_reasons(origin: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import atomic_write, locked
+from mmmask.files import locked, write_csv
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.provenance import learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
@@ -176,8 +176,7 @@ def enter(path: str | Path, answers: pd.Series, folder: Path, origin: Mapping[st
     with locked(folder / LOG):
         log = read_log(folder)
         number = 1 if log.empty else int(log["number"].max()) + 1
-        with atomic_write(copy_of(folder, number)) as partial:
-            answers.reset_index().to_csv(partial, index=False)
+        write_csv(copy_of(folder, number), answers.reset_index())
         row = {
             "number": number,
             "time": now(),

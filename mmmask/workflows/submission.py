@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import atomic_write
+from mmmask.files import write_csv
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
@@ -76,8 +76,7 @@ def write_submission(
     learned = learned_from_test_set(origin)
     doubts = [*([learned] if learned else []), *stale_reasons(origin)]
     print_submission_check(seen, warnings_of(seen, doubts), str(path))
-    with atomic_write(path) as partial:
-        submission.reset_index().to_csv(partial, index=False)
+    write_csv(path, submission.reset_index())
     enter(path, submission, folder, origin)
 
 

@@ -53,7 +53,7 @@ def ablate(study: Ablation) -> pd.DataFrame:
         folder = study.folder(config, seed)
         print(f"run {number + 1}/{len(runs)}: {config.stem}, seed {seed}", flush=True)
         if not (folder / PREDICTED).exists():
-            run_commands([study.train(config, folder, seed=seed)])
+            run_commands([study.train(config, folder, options=study.options, seed=seed)])
             predict = study.predict(folder, config.name, folder / PREDICTED, split="val")
             run_commands([predict], logs=[folder / "test.log"])
     tables = {

@@ -43,7 +43,7 @@ class Study:
         return plan | {key: value for key, value in given.items() if value is not None}
 
     def train(
-        self, config: Path, run: Path, options: Sequence[str] = (), **more: object
+        self, config: Path, run: Path, *, options: Sequence[str], **more: object
     ) -> list[str]:
         """Return the command that trains a run in the folder ``run``, or continues it."""
         return step(
@@ -54,7 +54,7 @@ class Study:
             data_root=self.data_root,
             pretrained=self.pretrained,
             pack=self.pack,
-            options=[*self.options, *options],
+            options=options,
             **more,
         )
 

@@ -35,7 +35,7 @@ class Job(Protocol):
         """Return its exit status, or None while it runs."""
 
     def stop(self) -> None:
-        """End it, gently first; its status is then of no meaning."""
+        """End it, gently first; its status then means nothing."""
 
 
 class Machine(Protocol):
@@ -63,12 +63,8 @@ def opened(engine: str, jobs: int) -> Iterator[Machine]:
     """Yield where to start command lines, up to ``jobs`` at a time; none outlives the block.
 
     Where ``CUDA_VISIBLE_DEVICES`` lists several GPUs, the jobs here take turns in them; a task of
-    Ray gets a GPU of its own where the cluster has any.
-
-    Args:
-        engine: ``local``, or ``ray`` (the extra ``ray``): the cluster that ``RAY_ADDRESS`` names,
-            else this machine. Its machines must see the same files under the same paths.
-        jobs: How many will run at the same time.
+    Ray gets a GPU of its own where the cluster has any. ``ray`` (the extra ``ray``) is the cluster
+    that ``RAY_ADDRESS`` names, else this machine; all must see the same files under the same paths.
 
     Raises:
         InputError: ``engine`` or ``jobs`` is not allowed, or Ray is not installed.
@@ -98,8 +94,7 @@ def run_commands(
         commands: Each a program and its arguments; ``sys.executable`` for Python.
         engine: As for :func:`opened`.
         jobs: How many run at the same time.
-        logs: One file for each command, to which its output is appended (``os.devnull`` drops
-            it); None leaves it to the terminal.
+        logs: One file for each command, to which its output is appended; None: the terminal.
         done: Called with the index of each command that has ended well.
 
     Raises:
@@ -155,31 +150,23 @@ class _Here:
         taken = {place for place, job in self._running.items() if job.poll() is None}
         place = next(place for place in range(len(taken) + 1) if place not in taken)
         gpu = {"CUDA_VISIBLE_DEVICES": self._gpus[place % len(self._gpus)]} if self._gpus else {}
-        self._running[place] = _Process(command, log, gpu)
-        return self._running[place]
-
-    def close(self) -> None:
-        _end([job.process for job in self._running.values() if job.poll() is None])
-
-
-class _Process:
-    """One of them."""
-
-    def __init__(self, command: Command, log: Path | None, environment: dict[str, str]) -> None:
         with _opened(log) as output:
-            self.process = subprocess.Popen(
+            self._running[place] = _Process(
                 command,
                 stdout=output,
                 stderr=None if output is None else subprocess.STDOUT,
-                env={**os.environ, **environment},
+                env={**os.environ, **gpu},
                 preexec_fn=_end_with_parent,
             )
+        return self._running[place]
 
-    def poll(self) -> int | None:
-        return self.process.poll()
+    def close(self) -> None:
+        _end([job for job in self._running.values() if job.poll() is None])
 
+
+class _Process(subprocess.Popen):
     def stop(self) -> None:
-        _end([self.process])
+        _end([self])
 
 
 @contextmanager
@@ -244,8 +231,6 @@ class _RayCluster:
 
 
 class _RayTask:
-    """One of them."""
-
     def __init__(self, ray: Any, reference: Any, log: Path | None) -> None:
         self._ray, self._reference, self._log = ray, reference, log
         self._status: int | None = None

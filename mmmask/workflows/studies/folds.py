@@ -25,9 +25,9 @@ from mmmask.workflows.score import aligned, intervals_of
 VAL, EVAL = "val.parquet", "eval.parquet"
 #: What the predictions of all folds have in common, and keep when they are put together.
 _SHARED = (
-    *("config", "config_hash", "preprocessing", "tta", "unlabelled", "pseudo_labels"),
-    *("old_from", "seed"),
-)
+    "config", "config_hash", "preprocessing", "tta", "unlabelled", "pseudo_labels",
+    "old_from", "seed",
+)  # fmt: skip
 _SAME = ("preprocessing", "tta", "old_from")
 
 

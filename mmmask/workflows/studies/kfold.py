@@ -18,7 +18,7 @@ from rich.progress import Progress
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
-from mmmask.files import atomic_write
+from mmmask.files import write_csv
 from mmmask.ledger.provenance import file_hash, fingerprint
 from mmmask.tables import (
     attribute_of,
@@ -97,12 +97,34 @@ class KFold(Study):
     def is_trained(self, fold: int) -> bool:
         return (self.folder(fold) / _TRAINED).is_file()
 
+    def checkpoint_of(self, fold: int) -> Path:
+        """Return the checkpoint of a fold that predicts."""
+        if self.checkpoint == "last":
+            return last_checkpoint(self.folder(fold))
+        best = sorted(self.folder(fold).glob("best_*.pth"))
+        if not best:
+            raise InputError(f"{self.folder(fold)}: has no best_*.pth; use --checkpoint last")
+        return best[-1]
+
+    def missing(self, fold: int) -> list[str]:
+        """Return the splits that the checkpoint of a fold has not predicted yet, as asked for."""
+        if not self.is_trained(fold):
+            return list(self.splits)
+        wanted = file_hash(self.checkpoint_of(fold)), self.tta or self.plan["tta.enabled"]
+        found = []
+        for split, name in self.splits.items():
+            path = self.folder(fold) / name
+            made = read_provenance(path) if path.is_file() else {}
+            if (made.get("checkpoint_hash"), bool(made.get("tta"))) != wanted:
+                found.append(split)
+        return found
+
     def train_fold(self, fold: int) -> list[str]:
         """Return the command that trains a fold, or continues it."""
         return self.train(
             self.config,
             self.folder(fold),
-            options=[f"data.folds={self.folds}", f"data.fold={fold}"],
+            options=[*self.options, f"data.folds={self.folds}", f"data.fold={fold}"],
             samples=self.samples,
             corrections=self.corrections,
             amp=self.amp,
@@ -112,7 +134,7 @@ class KFold(Study):
     def predict_fold(self, fold: int, split: str) -> list[str]:
         """Return the command that predicts a split with the run of a fold."""
         folder = self.folder(fold)
-        out, checkpoint = folder / self.splits[split], checkpoint_of(self, fold)
+        out, checkpoint = folder / self.splits[split], self.checkpoint_of(fold)
         more = {"split": split, "tta": self.tta}
         return self.predict(folder, self.config.name, out, checkpoint=checkpoint, **more)
 
@@ -133,7 +155,7 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
     samples = read_train(study.root)
     assign_folds(samples, folds=study.folds)  # refuses more folds than people
     claim(study.out, {**study.plan, **contents(study.plan)})
-    pending = [fold for fold in range(study.folds) if missing(study, fold)]
+    pending = [fold for fold in range(study.folds) if study.missing(fold)]
     pack = study.pack or study.plan.get("data.pack")
     if pending and pack is not None:  # once, before folds that run at the same time would do so
         options = list(study.options)
@@ -158,40 +180,9 @@ def check(study: KFold) -> None:
         raise InputError(f"{study.config}: trains on everybody, so no fold would hold anybody out")
 
 
-def missing(study: KFold, fold: int) -> list[str]:
-    """Return the splits that the checkpoint of a fold has not predicted yet, as asked for."""
-    folder = study.folder(fold)
-    if not study.is_trained(fold):
-        return list(study.splits)
-    wanted = file_hash(checkpoint_of(study, fold)), study.tta or study.plan["tta.enabled"]
-    return [
-        split
-        for split, name in study.splits.items()
-        if not (folder / name).is_file() or _made_by(folder / name) != wanted
-    ]
-
-
-def _made_by(path: Path) -> tuple[str | None, bool]:
-    """Return the hash of the checkpoint that made predictions, and whether with TTA."""
-    provenance = read_provenance(path)
-    return provenance.get("checkpoint_hash"), bool(provenance.get("tta"))
-
-
-def checkpoint_of(study: KFold, fold: int) -> Path:
-    """Return the checkpoint of a fold that predicts."""
-    folder = study.folder(fold)
-    if study.checkpoint == "last":
-        return last_checkpoint(folder)
-    best = sorted(folder.glob("best_*.pth"))
-    if not best:
-        raise InputError(f"{folder}: has no best_*.pth; use --checkpoint last")
-    return best[-1]
-
-
 def run_folds(study: KFold, folds: Sequence[int]) -> None:
     """Train folds and predict with them, at the same time, and print their scores."""
     names = ", ".join(map(str, folds))
-    logged = study.at_once > 1 or study.engine != "local"
     training = [fold for fold in folds if not study.is_trained(fold)]
 
     def note(index: int) -> None:
@@ -201,8 +192,9 @@ def run_folds(study: KFold, folds: Sequence[int]) -> None:
     if training:
         print(f"training fold {names} of {study.folds} in {study.out}/fold_*", flush=True)
     commands = [study.train_fold(fold) for fold in training]
-    _run(study, f"training fold {names}", commands, training if logged else None, note)
-    predicting = [(fold, split) for fold in folds for split in missing(study, fold)]
+    logged = training if study.at_once > 1 or study.engine != "local" else None
+    _run(study, f"training fold {names}", commands, logged, note)
+    predicting = [(fold, split) for fold in folds for split in study.missing(fold)]
     commands = [study.predict_fold(fold, split) for fold, split in predicting]
     _run(study, f"predicting by fold {names}", commands, [fold for fold, _ in predicting])
     for fold in folds:
@@ -255,6 +247,5 @@ def put_together(
         content.attrs["provenance"] = provenance
     summary = summarise(table)
     files.append(study.out / "summary.csv")
-    with atomic_write(files[-1]) as partial:
-        summary.to_csv(partial, index=False)
+    write_csv(files[-1], summary)
     return table, summary, files

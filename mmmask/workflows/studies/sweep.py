@@ -6,91 +6,25 @@ Trial 0 is the config as it is. All trials have the same people, seed and weight
 """
 
 import time
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from mmmask.config import parse_options
 from mmmask.errors import InputError
-from mmmask.files import atomic_write, locked
+from mmmask.files import locked, write_csv
 from mmmask.reports.difference_report import print_differences
 from mmmask.reports.sweep_report import SweepDisplay
+from mmmask.workflows.studies import sweep_study as study
 from mmmask.workflows.studies.ablate import Ablation, ablate
-from mmmask.workflows.studies.commands import Study, claim, contents, step
+from mmmask.workflows.studies.commands import claim, contents, step
 from mmmask.workflows.studies.engines import Machine, check_engine, opened, run_commands
+from mmmask.workflows.studies.sweep_plan import PRUNERS, Sweep, load_optuna
 from mmmask.workflows.studies.sweep_results import row_of
-from mmmask.workflows.studies.sweep_space import Parameter, read_space
-from mmmask.workflows.studies.sweep_study import PRUNERS, SweepStudy, load_optuna
-from mmmask.workflows.studies.sweep_trial import Runs, TrialRun
+from mmmask.workflows.studies.sweep_trial import TrialRun
 
 #: Failed trials in a row after which something else than their values is at fault.
 _FAILURES = 3
 #: Seconds between two looks at what runs.
 _PAUSE = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sweep(Study):
-    """What is tried, and how."""
-
-    config: Path  # path of a config file
-    space: Path  # path of the space file
-    trials: int  # how many trials there are in the end, those of a former start included
-    #: How many folds are held out in turn, from the config's on; the objective is the macro F1 of
-    #: all their people.
-    folds: int = 1
-    pruner: str = "median"  # ``median``, ``hyperband`` or ``none``: what gives up trials early
-    seed: int = 0  # of every training, and of the proposals
-    engine: str = "local"  # as for :func:`mmmask.workflows.studies.engines.opened`
-    jobs: int = 1  # trials at a time
-    confirm: int = 0  # seeds by which the best trial is confirmed in the end; 0 for not at all
-
-    @cached_property
-    def parameters(self) -> list[Parameter]:
-        """The space."""
-        return read_space(self.space, self.config, parse_options(self.options))
-
-    @cached_property
-    def plan(self) -> dict[str, Any]:
-        """Dotted name -> value of all that decides the trials."""
-        given = {
-            "randomness.seed": self.seed,
-            "sweep.folds": self.folds,
-            "sweep.pruner": self.pruner,
-            **{f"space.{one.name}": one.options for one in self.parameters},
-        }
-        return self.plan_of(self.config, given)
-
-    @cached_property
-    def runs(self) -> Runs:
-        """How each trial is trained."""
-        first, folds = self.plan["data.fold"], self.plan["data.folds"]
-        longest = [one.largest for one in self.parameters if one.name == "train_cfg.max_epochs"]
-        return Runs(
-            out=self.out,
-            data_root=self.data_root,
-            pretrained=self.pretrained,
-            pack=self.pack,
-            held_out=tuple((first + place) % folds for place in range(self.folds)),
-            names=tuple(one.name for one in self.parameters),
-            horizon=max([self.plan["train_cfg.max_epochs"], *longest]),
-            seed=self.seed,
-        )
-
-    @cached_property
-    def study(self) -> SweepStudy:
-        """What proposes the trials."""
-        return SweepStudy(
-            runs=self.runs,
-            config=self.config,
-            options=parse_options(self.options),
-            parameters=self.parameters,
-            pruner=self.pruner,
-            several=self.jobs > 1,
-        )
 
 
 def sweep(plan: Sweep) -> None:
@@ -104,11 +38,11 @@ def sweep(plan: Sweep) -> None:
             or an option is at fault; the config as it is cannot be trained, or no trial can.
     """
     check(plan)
-    data = contents(plan.plan)
+    data = contents(plan.decisive)
     with locked(plan.out / "study.db", "another sweep runs there; one at a time"):
-        claim(plan.out, {**plan.plan, **data})
-        if plan.pack is not None and plan.study.ended < plan.trials:
-            root = plan.plan["data.data_root"]
+        claim(plan.out, {**plan.decisive, **data})
+        if plan.pack is not None and study.ended(plan) < plan.trials:
+            root = plan.decisive["data.data_root"]
             pack = step("pack", plan.config, data_root=root, out=plan.pack, options=plan.options)
             run_commands([pack])
         with opened(plan.engine, plan.jobs) as machine:
@@ -131,15 +65,14 @@ def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
     if best == 0:
         print("nothing to confirm: the config as it is, is the best")
         return None
-    runs, folds = plan.runs, plan.plan["data.folds"]
-    fold = (runs.held_out[-1] + 1) % folds
+    fold = (plan.held_out[-1] + 1) % plan.decisive["data.folds"]
     print(f"confirming trial {best}: fold {fold} held out, seeds other than {plan.seed}")
     options = [f"data.fold={fold}"]
     if plan.pack is not None:
         options.append(f"data.pack={plan.pack}")
     comparison = ablate(
         Ablation(
-            configs=[runs.config(0), runs.config(best)],
+            configs=[plan.trial_config(0), plan.trial_config(best)],
             seeds=[plan.seed + 1 + place for place in range(plan.confirm)],
             out=plan.out / "confirm",
             data_root=plan.data_root,
@@ -147,9 +80,8 @@ def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
             options=options,
         )
     )
-    print_differences(comparison, runs.config(0).stem)
-    with atomic_write(plan.out / "confirm.csv") as partial:
-        comparison.to_csv(partial, index=False)
+    print_differences(comparison, plan.trial_config(0).stem)
+    write_csv(plan.out / "confirm.csv", comparison)
     return comparison
 
 
@@ -161,7 +93,7 @@ def check(plan: Sweep) -> None:
         raise InputError(f"--trials must be at least 1; got {plan.trials}")
     if plan.pruner not in PRUNERS:
         raise InputError(f"--pruner must be one of {', '.join(PRUNERS)}; got {plan.pruner!r}")
-    names = plan.runs.names
+    names = plan.names
     if plan.pretrained is not None and "pretrained" in names:
         raise InputError(f"{plan.space}: space['pretrained'] and --pretrained exclude each other")
     shaped = [name for name in names if name.startswith("preprocessing")]
@@ -170,7 +102,7 @@ def check(plan: Sweep) -> None:
             f"--pack {plan.pack}: holds photos of one preprocessing, and {plan.space} varies "
             f"{shaped[0]}"
         )
-    folds = plan.plan["data.folds"]
+    folds = plan.decisive["data.folds"]
     if not 1 <= plan.folds <= folds:
         raise InputError(f"--folds must be from 1 to data.folds, {folds}; got {plan.folds}")
     if plan.confirm < 0 or (plan.confirm and plan.folds == folds):
@@ -178,22 +110,22 @@ def check(plan: Sweep) -> None:
             f"--confirm {plan.confirm} needs 1 or more seeds and a fold that no trial held out; "
             f"--folds holds out {plan.folds} of {folds}"
         )
-    if plan.plan.get("val_cfg", {}) is None:
+    if plan.decisive.get("val_cfg", {}) is None:
         raise InputError(f"{plan.config}: holds nobody out, so no trial would have a score")
 
 
 def _run(plan: Sweep, machine: Machine) -> None:
     """Run trials, some at a time, until all are there."""
-    study, running, failures = plan.study, dict[int, TrialRun](), 0
-    with SweepDisplay(plan.runs.names, study.ended, plan.trials) as display:
+    running: dict[int, TrialRun] = {}
+    failures = 0
+    with SweepDisplay(plan.names, study.ended(plan), plan.trials) as display:
         while True:
-            while len(running) < plan.jobs and (trial := study.begin(plan.trials, [*running])):
-                if study.repeat(trial):
-                    display.ended(row_of(study.trial(trial.number), plan.runs))
+            while len(running) < plan.jobs and (trial := study.begin(plan, running)):
+                if study.repeat(plan, trial):
+                    display.ended(row_of(plan, trial.number))
                     continue
-                running[trial.number] = TrialRun(
-                    trial, plan.runs, machine, prunable=trial.number > 0
-                )
+                prunable = trial.number > 0
+                running[trial.number] = TrialRun(plan, trial, machine, prunable=prunable)
             if not running:
                 return
             for number, run in [*running.items()]:
@@ -203,11 +135,11 @@ def _run(plan: Sweep, machine: Machine) -> None:
                 del running[number]
                 if run.error is not None and number == 0:
                     raise run.error  # there is nothing to measure the others against
-                study.end(run.trial, state, run.error)
-                display.ended(row_of(study.trial(number), plan.runs))
+                study.end(plan, run.trial, state, run.error)
+                display.ended(row_of(plan, number))
                 failures = 0 if run.error is None else failures + 1
                 if failures == _FAILURES:
                     raise InputError(f"{failures} trials in a row failed, the last: {run.error}")
             scores = {number: (run.epoch, run.score) for number, run in running.items()}
-            display.show(scores, plan.runs.horizon)
+            display.show(scores, plan.horizon)
             time.sleep(_PAUSE)

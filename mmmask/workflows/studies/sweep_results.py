@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from mmmask.evaluation.selection import Selection, select
-from mmmask.files import atomic_write
+from mmmask.files import write_csv
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.reports.sweep_report import plot_history, plot_importance, print_sweep
 from mmmask.tables import attribute_of
 from mmmask.workflows.score import aligned, labels_of
-from mmmask.workflows.studies.sweep_trial import Runs
+from mmmask.workflows.studies.sweep_plan import Sweep
 
 if TYPE_CHECKING:
-    from optuna.study import Study
     from optuna.trial import FrozenTrial
 
 #: Complete trials below which nobody can tell which values matter.
@@ -48,22 +47,16 @@ class SweepResult:
         return int(complete["trial"].iloc[self.selection.best])
 
 
-def show_sweep(study: "Study", runs: Runs) -> SweepResult:
-    """Print what a sweep has shown, and write it beside its study.
-
-    Args:
-        study: Its study, where trial 0 is complete.
-        runs: How its trials were trained.
-    """
-    result = sweep_result(study, runs)
-    with atomic_write(runs.out / "trials.csv") as partial:
-        result.trials.to_csv(partial, index=False)
-    files = [runs.out / "trials.csv", runs.out / "history.png"]
+def show_sweep(plan: Sweep) -> SweepResult:
+    """Print what a sweep whose trial 0 is complete has shown, and write it beside its study."""
+    result = sweep_result(plan)
+    write_csv(plan.out / "trials.csv", result.trials)
+    files = [plan.out / "trials.csv", plan.out / "history.png"]
     plot_history(result.trials, files[-1])
     if result.importance is not None:
-        files.append(runs.out / "importance.png")
+        files.append(plan.out / "importance.png")
         plot_importance(result.trials, result.importance, files[-1])
-    print_sweep(result.trials, result.selection, result.people, runs.names)
+    print_sweep(result.trials, result.selection, result.people, plan.names)
     if result.importance is None:
         print(f"importance: not told by less than {_ENOUGH} complete trials of unlike score")
     for path in files:
@@ -71,36 +64,37 @@ def show_sweep(study: "Study", runs: Runs) -> SweepResult:
     return result
 
 
-def sweep_result(study: "Study", runs: Runs) -> SweepResult:
-    """Score the complete trials against trial 0 on the same people; ``Args`` as above."""
-    trials = [trial for trial in study.trials if trial.state.name in _STATES]
+def sweep_result(plan: Sweep) -> SweepResult:
+    """Score the complete trials against trial 0 on the same people."""
+    trials = [trial for trial in plan.study.trials if trial.state.name in _STATES]
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     # A trial that repeats another has no run of its own.
     ran = {one.number: one.user_attrs.get("repeats", one.number) for one in complete}
-    tables = aligned({runs.folder(number): runs.predictions(number) for number in ran.values()})
-    first = tables[runs.folder(0)]
+    tables = aligned({plan.folder(number): plan.predictions(number) for number in ran.values()})
+    first = tables[plan.folder(0)]
     truth, _ = labels_of(first)
     attribute = attribute_of(first)
     selection = select(
         first["person"].to_numpy(),
         truth,
-        [labels_of(tables[runs.folder(number)])[1] for number in ran.values()],
+        [labels_of(tables[plan.folder(number)])[1] for number in ran.values()],
         classes=NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute]),
     )
-    table = pd.DataFrame([row_of(trial, runs) for trial in trials])
+    table = pd.DataFrame([row_of(plan, trial.number) for trial in trials])
     done = table["state"] == "complete"
     for name, bound in _DIFFERENCE.items():
         table.loc[done, name] = [getattr(interval, bound) for interval in selection.differences]
     return SweepResult(
-        trials=table[_columns(table, runs.names)],
+        trials=table[_columns(table, plan.names)],
         selection=selection,
-        importance=importance(complete, runs.names),
+        importance=importance(complete, plan.names),
         people=first["person"].nunique(),
     )
 
 
-def row_of(trial: "FrozenTrial", runs: Runs) -> dict[str, Any]:
+def row_of(plan: Sweep, number: int) -> dict[str, Any]:
     """Return the row of a trial that has ended, without its difference from trial 0."""
+    trial = plan.study.get_trials(deepcopy=False)[number]
     facts = trial.user_attrs
     value, low, high = facts.get("macro_f1", [np.nan] * 3)
     reported = trial.intermediate_values
@@ -111,7 +105,7 @@ def row_of(trial: "FrozenTrial", runs: Runs) -> dict[str, Any]:
         "low": low,
         "high": high,
         **{name: score[0] for name, score in facts.items() if name.endswith("accuracy")},
-        "after": runs.after(max(reported)) if reported else "",
+        "after": plan.after(max(reported)) if reported else "",
         "last_score": reported[max(reported)] if reported else np.nan,
         "repeats": facts.get("repeats", pd.NA),
         "reason": facts.get("reason", ""),

@@ -22,9 +22,9 @@ _OPTIONS = {
 }
 #: To change these would score other people or labels, choose the luckiest seed, or move the run.
 _FIXED = (
-    *("data.data_root", "data.folds", "data.fold", "data.split_seed", "data.corrections"),
-    *("randomness", "work_dir", "load_from", "resume", "launcher"),
-)
+    "data.data_root", "data.folds", "data.fold", "data.split_seed", "data.corrections",
+    "randomness", "work_dir", "load_from", "resume", "launcher",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,11 @@ class Parameter:
         """Say whether a value is one of those allowed."""
         if self.type == "categorical":
             return any(_same(choice, value) for choice in self.choices)
-        kinds = (int,) if self.type == "int" else (int, float)
-        return _is_number(value, kinds) and self.low <= value <= self.high
+        return self.is_number(value) and self.low <= value <= self.high
+
+    def is_number(self, value: Any) -> bool:
+        """Say whether a value is a number of this type."""
+        return _is_number(value) and (self.type != "int" or isinstance(value, int))
 
     @property
     def options(self) -> dict[str, Any]:
@@ -182,8 +185,7 @@ def _check_choices(where: str, choices: Any) -> None:
 
 def _check_bounds(where: str, parameter: Parameter) -> None:
     low, high = parameter.low, parameter.high
-    kinds = (int,) if parameter.type == "int" else (int, float)
-    if not (_is_number(low, kinds) and _is_number(high, kinds) and low < high):
+    if not (parameter.is_number(low) and parameter.is_number(high) and low < high):
         kind = "whole numbers" if parameter.type == "int" else "numbers"
         raise InputError(f"{where}: low < high must be {kind}; got {low!r} and {high!r}")
     if not isinstance(parameter.log, bool) or (parameter.log and low <= 0):
@@ -217,8 +219,8 @@ def _is_part(name: str, of: str) -> bool:
     return f"{name}.".startswith(f"{of}.")
 
 
-def _is_number(value: Any, kinds: tuple[type, ...]) -> bool:
-    number = isinstance(value, kinds) and not isinstance(value, bool)
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value)
 
 
@@ -227,5 +229,5 @@ def _same(one: Any, other: Any) -> bool:
     one, other = plain(one), plain(other)
     if isinstance(one, dict):
         one = {key: item for key, item in one.items() if key != "_delete_"}
-    numbers = _is_number(one, (int, float)) and _is_number(other, (int, float))
+    numbers = _is_number(one) and _is_number(other)
     return (numbers or type(one) is type(other)) and one == other

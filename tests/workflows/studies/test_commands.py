@@ -16,9 +16,10 @@ def test_a_step_gets_what_is_given_and_no_more() -> None:
     assert json.loads(given) == {"seed": 0, "work_dir": "a/b"}
 
 
-def test_a_study_trains_each_run_with_its_options_and_those_of_the_run(tmp_path) -> None:
-    study = Study(out=tmp_path, pretrained="none", options=["a=1"])
-    *_, config, given = study.train(Path("config.py"), tmp_path / "run", ["b=2"], seed=3)
+def test_a_study_trains_each_run_as_it_says_and_as_the_run_does(tmp_path) -> None:
+    study = Study(out=tmp_path, pretrained="none")
+    options = ["a=1", "b=2"]
+    *_, config, given = study.train(Path("config.py"), tmp_path / "run", options=options, seed=3)
     assert config == "config.py"
     assert json.loads(given) == {
         "work_dir": f"{tmp_path}/run",

@@ -19,7 +19,8 @@ from mmmask.ledger.config_differences import flat_config
 from mmmask.tables import PREDICTIONS, PROBABILITIES, probabilities, write_table
 from mmmask.workflows.studies import sweep as module
 from mmmask.workflows.studies import sweep_results as results
-from mmmask.workflows.studies.sweep import Sweep, check, confirm, sweep
+from mmmask.workflows.studies.sweep import check, confirm, sweep
+from mmmask.workflows.studies.sweep_plan import Sweep
 from mmmask.workflows.studies.sweep_results import importance, show_sweep, sweep_result
 from mmmask.workflows.studies.sweep_trial import scored_epochs
 
@@ -178,17 +179,17 @@ def finished(tmp_path_factory) -> Sweep:
 
 
 def proposals(plan: Sweep) -> list[dict]:
-    return [trial.params for trial in plan.study.study.trials]
+    return [trial.params for trial in plan.study.trials]
 
 
 def test_trial_0_is_the_config_as_it_is_and_the_others_differ(finished) -> None:
     plan = finished
-    trials = plan.study.study.trials
+    trials = plan.study.trials
     assert len(trials) == 10
     own = {LR: 1e-3, "head.dropout": 0.2, "head.loss.class_weight": "effective_number"}
     assert trials[0].params == own
-    assert read_config(plan.runs.config(0)).to_dict() == read_config(CONFIG).to_dict()
-    cfg = read_config(plan.runs.config(3))
+    assert read_config(plan.trial_config(0)).to_dict() == read_config(CONFIG).to_dict()
+    cfg = read_config(plan.trial_config(3))
     assert cfg.optim_wrapper.optimizer.lr == trials[3].params[LR]
     assert cfg.head.loss.class_weight == trials[3].params["head.loss.class_weight"]
     assert cfg.head.margin == read_config(CONFIG).head.margin
@@ -197,14 +198,14 @@ def test_trial_0_is_the_config_as_it_is_and_the_others_differ(finished) -> None:
 
 def test_the_objective_is_macro_f1_of_the_people_held_out_with_its_interval(finished) -> None:
     plan = finished
-    trial = plan.study.study.trials[1]
+    trial = plan.study.trials[1]
     value, low, high = trial.user_attrs["macro_f1"]
     assert trial.value == value
     assert low < value < high
-    table = plan.runs.predictions(1)
+    table = plan.predictions(1)
     truth = table["label"].to_numpy(dtype=np.int64)
     assert value == macro_f1(truth, probabilities(table).argmax(axis=1))
-    assert trial.intermediate_values[6] == quality(plan.runs.config(1))  # as the training logged
+    assert trial.intermediate_values[6] == quality(plan.trial_config(1))  # as the training logged
 
 
 def test_an_interrupted_sweep_ends_like_one_that_never_was(plan, machine, tmp_path) -> None:
@@ -221,7 +222,7 @@ def test_an_interrupted_sweep_ends_like_one_that_never_was(plan, machine, tmp_pa
     sweep(replace(again))
     assert proposals(again) == whole
     assert machine.epochs == epochs  # none twice, none missing
-    states = {trial.state for trial in again.study.study.trials}
+    states = {trial.state for trial in again.study.trials}
     assert states == {optuna.trial.TrialState.COMPLETE}
     sweep(replace(again))
     assert machine.epochs == epochs  # nothing is left
@@ -258,7 +259,7 @@ def test_two_sweeps_do_not_share_a_folder(plan, machine) -> None:
 
 def test_hopeless_trials_are_ended_early_but_never_trial_0(plan, machine) -> None:
     sweep(replace(plan, trials=10, pruner="median"))
-    trials = plan.study.study.trials
+    trials = plan.study.trials
     pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
     assert pruned
     assert machine.stopped == [f"trial_{trial.number:04}" for trial in pruned]
@@ -267,7 +268,7 @@ def test_hopeless_trials_are_ended_early_but_never_trial_0(plan, machine) -> Non
     complete = [trial.value for trial in trials if trial.state.name == "COMPLETE"]
     worst = [max(trial.intermediate_values.values()) for trial in pruned]
     assert max(worst) < max(complete)
-    result = sweep_result(plan.study.study, plan.runs)
+    result = sweep_result(plan)
     assert set(result.trials["state"]) == {"complete", "pruned"}
     assert np.isnan(result.trials.loc[result.trials["state"] == "pruned", "difference"]).all()
 
@@ -275,19 +276,19 @@ def test_hopeless_trials_are_ended_early_but_never_trial_0(plan, machine) -> Non
 def test_trial_0_is_not_pruned_even_where_it_is_the_worst(plan, machine) -> None:
     bad = replace(plan, options=[f"{LR}=1e-4"], trials=3, pruner="hyperband")
     sweep(bad)
-    assert bad.study.study.trials[0].state.name == "COMPLETE"
+    assert bad.study.trials[0].state.name == "COMPLETE"
 
 
 def test_several_folds_are_scored_together_and_may_be_pruned_between(plan, machine) -> None:
     several = replace(plan, folds=3, trials=6, options=["data.fold=3"], pruner="median")
     sweep(several)
-    table = several.runs.predictions(0)
+    table = several.predictions(0)
     assert [*table["image"].str[0].unique()] == ["3", "4", "0"]
     assert table["person"].nunique() == 120
-    assert several.study.study.trials[0].user_attrs["macro_f1"][0] == pytest.approx(
-        several.study.study.trials[0].value
+    assert several.study.trials[0].user_attrs["macro_f1"][0] == pytest.approx(
+        several.study.trials[0].value
     )
-    steps = set(several.study.study.trials[0].intermediate_values)
+    steps = set(several.study.trials[0].intermediate_values)
     assert steps == {1, 2, 3, 4, 5, 6, 7}  # the epochs of the first fold, two folds together
 
 
@@ -303,7 +304,7 @@ def test_values_that_were_tried_are_not_trained_again(plan, machine) -> None:
     plan.space.write_text("space = {'head.margin': dict(type='categorical', choices=[0.1, 0.2])}")
     sweep(plan)
     assert len({line.split()[0] for line in machine.epochs}) == 2
-    result = sweep_result(plan.study.study, plan.runs)
+    result = sweep_result(plan)
     assert result.trials["repeats"].notna().sum() == 2
     assert result.best in (0, int(result.trials["trial"][result.trials["repeats"].isna()].max()))
 
@@ -311,7 +312,7 @@ def test_values_that_were_tried_are_not_trained_again(plan, machine) -> None:
 def test_checkpoints_of_trial_0_and_the_best_are_kept_alone(finished) -> None:
     plan = finished
     kept = {path.parts[-3] for path in plan.out.glob("trial_*/fold_0/*.pth")}
-    best = plan.study.study.best_trial.number
+    best = plan.study.best_trial.number
     assert kept == {"trial_0000", f"trial_{best:04}"}
     assert len([*plan.out.glob("trial_*/fold_0/val.parquet")]) == 10
 
@@ -321,11 +322,11 @@ def test_a_trial_that_fails_is_noted_and_the_others_go_on(plan, machine) -> None
         "loss must be dull" if values["head.loss.class_weight"] == "inverse" else ""
     )
     sweep(replace(plan, trials=6))
-    trials = plan.study.study.trials
+    trials = plan.study.trials
     failed = [trial for trial in trials if trial.state.name == "FAIL"]
     assert failed
     assert all(t.params["head.loss.class_weight"] == "inverse" for t in failed)
-    result = show_sweep(plan.study.study, plan.runs)
+    result = show_sweep(plan)
     reasons = result.trials.loc[result.trials["state"] == "failed", "reason"]
     assert reasons.str.contains("loss must be dull").all()
 
@@ -336,7 +337,7 @@ def test_a_config_that_cannot_be_trained_ends_the_sweep_and_is_tried_again(plan,
         sweep(plan)
     machine.fails = lambda values: ""
     sweep(replace(plan, trials=1))
-    assert [trial.state.name for trial in plan.study.study.trials] == ["COMPLETE"]
+    assert [trial.state.name for trial in plan.study.trials] == ["COMPLETE"]
 
 
 def test_three_failures_in_a_row_end_the_sweep(plan, machine) -> None:
@@ -383,7 +384,7 @@ def test_optuna_that_is_not_installed_is_named(plan, monkeypatch) -> None:
 def test_the_results_are_a_table_two_pictures_and_a_verdict(finished, monkeypatch, capsys) -> None:
     plan = finished
     monkeypatch.setattr(results, "_SHUFFLES", 10)
-    result = show_sweep(plan.study.study, plan.runs)
+    result = show_sweep(plan)
     table = pd.read_csv(plan.out / "trials.csv")
     assert [*table["trial"]] == [*range(10)]
     best = table.loc[table["macro_f1"].idxmax()]
@@ -396,7 +397,7 @@ def test_the_results_are_a_table_two_pictures_and_a_verdict(finished, monkeypatc
     assert f"Trial {result.best} is the best of 10 complete trials" in said
     assert "Allowing for the choice among 10" in said
     assert "--confirm" in said
-    assert set(result.importance["name"]) == set(plan.runs.names)
+    assert set(result.importance["name"]) == set(plan.names)
 
 
 def drawn_trials(number: int, score) -> list[optuna.trial.FrozenTrial]:
@@ -447,7 +448,7 @@ def test_the_best_is_confirmed_on_the_next_fold_with_other_seeds(plan, monkeypat
     given = replace(plan, folds=2, confirm=2, seed=5, options=["data.fold=3"], pack="p.arrow")
     confirm(given, 3)
     (study,) = asked
-    assert study.configs == [given.runs.config(0), given.runs.config(3)]
+    assert study.configs == [given.trial_config(0), given.trial_config(3)]
     assert [*study.seeds] == [6, 7]
     assert study.options == ["data.fold=0", "data.pack=p.arrow"]
     assert "not shown" in capsys.readouterr().out
