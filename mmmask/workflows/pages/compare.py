@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
