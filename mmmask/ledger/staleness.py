@@ -29,15 +29,12 @@ _TESTED_BLOCKS = {*BLOCKS, *OPTIONAL_BLOCKS} - {"pretrained", "tracking", "tta"}
 def stale_reasons(origin: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each way in which predictions are stale, or cannot be judged.
 
-    Args:
-        origin: Provenance of the predictions; that of tables inside it is followed.
+    ``origin`` is their provenance; that of the tables that it names is followed.
     """
-    found: dict[str, list[str]] = {}  # what is wrong -> with what
+    found: dict[str, dict[str, None]] = {}  # what is wrong -> with what, in order
     for part in parts_of(origin):
         for path, reason in (*_changed_files(part), *_changed_runs(part)):
-            where = found.setdefault(reason, [])
-            if path not in where:
-                where.append(path)
+            found.setdefault(reason, {})[path] = None
     return [f"{', '.join(where)}: {reason}" for reason, where in found.items()]
 
 
@@ -105,10 +102,7 @@ def changed_config(
 ) -> dict[str, tuple]:
     """Return dotted name -> (value in the training, now), where a config has changed since.
 
-    Args:
-        card: Of the run.
-        session: The one that wrote the checkpoint.
-        tested: Text of the config that was given for the test.
+    ``session`` of the card wrote the checkpoint; ``tested`` is the text of the test's config.
     """
     text = card.get("configs", {}).get(session.get("config_hash"))
     if text is None:

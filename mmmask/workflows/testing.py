@@ -56,18 +56,15 @@ def run_test(
     dataset: Mapping[str, Any] | None = None,
     fits: "Callable[[nn.Module], None] | None" = None,
 ) -> Tested | None:
-    """Predict photos with the weights of a checkpoint.
+    """Predict photos with the weights of a checkpoint; None on all processes but the main one.
 
     Args:
         cfg: Composed config.
-        content: The checkpoint, loaded.
+        content: The checkpoint, loaded from the path ``checkpoint``.
         checkpoint: Its path.
         launcher: ``none`` or ``pytorch`` (torchrun).
         dataset: In place of the config's test dataset; it gets that one's pipeline.
         fits: Called with the model's head before the test; raises where it does not fit.
-
-    Returns:
-        None on all processes but the main one.
     """
     from mmengine.dist import is_main_process
 
@@ -110,9 +107,8 @@ def check_same(
     trained, now = plain(meta[block]), plain(cfg[block])
     if block == "preprocessing":
         now = plain(described(now))  # as the checkpoint has it: face boxes by their content
-    different = [
-        key for key in keys or sorted({*trained, *now}) if trained.get(key) != now.get(key)
-    ]
+    keys = keys or sorted({*trained, *now})
+    different = [key for key in keys if trained.get(key) != now.get(key)]
     if different:
         raise InputError(
             f"{checkpoint}: trained with another {block} than {cfg.filename}: "
