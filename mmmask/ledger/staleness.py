@@ -19,7 +19,7 @@ from mmmask.config import BLOCKS, OPTIONAL_BLOCKS
 from mmmask.errors import InputError
 from mmmask.ledger.cards import CARD, read_card, session_of
 from mmmask.ledger.config_differences import changes, decides_weights, flat_config, flat_text
-from mmmask.ledger.provenance import file_hash
+from mmmask.ledger.provenance import file_hash, nested
 from mmmask.tables import read_provenance
 
 #: Blocks that a test leaves as they are, so that its config can be compared with the run's.
@@ -40,16 +40,13 @@ def stale_reasons(origin: Mapping[str, Any]) -> list[str]:
 
 def parts_of(origin: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield a provenance and all those inside it, also in the tables that it names by path."""
-    yield origin
-    for value in origin.values():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, Mapping):
-                yield from parts_of(item)
-    path = Path(origin.get("path") or "")
-    followed = path.suffix == ".parquet" and "provenance" not in origin and path.is_file()
-    # Never a table written over since: its provenance is another's, if not this very one.
-    if followed and file_hash(path) == origin.get("hash"):
-        yield from parts_of(read_provenance(path))
+    for part in nested(origin):
+        yield part
+        path = Path(part.get("path") or "")
+        followed = path.suffix == ".parquet" and "provenance" not in part and path.is_file()
+        # Never a table written over since: its provenance is another's, if not this very one.
+        if followed and file_hash(path) == part.get("hash"):
+            yield from parts_of(read_provenance(path))
 
 
 def checkpoints_of(origin: Mapping[str, Any]) -> list[Path]:
