@@ -16,40 +16,28 @@ from mmmask.errors import InputError
 
 
 def one_minus_share(counts: Tensor) -> Tensor:
-    """Return ``1 - n_c / n``: nearly flat, the commonest class loses its share.
-
-    Unlike the other two it needs no special case for an absent class, whose weight is 1.
-
-    Shape:
-        ``counts``: (C,) numbers of photos -> (C,).
-    """
+    """Return ``1 - n_c / n`` (C,): nearly flat; the weight of an absent class is 1."""
     return 1 - counts / counts.sum()
 
 
 def inverse(counts: Tensor) -> Tensor:
-    """Return ``n / (C n_c)``: every class has the same total weight, n / C.
+    """Return ``n / (C n_c)`` (C,): every class has the same total weight, n / C.
 
     Equals scikit-learn's ``balanced`` where all C classes are present.
-
-    Shape:
-        ``counts``: (C,) numbers of photos -> (C,).
     """
     return counts.sum() / (len(counts) * absent_as_rarest(counts))
 
 
 def effective_number(counts: Tensor, *, beta: float = 0.999) -> Tensor:
-    """Return weights ``(1 - beta) / (1 - beta^n_c)``, scaled to sum to C.
+    """Return weights ``(1 - beta) / (1 - beta^n_c)`` (C,), scaled to sum to C.
 
     Cui et al. 2019, "Class-Balanced Loss Based on Effective Number of Samples", eq. 2. Between
     equal weights (beta 0) and :func:`inverse` (beta towards 1).
 
     Args:
-        counts: Numbers of photos of the classes.
+        counts: (C,) numbers of photos of the classes.
         beta: In [0, 1); the paper tries 0.9, 0.99, 0.999 and 0.9999. It stands for a class that
             holds at most ``1 / (1 - beta)`` distinct photos.
-
-    Shape:
-        ``counts``: (C,) -> (C,).
     """
     if not 0 <= beta < 1:
         raise ValueError(f"beta must be in [0, 1), got {beta}")
@@ -69,15 +57,11 @@ CLASS_WEIGHTS = MappingProxyType(
 
 
 def rule_by_name(name: str) -> Callable[[Tensor], Tensor]:
-    """Return the formula that a config names.
-
-    Raises:
-        InputError: No formula has this name.
-    """
+    """Return the formula that a config names; an :class:`InputError` where there is none."""
     if name not in CLASS_WEIGHTS:
         raise InputError(
-            f"class_weight must be None, one number a class or one of {', '.join(CLASS_WEIGHTS)}; "
-            f"got {name!r}"
+            "class_weight must be None, one number per class or one of "
+            f"{', '.join(CLASS_WEIGHTS)}; got {name!r}"
         )
     return CLASS_WEIGHTS[name]
 
@@ -88,14 +72,9 @@ def absent_as_rarest(counts: Tensor) -> Tensor:
 
 
 def checked_counts(counts: Tensor, num_classes: int) -> Tensor:
-    """Return the class counts as float64 on the CPU.
+    """Return the numbers of training photos of all classes as float64 on the CPU.
 
-    Args:
-        counts: Numbers of training photos of each class; fractions are allowed.
-        num_classes: How many classes must be counted.
-
-    Raises:
-        InputError: No photo is counted.
+    Fractions are allowed. An :class:`InputError` says that no photo is counted at all.
     """
     counts = torch.as_tensor(counts).detach().to("cpu", torch.float64)
     if counts.shape != (num_classes,):

@@ -166,7 +166,10 @@ def compose(cfg: "Config") -> None:
             if cfg[name] is not None:
                 cfg.default_hooks[name] = copy.deepcopy(cfg[name])
     if "tracking" in cfg:
-        cfg.visualizer = _visualizer(cfg.tracking)
+        cfg.visualizer = None
+        if cfg.tracking is not None:
+            backends = [{"type": "LocalVisBackend"}, copy.deepcopy(dict(cfg.tracking))]
+            cfg.visualizer = {"type": "Visualizer", "vis_backends": backends}
     for name in SPLITS:
         loader = cfg.get(f"{name}_dataloader")
         if loader is None:
@@ -283,14 +286,6 @@ def _model(cfg: "Config") -> dict:
         "neck": copy.deepcopy(cfg.neck),
         "head": {**copy.deepcopy(dict(cfg.head)), "in_channels": cfg.features},
     }
-
-
-def _visualizer(tracking: Mapping[str, Any] | None) -> dict | None:
-    """Return MMEngine's visualizer, which writes its own log and that of ``tracking``."""
-    if tracking is None:
-        return None
-    backends = [{"type": "LocalVisBackend"}, copy.deepcopy(dict(tracking))]
-    return {"type": "Visualizer", "vis_backends": backends}
 
 
 def inference_model(cfg: "Config") -> dict:

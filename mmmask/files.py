@@ -52,17 +52,11 @@ def check_picture(path: str | Path | None) -> None:
 
 @contextmanager
 def locked(path: str | Path, refusal: str | None = None) -> Iterator[None]:
-    """Let one process at a time work on ``path``.
+    """Let one process at a time work on ``path``, which need not exist.
 
     The lock is the empty file ``.NAME.lock`` beside it; it ends with its process, however that
-    does. Missing parent folders are made.
-
-    Args:
-        path: What is worked on; it need not exist.
-        refusal: What to say to the others; None lets them wait here until the block ends.
-
-    Raises:
-        InputError: Another process works on it, and there is a refusal.
+    does. Missing parent folders are made. An :class:`InputError` tells other processes the
+    ``refusal``; None lets them wait here until the block ends.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

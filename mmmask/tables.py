@@ -314,18 +314,14 @@ def write_table(
 
 
 def rows_like(
-    first: object, images: pd.Series, other: object, others: pd.Series
+    first: object,  # names the table of ``images`` in messages
+    images: pd.Series,
+    other: object,  # names the table of ``others``
+    others: pd.Series,
 ) -> NDArray[np.intp] | None:
     """Return the rows of ``others`` that hold the photos ``images``, (N,); None: all in order.
 
-    Args:
-        first: Name of the table of ``images``, for messages; ``other`` likewise.
-        images: Paths of photos, each once.
-        other: Name of the table of ``others``.
-        others: Paths of photos.
-
-    Raises:
-        InputError: They are not the same photos, or one appears twice in ``others``.
+    An :class:`InputError` says that they are not the same photos, or that one appears twice.
     """
     index = pd.Index(others)
     if index.has_duplicates:
@@ -384,20 +380,13 @@ def read_predictions(path: str | Path, *, only: Collection[str] | None = None) -
 
 
 def predictions_table(
-    photos: pd.DataFrame,
-    probabilities: NDArray[np.floating],
-    years: NDArray[np.floating] | None = None,
+    photos: pd.DataFrame,  # what is known of them, such as ``image``, ``label`` and ``person``
+    probabilities: NDArray[np.floating],  # (N, 18), or (N, C) of a model of one attribute
+    years: NDArray[np.floating] | None = None,  # (N, 121), of a model of years
     *,
-    attribute: str | None = None,
+    attribute: str | None = None,  # what the model predicts alone
 ) -> pd.DataFrame:
-    """Return a predictions table.
-
-    Args:
-        photos: What is known of the photos, such as ``image``, ``label`` and ``person``.
-        probabilities: (N, 18), or (N, C) of a model of one attribute.
-        years: (N, 121), of a model of years.
-        attribute: What the model predicts alone.
-    """
+    """Return a predictions table."""
     _, names = prediction_columns(attribute)
     parts = [photos, pd.DataFrame(probabilities.astype(np.float32), columns=list(names))]
     if years is not None:

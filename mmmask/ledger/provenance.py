@@ -135,13 +135,17 @@ def made_now() -> dict[str, Any]:
 def learned_from_test_set(provenance: Mapping[str, Any]) -> str | None:
     """Return a sentence about models that learned from photos of the test set; None: none did.
 
-    Args:
-        provenance: Of a table; that of the tables it was made from may stand inside.
+    The provenance of the tables that one was made from may stand inside its own.
     """
+    records = (
+        (part[name], words)
+        for part in nested(provenance)
+        for name, words in WITHOUT_TRUTH.items()
+        if isinstance(part.get(name), Mapping)
+    )
     used = {
         f"{record['from_test_set']:,} {words}"
-        for name, words in WITHOUT_TRUTH.items()
-        for record in _records(provenance, name)
+        for record, words in records
         if record.get("from_test_set")
     }
     if not used:
@@ -150,6 +154,16 @@ def learned_from_test_set(provenance: Mapping[str, Any]) -> str | None:
         f"trained on photos of the test set ({', '.join(sorted(used))}), which some hold to be "
         "leakage: say so beside the score"
     )
+
+
+def nested(content: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield a provenance and all mappings inside it, at any depth."""
+    if isinstance(content, Mapping):
+        yield content
+        content = list(content.values())
+    if isinstance(content, list):
+        for value in content:
+            yield from nested(value)
 
 
 def checkpoint_hashes(provenance: Mapping[str, Any]) -> frozenset[str]:
@@ -169,19 +183,6 @@ def _sources(part: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
         return
     for member in (*(part.get("members") or ()), *(part.get("composed_of") or ())):
         yield from _sources({**member, **(member.get("provenance") or {})}, key)
-
-
-def _records(content: Any, name: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the mappings that stand under a name, at any depth."""
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            if key == name and isinstance(value, Mapping):
-                yield value
-            else:
-                yield from _records(value, name)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _records(value, name)
 
 
 def _git(*arguments: str) -> str | None:

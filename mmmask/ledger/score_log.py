@@ -20,14 +20,10 @@ FILE = "scores.csv"
 def note_score(
     score: Interval, resampled: str, photos: int, path: Path, provenance: Mapping[str, Any]
 ) -> None:
-    """Add the score of predictions to those of the run whose checkpoint made them.
+    """Add the macro F1 of predictions to the scores of the run whose checkpoint made them.
 
-    Args:
-        score: Macro F1.
-        resampled: What its interval resamples, ``people`` or ``photos``.
-        photos: How many were scored.
-        path: File of the predictions.
-        provenance: Theirs.
+    ``resampled`` says what its interval resamples, ``people`` or ``photos``; ``photos`` how many
+    were scored; ``path`` and ``provenance`` are those of the predictions.
     """
     checkpoint = Path(provenance["checkpoint"])
     row = {

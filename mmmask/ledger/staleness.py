@@ -19,7 +19,7 @@ from mmmask.config import BLOCKS, OPTIONAL_BLOCKS
 from mmmask.errors import InputError
 from mmmask.ledger.cards import CARD, read_card, session_of
 from mmmask.ledger.config_differences import changes, decides_weights, flat_config, flat_text
-from mmmask.ledger.provenance import file_hash
+from mmmask.ledger.provenance import file_hash, nested
 from mmmask.tables import read_provenance
 
 #: Blocks that a test leaves as they are, so that its config can be compared with the run's.
@@ -29,30 +29,24 @@ _TESTED_BLOCKS = {*BLOCKS, *OPTIONAL_BLOCKS} - {"pretrained", "tracking", "tta"}
 def stale_reasons(origin: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each way in which predictions are stale, or cannot be judged.
 
-    Args:
-        origin: Provenance of the predictions; that of tables inside it is followed.
+    ``origin`` is their provenance; that of the tables that it names is followed.
     """
-    found: dict[str, list[str]] = {}  # what is wrong -> with what
+    found: dict[str, dict[str, None]] = {}  # what is wrong -> with what, in order
     for part in parts_of(origin):
         for path, reason in (*_changed_files(part), *_changed_runs(part)):
-            where = found.setdefault(reason, [])
-            if path not in where:
-                where.append(path)
+            found.setdefault(reason, {})[path] = None
     return [f"{', '.join(where)}: {reason}" for reason, where in found.items()]
 
 
 def parts_of(origin: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield a provenance and all those inside it, also in the tables that it names by path."""
-    yield origin
-    for value in origin.values():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, Mapping):
-                yield from parts_of(item)
-    path = Path(origin.get("path") or "")
-    followed = path.suffix == ".parquet" and "provenance" not in origin and path.is_file()
-    # Never a table written over since: its provenance is another's, if not this very one.
-    if followed and file_hash(path) == origin.get("hash"):
-        yield from parts_of(read_provenance(path))
+    for part in nested(origin):
+        yield part
+        path = Path(part.get("path") or "")
+        followed = path.suffix == ".parquet" and "provenance" not in part and path.is_file()
+        # Never a table written over since: its provenance is another's, if not this very one.
+        if followed and file_hash(path) == part.get("hash"):
+            yield from parts_of(read_provenance(path))
 
 
 def checkpoints_of(origin: Mapping[str, Any]) -> list[Path]:
@@ -105,10 +99,7 @@ def changed_config(
 ) -> dict[str, tuple]:
     """Return dotted name -> (value in the training, now), where a config has changed since.
 
-    Args:
-        card: Of the run.
-        session: The one that wrote the checkpoint.
-        tested: Text of the config that was given for the test.
+    ``session`` of the card wrote the checkpoint; ``tested`` is the text of the test's config.
     """
     text = card.get("configs", {}).get(session.get("config_hash"))
     if text is None:

@@ -57,11 +57,7 @@ class SubmissionCheck:
 
 
 def read_submission(path: str | Path) -> pd.Series:
-    """Return ImageID -> class of a submission, or of a csv of true classes in its form.
-
-    Raises:
-        InputError: An answer is no class, or a photo is there twice.
-    """
+    """Return ImageID -> class of a submission, or of a csv of true classes in its form."""
     if Path(path).suffix == ".parquet":
         raise InputError(f"{path}: a submission is a csv (ImageID, ans); got a parquet file")
     answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
@@ -124,12 +120,7 @@ def check_submission(answers: pd.Series, folder: Path) -> SubmissionCheck:
 
 
 def warnings_of(seen: SubmissionCheck, doubts: Sequence[str] = ()) -> list[str]:
-    """Return what speaks against sending a submission, one sentence each.
-
-    Args:
-        seen: The submission beside those of the log.
-        doubts: What its provenance says against it, as far as it is at hand.
-    """
+    """Return what speaks against sending a submission; ``doubts`` are those of its provenance."""
     found = []
     if len(seen.duplicates):
         first = seen.duplicates.iloc[0]
@@ -144,11 +135,7 @@ def warnings_of(seen: SubmissionCheck, doubts: Sequence[str] = ()) -> list[str]:
 
 
 def agreement(one: NDArray[np.integer], other: NDArray[np.integer]) -> dict[str, float]:
-    """Return the share of photos with equal classes, and with equal parts of the class.
-
-    Shape:
-        ``one``, ``other``: (N,) classes of the same photos.
-    """
+    """Return the share of photos, (N,) classes each, with equal classes and equal parts of them."""
     parts, others = decode(one), decode(other)
     return {
         "overall": float(np.mean(one == other)),
@@ -167,11 +154,7 @@ def shares(classes: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
 def enter(path: str | Path, answers: pd.Series, folder: Path, origin: Mapping[str, Any]) -> int:
     """Log a submission, keep a copy of its answers, and return its number.
 
-    Args:
-        path: Where it was written.
-        answers: ImageID -> class.
-        folder: The ledger.
-        origin: Provenance of the predictions; ``predictions`` names their file.
+    ``origin`` is the provenance of the predictions; its ``predictions`` names their file.
     """
     answers_hash, photos_hash = hashes(answers)
     with locked(folder / LOG):
@@ -201,11 +184,7 @@ def enter(path: str | Path, answers: pd.Series, folder: Path, origin: Mapping[st
 def enter_score(which: str, score: float, folder: Path, note: str | None = None) -> pd.Series:
     """Write down what the leaderboard said of a submission; return its row of the log.
 
-    Args:
-        which: Its number, or a file with its answers; one that is not in the log is entered.
-        score: Macro F1, 0 to 1.
-        folder: The ledger.
-        note: Anything to remember with it.
+    ``which`` is its number, or a file with its answers; one that is not in the log is entered.
     """
     if not 0 <= score <= 1:
         raise InputError(f"score must be a macro F1 from 0 to 1; got {score}")

@@ -38,10 +38,7 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
 def difference_sentence(name: str, baseline: str, difference: Interval) -> str:
     """Return in words which of two is better in macro F1, by how much, and whether that is shown.
 
-    Args:
-        name: What was compared.
-        baseline: With what.
-        difference: Of their macro F1, paired, as from ``paired_difference``.
+    ``difference`` is that of their macro F1, paired, as from ``paired_difference``.
     """
     value, low, high = difference.value, difference.low, difference.high
     if low == high == 0:

@@ -25,11 +25,8 @@ def print_scores(
 ) -> None:
     """Print macro F1, the accuracies and the F1 of each class with its number of photos.
 
-    Args:
-        metrics: As from :func:`mmmask.evaluation.scores.scores`.
-        truth: Labels of the photos.
-        intervals: As from :func:`mmmask.evaluation.intervals.score_intervals`.
-        how: What the intervals are, as from :func:`resampled`.
+    ``metrics`` and ``intervals`` are from :func:`mmmask.evaluation.scores.scores` and
+    :func:`mmmask.evaluation.intervals.score_intervals`, ``how`` from :func:`resampled`.
     """
     console = Console(width=WIDTH)
     print_macro_f1(console, intervals["macro_f1"], how)

@@ -30,16 +30,13 @@ _BEST = "#2a9d6f"
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
     """Return for each dotted name the shortest end of it that no other name has."""
-
-    def end(name: str, parts: int) -> str:
-        return ".".join(name.split(".")[-parts:])
-
     short = {}
     for name in names:
-        lengths = range(1, name.count(".") + 2)
-        others = [other for other in names if other != name]
-        fitting = (end(name, n) for n in lengths if all(end(o, n) != end(name, n) for o in others))
-        short[name] = next(fitting, name)
+        parts = name.split(".")
+        ends = [".".join(parts[start:]) for start in reversed(range(len(parts)))]
+        others = [f".{other}" for other in names if other != name]
+        unique = (end for end in ends if not any(other.endswith(f".{end}") for other in others))
+        short[name] = next(unique, name)
     return short
 
 
@@ -49,13 +46,7 @@ def shown(value: Any) -> str:
 
 
 class SweepDisplay:
-    """The progress of a sweep: a line for each trial that has ended; in a terminal, bars too.
-
-    Args:
-        names: Dotted names of the values that are varied.
-        ended: Trials that have ended before.
-        total: Trials in the end.
-    """
+    """The progress of a sweep: a line for each trial that has ended; in a terminal, bars too."""
 
     def __init__(self, names: Sequence[str], ended: int, total: int) -> None:
         self._names = names
@@ -113,11 +104,8 @@ def print_sweep(
 ) -> None:
     """Print the best trials, and whether the best is better than the config as it is.
 
-    Args:
-        trials: As of :class:`mmmask.workflows.studies.sweep_results.SweepResult`.
-        selection: Of its complete trials.
-        people: How many are held out.
-        names: Dotted names of the values that were varied.
+    The arguments are those of :class:`mmmask.workflows.studies.sweep_results.SweepResult`, and the
+    dotted names of the values that were varied.
     """
     console = Console(width=140)
     complete = trials[trials["state"] == "complete"]
@@ -135,7 +123,9 @@ def sentences(trials: pd.DataFrame, selection: Selection) -> list[str]:
     complete = trials[trials["state"] == "complete"]
     best, base = complete.iloc[selection.best], complete.iloc[0]
     others = [f"{states[state]} {state}" for state in ("pruned", "failed") if state in states]
-    counted = f"{len(complete)} complete trials" + f" ({', '.join(others)})" * bool(others)
+    counted = f"{len(complete)} complete trials"
+    if others:
+        counted += f" ({', '.join(others)})"
     if best["trial"] == 0:
         return [f"None of {counted} beats the config as it is, {base['macro_f1']:.3f}."]
     gain = selection.differences[selection.best]
@@ -160,13 +150,12 @@ def _table(complete: pd.DataFrame, best: int, people: int, names: Sequence[str])
     rows = rows[(np.arange(len(rows)) < _ROWS) | (rows["trial"] == 0)]
     for row in rows.to_dict("records"):
         number = int(row["trial"])
+        low, high = row["difference_low"], row["difference_high"]
+        gain = f"{row['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
         table.add_row(
             str(number),
             f"{row['macro_f1']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-            "the config as it is"
-            if number == 0
-            else f"{row['difference']:+.3f} [{row['difference_low']:+.3f}, "
-            f"{row['difference_high']:+.3f}]",
+            "the config as it is" if number == 0 else gain,
             *(shown(row[name]) for name in names),
             style="bold" if number == best else None,
         )

@@ -48,15 +48,7 @@ SORTS = {
 
 
 def list_runs(folder: str | Path, sort: str = "score") -> pd.DataFrame:
-    """Return one row for each run below a folder.
-
-    Args:
-        folder: Searched with all folders below it.
-        sort: One of ``SORTS``.
-
-    Returns:
-        The columns ``COLUMNS``; what is not known is missing.
-    """
+    """Return one row, with ``COLUMNS``, for each run at any depth below a folder, sorted."""
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder")
@@ -68,11 +60,7 @@ def list_runs(folder: str | Path, sort: str = "score") -> pd.DataFrame:
 
 
 def compare_runs(one: str | Path, other: str | Path) -> RunComparison:
-    """Compare the runs in two work directories.
-
-    Raises:
-        InputError: One of them holds no run.
-    """
+    """Compare the runs in two work directories; an :class:`InputError` where one holds none."""
     folders = [Path(one), Path(other)]
     reasons, cards, configs = [], [], []
     for folder in folders:
@@ -109,48 +97,46 @@ def _no_run(folder: Path) -> str:
 
 def _row(run: Path) -> dict[str, Any]:
     tested = read_scores(run).drop_duplicates(["split", "views", "old_from"], keep="last")
-    shared: dict[str, Any] = {
-        "tested": [_in_words(score) for score in tested.to_dict("records")],
-        "learned": _learned(run, {}),
-    }
+    row: dict[str, Any] = {"tested": [_in_words(score) for score in tested.to_dict("records")]}
     try:
         card = read_card(run)
-    except MissingFileError:
-        return {"status": "no card: an older run", **shared}
     except InputError as error:
-        return {"status": str(error).removeprefix(f"{run}/"), **shared}
-    shared["learned"] = _learned(run, card)
+        no_card = isinstance(error, MissingFileError)
+        why = "no card: an older run" if no_card else str(error).removeprefix(f"{run}/")
+        return {**row, "status": why, "learned": _learned(run, {})}
     session, top = card["sessions"][-1], best(card) or {}
     split = session.get("split") or {}
     why = f" ({session['error'][:60]})" if "error" in session else ""
+    as_stated = ("start", "epoch", "max_epochs", "photos_per_second", "seed")
     return {
+        **row,
+        **{name: session.get(name) for name in as_stated},
         "status": status(card) + why,
-        "start": session.get("start"),
         "seconds": _seconds(session),
         "sessions": len(card["sessions"]),
-        "epoch": session.get("epoch"),
-        "max_epochs": session.get("max_epochs"),
-        "photos_per_second": session.get("photos_per_second"),
-        "seed": session.get("seed"),
         "trained_on": split.get("trained_on"),
         "fold": split.get("fold"),
         "macro_f1": top.get("macro_f1"),
         "best_epoch": top.get("epoch"),
-        **shared,
+        "learned": _learned(run, card),
     }
 
 
 def _learned(run: Path, card: Mapping[str, Any]) -> str | None:
     """Return the warning of test photos that its card, or what it predicted, calls for."""
-    told = []
+    own = []
     for path in map(Path, read_scores(run)["predictions"].drop_duplicates()):
         with suppress(InputError):  # a file that is none any more tells nothing
             if path.suffix == ".parquet" and path.is_file():
-                told.append(read_provenance(path))
-    own = [
-        one for one in told if Path(one.get("checkpoint") or "").parent.resolve() == run.resolve()
-    ]
+                stated = read_provenance(path)
+                if _made_by(stated, run):
+                    own.append(stated)
     return learned_from_test_set({"card": card, "predictions": own})
+
+
+def _made_by(stated: Mapping[str, Any], run: Path) -> bool:
+    """Whether predictions of this provenance are from a checkpoint of the run."""
+    return Path(stated.get("checkpoint") or "").parent.resolve() == run.resolve()
 
 
 def _in_words(score: Mapping[str, Any]) -> str:
@@ -197,7 +183,8 @@ def _facts(card: Mapping[str, Any]) -> dict[str, Any]:
             f"{about.get('photos')} photos of {about.get('people')} people, "
             f"fingerprint {about.get('fingerprint')!s:.8}"
         )
-    facts["code"] = f"{code.get('commit')!s:.10}{' with changes' * bool(code.get('dirty'))}"
+    changed = " with changes" if code.get("dirty") else ""
+    facts["code"] = f"{code.get('commit')!s:.10}{changed}"
     facts["code that weights depend on"] = str(code.get("hash"))[:8]
     facts |= {f"version of {name}": value for name, value in session.get("versions", {}).items()}
     machine = session.get("machine") or {}
@@ -229,8 +216,7 @@ def _predictions(folder: Path) -> dict[tuple[str, str, str], Path]:
         if path.suffix != ".parquet" or not path.is_file():
             continue
         stated = read_provenance(path)
-        made_by = Path(stated.get("checkpoint") or "")
-        if path.parent != folder.resolve() and made_by.parent.resolve() != folder.resolve():
+        if path.parent != folder.resolve() and not _made_by(stated, folder):
             continue  # another run has written over it since
         table = read_predictions(path)
         if "label" not in table:

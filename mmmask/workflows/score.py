@@ -32,8 +32,7 @@ def labels_of(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]
     """
     attribute = attribute_of(table)
     truth = table["label"].to_numpy(dtype=np.int64)
-    predicted = answers(table)
-    return truth if attribute is None else decode(truth)[attribute], predicted
+    return truth if attribute is None else decode(truth)[attribute], answers(table)
 
 
 def intervals_of(table: pd.DataFrame) -> dict[str, Interval]:
@@ -82,7 +81,7 @@ def _read_submission(path: Path) -> pd.DataFrame:
 
 
 def aligned(tables: Mapping[Name, pd.DataFrame]) -> dict[Name, pd.DataFrame]:
-    """Return predictions of the same photos with their rows in the first table's order.
+    """Return predictions with their rows in the first table's order.
 
     Raises:
         InputError: They have other photos, true classes or attributes.
@@ -113,11 +112,7 @@ def short_names(paths: Iterable[Path]) -> list[str]:
 
 
 def differences(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, Interval]:
-    """Return by how much each table but the first beats the first in macro F1, paired.
-
-    Args:
-        tables: As from :func:`read_scored`.
-    """
+    """Return by how much each table of :func:`read_scored` beats the first in macro F1, paired."""
     (_, first), *others = tables.items()
     attribute = attribute_of(first)
     classes = NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute])

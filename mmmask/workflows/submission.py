@@ -54,15 +54,15 @@ def write_submission(
 
     Before, print which of today's submissions it is, how far it agrees with the best one so far,
     and warnings: that it repeats an earlier one, exceeds the day's quota, learned from photos of
-    the test set, or is stale (see :mod:`mmmask.ledger.staleness`). Whether to send it is the user's
-    to decide.
+    the test set, or is stale (see :mod:`mmmask.ledger.staleness`). The user decides whether to
+    send it.
 
     Args:
         path: Where it goes.
         predictions: Of the 18 classes.
         data_root: Folder that holds ``eval/info.csv``.
-        origin: Provenance of the predictions, for the log; ``predictions`` names their file. None
-            takes what a table read from a file brings with it.
+        origin: Provenance of the predictions, whose ``predictions`` names their file; None: that
+            which a table read from a file brings with it.
 
     Raises:
         InputError: A photo of info.csv has no prediction, or more than one.
@@ -74,7 +74,7 @@ def write_submission(
     folder = ledger_folder()
     seen = check_submission(submission, folder)
     learned = learned_from_test_set(origin)
-    doubts = [*([learned] if learned else []), *stale_reasons(origin)]
+    doubts = stale_reasons(origin) if learned is None else [learned, *stale_reasons(origin)]
     print_submission_check(seen, warnings_of(seen, doubts), str(path))
     write_csv(path, submission.reset_index())
     enter(path, submission, folder, origin)

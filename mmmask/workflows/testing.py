@@ -48,27 +48,15 @@ class Tested:
 
 
 def run_test(
-    cfg: "Config",
-    content: Mapping[str, Any],
+    cfg: "Config",  # composed
+    content: Mapping[str, Any],  # the checkpoint, loaded
     checkpoint: Path,
-    launcher: str = "none",
+    launcher: str = "none",  # or ``pytorch`` (torchrun)
     *,
-    dataset: Mapping[str, Any] | None = None,
-    fits: "Callable[[nn.Module], None] | None" = None,
+    dataset: Mapping[str, Any] | None = None,  # in place of the config's, with its pipeline
+    fits: "Callable[[nn.Module], None] | None" = None,  # gets the head; raises if it does not fit
 ) -> Tested | None:
-    """Predict photos with the weights of a checkpoint.
-
-    Args:
-        cfg: Composed config.
-        content: The checkpoint, loaded.
-        checkpoint: Its path.
-        launcher: ``none`` or ``pytorch`` (torchrun).
-        dataset: In place of the config's test dataset; it gets that one's pipeline.
-        fits: Called with the model's head before the test; raises where it does not fit.
-
-    Returns:
-        None on all processes but the main one.
-    """
+    """Predict photos with the weights of a checkpoint; None on all processes but the main one."""
     from mmengine.dist import is_main_process
 
     from mmmask.engine.distributed import stop_distributed
@@ -110,9 +98,8 @@ def check_same(
     trained, now = plain(meta[block]), plain(cfg[block])
     if block == "preprocessing":
         now = plain(described(now))  # as the checkpoint has it: face boxes by their content
-    different = [
-        key for key in keys or sorted({*trained, *now}) if trained.get(key) != now.get(key)
-    ]
+    keys = keys or sorted({*trained, *now})
+    different = [key for key in keys if trained.get(key) != now.get(key)]
     if different:
         raise InputError(
             f"{checkpoint}: trained with another {block} than {cfg.filename}: "

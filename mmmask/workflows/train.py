@@ -24,38 +24,21 @@ WITH_AMP = (None, "OptimWrapper", "AsyncOptimWrapper", "AutocastOptimWrapper")
 def train(
     config: str | Path,
     *,
-    data_root: str | None = None,
-    pretrained: str | None = None,
-    work_dir: str | Path | None = None,
-    resume: str | None = None,
-    split: str = "holdout",
-    samples: Sequence[str] = (),
-    corrections: str | None = None,
-    pack: str | None = None,
-    amp: bool = False,
-    compile_backbone: bool = False,
+    data_root: str | None = None,  # folder with ``train/``; None keeps the config's
+    pretrained: str | None = None,  # weights the backbone starts from, path or URL; ``none``: none
+    work_dir: str | Path | None = None,  # by default ``work_dirs/`` and the config's name
+    resume: str | None = None,  # a checkpoint, or ``auto``: the last one of ``work_dir``
+    split: str = "holdout",  # validates on the held-out fold; ``all``: trains on everybody
+    samples: Sequence[str] = (),  # tables of further training samples
+    corrections: str | None = None,  # csv of label corrections
+    pack: str | None = None,  # file of packed photos, made first where missing or stale
+    amp: bool = False,  # train under bfloat16 autocast
+    compile_backbone: bool = False,  # the first step then takes minutes on a CPU
     seed: int | None = None,
-    options: Sequence[str] = (),
-    launcher: str = "none",
+    options: Sequence[str] = (),  # ``name=value`` overrides of the config
+    launcher: str = "none",  # or ``pytorch`` (torchrun)
 ) -> Path:
-    """Train and return the work directory, which holds checkpoints, split, config and logs.
-
-    Args:
-        config: Path of a config file.
-        data_root: Folder with ``train/``; None keeps the config's.
-        pretrained: Weights the backbone starts from, a path or URL; ``none``: from scratch.
-        work_dir: Where the run is written; by default ``work_dirs/`` and the config's name.
-        resume: ``auto`` continues the last checkpoint of ``work_dir``, a path that checkpoint.
-        split: ``holdout`` validates on the held-out fold, ``all`` trains on everybody.
-        samples: Tables of further training samples.
-        corrections: csv of label corrections.
-        pack: File of packed photos to read, and to make first where it is missing or stale.
-        amp: Train under bfloat16 autocast.
-        compile_backbone: Compile the backbone; the first step takes minutes on a CPU.
-        seed: Seed of the run.
-        options: ``name=value`` overrides of the config.
-        launcher: ``none`` or ``pytorch`` (torchrun).
-    """
+    """Train and return the work directory, which holds checkpoints, split, config and logs."""
     cfg = load_config(
         config,
         parse_options(options),
@@ -69,7 +52,9 @@ def train(
     if seed is not None:
         cfg.randomness.seed = seed
     if amp:
-        _use_autocast(cfg)
+        if cfg.optim_wrapper.get("type") not in WITH_AMP:
+            raise InputError(f"--amp works with OptimWrapper, got {cfg.optim_wrapper.type}")
+        cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
     if compile_backbone:
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), {"type": "CompileHook"}]
     if split == "all":
@@ -84,12 +69,6 @@ def train(
     _check_can_run(cfg)
     _run(cfg, launcher)
     return Path(cfg.work_dir)
-
-
-def _use_autocast(cfg: "Config") -> None:
-    if cfg.optim_wrapper.get("type") not in WITH_AMP:
-        raise InputError(f"--amp works with OptimWrapper, got {cfg.optim_wrapper.type}")
-    cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
 
 
 def _run(cfg: "Config", launcher: str) -> None:

@@ -66,12 +66,7 @@ def ablate(study: Ablation) -> pd.DataFrame:
 
 
 def check_comparable(plans: Mapping[Path, Mapping[str, Any]]) -> None:
-    """Refuse configs of one name, and those whose scores no difference can be taken of.
-
-    Raises:
-        InputError: A config trains on everybody, models one attribute, or holds out other people
-            than the baseline; names are not unique; there is no variant.
-    """
+    """Refuse configs of one name, and those whose scores cannot be compared with the baseline's."""
     baseline, *variants = plans
     names = [config.stem for config in plans]
     if len(set(names)) < len(names) or not variants:

@@ -59,17 +59,15 @@ class Study:
         )
 
     def predict(
-        self, run: Path, config: str, out: Path, *, checkpoint: Path | None = None, **more: object
+        self,
+        run: Path,
+        config: str,  # file name of the run's
+        out: Path,
+        *,
+        checkpoint: Path | None = None,  # by default the last one
+        **more: object,  # of :class:`mmmask.workflows.predict.Request`
     ) -> list[str]:
-        """Return the command that predicts with a run.
-
-        Args:
-            run: Folder of the run.
-            config: File name of its config.
-            out: Where the predictions go.
-            checkpoint: Of the run; None: its last one.
-            more: Further attributes of :class:`mmmask.workflows.predict.Request`.
-        """
+        """Return the command that predicts with the run in a folder."""
         checkpoint = checkpoint or last_checkpoint(run)
         shared = {"data_root": self.data_root, "pack": self.pack}
         return step("test", run / config, checkpoint=checkpoint, out=out, **shared, **more)

@@ -80,22 +80,15 @@ def opened(engine: str, jobs: int) -> Iterator[Machine]:
 def run_commands(
     commands: Sequence[Command],
     *,
-    engine: str = "local",
-    jobs: int = 1,
-    logs: Sequence[str | Path] | None = None,
-    done: Callable[[int], None] | None = None,
+    engine: str = "local",  # as for :func:`opened`
+    jobs: int = 1,  # how many run at the same time
+    logs: Sequence[str | Path] | None = None,  # each gets the output of one; None: the terminal
+    done: Callable[[int], None] | None = None,  # gets the index of each that has ended well
 ) -> None:
-    """Run command lines to their end, in order, at most ``jobs`` at a time.
+    """Run command lines to their end, in order.
 
     The first that fails ends the others, which are expected to continue where they were when
     they are started again.
-
-    Args:
-        commands: Each a program and its arguments; ``sys.executable`` for Python.
-        engine: As for :func:`opened`.
-        jobs: How many run at the same time.
-        logs: One file for each command, to which its output is appended; None: the terminal.
-        done: Called with the index of each command that has ended well.
 
     Raises:
         InputError: As of :func:`opened`, or a command ended with status 2, its input at fault.

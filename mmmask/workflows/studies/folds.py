@@ -54,9 +54,7 @@ def read_fold(number: int, folder: Path) -> Fold:
 def out_of_fold(folds: Sequence[Fold], samples: pd.DataFrame) -> pd.DataFrame:
     """Return one prediction of each photo, each by the model that was not trained on its person.
 
-    Args:
-        folds: All of them.
-        samples: Everybody's photos, with the columns image and person; their order is kept.
+    ``samples`` are everybody's photos, with the columns image and person; their order is kept.
 
     Raises:
         InputError: A person was trained on by the fold that predicts them, or is predicted by two
@@ -116,11 +114,7 @@ def check_folds(folds: Sequence[Fold], samples: pd.DataFrame) -> None:
 
 
 def mean_of_folds(tables: Mapping[Path, pd.DataFrame]) -> pd.DataFrame:
-    """Return the mean of the probabilities, and of those of the years, of the same photos.
-
-    Raises:
-        InputError: The tables do not fit together.
-    """
+    """Return the mean of the probabilities, and of those of the years, of the same photos."""
     _check_alike(tables, (*_SAME, "data_fingerprint"))
     rows = list(aligned(tables).values())
     first = rows[0]

@@ -129,10 +129,7 @@ def importance(
     the same is done with the scores shuffled among the trials; ``by_chance`` is the 95th
     percentile of that.
 
-    Args:
-        trials: Complete trials.
-        names: Of the values.
-        seed: Of forests and shuffles.
+    ``trials`` are complete; ``seed`` is that of forests and shuffles.
     """
     import optuna
 

@@ -95,11 +95,6 @@ def read_space(path: str | Path, config: str | Path, options: Mapping[str, Any])
     ``float`` and ``int`` have ``low``, ``high`` and perhaps ``log=True``, ``categorical`` has
     ``choices``.
 
-    Args:
-        path: The file.
-        config: Path of the config.
-        options: Overrides of the config, by dotted name.
-
     Raises:
         MissingFileError: No such file.
         InputError: The file is no such space; the config has no value of that name, or one that
