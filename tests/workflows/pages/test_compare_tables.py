@@ -144,7 +144,7 @@ def test_a_model_of_one_attribute_and_a_wrong_data_root_are_refused(paths, tmp_p
     ("rows", "message"),
     [
         ("a.jpg,18\n", "ans must be"),
-        ("a.jpg,1\na.jpg,2\n", "a.jpg is twice"),
+        ("a.jpg,1\na.jpg,2\n", "a.jpg appears twice"),
         (",1\n", "empty"),
     ],
 )
