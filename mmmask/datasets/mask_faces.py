@@ -75,7 +75,6 @@ class MaskFaceDataset(PhotoDataset):
         done = 0 if pack is None else packed_steps(pipeline)
         super().__init__(data_root, pipeline=pipeline[done:], test_mode=test_mode)
         self.split = split
-        self.old_from = old_from
         root = Path(data_root)
         if split == "eval":
             table = read_eval(root)

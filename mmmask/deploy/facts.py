@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mmmask.datasets.preparation import Preparation
@@ -44,19 +44,14 @@ class ModelFacts:
     def to_metadata(self) -> dict[str, str]:
         """Return the facts as an ONNX model keeps them: name -> JSON."""
         height, width = self.preparation.geometry.size
+        years = "; years: float32 (N, 121), of the ages 0 to 120" if self.years else ""
         entries = {
             MARK: VERSION,
             "input": f"bgr: uint8 (N, {height}, {width}, 3), channels in the order of OpenCV",
-            "outputs": "probabilities: float32 (N, classes)"
-            + "; years: float32 (N, 121), of the ages 0 to 120" * self.years,
+            "outputs": f"probabilities: float32 (N, classes){years}",
             "classes": self.classes,
-            "attribute": self.attribute,
-            "years": self.years,
-            "old_from": self.old_from,
+            **vars(self),
             "preparation": self.preparation.to_dict(),
-            "preprocessing": self.preprocessing,
-            "views": self.views,
-            "provenance": self.provenance,
         }
         return {name: json.dumps(value) for name, value in entries.items()}
 
@@ -80,15 +75,14 @@ class ModelFacts:
             entries = {name: json.loads(value) for name, value in metadata.items()}
             if entries[MARK] != VERSION:
                 raise InputError(f"its format must be {VERSION}, got {entries[MARK]!r}")
-            facts = cls(
-                Preparation.from_dict(entries["preparation"]),
-                {**entries["preprocessing"]},
-                entries["attribute"],
-                bool(entries["years"]),
-                entries["old_from"],
-                tuple(entries["views"]),
-                {**entries["provenance"]},
-            )
+            stated = {one.name: entries[one.name] for one in fields(cls)}
+            stated |= {
+                "preparation": Preparation.from_dict(entries["preparation"]),
+                "preprocessing": {**entries["preprocessing"]},
+                "views": tuple(entries["views"]),
+                "provenance": {**entries["provenance"]},
+            }
+            facts = cls(**stated)
             if tuple(entries["classes"]) != facts.classes:
                 raise InputError(
                     f"its classes must be {', '.join(facts.classes)}; "

@@ -73,7 +73,7 @@ def write_graph(
                 PhotoClassifier(classifier).eval(),
                 (example,),
                 input_names=["bgr"],
-                output_names=["probabilities", *["years"] * facts.years],
+                output_names=["probabilities", "years"] if facts.years else ["probabilities"],
                 dynamic_shapes=({0: torch.export.Dim("photos", min=1, max=65536)},),
                 opset_version=opset,
                 custom_translation_table={torch.ops.aten.cummin.default: _running_minimum},

@@ -84,7 +84,7 @@ class OnnxNetwork:
                 + _ORIGIN.sub("", first_line(error))
             ) from error
         self.facts = ModelFacts.from_metadata(metadata, self.name)
-        self._outputs = ["probabilities", *["years"] * self.facts.years]
+        self._outputs = ["probabilities", "years"] if self.facts.years else ["probabilities"]
         self._check_shapes()
 
     def __call__(self, photos: NDArray[np.uint8]) -> Answer:

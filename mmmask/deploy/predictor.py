@@ -91,7 +91,7 @@ class Predictor:
         boxes: ArrayLike | None = None,
         progress: bool = False,
     ) -> pd.DataFrame:
-        """Return the predictions of photos, a row each, in their order.
+        """Return the predictions of photos, one row per photo, in their order.
 
         Args:
             photos: A folder, a file, or a sequence of files or of (H, W, 3) uint8 arrays in BGR,
@@ -111,11 +111,9 @@ class Predictor:
         names, items = _listed(photos)
         edges = self._edges(boxes, len(items))
         answers = list(self._answers(items, edges, progress))
-        years = None
-        if self.facts.years:
-            years = np.concatenate([answer.years for answer in answers if answer.years is not None])
+        years = [answer.years for answer in answers if answer.years is not None]
         values = np.concatenate([answer.probabilities for answer in answers])
-        return self.table(names, values, years)
+        return self.table(names, values, np.concatenate(years) if years else None)
 
     def table(
         self, images: Sequence[str], values: NDArray[np.float32], years: NDArray[np.float32] | None
@@ -136,9 +134,9 @@ class Predictor:
             assert self.old_from is not None  # a model of years has a cut
             values = move_cut(values, years, after=checked_cuts((MIDDLE_FROM, self.old_from)))
             parts.append(year_columns(years))
-        first = pd.DataFrame({"image": list(images)})
-        named = pd.DataFrame(values, columns=list(class_names))
-        table = checked(pd.concat([first, named, *parts], axis=1), columns, "predictions")
+        table = pd.concat([pd.DataFrame(values, columns=list(class_names)), *parts], axis=1)
+        table.insert(0, "image", list(images))
+        table = checked(table, columns, "predictions")
         table.attrs["provenance"] = self.provenance()
         if self._calibration is not None:
             calibration, path = self._calibration
@@ -166,14 +164,15 @@ class Predictor:
 
     def _edges(self, boxes: ArrayLike | None, count: int) -> NDArray[np.float64]:
         """Return the box of each photo, (N, 4)."""
+        cropped = self.facts.preparation.faces is not None
+        if boxes is None and cropped:
+            raise InputError(
+                f"{self.network.name}: was trained on photos cropped to faces; give boxes, (N, 4) "
+                "with NaN where no face was found"
+            )
         if boxes is None:
-            if self.facts.preparation.faces is not None:
-                raise InputError(
-                    f"{self.network.name}: was trained on photos cropped to faces; give boxes, "
-                    "(N, 4) with NaN where no face was found"
-                )
             return np.tile(NO_FACE, (count, 1))
-        if self.facts.preparation.faces is None:
+        if not cropped:
             raise InputError(
                 f"{self.network.name}: was trained on whole photos, so boxes must be None"
             )
@@ -218,18 +217,15 @@ def _listed(
     photos: str | Path | Sequence[str | Path | Photo] | NDArray[np.uint8],
 ) -> tuple[list[str], list]:
     """Return what each photo is called, and its path or pixels."""
-    if isinstance(photos, str | Path):
-        if Path(photos).is_dir():
-            names = find_photos(photos)["image"].tolist()
-            return names, [Path(photos, name) for name in names]
-        photos = [photos]
-    if len(photos) == 0:
+    if isinstance(photos, str | Path) and Path(photos).is_dir():
+        names = find_photos(photos)["image"].tolist()
+        return names, [Path(photos, name) for name in names]
+    items = [photos] if isinstance(photos, str | Path) else list(photos)
+    if not items:
         raise InputError("photos must be a folder, a file or a sequence of photos; got none")
-    wrong = [item for item in photos if not isinstance(item, str | Path | np.ndarray)]
-    if wrong:
-        raise InputError(f"a photo must be a path or an array; got {type(wrong[0]).__name__}")
-    names = [
-        Path(item).as_posix() if isinstance(item, str | Path) else str(row)
-        for row, item in enumerate(photos)
-    ]
-    return names, list(photos)
+    names = []
+    for row, item in enumerate(items):
+        if not isinstance(item, str | Path | np.ndarray):
+            raise InputError(f"a photo must be a path or an array; got {type(item).__name__}")
+        names.append(str(row) if isinstance(item, np.ndarray) else Path(item).as_posix())
+    return names, items

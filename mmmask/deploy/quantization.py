@@ -13,10 +13,10 @@ from mmmask.errors import InputError
 
 #: Operators of the backbone whose numbers become 8 bits. Convolutions alone are no faster: what
 #: lies between them has to be 8 bits too.
-QUANTIZED = (
-    *("Conv", "Gemm", "MatMul", "Add", "Mul", "Clip", "Relu", "Sigmoid"),
-    *("MaxPool", "AveragePool", "GlobalAveragePool"),
-)
+QUANTIZED = [
+    "Conv", "Gemm", "MatMul", "Add", "Mul", "Clip", "Relu", "Sigmoid",
+    "MaxPool", "AveragePool", "GlobalAveragePool",
+]  # fmt: skip
 _BATCH = 32
 
 
@@ -62,7 +62,7 @@ def quantize(model: str | Path, out: str | Path, photos: NDArray[np.uint8]) -> N
             str(folded),
             str(out),
             Batches(),
-            op_types_to_quantize=list(QUANTIZED),
+            op_types_to_quantize=QUANTIZED,
             nodes_to_exclude=[
                 node.name for node in onnx.load(folded).graph.node if node.name.startswith(HEAD)
             ],

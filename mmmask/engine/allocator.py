@@ -10,7 +10,7 @@ def keep_freed_memory() -> bool:
 
     On a CPU torch takes the activations of each step from malloc. By default glibc gives large
     blocks back to the system as soon as they are freed, and the next step pays for every page of
-    them anew: half the time of a step of MobileNetV2 at 160x120, batch 64. The process then
+    them again: half the time of a step of MobileNetV2 at 160x120, batch 64. The process then
     stays as large as at its peak.
     """
     try:

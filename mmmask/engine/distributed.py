@@ -12,7 +12,7 @@ _TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def start_distributed(launcher: str) -> None:
-    """Join the other processes where CUDA is absent; call it before the Runner is built.
+    """Join the other processes where CUDA is absent; ``workflows.train`` does it before the Runner.
 
     MMEngine would call ``torch.cuda.set_device`` even for gloo. It finds the process group
     started here and starts none.
@@ -46,7 +46,8 @@ def stop_distributed() -> None:
 def wrap_for_device(cfg: Config) -> None:
     """Let the config name a wrapper without device ids where CUDA is absent.
 
-    MMEngine's default names the GPU of each process, which the CPU's refuses.
+    MMEngine's default names the GPU of each process, which the CPU's refuses. ``workflows.train``
+    calls it before the Runner is built.
     """
     if cfg.get("launcher", "none") == "none" or torch.cuda.is_available():
         return

@@ -32,7 +32,7 @@ class ConsoleRunner(Runner):
         return logger
 
     def train(self) -> nn.Module:
-        """Train; hooks with a method ``after_failure`` are told of what ends it before its end."""
+        """Train; an error that ends it goes to the hooks that have ``after_failure``."""
         try:
             return super().train()
         except BaseException as error:

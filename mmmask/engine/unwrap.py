@@ -19,7 +19,7 @@ def live_model(runner: Runner) -> nn.Module:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
-def wrap_anew(runner: Runner) -> None:
+def wrap_again(runner: Runner) -> None:
     """Give the model of several processes a new wrapper, after its weights have changed."""
     if is_model_wrapper(runner.model):
         runner.model = live_model(runner)  # the former wrapper is gone before there is a new one

@@ -69,9 +69,8 @@ def read_submission(path: str | Path) -> pd.Series:
             f"got {answers[wrong].iloc[0]!r} for {answers.index[wrong][0]}"
         )
     if classes.index.has_duplicates:
-        raise InputError(
-            f"{path}: ImageID {classes.index[classes.index.duplicated()][0]} appears twice"
-        )
+        twice = classes.index[classes.index.duplicated()][0]
+        raise InputError(f"{path}: ImageID {twice} appears twice")
     return classes.astype("int64")
 
 

@@ -10,8 +10,9 @@ from torch import nn
 class ForeachExponentialMovingAverage(ExponentialMovingAverage):
     """MMEngine's average of weights, with one call for all tensors in place of one for each.
 
-    ``average = (1 - momentum) * average + momentum * weight``; the numbers are MMEngine's. Use it
-    as ``dict(type='EMAHook', ema_type='ForeachExponentialMovingAverage')``.
+    ``average = (1 - momentum) * average + momentum * weight``; the numbers are MMEngine's. With
+    ``dict(type='EMAHook', ema_type='ForeachExponentialMovingAverage')`` that hook updates it after
+    each training step.
     """
 
     @torch.no_grad()

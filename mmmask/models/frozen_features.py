@@ -39,7 +39,7 @@ def tapped(backbone: nn.Module, depths: int) -> Iterator[list[Tensor]]:
 
 
 def pooled(output: Tensor, most: int = MOST) -> Tensor:
-    """Return the output of a block as one row a photo, averaged over places to at most ``most``.
+    """Return the output of a block as one row per photo, averaged over places to at most ``most``.
 
     Shape:
         ``output``: (N, C, H, W), or (N, L, C) of a transformer -> (N, C * places).

@@ -48,8 +48,8 @@ def adaptive_margins(
     """Return ``low + (high - low) * (n_c / n_min)^-power``, in the unit of low and high.
 
     The dynamic margin ``a n_c^-power + b`` of Ha et al. 2020, "Google Landmark Recognition 2020
-    Competition Third Place Solution", with a and b chosen such that the rarest class present, of
-    n_min photos, has exactly ``high``, and a class without end would have ``low``. So balanced
+    Competition Third Place Solution", with a and b chosen so that the rarest class present, of
+    n_min photos, has exactly ``high``, and an endless class would have ``low``. So balanced
     classes all have ``high``, and nearly balanced ones nearly so. MMPretrain's hook stretches
     every difference over the whole of [low, high] instead: one photo more moves a class from one
     end to the other, and on balanced data it divides by 0. An absent class counts like the

@@ -8,19 +8,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from mmmask.evaluation.calibration import expected_calibration_error, reliability
-from mmmask.files import atomic_write
+from mmmask.reports.output import save_figure, titled_table
 
 
 def print_calibration(measured: pd.DataFrame, people: int | None) -> None:
     """Print the table that ``mmmask.workflows.calibrate.calibrate`` returns."""
     unit = "people" if people else "photos (the table names no people)"
     title = "calibration, each fold by a fit on the others"
-    table = Table("of", title=title, title_justify="left")
-    for title in ("ECE before", "after", "NLL before", "after", f"change, 95 % over {unit}"):
-        table.add_column(title, justify="right")
+    table = titled_table(
+        title, ("of",), ("ECE before", "after", "NLL before", "after", f"change, 95 % over {unit}")
+    )
     for of, *values, low, high in measured.itertuples(index=False):
         table.add_row(of, *(f"{value:.3f}" for value in values), f"{low:+.3f} to {high:+.3f}")
     Console(width=100).print(table)
@@ -58,5 +57,4 @@ def plot_reliability(
             axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("share of right answers")
     grid[1, 0].set_ylabel("photos")
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)

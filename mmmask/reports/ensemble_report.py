@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.intervals import Interval
-from mmmask.files import atomic_write
+from mmmask.reports.output import save_figure
 
 _WIDTH = 140
 
@@ -113,5 +113,4 @@ def plot_agreement(
     labels = [f"{number} {name}" for number, name in enumerate(names, 1)]
     all_axes[0].set_yticks(numbers, labels, fontsize=8)
     figure.suptitle("share of photos answered alike, %")
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=120)
+    save_figure(figure, path)

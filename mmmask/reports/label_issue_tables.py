@@ -5,14 +5,17 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from mmmask.reports.output import titled_table
+
 
 def print_label_issues(issues: pd.DataFrame, summary: pd.DataFrame, most: int = 10) -> None:
     """Print what was examined and found per kind, then the first label issues of each kind."""
     console = Console(width=120)
-    table = Table(title="Label errors by kind", title_justify="left")
-    table.add_column("kind")
-    for title in ("labels", "expected wrong", "flagged", "listed", "votes of a person's photos"):
-        table.add_column(title, justify="right")
+    table = titled_table(
+        "Label errors by kind",
+        ("kind",),
+        ("labels", "expected wrong", "flagged", "listed", "votes of a person's photos"),
+    )
     for row in summary.itertuples(index=False):
         votes = "" if np.isnan(row.votes) else f"{row.votes:.2f}"
         numbers = (f"{row.labels:,}", f"{row.expected:.0f}", f"{row.flagged}", f"{row.listed}")

@@ -8,7 +8,7 @@ from typing import Any
 from mmmask.errors import InputError
 
 HOST = "127.0.0.1"
-#: Of an answer: a page loads nothing but from its own server, and nobody keeps what it shows.
+#: Of each response: a page loads nothing but from its own server, and nobody keeps what it shows.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline'; "
@@ -62,12 +62,9 @@ def serve(app: Any, port: int, name: str) -> None:
 
 
 def local_app(*routes: Any) -> Any:
-    """Return an app of Starlette for this computer alone.
+    """Return an app with these routes of Starlette, for this computer alone.
 
     An :class:`InputError` is answered by status 400 and its sentence, as JSON.
-
-    Args:
-        routes: Of Starlette.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -94,19 +91,17 @@ class LocalOnly:
         self.app = app
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        from starlette.datastructures import Headers
+        from starlette.responses import PlainTextResponse
+
+        answer = self.app
         if scope["type"] == "http":
-            headers = {
-                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-            }
+            headers = Headers(scope=scope)
             host = headers.get("host", "")
-            site = headers.get("sec-fetch-site", "none")
-            own = f"http://{host}"
             if (
                 host.rsplit(":", 1)[0] not in {HOST, "localhost"}
-                or site not in {"none", "same-origin"}
-                or headers.get("origin", own) != own
+                or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+                or headers.get("origin", f"http://{host}") != f"http://{host}"
             ):
-                await send({"type": "http.response.start", "status": 403, "headers": []})
-                await send({"type": "http.response.body", "body": b"from this computer alone"})
-                return
-        await self.app(scope, receive, send)
+                answer = PlainTextResponse("from this computer alone", status_code=403)
+        await answer(scope, receive, send)

@@ -2,24 +2,22 @@
 
 from pathlib import Path
 
-import matplotlib
+import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mmmask.evaluation.scores import confusion
-from mmmask.files import atomic_write
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, decode
+from mmmask.reports.output import save_figure
 from mmmask.tables import answers, probabilities
-
-matplotlib.use("Agg")
 
 RIGHT, WRONG = "#2a9d6f", "#d1495b"
 
 
-def draw_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
-    """Draw the share of each true class (row) by predicted class (column).
+def plot_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
+    """Write the share of each true class (row) by predicted class (column) as a picture.
 
     Diagonal blocks of six are the mask states; within them three ages for each gender.
     """
@@ -29,16 +27,10 @@ def draw_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
     figure = Figure(figsize=(9.5, 8.6), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    centred = {"ha": "center", "va": "center", "fontsize": 7}
     for row, column in zip(*np.nonzero(counts), strict=True):
-        axes.text(
-            column,
-            row,
-            counts[row, column],
-            ha="center",
-            va="center",
-            fontsize=7,
-            color="white" if share[row, column] > 0.55 else "black",
-        )
+        colour = "white" if share[row, column] > 0.55 else "black"
+        axes.text(column, row, counts[row, column], color=colour, **centred)
     ticks = [f"{name} {age}" for _ in MASKS for name in GENDERS for age in AGE_GROUPS]
     axes.set_xticks(range(NUM_CLASSES), ticks, rotation=90, fontsize=8)
     axes.set_yticks(range(NUM_CLASSES), ticks, fontsize=8)
@@ -46,43 +38,33 @@ def draw_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
         width = 1.6 if edge % 6 == 0 else 0.4
         axes.axhline(edge - 0.5, color="#555", linewidth=width)
         axes.axvline(edge - 0.5, color="#555", linewidth=width)
+    named = {"xycoords": "axes fraction", "fontsize": 9, "weight": "bold"}
     for block, mask in enumerate(MASKS):
-        middle = 6 * block + 2.5
-        axes.annotate(
-            mask, (1.01, 1 - (middle + 0.5) / NUM_CLASSES), xycoords="axes fraction",
-            rotation=270, va="center", fontsize=9, weight="bold",
-        )  # fmt: skip
-        axes.annotate(
-            mask, ((middle + 0.5) / NUM_CLASSES, 1.01), xycoords="axes fraction",
-            ha="center", fontsize=9, weight="bold",
-        )  # fmt: skip
+        middle = (6 * block + 3) / NUM_CLASSES
+        axes.annotate(mask, (1.01, 1 - middle), rotation=270, va="center", **named)
+        axes.annotate(mask, (middle, 1.01), ha="center", **named)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     figure.colorbar(image, label="share of the true class", shrink=0.6, pad=0.06)
     figure.suptitle(f"{len(truth):,} photos: counts, coloured by share of the row", fontsize=11)
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)
 
 
-def draw_faces(
+def plot_faces(
     predictions: pd.DataFrame, root: Path, path: str | Path, *, columns: int = 9, rows: int = 4
 ) -> None:
-    """Draw photos spread over the predicted classes, each with its answer and its probability.
+    """Write photos spread over the predicted classes, each with its answer and its probability.
 
     Where labels are known, the frame tells right from wrong and the truth stands below.
     """
-    import cv2
-
-    values = probabilities(predictions)
-    predicted = answers(predictions)
-    chosen = _spread(predicted, columns * rows)
+    values, predicted = probabilities(predictions), answers(predictions)
     truth = predictions["label"].to_numpy(dtype=np.int64) if "label" in predictions else None
     figure = Figure(figsize=(columns * 1.25, rows * 2.05), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, row in zip(grid.flat, [*chosen, *[None] * (grid.size - len(chosen))], strict=True):
+    for axes in grid.flat:
         axes.set_axis_off()
-        if row is None:
-            continue
+    below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
+    for axes, row in zip(grid.flat, _spread(predicted, columns * rows), strict=False):
         image = cv2.imread(str(root / predictions["image"].iloc[row]))
         axes.imshow(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         text, colour = f"{_short(predicted[row])}  {values[row, predicted[row]]:.0%}", "black"
@@ -91,22 +73,10 @@ def draw_faces(
             colour = RIGHT if right else WRONG
             text += "" if right else f"\ntrue: {_short(truth[row])}"
             height, width = image.shape[:2]
-            axes.add_patch(
-                Rectangle((0, 0), width - 1, height - 1, fill=False, linewidth=3, edgecolor=colour)
-            )
-        axes.annotate(
-            text,
-            (0.5, 0),
-            xytext=(0, -3),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            fontsize=7,
-            color=colour,
-        )
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+            frame = {"fill": False, "linewidth": 3, "edgecolor": colour}
+            axes.add_patch(Rectangle((0, 0), width - 1, height - 1, **frame))
+        axes.annotate(text, (0.5, 0), (0, -3), va="top", fontsize=7, color=colour, **below)
+    save_figure(figure, path)
 
 
 def _spread(predicted: np.ndarray, most: int) -> list[int]:

@@ -8,25 +8,25 @@ from mmmask.labels import CLASSES
 
 
 def print_pseudo_labels(classes: pd.DataFrame) -> None:
-    """Print a row for each class and their sums; see ``workflows.more_samples.pseudo_label``."""
-    known = "right" in classes
+    """Print one row per class and their sums; see ``workflows.more_samples.pseudo_label``."""
     table = Table(title="Pseudo-labels by class, photos", title_justify="left")
     table.add_column("class")
     titles = ["predicted", "models agree", "and sure", "chosen", "share", "mean probability"]
-    for title in titles + ["right"] * known:
+    if "right" in classes:
+        titles.append("right")
+    for title in titles:
         table.add_column(title, justify="right")
-    total = classes["chosen"].sum()
-    steps = ["seen", "agreed", "sure", "chosen"]
-    for label, row in classes.iterrows():
-        cells = [f"{int(row[name]):,}" for name in steps]
-        cells += [f"{row['chosen'] / total:.1%}"]
-        cells += [f"{row['probability']:.2f}" if row["chosen"] else ""]
-        if known:
-            cells += [f"{row['right'] / row['chosen']:.0%}" if row["chosen"] else ""]
-        table.add_row(CLASSES[label], *cells)
-    table.add_section()
-    sums = [f"{int(classes[name].sum()):,}" for name in steps]
-    mean = (classes["probability"] * classes["chosen"]).sum() / total
-    last = [f"{classes['right'].sum() / total:.0%}"] if known else []
-    table.add_row("all", *sums, "100.0%", f"{mean:.2f}", *last)
+    total = classes.sum()
+    total["probability"] = (classes["probability"] * classes["chosen"]).sum() / total["chosen"]
+    for name, row in [*zip(CLASSES, classes.to_dict("records"), strict=True), ("all", total)]:
+        if name == "all":
+            table.add_section()
+        chosen = row["chosen"]
+        cells = [f"{int(row[step]):,}" for step in ("seen", "agreed", "sure", "chosen")]
+        cells.append(f"{chosen / total['chosen']:.1%}")
+        if chosen:
+            cells.append(f"{row['probability']:.2f}")
+            if "right" in classes:
+                cells.append(f"{row['right'] / chosen:.0%}")
+        table.add_row(name, *cells)
     Console(width=110).print(table)

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mmmask.files import atomic_write
+from mmmask.reports.output import save_figure
 
 WIDTH = 1.5  # of a picture, in inches
 
@@ -49,5 +49,4 @@ def plot_sheet(rows: Sequence[Row], columns: Sequence[str], path: str | Path, ti
         line[0].set_ylabel(row.title, fontsize=7)
     for name, axes in zip(columns, grid[0], strict=True):
         axes.set_title(name, fontsize=8)
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)

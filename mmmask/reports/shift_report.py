@@ -17,8 +17,8 @@ from mmmask.evaluation.intervals import percentile_interval
 from mmmask.evaluation.prior_shift.correction import Choice, Outcome
 from mmmask.evaluation.prior_shift.estimates import METHODS
 from mmmask.evaluation.prior_shift.simulation import summary
-from mmmask.files import atomic_write
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, encode
+from mmmask.reports.output import save_figure, titled_table
 from mmmask.reports.score_tables import WIDTH, print_test_photos
 
 _OURS, _TRAINING, _OTHERS = "#1d5f8a", "#8a8a8a", ("#d1495b", "#e0a458", "#2a9d6f")
@@ -107,8 +107,7 @@ def plot_shares(outcome: Outcome, path: str | Path) -> None:
     if chosen is not None:
         done = f"corrected for {chosen.strength:.0%} of the shift"
     figure.suptitle(f"class shares of the photos, 95 % intervals: {done}", fontsize=11)
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)
 
 
 def _plot_part(axes: Axes, shares: pd.DataFrame, names: list[str]) -> None:
@@ -139,9 +138,7 @@ def print_simulation(simulated: pd.DataFrame) -> None:
     titles = ("number", "as it is", "true shares", "no shift", "ours", "worst 5 %", "abstained")
     for rule in RULES:
         title = f"gain in macro F1 over the predictions as they are, decided by {rule}"
-        table = Table("shift", title=title, title_justify="left")
-        for title in titles:
-            table.add_column(title, justify="right")
+        table = titled_table(title, ("shift",), titles)
         for row in summary(simulated, rule).itertuples(index=False):
             if row.kind == "all":
                 table.add_section()
@@ -195,5 +192,4 @@ def plot_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
             if rule == RULES[0]:
                 axes.set_ylabel("gain in macro F1; hollow: abstained")
                 axes.legend(fontsize=8)
-        with atomic_write(path) as partial:
-            figure.savefig(partial, dpi=110)
+        save_figure(figure, path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mmmask.files import atomic_write
+from mmmask.reports.output import save_figure
 
 
 def plot_speed(medians: pd.DataFrame, path: Path) -> None:
@@ -25,5 +25,4 @@ def plot_speed(medians: pd.DataFrame, path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_title(f"{task}, {backbone}: photos/s, median", fontsize=10, loc="left")
         axis.tick_params(labelsize=8)
-    with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)

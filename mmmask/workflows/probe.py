@@ -1,8 +1,8 @@
-"""Predict gender and age of each person from how alike others look, without training a network.
+"""Predict gender and age of each person from people who look alike, without training a network.
 
-A pretrained backbone, frozen, says how alike two people look; kernel ridge regression on all
-other people says what that makes of a person. It is no match for a trained network, but its
-mistakes are others, and it takes minutes: a second witness of wrong labels.
+A frozen pretrained backbone tells how alike two people look; kernel ridge regression on all other
+people predicts the person from that. It is no match for a trained network, but it makes other
+mistakes and takes minutes: a second opinion on wrong labels.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,24 +49,21 @@ def probe(
 ) -> dict[str, pd.DataFrame]:
     """Write ``gender.parquet`` and ``age.parquet``, out-of-fold predictions of everybody.
 
-    Photos are compared with photos in the same state of the mask; those of a person in one state
-    are averaged. Ages are normal around the predicted year, as wide as the errors are.
-
     Args:
-        config: Its backbone, weights to start from and preprocessing are used.
+        config: Its backbone, pretrained weights and preprocessing are used.
         out_dir: Folder to write to.
         data_root: Folder with ``train/``; None keeps the config's.
         pretrained: Weights of the backbone, a path or URL; None keeps the config's.
         corrections: csv of label corrections.
-        pack: File of packed photos to read, and to make first where it is missing or stale.
+        pack: File of packed photos to read; made first where it is missing or stale.
         options: ``name=value`` overrides of the config.
 
     Returns:
         Attribute -> its table.
 
     Raises:
-        InputError: There are no weights to start from, all people have one gender, or only one
-            has a photo in some state of the mask.
+        InputError: There are no pretrained weights, all people have one gender, or only one has
+            a photo in some state of the mask.
     """
     cfg = load_config(config, parse_options(options))
     given = {"data_root": data_root, "corrections": corrections, "pack": pack}
@@ -79,18 +76,9 @@ def probe(
         )
     dataset, photos = _photos(cfg)
     samples = dataset.samples
-    labels = decode(samples["label"].to_numpy(dtype=np.int64))
-    gender = labels["gender"]
-    if np.ptp(gender) == 0:
+    if samples["gender"].nunique() < 2:
         raise InputError(f"{cfg.data.data_root}: all people have one gender; nothing to compare")
-    _, person = np.unique(samples["person"].to_numpy(dtype=str), return_inverse=True)
-    cell = person * len(MASKS) + labels["mask"]  # of one person in one state
-    ages = samples["age"].to_numpy(dtype=np.float64)
-    targets = np.stack([2.0 * gender - 1, ages], axis=1)
-    scores, years = by_others(means_of(cell, photos), cell, targets).T
-    genders = softmax(np.stack([-scores, scores], axis=1), axis=1)
-    genders = fit_calibration(genders, gender, person=person)(genders)
-    by_year = normal_years(years, float(np.sqrt(np.mean((years - ages) ** 2))))
+    genders, by_year = predict_people(samples, photos)
     known = ["image", "label", "person"]
     parts = {
         "gender": [pd.DataFrame(genders)],
@@ -116,13 +104,35 @@ def probe(
     return tables
 
 
+def predict_people(
+    samples: pd.DataFrame, photos: Iterable[Sequence[NDArray[np.floating]]]
+) -> tuple[NDArray[np.floating], NDArray[np.float32]]:
+    """Return what other people predict of each photo's gender and age.
+
+    Photos are compared with photos in the same state of the mask; those of a person in one state
+    are averaged. Ages are normal around the predicted year, with the deviation of the errors.
+
+    Shape:
+        ``samples``: N photos; ``photos``: see :func:`means_of` -> (N, 2), (N, 121).
+    """
+    labels = decode(samples["label"].to_numpy(dtype=np.int64))
+    _, person = np.unique(samples["person"].to_numpy(dtype=str), return_inverse=True)
+    cell = person * len(MASKS) + labels["mask"]  # of one person in one state
+    ages = samples["age"].to_numpy(dtype=np.float64)
+    targets = np.stack([2.0 * labels["gender"] - 1, ages], axis=1)
+    scores, years = by_others(means_of(cell, photos), cell, targets).T
+    genders = softmax(np.stack([-scores, scores], axis=1), axis=1)
+    genders = fit_calibration(genders, labels["gender"], person=person)(genders)
+    return genders, normal_years(years, float(np.sqrt(np.mean((years - ages) ** 2))))
+
+
 def means_of(
     cell: NDArray[np.integer], photos: Iterable[Sequence[NDArray[np.floating]]]
 ) -> list[NDArray[np.floating]]:
     """Return the mean features of the photos in each cell, zeros where there are none.
 
     Shape:
-        ``cell``: (N,); ``photos`` yields the photos in order, some at a time, as K times (n, D)
+        ``cell``: (N,); ``photos`` yields batches in order, each K times (n, D)
         -> K times (cells, D).
     """
     counts = np.bincount(cell)
@@ -144,8 +154,8 @@ def by_others(
     """Return what other people's photos in the same state predict of each photo.
 
     Shape:
-        ``means``: K times (cells, D), see :func:`means_of`; ``cell``: (N,), person times number
-        of states plus state; ``targets``: (N, T), the same for all photos of a person -> (N, T).
+        ``means``: K times (cells, D), see :func:`means_of`; ``cell``: (N,), person * number of
+        states + state; ``targets``: (N, T), the same for all photos of a person -> (N, T).
     """
     cells, first, of_photo = np.unique(cell, return_index=True, return_inverse=True)
     predicted = np.empty((len(cells), targets.shape[1]))
@@ -184,7 +194,7 @@ def _photos(cfg: "Config") -> tuple["MaskFaceDataset", Iterable[list[NDArray[np.
         ensure_pack(cfg)
     model = MODELS.build(cfg.model)
     check_pretrained(model, cfg.pretrained)
-    MMLogger.get_instance("probe", log_level="ERROR")  # init_weights tells of each weight
+    MMLogger.get_instance("probe", log_level="ERROR")  # init_weights logs each weight
     model.init_weights()
     model.to(get_device()).eval()
     loader = Runner.build_dataloader(cfg.test_dataloader)

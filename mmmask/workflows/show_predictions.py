@@ -12,7 +12,7 @@ from mmmask.reports.ensemble_report import (
     print_gain,
     print_members,
 )
-from mmmask.reports.prediction_pictures import draw_confusion, draw_faces
+from mmmask.reports.prediction_pictures import plot_confusion, plot_faces
 from mmmask.reports.score_tables import (
     print_attribute_scores,
     print_scores,
@@ -43,9 +43,9 @@ def show(
         folder = Path(pictures)
         if labelled:
             files["confusion matrix"] = folder / "confusion.png"
-            draw_confusion(table, files["confusion matrix"])
+            plot_confusion(table, files["confusion matrix"])
         files["faces"] = folder / "faces.png"
-        draw_faces(table, prediction.data_root, files["faces"])
+        plot_faces(table, prediction.data_root, files["faces"])
     if not labelled:
         print_test_photos(table.attrs.get("provenance", {}))
     width = max(map(len, files))

@@ -147,12 +147,12 @@ def test_what_it_cannot_do_is_refused(options, message):
         SAMOptimWrapper(sgd(net()), **options)
 
 
-def test_a_model_of_several_passes_a_step_is_refused():
+def test_a_model_of_several_passes_per_step_is_refused():
     model = net()
     wrapper = SAMOptimWrapper(sgd(model))
     with wrapper.optim_context(model):
         losses = [model(**batch)["loss"] for batch in batches(2)]
-    with pytest.raises(InputError, match="one forward pass a step, got 2"):
+    with pytest.raises(InputError, match="one forward pass per step, got 2"):
         wrapper.update_params(sum(losses))
 
 

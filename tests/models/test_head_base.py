@@ -172,3 +172,22 @@ def test_a_feature_that_does_not_fit_names_the_field_to_set(shape):
 def test_options_that_mean_nothing_are_refused_by_name(options, message):
     with pytest.raises(InputError, match=message):
         build("MaskLinearHead", **options)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_misspelled_option_is_refused(kind):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dropuot'"):
+        build(kind, dropuot=0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("DecomposedHead", {}),
+        ("AttributeHead", {"attribute": "mask"}),
+        ("AgeHead", {"age": {"type": "CoralAge"}}),
+    ],
+)
+def test_heads_whose_classes_are_given_refuse_another_number(kind, options):
+    with pytest.raises(TypeError, match="'num_classes'"):
+        build(kind, num_classes=5, **options)

@@ -90,3 +90,9 @@ def test_under_bfloat16_certain_photos_have_finite_float32_losses_and_gradients(
     assert value.dtype == torch.float32
     assert value.isfinite()
     assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_a_misspelled_option_is_refused(kind):
+    with pytest.raises(TypeError, match="label_smoothin'"):
+        build_loss({"type": kind, **LOSSES[kind], "label_smoothin": 0.1}, num_classes=18)

@@ -164,7 +164,7 @@ class ResumableCheckpointHook(CheckpointHook):
             runner.message_hub.update_info(key, epochs[-kept:])
 
     def _rebase_best(self, runner: Runner) -> None:
-        """Find the best checkpoint so far in this work directory, or seek it anew."""
+        """Find the best checkpoint so far in this work directory, or forget it."""
         hub = runner.message_hub
         epochs = hub.get_info(_BEST_EPOCHS, [])
         if not epochs:
@@ -174,7 +174,7 @@ class ResumableCheckpointHook(CheckpointHook):
             hub.update_info("best_ckpt", str(best))
             return
         runner.logger.warning(
-            f"{best} is missing: the best checkpoint is sought among the epochs from now on"
+            f"{best} is missing: the best checkpoint is chosen among the epochs from now on"
         )
         for key in (_BEST_EPOCHS, "best_ckpt", "best_score"):
             hub.pop_info(key)

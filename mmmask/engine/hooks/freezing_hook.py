@@ -8,7 +8,7 @@ from mmpretrain.registry import HOOKS
 from torch import nn
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.unwrap import live_model, wrap_anew
+from mmmask.engine.unwrap import live_model, wrap_again
 from mmmask.errors import InputError
 from mmmask.models.layers import depths
 
@@ -73,4 +73,4 @@ class FreezingHook(Hook):
     def _set_trained(self, runner: Runner, *, trained: bool) -> None:
         for weight in self._weights:
             weight.requires_grad_(trained)
-        wrap_anew(runner)  # a distributed wrapper waits for the weights it was made with
+        wrap_again(runner)  # a distributed wrapper waits for the weights it was made with

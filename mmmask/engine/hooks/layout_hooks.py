@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
-from mmmask.engine.unwrap import live_model, wrap_anew
+from mmmask.engine.unwrap import live_model, wrap_again
 
 
 @HOOKS.register_module()
@@ -17,7 +17,7 @@ class ChannelsLastHook(Hook):
 
     Measured on 2 CPU cores with EfficientNet-B0 at 128 x 128: 51 -> 65 photos/s of training.
 
-    A model of several processes is wrapped anew. The wrapper's gradient buckets have the layout
+    A model of several processes is wrapped again. The wrapper's gradient buckets have the layout
     of the weights it was made with; with another, the gradients of the first step come back in a
     wrong order (seen with torch 2.14).
     """
@@ -26,7 +26,7 @@ class ChannelsLastHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         live_model(runner).to(memory_format=torch.channels_last)
-        wrap_anew(runner)
+        wrap_again(runner)
 
 
 @HOOKS.register_module()

@@ -5,7 +5,7 @@ What a checkpoint stores must be up to date when it is written, and what is show
 
 EPOCH_SEED = 0  # before any hook can draw a random number
 # 10 RuntimeInfoHook
-FREEZING = 20  # before the model is wrapped anew
+FREEZING = 20  # before the model is wrapped again
 MODEL_LAYOUT = 30  # before EMAHook copies the model
 COMPILE = 35  # the layout that it compiles for must be final
 SPLIT_CHECK = 30
@@ -18,5 +18,5 @@ TEMPERATURE = 65
 # 70 ParamSchedulerHook
 EARLY_STOPPING = 80
 CHECKPOINT = 90
-RUN_CARD = 95  # it tells of no more than is on disk
+RUN_CARD = 95  # it states no more than is on disk
 PROGRESS = 100

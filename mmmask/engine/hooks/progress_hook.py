@@ -119,7 +119,7 @@ class ProgressHook(Hook):
         )
         print_line(self.console, "  ".join(facts))
 
-    after_train = after_val  # likewise
+    after_train = after_val  # of an epoch without a validation
 
     def before_test_epoch(self, runner: Runner) -> None:
         self._open("test", len(runner.test_dataloader))

@@ -184,5 +184,5 @@ def _data(runner: Runner) -> dict[str, Any]:
 
 def _without_truth(runner: Runner) -> dict[str, Any]:
     """Return what hooks recorded of photos learned without their true labels."""
-    told = [hook for hook in runner.hooks if isinstance(hook, WithoutTruthHook)]
-    return {hook.record_name: hook.record for hook in told if hook.record is not None}
+    hooks = [hook for hook in runner.hooks if isinstance(hook, WithoutTruthHook)]
+    return {hook.record_name: hook.record for hook in hooks if hook.record is not None}

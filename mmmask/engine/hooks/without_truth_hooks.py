@@ -16,9 +16,9 @@ from mmmask.ledger.provenance import text_hash
 
 
 class WithoutTruthHook(Hook):
-    """Keep a record of such photos in ``meta`` of each checkpoint; :class:`RunCardHook` tells it.
+    """Keep a record of such photos in ``meta`` of each checkpoint, and for :class:`RunCardHook`.
 
-    Some hold training on photos of the test set to be leakage: whoever reads a score has to know.
+    Some hold training on photos of the test set to be leakage: readers of a score have to know.
     The record goes from each checkpoint to its predictions.
 
     Attributes:

@@ -85,7 +85,7 @@ class SAMOptimWrapper(AsyncOptimWrapper):
         """Climb along the gradient of ``loss``, take the gradient there, go back and step."""
         if len(self._calls) != 1:
             raise InputError(
-                "SAMOptimWrapper needs a model that makes one forward pass a step, "
+                "SAMOptimWrapper needs a model that makes one forward pass per step, "
                 f"got {len(self._calls)}"
             )
         ((model, args, kwargs),) = self._calls

@@ -14,7 +14,7 @@ from mmmask.errors import InputError
 
 @MODELS.register_module()
 class TimmBackbone(TIMMBackbone):
-    """MMPretrain's wrapper of timm, which also reads files that timm's own names stand in.
+    """MMPretrain's wrapper of timm, which also reads files with timm's own names of weights.
 
     The wrapper gives the feature map before pooling, so a config adds ``GlobalAveragePooling``.
     timm's downloads are not used: ``pretrained`` of a config names a file or an address, as for
@@ -52,17 +52,11 @@ class TimmBackbone(TIMMBackbone):
             self.load_state_dict(self.own_weights(content), strict=False)
 
     def own_weights(self, content: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Return a file's weights under this module's names.
-
-        Args:
-            content: Of a file of timm, or of a checkpoint of ours.
-        """
+        """Return the weights of a file of timm, or of a checkpoint of ours, under our names."""
         state = content.get("state_dict", content)
         ours = {
             name.removeprefix("backbone."): value
             for name, value in state.items()
             if name.startswith("backbone.timm_model.")
         }
-        if ours:
-            return ours
-        return {f"timm_model.{name.removeprefix('module.')}": state[name] for name in state}
+        return ours or {f"timm_model.{name.removeprefix('module.')}": state[name] for name in state}

@@ -122,7 +122,7 @@ class MarginHead(MaskFaceHead):
         self.margin.copy_(margin)
 
     def cosines(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Return cos(theta_c), (N, C), computed in float32 whatever autocast says."""
+        """Return cos(theta_c), (N, C), computed in float32 under autocast too."""
         feature = self.dropout(self.pre_logits(feats))
         with torch.autocast(feature.device.type, enabled=False):
             return class_cosines(

@@ -25,7 +25,7 @@ class LossOptions(TypedDict, total=False):
 
 
 class CountsCheck:
-    """Refuses to train with a buffer that is NaN because nobody gave the class counts.
+    """Refuses to train with a buffer that is NaN because the class counts are missing.
 
     Args:
         needing: What needs them, as the error message says it.

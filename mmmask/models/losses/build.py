@@ -13,7 +13,7 @@ from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
 
 
 def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) -> nn.Module:
-    """Build a loss; one that takes ``num_classes`` is told it. None is the plain cross-entropy.
+    """Build a loss, with ``num_classes`` if it takes that; None is the plain cross-entropy.
 
     Raises:
         InputError: The type is not registered, or the config states another number of classes

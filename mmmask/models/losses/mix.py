@@ -21,7 +21,7 @@ class LossMix(nn.Module):
     Args:
         losses: Name -> config of a loss. The names are the user's, and stand in the options.
         loss_weights: Name -> w_i, at least 0 and not all 0; each loss must have one.
-        num_classes: C, told to every loss that takes it.
+        num_classes: C, passed to every loss that takes it.
 
     Shape:
         ``cls_score``: (N, C) logits; ``label``: (N,) integers or (N, C) soft; ``weight``: (N,)

@@ -12,18 +12,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
+from mmmask.reports.pages import svg
 from mmmask.reports.pages.parts import Table, shown
-from mmmask.reports.pages.svg import (
-    box,
-    curve,
-    dot,
-    drawing,
-    element,
-    grid,
-    line,
-    round_ticks,
-    words,
-)
 
 #: Most series that one chart tells apart, by colour and by dashes or filling.
 MOST_SERIES = 5
@@ -86,14 +76,14 @@ def bars(
     parts = []
     for row, label in enumerate(labels):
         top = row * group
-        parts.append(words(left, top + _ROW * len(values) / 2, label, "end", shift=-8))
+        parts.append(svg.words(left, top + _ROW * len(values) / 2, label, "end", shift=-8))
         for place, (name, value) in enumerate(zip(series, values[:, row], strict=True)):
             y, width, figure = top + place * _ROW, value * scale, shown(value, kind)
             tip = f"{label}, {name}: {figure}"
-            parts.append(box(left, y + 1.5, width, _ROW - 3, f"s{place}", tip))
+            parts.append(svg.box(left, y + 1.5, width, _ROW - 3, f"s{place}", tip))
             text = f"{figure} {notes[row]}" if notes else figure
-            parts.append(words(left + width, y + _ROW / 2, text, "start", "figure", 5))
-    return _chart(title, drawing(parts, group * len(labels)), "", labels, series, kind)
+            parts.append(svg.words(left + width, y + _ROW / 2, text, "start", "figure", 5))
+    return _chart(title, parts, group * len(labels), "", labels, series, kind)
 
 
 def columns(
@@ -109,23 +99,21 @@ def columns(
     ``axis`` says what the labels are, with their unit; the rest as in :func:`bars`.
     """
     values = _values(series)
-    ticks = round_ticks(0, values.max(initial=0))
+    ticks = svg.round_ticks(0, values.max(initial=0))
     slot = (100 - _AXIS) / len(labels)
     width = slot * (0.9 if len(labels) > 12 else 0.7) / len(values)
     thin = width < 2  # percent: outlines would run into each other
-    parts = grid(ticks, _AXIS, _HEIGHT, kind)
+    parts = svg.grid(ticks, _AXIS, _HEIGHT, kind)
     for column, label in enumerate(labels):
         middle = _AXIS + slot * (column + 0.5)
         for place, (name, value) in enumerate(zip(series, values[:, column], strict=True)):
             x, tall = middle + width * (place - len(values) / 2), _HEIGHT * value / ticks[-1]
             tip = f"{label}, {name}: {shown(value, kind)}"
             tone = f"s{place} thin" if thin else f"s{place}"
-            parts.append(box(x, _HEIGHT - tall, width, tall, tone, tip))
+            parts.append(svg.box(x, _HEIGHT - tall, width, tall, tone, tip))
         if column % math.ceil(len(labels) / 8) == 0:
-            parts.append(words(middle, _HEIGHT + 13, label))
-    parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))
-    svg = drawing(parts, _HEIGHT + _FOOT)
-    return _chart(title, svg, axis, labels, series, kind, thin=thin)
+            parts.append(svg.words(middle, _HEIGHT + 13, label))
+    return _chart(title, parts, _HEIGHT, axis, labels, series, kind, thin=thin)
 
 
 def lines(
@@ -137,19 +125,13 @@ def lines(
     kind: str = "number",
     mark: tuple[float, str] | None = None,
 ) -> Chart:
-    """Return a line for each series.
+    """Return a line for each series over ascending ``x``; NaN leaves a gap.
 
-    Args:
-        title: Heading.
-        x: Where the values are, ascending.
-        series: Name -> one value per x; NaN leaves a gap.
-        axis: What x is, with its unit.
-        kind: How values are written.
-        mark: An x and words for it, where an upright line stands; None: no line.
+    An upright line with words stands at ``mark``; the rest as in :func:`columns`.
     """
     at, values = np.asarray(x, dtype=np.float64), _values(series)
-    known = values[np.isfinite(values)]
-    ticks = round_ticks(known.min(), known.max()) if len(known) else round_ticks(0, 0)
+    known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
+    ticks = svg.round_ticks(known.min(), known.max())
     radius = 3 if len(at) <= _DOTS else 1.2
 
     def place_of(value: ArrayLike) -> NDArray[np.float64]:  # percent
@@ -157,23 +139,22 @@ def lines(
 
     across = place_of(at)
     down = _HEIGHT * (1 - (values - ticks[0]) / (ticks[-1] - ticks[0]))
-    parts = grid(ticks, _AXIS, _HEIGHT, kind)
+    parts = svg.grid(ticks, _AXIS, _HEIGHT, kind)
     if mark is not None:
         where = float(place_of(mark[0]))
-        parts.append(line((where, 0), (where, _HEIGHT), "zero"))
+        parts.append(svg.line((where, 0), (where, _HEIGHT), "zero"))
     for place, name in enumerate(series):
-        parts.append(curve(across, down[place], f"l{place}", _HEIGHT))
+        parts.append(svg.curve(across, down[place], f"l{place}", _HEIGHT))
         for k in np.flatnonzero(np.isfinite(values[place])):
             tip = f"{name}, {axis} {at[k]:g}: {shown(values[place, k], kind)}"
-            parts.append(dot(across[k], down[place, k], f"s{place}", tip, radius))
+            parts.append(svg.dot(across[k], down[place, k], f"s{place}", tip, radius))
     if mark is not None:
         side, shift = ("start", 5) if where < 50 else ("end", -5)
-        parts.append(words(where, -7, mark[1], side, "axis", shift))
+        parts.append(svg.words(where, -7, mark[1], side, "axis", shift))
+    labels = [f"{value:g}" for value in at]
     for k in np.unique(np.linspace(0, len(at) - 1, min(len(at), 6)).round().astype(int)):
-        parts.append(words(across[k], _HEIGHT + 13, f"{at[k]:g}"))
-    parts.append(words(50, _HEIGHT + 31, axis, tone="axis"))
-    svg = drawing(parts, _HEIGHT + _FOOT)
-    return _chart(title, svg, axis, [f"{value:g}" for value in at], series, kind)
+        parts.append(svg.words(across[k], _HEIGHT + 13, labels[k]))
+    return _chart(title, parts, _HEIGHT, axis, labels, series, kind)
 
 
 def intervals(
@@ -188,14 +169,8 @@ def intervals(
 ) -> Chart:
     """Return a dot with its interval for each label.
 
-    Args:
-        title: Heading.
-        labels: One per row.
-        values: Where the dots are; NaN leaves a row empty.
-        lows: Lower bounds; where they or the upper ones are NaN, the dot stands alone.
-        highs: Upper bounds.
-        kind: How values are written.
-        reference: Where a line stands, such as 0 for differences; None: no line.
+    A value that is NaN leaves its row empty; where a bound is NaN, the dot stands alone. A line
+    stands at ``reference``, such as 0 for differences; the rest as in :func:`bars`.
     """
     series = {"value": values, "from": lows, "to": highs}
     numbers = _values(series)  # (3, L)
@@ -208,19 +183,20 @@ def intervals(
     tall = 22
     parts = []
     if reference is not None:
-        parts.append(line((place(reference), 0), (place(reference), tall * len(labels)), "zero"))
+        x = place(reference)
+        parts.append(svg.line((x, 0), (x, tall * len(labels)), "zero"))
     for row, (label, (value, start, stop)) in enumerate(zip(labels, numbers.T, strict=True)):
         y = (row + 0.5) * tall
-        parts.append(words(left, y, label, "end", shift=-8))
-        parts.append(words(100, y, shown(value, kind), "end", "figure"))
+        parts.append(svg.words(left, y, label, "end", shift=-8))
+        parts.append(svg.words(100, y, shown(value, kind), "end", "figure"))
         tip = f"{label}: {shown(value, kind)}"
         if np.isfinite([value, start, stop]).all():
             tip += f" [{shown(start, kind)}, {shown(stop, kind)}]"
-            parts.append(line((place(start), y), (place(stop), y), "line l0", tip))
+            parts.append(svg.line((place(start), y), (place(stop), y), "line l0", tip))
         if np.isfinite(value):
-            parts.append(dot(place(value), y, "s0", tip, radius=4))
-    svg = drawing(parts, tall * len(labels))
-    return _chart(title, svg, "", labels, series, kind, described=("value",))
+            parts.append(svg.dot(place(value), y, "s0", tip, radius=4))
+    height = tall * len(labels)
+    return _chart(title, parts, height, "", labels, series, kind, described=("value",))
 
 
 def matrix(
@@ -251,28 +227,28 @@ def matrix(
     if with_shares:
         tall += 10
     width = (100 - left) / len(names)
-    parts = [words(left, top - 12, f"{down} ↓  {across} →", "end", "axis", -8)]
+    parts = [svg.words(left, top - 12, f"{down} ↓  {across} →", "end", "axis", -8)]
     for column, name in enumerate(names):
         x = left + width * (column + 0.5)
         if many:  # words that stand; the svg around them is what they turn about
-            standing = element("text", name, transform="rotate(-90)", dy=".35em")
+            standing = svg.element("text", name, transform="rotate(-90)", dy=".35em")
             place = {"x": f"{x:.2f}%", "y": f"{top - 8}", "overflow": "visible"}
-            parts.append(element("svg", standing, **place))
+            parts.append(svg.element("svg", standing, **place))
         else:
-            parts.append(words(x, top - 12, name))
+            parts.append(svg.words(x, top - 12, name))
     for row, label in enumerate(names):
         y = top + row * tall
-        parts.append(words(left, y + tall / 2, label, "end", shift=-8))
+        parts.append(svg.words(left, y + tall / 2, label, "end", shift=-8))
         for column, name in enumerate(names):
             x, number, part = left + width * column, numbers[row, column], share[row, column]
             tip = f"{down} {label}, {across} {name}: {number:,}, {part:.1%} of the row"
-            parts.append(box(x, y, width, tall, "cell", tip, fill_opacity=part))
+            parts.append(svg.box(x, y, width, tall, "cell", tip, fill_opacity=part))
             if number:
                 tone = "figure on" if part > 0.55 else "figure"
                 middle = y + tall / 2 - (8 if with_shares else 0)
-                parts.append(words(x + width / 2, middle, f"{number:,}", tone=tone))
+                parts.append(svg.words(x + width / 2, middle, f"{number:,}", tone=tone))
                 if with_shares:
-                    parts.append(words(x + width / 2, middle + 16, f"{part:.1%}", tone=tone))
+                    parts.append(svg.words(x + width / 2, middle + 16, f"{part:.1%}", tone=tone))
     same = np.trace(numbers) / max(numbers.sum(), 1)
     cells: dict[str, tuple[str, Iterable]] = {"": ("text", names)}
     cells |= {name: ("count", numbers[:, k].tolist()) for k, name in enumerate(names)}
@@ -281,7 +257,7 @@ def matrix(
     return Chart(
         title,
         f"{same:.1%} of {numbers.sum():,} photos stand on the diagonal.",
-        drawing(parts, top + tall * len(names)),
+        svg.drawing(parts, top + tall * len(names)),
         Table.from_columns(f"{title}: a row is {down}, a column {across}", cells),
         wide=many,
     )
@@ -301,7 +277,8 @@ def _values(series: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
 
 def _chart(
     title: str,
-    svg: Markup,
+    parts: list[Markup],
+    height: float,
     axis: str,
     labels: Sequence[str],
     series: Mapping[str, ArrayLike],
@@ -313,6 +290,9 @@ def _chart(
 
     ``described`` names the series that the words are about; by default all, with a legend.
     """
+    if axis:  # the numbers along it stand below the drawing
+        parts.append(svg.words(50, height + 31, axis, tone="axis"))
+        height += _FOOT
     values = dict(zip(series, _values(series), strict=True))
     cells: dict[str, tuple[str, Iterable]] = {axis: ("text", labels)}
     cells |= {name: (kind, row.tolist()) for name, row in values.items()}
@@ -326,4 +306,5 @@ def _chart(
             )
     extremes = "; ".join(facts) + "." if facts else "No values."
     legend = tuple(series) if len(series) > 1 and not described else ()
-    return Chart(title, extremes, svg, Table.from_columns(title, cells), legend, thin=thin)
+    table = Table.from_columns(title, cells)
+    return Chart(title, extremes, svg.drawing(parts, height), table, legend, thin=thin)

@@ -30,17 +30,6 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
         kind="data page",
         summary=f"{len(train):,} photos of {len(people):,} people in train/, "
         + (f"{len(rest):,} photos in eval/" if len(rest) else "no eval/"),
-        sections=(
-            ("findings", "What stands out"),
-            ("classes", "Classes"),
-            ("ages", "Ages and genders"),
-            ("photos", "Sizes and light"),
-            ("outliers", "Outliers"),
-            ("files", "Files and ids"),
-            ("split", "Split"),
-            ("corrections", "Known corrections"),
-            ("faces", "Faces"),
-        ),
         thumbnails=thumbnails,
         figures=[
             ("people", f"{len(people):,}"),
@@ -50,7 +39,7 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
             ("smallest class", f"{class_sizes(train).min():,} photos"),
         ],
         findings=find(facts),
-        classes=_classes(train),
+        classes=_classes(train, people),
         ages=_ages(people),
         cuts=_age_cuts(people),
         light=_light(facts),
@@ -61,7 +50,7 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
         listed={"outliers": len(facts.outliers), "copies": len(facts.copies), "most": MOST_ROWS},
         files=_files(facts.files),
         ids=_shared_ids(facts, thumbnails),
-        split=_split(train),
+        split=_split(train, people),
         corrections=_corrections(facts, thumbnails),
         faces=_faces(facts, thumbnails),
         shown=len(thumbnails.data),
@@ -69,76 +58,85 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
     )
 
 
-def _classes(train: pd.DataFrame) -> list[Chart]:
-    sizes = class_sizes(train)
+def _age_groups(people: pd.DataFrame) -> pd.Series:
+    """Return the name of each person's age group."""
+    groups = np.take(AGE_GROUPS, age_group(people["age"].to_numpy(dtype=np.int64)))
+    return pd.Series(groups, people.index)
+
+
+def _classes(train: pd.DataFrame, people: pd.DataFrame) -> list[Chart]:
     masks = train["mask"].value_counts().reindex(MASKS, fill_value=0)
-    first = train.drop_duplicates("person")
-    group = np.take(AGE_GROUPS, age_group(first["age"].to_numpy(dtype=np.int64)))
-    people = pd.crosstab(group, first["gender"]).reindex(AGE_GROUPS, fill_value=0)
-    series = {g: people.get(g, pd.Series(0, AGE_GROUPS)).to_numpy() for g in GENDERS}
+    counts = pd.crosstab(_age_groups(people), people["gender"])
+    counts = counts.reindex(index=AGE_GROUPS, columns=GENDERS, fill_value=0)
     return [
-        bars("Photos of each class", CLASSES, {"photos": sizes}),
-        bars("People by age group and gender", AGE_GROUPS, series),
-        bars("Photos by state of the mask", MASKS, {"photos": masks.to_numpy()}),
+        bars("Photos of each class", CLASSES, {"photos": class_sizes(train)}),
+        bars("People by age group and gender", AGE_GROUPS, dict(counts.items())),
+        bars("Photos by state of the mask", MASKS, {"photos": masks}),
     ]
 
 
 def _ages(people: pd.DataFrame) -> Chart:
     years = np.arange(people["age"].min(), people["age"].max() + 1)
-    counts = pd.crosstab(people["age"].astype("int64"), people["gender"]).reindex(
-        years, fill_value=0
-    )
-    series = {gender: counts[gender].to_numpy() for gender in GENDERS if gender in counts}
+    counts = pd.crosstab(people["age"].astype("int64"), people["gender"])
+    counts = counts.reindex(years, fill_value=0)
+    series = {gender: counts[gender] for gender in GENDERS if gender in counts}
     return columns("People by age", [str(year) for year in years], series, axis="age in years")
 
 
 def _age_cuts(people: pd.DataFrame) -> Table:
-    rows = []
-    for cut in AGE_CUTS:
-        old = people["age"] >= cut
-        by_gender = [int((old & (people["gender"] == gender)).sum()) for gender in GENDERS]
-        rows.append([f"from {cut} on", int(old.sum()), float(old.mean()), *by_gender])
-    kinds = {"old": "text", "people": "count", "share": "share"} | dict.fromkeys(GENDERS, "count")
-    return Table("People called old, by the age cut", kinds, rows)
+    old = {cut: people["age"] >= cut for cut in AGE_CUTS}
+    cells: dict[str, tuple[str, list]] = {
+        "old": ("text", [f"from {cut} on" for cut in AGE_CUTS]),
+        "people": ("count", [int(each.sum()) for each in old.values()]),
+        "share": ("share", [float(each.mean()) for each in old.values()]),
+    }
+    for name in GENDERS:
+        cells[name] = ("count", [int((o & (people["gender"] == name)).sum()) for o in old.values()])
+    return Table.from_columns("People called old, by the age cut", cells)
 
 
 def _light(facts: DataFacts) -> Chart:
     """Return how bright photos are, as shares: the parts have different numbers of photos."""
     edges = np.arange(0, 256 + _BIN, _BIN)
-    series = {}
-    for name, photos in (("train", facts.train), ("eval", facts.eval)):
-        light = photos["light"].dropna()
-        if len(light):
-            series[name] = np.histogram(light, edges)[0] / len(light)
+    known = {"train": facts.train["light"].dropna(), "eval": facts.eval["light"].dropna()}
+    series = {
+        part: np.histogram(light, edges)[0] / len(light)
+        for part, light in known.items()
+        if len(light)
+    }
     labels = [f"{edge}" for edge in edges[:-1]]
     axis = f"mean luminance of the photo, 0 to 255, in steps of {_BIN}"
     return columns("Brightness, share of the photos", labels, series, axis=axis, kind="share")
 
 
 def _sizes(photos: pd.DataFrame) -> Table:
-    suffix = photos["image"].str.rsplit(".", n=1).str[1].str.lower()
-    known = photos.assign(file=suffix).dropna(subset="light")
-    known["size"] = [
-        f"{w:.0f} x {h:.0f}" for w, h in zip(known["width"], known["height"], strict=True)
-    ]
+    known = photos.dropna(subset="light")
+    width, height = (known[side].astype("int64").astype("str") for side in ("width", "height"))
+    known = known.assign(
+        size=width + " x " + height, file=known["image"].str.rsplit(".", n=1).str[1].str.lower()
+    )
     groups = known.groupby(["part", "size", "file"])["light"]
     table = groups.agg(photos="size", light="mean", darkest="min", brightest="max").reset_index()
-    light = ["light", "darkest", "brightest"]
-    table[light] = table[light].round(1)
-    kinds = {"part": "text", "size": "text", "file": "text", "photos": "count"}
-    return Table.from_frame(
-        "Width x height in pixels, and light from 0 to 255",
-        table.sort_values("photos", ascending=False).head(MOST_ROWS),
-        kinds | dict.fromkeys(light, "number"),
-    )
+    kinds = dict.fromkeys(("part", "size", "file"), "text") | {"photos": "count"}
+    kinds |= dict.fromkeys(("light", "darkest", "brightest"), "number")
+    table = table.round(1).sort_values("photos", ascending=False).head(MOST_ROWS)
+    return Table.from_frame("Width x height in pixels, and light from 0 to 255", table, kinds)
+
+
+def _with_photos(table: pd.DataFrame, facts: DataFacts, thumbnails: Thumbnails) -> pd.DataFrame:
+    """Return the first rows with photo, name and class of ``image`` and of ``of``."""
+    classes = _class_names(facts.photos) | {"": ""}
+    table = table.head(MOST_ROWS)
+    image, other = table["image"], table["of"]
+    return table.assign(
+        photo=thumbnails.numbers(image), name=image.map(photo_name),
+        beside=thumbnails.numbers(other), other=other.map(photo_name),
+        **{"class": image.map(classes), "its class": other.map(classes)},
+    )  # fmt: skip
 
 
 def _outliers(facts: DataFacts, thumbnails: Thumbnails) -> Table:
-    names = {**_class_names(facts.photos), "": ""}
-    table = facts.outliers.head(MOST_ROWS).copy()
-    table["photo"], table["beside"] = (thumbnails.numbers(table[name]) for name in ("image", "of"))
-    table["name"], table["resembles"] = table["image"].map(photo_name), table["of"].map(photo_name)
-    table["class"], table["its class"] = table["image"].map(names), table["of"].map(names)
+    table = _with_photos(facts.outliers, facts, thumbnails).rename(columns={"other": "resembles"})
     table["reason"] = table["reason"].str.replace("_", " ")
     kinds = {"photo": "photo", "reason": "text", "value": "number", "name": "text", "class": "text"}
     if (table["of"] != "").any():
@@ -148,11 +146,8 @@ def _outliers(facts: DataFacts, thumbnails: Thumbnails) -> Table:
 
 
 def _copies(facts: DataFacts, thumbnails: Thumbnails) -> Table:
-    names = _class_names(facts.photos)
-    table = facts.copies.assign(where=where_copied(facts)).head(MOST_ROWS)
-    table["photo"] = thumbnails.numbers(table["image"])
-    table["name"], table["equals"] = table["image"].map(photo_name), table["of"].map(photo_name)
-    table["class"], table["its class"] = table["image"].map(names), table["of"].map(names)
+    copies = facts.copies.assign(where=where_copied(facts))
+    table = _with_photos(copies, facts, thumbnails).rename(columns={"other": "equals"})
     texts = dict.fromkeys(("where", "name", "class", "equals", "its class"), "text")
     caption = "Photos that equal an earlier one, pixel by pixel"
     return Table.from_frame(caption, table, {"photo": "photo"} | texts, search=True)
@@ -163,45 +158,41 @@ def _files(files: pd.DataFrame) -> list[Table]:
     rows = [[name, int(counts[name]), PROBLEMS[name]] for name in PROBLEMS if name in counts]
     kinds = {"problem": "text", "files": "count", "what it means": "text"}
     tables = [Table("Problems of files and folders", kinds, rows)]
-    some = files.groupby("problem", sort=False).head(MOST_ROWS)
-    paths = {"problem": "text", "path": "text"}
-    return (
-        [*tables, Table.from_frame("Where they are", some, paths, search=True)] if rows else tables
-    )
+    if rows:
+        some = files.groupby("problem", sort=False).head(MOST_ROWS)
+        paths = {"problem": "text", "path": "text"}
+        tables.append(Table.from_frame("Where they are", some, paths, search=True))
+    return tables
 
 
 def _shared_ids(facts: DataFacts, thumbnails: Thumbnails) -> Table:
     bare = facts.photos[facts.photos["mask"] == "normal"].drop_duplicates("person")
-    images = bare.set_index("person")["image"]
-    table = facts.shared_ids.copy()
-    table["photo"] = thumbnails.numbers(table["person"].map(images))
-    table["show"] = table["person"].map(_show_person)
+    person = facts.shared_ids["person"]
+    images = person.map(bare.set_index("person")["image"])
+    table = facts.shared_ids.assign(photo=thumbnails.numbers(images), show=person.map(_show_person))
     kinds = {"photo": "photo", "id": "text", "person": "text", "show": "show"}
     return Table.from_frame("People who share an id", table, kinds)
 
 
-def _split(train: pd.DataFrame) -> Table:
-    people = train.drop_duplicates("person")
-    group = np.take(AGE_GROUPS, age_group(people["age"].to_numpy(dtype=np.int64)))
+def _split(train: pd.DataFrame, people: pd.DataFrame) -> Table:
+    counts = pd.crosstab(people["fold"], people["gender"] + " " + _age_groups(people))
     strata = [f"{gender} {age}" for gender in GENDERS for age in AGE_GROUPS]
-    counts = pd.crosstab(people["fold"], people["gender"] + " " + group)
     counts = counts.reindex(columns=strata, fill_value=0)
-    photos = train.groupby("fold").size()
-    rows = [
-        [int(fold), int(line.sum()), int(photos[fold]), *(int(n) for n in line)]
-        for fold, line in counts.iterrows()
-    ]
-    kinds = dict.fromkeys(("fold", "people", "photos", *strata), "count")
-    return Table(f"People held out by each of {len(rows)} folds", kinds, rows)
+    counts.insert(0, "people", counts.sum(axis=1))
+    counts.insert(1, "photos", train.groupby("fold").size())
+    table = counts.reset_index()
+    caption = f"People held out by each of {len(table)} folds"
+    return Table.from_frame(caption, table, dict.fromkeys(table, "count"))
 
 
 def _corrections(facts: DataFacts, thumbnails: Thumbnails) -> Table | None:
     if facts.corrections is None:
         return None
-    table = facts.corrections.copy()
-    table["photo"] = thumbnails.numbers(table["image"])
-    table["person"] = table["image"].map(facts.photos.set_index("image")["person"])
-    table["show"] = table["person"].map(_show_person)
+    images = facts.corrections["image"]
+    person = images.map(facts.photos.set_index("image")["person"])
+    table = facts.corrections.assign(
+        photo=thumbnails.numbers(images), person=person, show=person.map(_show_person)
+    )
     texts = dict.fromkeys(("person", "field", "value", "reason"), "text")
     kinds = {"photo": "photo"} | texts | {"show": "show"}
     return Table.from_frame("Corrections that would change these labels", table, kinds)
@@ -213,19 +204,15 @@ def _show_person(person: str) -> Show:
 
 def _faces(facts: DataFacts, thumbnails: Thumbnails) -> Gallery:
     shown = facts.photos[facts.photos["image"].isin(thumbnails.number)]
-    names = _class_names(shown)
-    reasons = facts.outliers.groupby("image")["reason"].agg(lambda all_: all_.iloc[0])
-    noted = shown["image"].map(reasons).fillna("nothing").str.replace("_", " ")
-    age = shown["age"].astype("float64")
-    group = pd.cut(age, [-1, 29, 59, 200], labels=AGE_GROUPS).cat.add_categories(_UNKNOWN)
-    fold = shown["fold"].astype("str").where(shown["fold"].notna(), _UNKNOWN)
-    light = shown["light"].fillna(-1)
+    reasons = facts.outliers.drop_duplicates("image").set_index("image")["reason"]
+    age, light = shown["age"].astype("float64"), shown["light"].fillna(-1)
+    group = pd.cut(age, [-1, 29, 59, 200], labels=AGE_GROUPS)
     return Gallery(
         id="sheet",
         pictures={"": thumbnails.numbers(shown["image"])},
         titles=[photo_name(image) for image in shown["image"]],
         lines={
-            "": [names[image] for image in shown["image"]],
+            "": list(_class_names(shown).values()),
             "age": ["" if np.isnan(years) else f"{years:.0f}" for years in age],
             "light": ["" if value < 0 else f"{value:.0f}" for value in light],
         },
@@ -233,16 +220,16 @@ def _faces(facts: DataFacts, thumbnails: Thumbnails) -> Gallery:
             "part": shown["part"].to_numpy(),
             "mask": _known(shown["mask"], MASKS),
             "gender": _known(shown["gender"], GENDERS),
-            "age group": group.fillna(_UNKNOWN),
-            "fold": fold.to_numpy(),
-            "noted": noted.to_numpy(),
+            "age group": _known(group.astype("object"), AGE_GROUPS),
+            "fold": shown["fold"].astype("str").where(shown["fold"].notna(), _UNKNOWN).to_numpy(),
+            "noted": shown["image"].map(reasons).fillna("nothing").str.replace("_", " ").to_numpy(),
         },
         orders={
-            "as in the files": [-float(place) for place in range(len(shown))],
-            "darkest first": -light.to_numpy(),
-            "brightest first": light.to_numpy(),
-            "oldest first": age.fillna(-1).to_numpy(),
-            "youngest first": -age.fillna(999).to_numpy(),
+            "as in the files": -np.arange(len(shown)),
+            "darkest first": -light,
+            "brightest first": light,
+            "oldest first": age.fillna(-1),
+            "youngest first": -age.fillna(999),
         },
         chosen={"part": "train"} if len(facts.eval) else {},
     )

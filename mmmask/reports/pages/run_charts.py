@@ -11,6 +11,7 @@ from mmmask.evaluation.calibration import expected_calibration_error, reliabilit
 from mmmask.evaluation.intervals import Interval, units_to_draw
 from mmmask.evaluation.scores import TINY, confusion, f1_per_class, negative_log_likelihood
 from mmmask.evaluation.slices import Members, slice_scores
+from mmmask.labels import ATTRIBUTES
 from mmmask.ledger.curves import Curves
 from mmmask.reports.pages.charts import MOST_SERIES, Chart, bars, intervals, lines, matrix
 from mmmask.reports.pages.parts import Table
@@ -20,12 +21,7 @@ from mmmask.reports.pages.svg import curve, dot, drawing, grid, line, words
 #: Bins of the reliability plots, of equal width over the probability 0 to 1.
 BINS = 10
 #: Accuracy of a validation -> what the page calls it.
-_RIGHT = {
-    "accuracy": "class",
-    "mask_accuracy": "mask",
-    "gender_accuracy": "gender",
-    "age_accuracy": "age",
-}
+_RIGHT = {"accuracy": "class"} | {f"{name}_accuracy": name for name in ATTRIBUTES}
 #: Column of the validations -> title, kind.
 _OF_EPOCHS = {
     "macro_f1": ("Macro F1, validation", "score"),
@@ -44,9 +40,9 @@ _OF_STEPS = {
 def curve_charts(curves: Mapping[str, Curves]) -> list[Chart]:
     """Return the charts of one run's curves, or of several runs' side by side, by epoch."""
     known = {name: each for name, each in curves.items() if len(each.steps)}
-    if not known:
-        return []
-    return _of_one(next(iter(known.values()))) if len(known) == 1 else _of_many(known)
+    if len(known) == 1:
+        return _of_one(*known.values())
+    return _of_many(known)
 
 
 def _of_one(curves: Curves) -> list[Chart]:
@@ -224,13 +220,18 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
             reference=scored.scores["accuracy"].value,
         )
     # Where photos are drawn, each by itself, both numbers are the same.
-    columns = {by: ("text", scores["slice"]), unit: ("count", scores["units"])}
-    columns["photos"] = ("count", scores["photos"])
-    columns[f"{whole.name} right"] = ("share", _with_bounds(scores, "accuracy"))
-    for part in scored.parts[1:]:
-        columns[f"{part.name} right"] = ("share", _with_bounds(scores, f"{part.name}_accuracy"))
-    columns["macro F1"] = ("score", _with_bounds(scores, "macro_f1"))
-    columns["of classes"] = ("count", scores["classes"])
+    columns = {
+        by: ("text", scores["slice"]),
+        unit: ("count", scores["units"]),
+        "photos": ("count", scores["photos"]),
+        f"{whole.name} right": ("share", _with_bounds(scores, "accuracy")),
+        **{
+            f"{part.name} right": ("share", _with_bounds(scores, f"{part.name}_accuracy"))
+            for part in scored.parts[1:]
+        },
+        "macro F1": ("score", _with_bounds(scores, "macro_f1")),
+        "of classes": ("count", scores["classes"]),
+    }
     caption = f"By {by}; in brackets 95 % of resamples of the {unit}"
     return Slices(by, scores, chart, Table.from_columns(caption, columns))
 

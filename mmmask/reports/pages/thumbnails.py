@@ -58,7 +58,6 @@ def make_thumbnails(
     *,
     budget: int = BUDGET,
     tallest: int = HEIGHTS[0],
-    threads: int | None = None,
 ) -> Thumbnails:
     """Make thumbnails of photos, in parallel, with a progress bar.
 
@@ -66,10 +65,9 @@ def make_thumbnails(
 
     Args:
         root: Folder that the images are relative to.
-        images: Paths; one that is there twice is made once.
+        images: Paths; one that appears twice is made once.
         budget: Characters that all may take together; the smallest size is not refused.
         tallest: Height in pixels that is enough.
-        threads: How many photos are decoded at once; None: one a core.
     """
     root, images = Path(root), list(dict.fromkeys(images))
     step = max(1, len(images) // _SAMPLE)
@@ -84,7 +82,7 @@ def make_thumbnails(
             photo = _read(root / image)  # smaller than those tried
         return None if photo is None else encoded(photo, height)
 
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         bar = partial(track, console=Console(stderr=True), transient=True)
         done = list(bar(pool.map(made, images), "thumbnails", total=len(images)))
     cross = placeholder(height)

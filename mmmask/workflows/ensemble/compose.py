@@ -70,7 +70,7 @@ def by_attribute(members: Members) -> dict[str, Members]:
     }
     used = sum(map(len, groups.values()))
     if used < len(members.each) or not all(groups.values()):
-        received = ", ".join(f"{member.path} ({member.predicts})" for member in members.each)
+        received = ", ".join(f"{m.path} ({m.attribute or '18 classes'})" for m in members.each)
         raise InputError(
             "--compose needs predictions of mask, gender and age, at least one each and nothing "
             f"else; got {received}"

@@ -270,22 +270,6 @@ def read_members(
     return Members(tuple(members), known.keys)
 
 
-def fitting(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, pd.DataFrame]:
-    """Return the tables with their rows in the first one's order.
-
-    Raises:
-        InputError: As :func:`read_members`.
-    """
-    known = _Known()
-    aligned = {}
-    for path, table in tables.items():
-        rows = known.add(path, table, table.attrs.get("provenance", {}).get("old_from"))
-        aligned[path] = table.reset_index(drop=True)
-        if rows is not None:
-            aligned[path] = table.take(rows).reset_index(drop=True)
-    return aligned
-
-
 class _Known:
     """What the tables looked at so far say of their photos."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmmask.datasets.corrections import SWAP, correct, read_corrections
 from mmmask.datasets.layout import read_train, with_labels
 from mmmask.errors import InputError
-from mmmask.evaluation.calibrated_tables import calibrated, true_values
+from mmmask.evaluation.calibrated_tables import true_values
 from mmmask.evaluation.label_issues import (
     age_scores,
     best_alternative,
@@ -38,15 +38,8 @@ from mmmask.labels import (
     marginals,
 )
 from mmmask.ledger.provenance import file_hash, made_now
-from mmmask.tables import (
-    LABEL_ISSUES,
-    attribute_of,
-    probabilities,
-    read_predictions,
-    write_table,
-    years_of,
-)
-from mmmask.workflows.ensemble.members import fitting
+from mmmask.tables import LABEL_ISSUES, write_table
+from mmmask.workflows.ensemble.members import Members, read_members
 
 #: Splits whose people a model may have learned from, or whose labels are unknown.
 NOT_HELD_OUT = ("train", "all", "eval")
@@ -127,7 +120,7 @@ def find_label_errors(
         min_score: The lowest score to list, in nats; at 0 the proposal fits as well as the label.
 
     Raises:
-        InputError: A table has no labels or people, is not out of fold, does not match the
+        InputError: No table has labels or people, or one is not out of fold, does not match the
             others, or has other labels than the data have now.
     """
     if top < 1:
@@ -166,28 +159,19 @@ def read_held_out(
     Raises:
         InputError: As :func:`find_label_errors` says.
     """
-    if calibrations and len(calibrations) != len(paths):
-        raise InputError(
-            f"--calibration needs one file for each of the {len(paths)} tables; "
-            f"got {len(calibrations)}"
-        )
-    tables = {Path(path): read_predictions(path) for path in paths}
-    for path, file in zip(tables, calibrations):  # noqa: B905 - none, or as many
-        tables[path] = calibrated(tables[path], path, file)
-    for path, table in tables.items():
-        check_held_out(table, path)
-    aligned = list(fitting(tables).values())
-    samples = labelled_as(aligned[0], next(iter(tables)), data_root, corrections)
+    members = read_members(paths, calibrations)
+    check_held_out(members)
+    samples = labelled_as(members.keys, members.each[0].path, data_root, corrections)
     parts: dict[str, list[NDArray[np.floating]]] = {}
     years: list[NDArray[np.floating]] = []
     known = False
-    for table in aligned:
-        attribute, given = attribute_of(table), probabilities(table).astype(np.float64)
-        one = {attribute: given} if attribute else marginals(given)
+    for member in members.each:
+        given, by_year = member.read(years=True)
+        given = given.astype(np.float64)
+        one = {member.attribute: given} if member.attribute else marginals(given)
         for name, part in one.items():
             parts.setdefault(name, []).append(part)
         if "age" in one:
-            by_year = years_of(table)
             known |= by_year is not None
             years.append(one["age"][:, _GROUP_OF_YEAR] if by_year is None else by_year)
     people, first, person = np.unique(
@@ -197,22 +181,26 @@ def read_held_out(
     return HeldOut(samples, labels, parts, years if known else None, people, person, first)
 
 
-def check_held_out(table: pd.DataFrame, path: Path) -> None:
-    """Refuse a table without people or labels, or of people whom its model has learned."""
-    true_values(table, path)
-    if "person" not in table or table["person"].isna().any():
+def check_held_out(members: Members) -> None:
+    """Refuse tables without people or labels, or of people whom a model has learned."""
+    for member in members.each:
+        path, stated = member.path, member.provenance
+        if member.submission:
+            raise InputError(f"{path}: must be predictions, with probabilities; got a submission")
+        if stated.get("split") in NOT_HELD_OUT:
+            raise InputError(
+                f"{path}: split must be oof or val, predictions of people that the model did not "
+                f"learn from; got {stated['split']}"
+            )
+        if stated.get("old_from") not in (None, OLD_FROM):
+            raise InputError(
+                f"{path}: old_from must be {OLD_FROM}, the age cut of the labels; "
+                f"got {stated['old_from']}"
+            )
+    path = members.each[0].path
+    true_values(members.keys, path)
+    if "person" not in members.keys:
         raise InputError(f"{path}: column person is missing or has gaps; whose labels are they?")
-    stated = table.attrs.get("provenance", {})
-    if stated.get("split") in NOT_HELD_OUT:
-        raise InputError(
-            f"{path}: split must be oof or val, predictions of people that the model did not "
-            f"learn from; got {stated['split']}"
-        )
-    if stated.get("old_from") not in (None, OLD_FROM):
-        raise InputError(
-            f"{path}: old_from must be {OLD_FROM}, the age cut of the labels; "
-            f"got {stated['old_from']}"
-        )
 
 
 def labelled_as(

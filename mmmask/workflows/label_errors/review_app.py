@@ -1,10 +1,10 @@
 """The review of labels: a page that shows one label issue and takes one key per decision.
 
-The page shows what the server holds: it says which version a decision was made on, and goes on to
+The server holds the state. The page sends the version that a decision is based on, and goes on to
 the next label issue when the answer says that the decision is on the disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,7 @@ from starlette.routing import Route
 from mmmask.datasets.corrections import SWAP
 from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
-from mmmask.labels import ATTRIBUTES, GENDERS, MASKS, MIDDLE_FROM, OLD_FROM, OLDEST, marginals
+from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, OLD_FROM, OLDEST, marginals
 from mmmask.ledger.provenance import text_hash
 from mmmask.reports.local_server import HEADERS, local_app
 from mmmask.reports.pages.page import as_data, render
@@ -47,7 +47,8 @@ def review_app(
     Args:
         review: The review to show.
         data_root: Folder that its images are relative to.
-        opinions: Predictions of people that the model has not learned, to be shown beside.
+        opinions: Predictions to show beside the photos, of people that the model did not learn
+            from.
 
     Raises:
         InputError: ``opinions`` has none of the photos.
@@ -55,7 +56,7 @@ def review_app(
     people = review.issues["person"].unique()
     images = [image for person in people for image in review.photos(person)]
     shown = page_data(review, {} if opinions is None else read_opinions(opinions, images))
-    # In the addresses of photos, so that a browser keeps none of another list.
+    # Part of the addresses of photos, so that a browser shows no cached photo of another list.
     shown["list"] = text_hash(str(Path(data_root).resolve()) + as_data(shown))[:12]
     html = render(
         "review.html",
@@ -88,18 +89,18 @@ def review_app(
         if request.path_params["list"] != shown["list"] or number >= len(images):
             raise InputError("there is no such photo in this review")
         data = await run_in_threadpool(photo_of, number)
-        headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}  # the next ones wait there
+        headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}  # photos are loaded ahead
         return Response(data, media_type="image/jpeg", headers=headers)
 
-    async def decide(request: Request) -> Response:
-        kinds = {"number": int, "verdict": str, "version": str, "values": dict}
-        body = await _read_body(request, shown["list"], kinds)
-        return JSONResponse(await run_in_threadpool(review.decide, **body), headers=HEADERS)
+    def post(act: Callable[..., Any], **kinds: type) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            body = await _read_body(request, shown["list"], kinds)
+            return JSONResponse(await run_in_threadpool(act, **body), headers=HEADERS)
 
-    async def undo(request: Request) -> Response:
-        body = await _read_body(request, shown["list"], {"version": str})
-        return JSONResponse(await run_in_threadpool(review.undo, **body), headers=HEADERS)
+        return answer
 
+    decide = post(review.decide, number=int, verdict=str, version=str, values=dict)
+    undo = post(review.undo, version=str)
     return local_app(
         Route("/", page),
         Route("/state", state),
@@ -110,12 +111,7 @@ def review_app(
 
 
 def page_data(review: Review, opinions: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
-    """Return what the page is told once; photos are numbered in the order of the people.
-
-    Args:
-        review: The review to show.
-        opinions: Of :func:`read_opinions`, or none.
-    """
+    """Return what the page needs, with photos numbered and opinions of :func:`read_opinions`."""
     issues = review.issues[list(LABEL_ISSUES)].astype(object)
     number = count()
     return {
@@ -128,8 +124,6 @@ def page_data(review: Review, opinions: dict[str, dict[str, list[float]]]) -> di
             for person in issues["person"].unique()
         },
         "attributes": {name: list(values) for name, values in ATTRIBUTES.items()},
-        "masks": list(MASKS),
-        "genders": list(GENDERS),
         "cuts": [MIDDLE_FROM, OLD_FROM],
         "oldest": OLDEST,
         "swap": SWAP,
@@ -138,11 +132,7 @@ def page_data(review: Review, opinions: dict[str, dict[str, list[float]]]) -> di
 
 
 def read_opinions(path: str | Path, images: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """Return image -> attribute -> probabilities, of those images that the table has.
-
-    Args:
-        path: Predictions of people that the model has not learned.
-        images: Photos of the people with label issues.
+    """Return image -> attribute -> probabilities, of those images that the predictions have.
 
     Raises:
         InputError: It has none of them.

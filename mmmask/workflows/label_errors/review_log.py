@@ -98,11 +98,7 @@ class ReviewLog:
                 ) from error
 
     def add(self, decision: Decision) -> None:
-        """Append a decision; it is on the disk when this returns.
-
-        Raises:
-            InputError: It cannot be written; the log is as before.
-        """
+        """Append a decision, on the disk when this returns; an InputError leaves the log as is."""
         record = dict(vars(decision))
         self._append({"suspect": record.pop("issue"), **record})
 

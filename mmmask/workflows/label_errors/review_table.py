@@ -34,7 +34,6 @@ class ReviewTable:
 
     Args:
         path: The csv; it may exist, and is created with the first decision.
-        log: Log of the decisions.
         samples: Samples table of the data's photos.
 
     Raises:
@@ -73,11 +72,7 @@ class ReviewTable:
         return [row for *_, row in sorted(rows, key=lambda one: one[:2])]
 
     def write(self) -> None:
-        """Let the file follow the log.
-
-        Raises:
-            InputError: It cannot be written.
-        """
+        """Let the file follow the log; an InputError says that it cannot be written."""
         rows = self.rows()
         if rows != self._found:
             table = pd.DataFrame(rows, columns=self._columns)

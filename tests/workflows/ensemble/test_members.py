@@ -8,7 +8,7 @@ from mmmask.evaluation.calibrated_tables import calibrated
 from mmmask.labels import group_probabilities, marginals
 from mmmask.tables import PROBABILITIES, probabilities, read_predictions
 from mmmask.workflows.calibrate import calibrate
-from mmmask.workflows.ensemble.members import fitting, read_members
+from mmmask.workflows.ensemble.members import read_members
 
 
 def test_rows_come_in_the_order_of_the_first_table(write) -> None:
@@ -21,13 +21,6 @@ def test_rows_come_in_the_order_of_the_first_table(write) -> None:
     assert members.keys["image"].tolist() == table["image"].tolist()
     assert members.truth().tolist() == table["label"].tolist()
     assert np.array_equal(members.people(), np.unique(table["person"], return_inverse=True)[1])
-
-
-def test_tables_in_memory_are_aligned_alike() -> None:
-    table = simulated()
-    tables = {"one": table, "other": table.sample(frac=1, random_state=0)}
-    aligned = fitting(tables)
-    pd.testing.assert_frame_equal(aligned["one"], aligned["other"])
 
 
 def test_what_only_one_table_knows_is_known_of_all(write) -> None:

@@ -213,7 +213,7 @@ def test_input_at_fault_is_named(planted, tmp_path) -> None:
     write_table(path, moved, PREDICTIONS)
     with pytest.raises(InputError, match=r"315 of its photos are not in .*/train, such as x/train"):
         find(planted, path)
-    with pytest.raises(InputError, match="--calibration needs one file for each of the 1 tables"):
+    with pytest.raises(InputError, match="--calibration needs one file for each of the 1 members"):
         find(planted, oof, calibrations=["a.json", "b.json"])
     with pytest.raises(InputError, match="--top must be at least 1; got 0"):
         find(planted, oof, top=0)

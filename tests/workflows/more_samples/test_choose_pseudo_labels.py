@@ -171,7 +171,7 @@ def test_input_at_fault_is_named(write, tmp_path) -> None:
         pseudo_label([path], out, agree=2)
     with pytest.raises(InputError, match="--weight must be above 0; got 0"):
         pseudo_label([path], out, weight=0)
-    with pytest.raises(InputError, match="one file for each of the 1 tables; got 2"):
+    with pytest.raises(InputError, match="one file for each of the 1 members; got 2"):
         pseudo_label([path], out, calibrations=["a.json", "b.json"])
     trained = tmp_path / "trained.parquet"
     table = read_table(path, PREDICTIONS)

@@ -79,7 +79,7 @@ def test_input_at_fault_is_named(tmp_path) -> None:
     with pytest.raises(MissingFileError, match=r"1 photos are missing, the first is .*gone\.jpg"):
         read_photos(listed, tmp_path)
     listed.write_text("image\nx.jpg\nx.jpg\n")
-    with pytest.raises(InputError, match=r"x\.jpg is twice"):
+    with pytest.raises(InputError, match=r"x\.jpg appears twice"):
         read_photos(listed, tmp_path)
     listed.write_text("image,mask\nx.jpg,worn\n")
     with pytest.raises(InputError, match="mask must be one of wear, incorrect, normal; got 'worn'"):

@@ -232,10 +232,10 @@
       return node;
     };
     at("others").replaceChildren(...(
-      kind === "gender" ? review.genders.map((name) => button(name[0], name, () => setTo(name)))
+      kind === "gender" ? attributes.gender.map((name) => button(name[0], name, () => setTo(name)))
       : kind === "mask" ? [
         make("span", { className: "what", textContent: `${chosen} is` }),
-        ...review.masks.map((name, place) => button(String(place + 1), name, () => setTo(name))),
+        ...attributes.mask.map((name, place) => button(String(place + 1), name, () => setTo(name))),
       ] : []));
   };
   const address = (number) => `/photo/${review.list}/${number}`;
@@ -327,9 +327,9 @@
     let act;
     if (key in KEYS && !at(KEYS[key]).hidden) act = ACTS[KEYS[key]];
     else if (kind === "gender") {
-      const name = review.genders.find((one) => one[0] === key);
+      const name = attributes.gender.find((one) => one[0] === key);
       if (name) act = () => setTo(name);
-    } else if (kind === "mask" && review.masks[key - 1]) act = () => setTo(review.masks[key - 1]);
+    } else if (kind === "mask" && attributes.mask[key - 1]) act = () => setTo(attributes.mask[key - 1]);
     else if (kind === "age" && /^\d$/.test(key)) {
       age.value = "";
       age.focus();  // and the digit goes there
