@@ -16,10 +16,10 @@ from mmmask.errors import InputError, first_line
 class Curves:
     """What a training wrote down of itself, the parts of a resumed one joined."""
 
-    #: One row a log step: ``epoch`` (from 1), ``step`` (optimiser steps so far) and what was
+    #: One row per log step: ``epoch`` (from 1), ``step`` (optimiser steps so far) and what was
     #: logged, such as ``lr`` and ``loss``, a mean over the last steps.
     steps: pd.DataFrame
-    epochs: pd.DataFrame  # one row a validation: ``epoch`` and its scores, such as ``macro_f1``
+    epochs: pd.DataFrame  # one row per validation: ``epoch`` and its scores, such as ``macro_f1``
 
     @property
     def best_epoch(self) -> int | None:

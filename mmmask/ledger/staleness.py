@@ -73,7 +73,7 @@ def _changed_runs(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     try:
         card = read_card(run)
     except InputError:
-        yield run, f"has no readable {CARD}, so nobody can tell whether its config is stale"
+        yield run, f"has no readable {CARD}, so it is unknown whether its config is stale"
         return
     session = session_of(card, checkpoint)
     try:
@@ -108,7 +108,7 @@ def changed_config(
     found: dict[str, tuple] = {}
     source = Path(session.get("config_file") or "")
     if source.is_file():
-        # The same overrides again, for whatever the command line set is not the file's affair.
+        # The same overrides again: what the command line set does not depend on the file.
         again = {**flat_config(source, {}), **overrides}
         found |= changes(trained, again)
     if tested is not None:

@@ -27,7 +27,7 @@ from mmmask.tables import SUBMISSIONS, column_names, read_csv, read_table, write
 #: Columns of a submission: a photo's file name, and its class 0-17.
 SUBMISSION = ("ImageID", "ans")
 LOG = "log.csv"
-#: Submissions that the competition takes a day.
+#: Submissions that the competition takes per day.
 QUOTA = 10
 
 
@@ -210,7 +210,7 @@ def enter_score(which: str, score: float, folder: Path, note: str | None = None)
 
 
 def hashes(answers: pd.Series) -> tuple[str, str]:
-    """Return hashes of the answers and of the photos alone, whatever the order of the rows."""
+    """Return hashes of the answers and of the photos alone; the order of rows does not matter."""
     ordered = answers.sort_index()
     return text_hash(ordered.to_csv(header=False)), text_hash("\n".join(ordered.index))
 

@@ -16,9 +16,16 @@ from mmmask.evaluation.intervals import (
     score_intervals,
     units_to_draw,
 )
-from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.labels import NUM_CLASSES, decode
 from mmmask.ledger.submissions import is_submission, read_submission
-from mmmask.tables import PROBABILITIES, answers, attribute_of, read_predictions, rows_like
+from mmmask.tables import (
+    PROBABILITIES,
+    answers,
+    attribute_of,
+    prediction_columns,
+    read_predictions,
+    rows_like,
+)
 from mmmask.workflows.submission import read_answers
 
 #: What tells tables apart in messages: their files.
@@ -114,8 +121,7 @@ def short_names(paths: Iterable[Path]) -> list[str]:
 def differences(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, Interval]:
     """Return by how much each table of :func:`read_scored` beats the first in macro F1, paired."""
     (_, first), *others = tables.items()
-    attribute = attribute_of(first)
-    classes = NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute])
+    classes = len(prediction_columns(attribute_of(first))[1])
     truth, baseline = labels_of(first)
     units, _ = units_to_draw(first)
     return {

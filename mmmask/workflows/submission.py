@@ -1,4 +1,4 @@
-"""Submissions: one predicted class a photo, in the order of info.csv."""
+"""Submissions: one predicted class per photo, in the order of info.csv."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -143,7 +143,7 @@ def test_weights_written_over_or_removed_are_called_out(origin) -> None:
 def test_a_run_without_a_card_cannot_be_judged(origin) -> None:
     (Path(origin["checkpoint"]).parent / "card.json").unlink()
     (reason,) = stale_reasons(origin)
-    assert "nobody can tell whether its config is stale" in reason
+    assert "it is unknown whether its config is stale" in reason
 
 
 def test_an_ensemble_is_as_stale_as_the_tables_it_names(origin, source, tmp_path) -> None:

@@ -37,7 +37,7 @@ def ablate(study: Ablation) -> pd.DataFrame:
     """Train what is missing, predict the people held out, and return one row for each variant.
 
     Finished runs are kept, interrupted ones continued. The last checkpoint is scored: to choose
-    the best epoch by the very people that are compared would favour whatever scatters most.
+    the best epoch by the very people that are compared would favour whichever config scatters most.
 
     Raises:
         InputError: A finished run was made with another config, two configs share a name or hold

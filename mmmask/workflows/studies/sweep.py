@@ -53,14 +53,8 @@ def confirm(plan: Sweep, best: int) -> pd.DataFrame | None:
     """Train the best trial and trial 0 anew, with other seeds and people, and print what comes out.
 
     They hold out the next fold, whose people chose nothing, so the difference is no longer too
-    good. It is ``shown`` where its interval over people excludes 0 and all seeds agree.
-
-    Args:
-        plan: The sweep.
-        best: Number of its best trial.
-
-    Returns:
-        As :func:`mmmask.workflows.studies.ablate.compare`; None where trial 0 is the best.
+    good. Returns what :func:`mmmask.workflows.studies.ablate.compare` does; None where trial 0 is
+    the best.
     """
     if best == 0:
         print("nothing to confirm: the config as it is, is the best")
@@ -93,10 +87,9 @@ def check(plan: Sweep) -> None:
         raise InputError(f"--trials must be at least 1; got {plan.trials}")
     if plan.pruner not in PRUNERS:
         raise InputError(f"--pruner must be one of {', '.join(PRUNERS)}; got {plan.pruner!r}")
-    names = plan.names
-    if plan.pretrained is not None and "pretrained" in names:
+    if plan.pretrained is not None and "pretrained" in plan.names:
         raise InputError(f"{plan.space}: space['pretrained'] and --pretrained exclude each other")
-    shaped = [name for name in names if name.startswith("preprocessing")]
+    shaped = [name for name in plan.names if name.startswith("preprocessing")]
     if plan.pack is not None and shaped:
         raise InputError(
             f"--pack {plan.pack}: holds photos of one preprocessing, and {plan.space} varies "

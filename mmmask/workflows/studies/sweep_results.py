@@ -9,16 +9,15 @@ import pandas as pd
 
 from mmmask.evaluation.selection import Selection, select
 from mmmask.files import write_csv
-from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.reports.sweep_report import plot_history, plot_importance, print_sweep
-from mmmask.tables import attribute_of
+from mmmask.tables import attribute_of, prediction_columns
 from mmmask.workflows.score import aligned, labels_of
 from mmmask.workflows.studies.sweep_plan import Sweep
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-#: Complete trials below which nobody can tell which values matter.
+#: Fewer complete trials cannot tell which values matter.
 _ENOUGH = 8
 _TREES, _SHUFFLES = 32, 40
 _DIFFERENCE = {"difference": "value", "difference_low": "low", "difference_high": "high"}
@@ -29,7 +28,7 @@ _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 class SweepResult:
     """What a sweep has shown."""
 
-    #: One row a trial that has ended: ``trial``, ``state``, ``macro_f1`` with ``low`` and ``high``;
+    #: One row per ended trial: ``trial``, ``state``, ``macro_f1`` with ``low`` and ``high``;
     #: ``difference`` from trial 0 with its bounds; accuracies; ``after`` what its ``last_score`` in
     #: training was seen; the trial that it ``repeats``, the ``reason`` of a failure; then the
     #: values by dotted name.
@@ -58,7 +57,7 @@ def show_sweep(plan: Sweep) -> SweepResult:
         plot_importance(result.trials, result.importance, files[-1])
     print_sweep(result.trials, result.selection, result.people, plan.names)
     if result.importance is None:
-        print(f"importance: not told by less than {_ENOUGH} complete trials of unlike score")
+        print(f"importance: needs at least {_ENOUGH} complete trials with different scores")
     for path in files:
         print(path.resolve())
     return result
@@ -73,19 +72,19 @@ def sweep_result(plan: Sweep) -> SweepResult:
     tables = aligned({plan.folder(number): plan.predictions(number) for number in ran.values()})
     first = tables[plan.folder(0)]
     truth, _ = labels_of(first)
-    attribute = attribute_of(first)
     selection = select(
         first["person"].to_numpy(),
         truth,
         [labels_of(tables[plan.folder(number)])[1] for number in ran.values()],
-        classes=NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute]),
+        classes=len(prediction_columns(attribute_of(first))[1]),
     )
     table = pd.DataFrame([row_of(plan, trial.number) for trial in trials])
     done = table["state"] == "complete"
     for name, bound in _DIFFERENCE.items():
         table.loc[done, name] = [getattr(interval, bound) for interval in selection.differences]
+    left, right = ["trial", "state", "macro_f1", "low", "high", *_DIFFERENCE], plan.names
     return SweepResult(
-        trials=table[_columns(table, plan.names)],
+        trials=table[[*left, *(name for name in table if name not in (*left, *right)), *right]],
         selection=selection,
         importance=importance(complete, plan.names),
         people=first["person"].nunique(),
@@ -111,12 +110,6 @@ def row_of(plan: Sweep, number: int) -> dict[str, Any]:
         "reason": facts.get("reason", ""),
         **{name: "None" if value is None else value for name, value in trial.params.items()},
     }
-
-
-def _columns(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Return the columns in the order in which people read them."""
-    first = ["trial", "state", "macro_f1", "low", "high", *_DIFFERENCE]
-    return [*first, *(name for name in table if name not in (*first, *names)), *names]
 
 
 def importance(
