@@ -85,7 +85,7 @@ def _ages(people: pd.DataFrame) -> Chart:
 
 def _age_cuts(people: pd.DataFrame) -> Table:
     old = {cut: people["age"] >= cut for cut in AGE_CUTS}
-    cells = {
+    cells: dict[str, tuple[str, list]] = {
         "old": ("text", [f"from {cut} on" for cut in AGE_CUTS]),
         "people": ("count", [int(each.sum()) for each in old.values()]),
         "share": ("share", [float(each.mean()) for each in old.values()]),
