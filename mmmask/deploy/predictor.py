@@ -122,11 +122,8 @@ class Predictor:
 
         Args:
             images: What the photos are called.
-            values: The probabilities.
-            years: Of the ages 0 to 120, of a model of years.
-
-        Shape:
-            ``values``: (N, C); ``years``: (N, 121).
+            values: (N, C) probabilities.
+            years: (N, 121) of the ages 0 to 120, of a model of years.
         """
         columns, class_names = prediction_columns(self.facts.attribute)
         parts = []

@@ -29,11 +29,8 @@ def quantize(model: str | Path, out: str | Path, photos: NDArray[np.uint8]) -> N
     Args:
         model: File of an exported model.
         out: Where the other goes.
-        photos: Prepared photos like those to come, some hundreds; never of people who are to
-            score the result.
-
-    Shape:
-        ``photos``: (N, height, width, 3).
+        photos: (N, height, width, 3), some hundreds of prepared photos like those to come; never
+            of people who are to score the result.
 
     Raises:
         InputError: onnx is not installed.

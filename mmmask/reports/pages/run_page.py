@@ -8,16 +8,9 @@ import pandas as pd
 
 from mmmask.evaluation.intervals import Interval
 from mmmask.ledger.cards import best, status
+from mmmask.reports.pages import run_charts
 from mmmask.reports.pages.page import write_page
 from mmmask.reports.pages.parts import Table, shown
-from mmmask.reports.pages.run_charts import (
-    by_class,
-    calibration_table,
-    curve_charts,
-    matrices,
-    reliability_charts,
-    slices_of,
-)
 from mmmask.reports.pages.run_facts import MOST_PEOPLE, RunFacts, Scored
 from mmmask.reports.pages.run_findings import find
 from mmmask.reports.pages.run_galleries import errors, people
@@ -37,7 +30,7 @@ _STARTS = {
 def write_run_page(path: str | Path, facts: RunFacts) -> None:
     """Write the page."""
     scored = facts.scored
-    slices = [] if scored is None else slices_of(scored)
+    slices = [] if scored is None else run_charts.slices_of(scored)
     write_page(
         path,
         "run_page.html",
@@ -47,7 +40,7 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
         thumbnails=facts.thumbnails,
         findings=find(facts, slices),
         folds=None if facts.folds is None else _folds(facts.folds),
-        curves=curve_charts(facts.curves),
+        curves=run_charts.curve_charts(facts.curves),
         card=_card(facts.cards),
         sessions=_sessions(facts.cards),
         config=facts.config,
@@ -62,10 +55,10 @@ def _answers(facts: RunFacts, scored: Scored) -> dict[str, Any]:
     return {
         "figures": _figures(scored),
         "how": resampled(scored.table),
-        "classes": by_class(scored.whole),
-        "matrices": matrices(scored),
-        "reliability": reliability_charts(scored.parts),
-        "calibration": calibration_table(scored.parts),
+        "classes": run_charts.by_class(scored.whole),
+        "matrices": run_charts.matrices(scored),
+        "reliability": run_charts.reliability_charts(scored.parts),
+        "calibration": run_charts.calibration_table(scored.parts),
         "errors": errors(facts, scored),
         "people": None if scored.disagreeing.empty else people(facts, scored),
         "wrong": int((~scored.right).sum()),

@@ -38,16 +38,10 @@ def open_reader(
     options: Sequence[str] = (),
     device: str = "cpu",
 ) -> FaceReader:
-    """Return what answers for faces.
+    """Return what answers for faces: an exported model (.onnx), or a config with its checkpoint.
 
-    Args:
-        model: An exported model (.onnx), or the config of a checkpoint.
-        checkpoint: Needed with a config, and with a config alone.
-        calibration: File of tools/calibrate.py.
-        tta: Average over each photo and its mirror image.
-        old_from: First age in years that is called old, of a model of years.
-        options: ``name=value`` overrides of the config.
-        device: Where a checkpoint and the face detector compute.
+    ``options`` are overrides of the config, ``device`` is where a checkpoint and the face detector
+    compute; the others are as of :class:`~mmmask.deploy.predictor.Predictor`.
 
     Raises:
         InputError: The model cannot be read, or is no such pair.

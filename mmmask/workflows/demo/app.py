@@ -20,16 +20,7 @@ from starlette.routing import Route
 
 from mmmask.datasets.photos import Photo, decoded
 from mmmask.errors import InputError
-from mmmask.labels import (
-    AGE_GROUPS,
-    ATTRIBUTES,
-    CLASSES,
-    GENDERS,
-    MASKS,
-    age_reached,
-    decode,
-    marginals,
-)
+from mmmask.labels import ATTRIBUTES, CLASSES, age_reached, decode, marginals
 from mmmask.reports.local_server import HEADERS, local_app
 from mmmask.reports.pages.page import render
 from mmmask.reports.pages.thumbnails import small_jpeg
@@ -40,11 +31,11 @@ from mmmask.workflows.demo.read_faces import Face, FaceReader
 LARGEST, MOST_PIXELS = 20_000_000, 60_000_000
 #: Longest side of the face that is sent back, in pixels.
 SHOWN = 480
-#: What people call the values.
-WORDS: Mapping[str, Mapping[str, str]] = {
-    "mask": dict(zip(MASKS, ("Mask worn", "Mask worn wrongly", "No mask"), strict=True)),
-    "gender": dict(zip(GENDERS, ("male", "female"), strict=True)),
-    "age": dict(zip(AGE_GROUPS, ("under 30", "30 to 59", "60 and over"), strict=True)),
+#: What people call the values, in the order of ``mmmask.labels.ATTRIBUTES``.
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "mask": ("Mask worn", "Mask worn wrongly", "No mask"),
+    "gender": ("male", "female"),
+    "age": ("under 30", "30 to 59", "60 and over"),
 }
 
 
@@ -91,40 +82,34 @@ def demo_app(reader: FaceReader) -> Starlette:
 
 
 def described(face: Face, prediction: pd.DataFrame) -> dict[str, Any]:
-    """Return what the page shows of a face.
+    """Return what the page shows of a face and its row of predictions.
 
-    Args:
-        face: The face.
-        prediction: Its row.
-
-    Returns:
-        ``box`` in pixels and ``score``, None where no face was found; ``picture`` of what the
-        network saw; the answer in ``words``, one for each attribute, and its ``probability``;
-        ``attributes``, of each its values with their probability, and which is the answer's;
-        ``classes``, the 18 by probability; ``age`` in years where they are modelled: the median
-        and the bounds of the middle half.
+    ``box`` in pixels and ``score``, None where no face was found; ``picture`` of what the network
+    saw; the answer in ``words``, one for each attribute, and its ``probability``; ``attributes``,
+    of each its values with their probability, and which is the answer's; ``classes``, the 18 by
+    probability; ``age`` in years where they are modelled: the median and the bounds of the middle
+    half.
     """
     values, attribute = probabilities(prediction)[0], attribute_of(prediction)
     best = int(values.argmax())
     if attribute is None:
-        parts = {name: int(part) for name, part in decode(best).items()}
-        alone = {name: part[0] for name, part in marginals(values[None]).items()}
+        names, parts, alone = CLASSES, decode(best), marginals(values[None])
     else:
-        parts, alone = {attribute: best}, {attribute: values}
-    names = CLASSES if attribute is None else ATTRIBUTES[attribute]
+        names, parts = ATTRIBUTES[attribute], {attribute: np.asarray(best)}
+        alone = {attribute: values[None]}
     return {
         "box": face.box,
         "score": face.score,
         "picture": as_jpeg(face.region),
-        "words": [list(WORDS[name].values())[part] for name, part in parts.items()],
+        "words": [WORDS[name][part] for name, part in parts.items()],
         "probability": float(values[best]),
         "attributes": [
             {
                 "name": name,
-                "answer": part,
+                "answer": int(part),
                 "values": [
                     {"word": word, "probability": float(p)}
-                    for word, p in zip(WORDS[name].values(), alone[name], strict=True)
+                    for word, p in zip(WORDS[name], alone[name][0], strict=True)
                 ],
             }
             for name, part in parts.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,20 +59,15 @@ def installed_finder(device: str = "cpu") -> FaceFinder:
     cascade = getattr(cv2, "CascadeClassifier", None)
     file = Path(getattr(getattr(cv2, "data", None), "haarcascades", "")) / _HAAR
     if cascade is not None and file.is_file():
-        return FaceFinder("OpenCV's Haar cascade", _by_cascade(cascade(str(file))))
+        return FaceFinder("OpenCV's Haar cascade", partial(_by_cascade, cascade(str(file))))
     return FaceFinder(None, lambda photo: (np.zeros((0, 4)), np.zeros(0)))
 
 
-def _by_cascade(cascade: Any) -> Callable[[Photo], Boxes]:
-    def find(photo: Photo) -> Boxes:
-        small = shrunk(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY), LONGEST_SIDE)
-        scale = max(small.shape) / max(photo.shape[:2])
-        least = max(small.shape) // 16
-        found = np.reshape(
-            cascade.detectMultiScale(small, scaleFactor=1.1, minNeighbors=6, minSize=(least,) * 2),
-            (-1, 4),
-        ).astype(np.float64)
-        boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:]], axis=1) / scale
-        return boxes, np.ones(len(boxes))  # it does not say how sure it is
-
-    return find
+def _by_cascade(cascade: Any, photo: Photo) -> Boxes:
+    small = shrunk(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY), LONGEST_SIDE)
+    scale = max(small.shape) / max(photo.shape[:2])
+    least = (max(small.shape) // 16,) * 2
+    found = cascade.detectMultiScale(small, scaleFactor=1.1, minNeighbors=6, minSize=least)
+    left, top, width, height = np.reshape(found, (-1, 4)).astype(np.float64).T
+    boxes = np.stack([left, top, left + width, top + height], axis=1) / scale
+    return boxes, np.ones(len(boxes))  # it does not say how sure it is

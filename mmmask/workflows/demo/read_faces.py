@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,17 +24,6 @@ MARGIN = 0.3
 #: differs from the network's by at most this factor.
 PORTRAIT_HEIGHT, PORTRAIT_SHAPE = 0.3, 1.2
 MOST_FACES = 30
-
-
-@runtime_checkable
-class Explaining(Protocol):
-    """A network that can say where it looked: a checkpoint, not an exported model."""
-
-    def heat(
-        self, photos: NDArray[np.uint8], values: list[int], *, attribute: str | None = None
-    ) -> NDArray[np.float32]:
-        """Return where the evidence for each value lies, (N, H, W) from 0 to 1."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +61,7 @@ class FaceReader:
     @property
     def explains(self) -> bool:
         """Whether :meth:`explain` can be asked."""
-        return isinstance(self.predictor.network, Explaining)
+        return hasattr(self.predictor.network, "heat")  # a checkpoint, not an exported model
 
     def __call__(self, photo: Photo) -> tuple[list[Face], pd.DataFrame]:
         """Return the faces of a BGR photo, from left to right, and a prediction for each.
@@ -100,8 +89,8 @@ class FaceReader:
         Raises:
             InputError: The model is an exported one, or does not know attribute or value.
         """
-        network = self.predictor.network
-        if not isinstance(network, Explaining):
+        network: Any = self.predictor.network
+        if not self.explains:
             raise InputError(
                 f"{network.name}: an exported model cannot say where it looked; give the config "
                 "and the checkpoint"
@@ -137,10 +126,8 @@ class FaceReader:
     def _aspect(self) -> float:
         """Return height / width of the photos that the network was trained on."""
         geometry = self.predictor.facts.preparation.geometry
-        height, width = (
-            side / kept for side, kept in zip(geometry.size, geometry.crop, strict=True)
-        )
-        return height / width
+        height, width = np.divide(geometry.size, geometry.crop)
+        return float(height / width)
 
     def _is_portrait(self, photo: Photo, box: NDArray[np.float64]) -> bool:
         height, width = photo.shape[:2]

@@ -18,15 +18,8 @@ def report(
 ) -> None:
     """Write the page of a data root, of a run directory or of a k-fold.
 
-    Args:
-        path: A data root (holds ``train/train.csv``), the folder of a training run, or that of
-            tools/kfold.py.
-        out: The page, .html.
-        faces: Of a data root: how many photos of each class the page shows; 0: all.
-        data_root: Of a run: where the photos are; None: where they were in training.
-        boxes: Of a run: table of tools/detect_faces.py, to slice by faces found.
-        tags: Of a run: csv (person or image, tag), to slice by.
-        cam: Of a run: for how many wrong answers Grad-CAM shows the evidence.
+    ``faces`` is for a data root, see :func:`~mmmask.workflows.pages.data_report.data_report`; what
+    follows is for a run, see :func:`~mmmask.workflows.pages.run_report.run_report`.
 
     Raises:
         InputError: ``path`` is none of them, or an option is not for what it is.
