@@ -197,9 +197,10 @@ def _value(tree: Any, name: str, where: str, config: str | Path) -> Any:
             value = value[int(part)]
         else:
             near = difflib.get_close_matches(name, flat_config(config, {}), n=1)
+            but = f", but {near[0]}" if near else ""
             raise InputError(
-                f"{where}: {config} has no such value{', but ' * len(near)}{''.join(near)}; one "
-                "that it leaves to its default can be stated by --cfg-options"
+                f"{where}: {config} has no such value{but}; one that it leaves to its default can "
+                "be stated by --cfg-options"
             )
     return value
 
