@@ -1,6 +1,6 @@
 import pytest
 
-from mmmask.cli import command
+from mmmask.cli import add_shared, command, parser_of
 from mmmask.errors import InputError, MissingFileError
 
 
@@ -38,3 +38,20 @@ def test_an_interrupt_is_130(capsys) -> None:
 def test_a_defect_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         command(fail(ZeroDivisionError()))
+
+
+def test_a_shared_argument_is_what_it_is_elsewhere_but_for_what_the_tool_says() -> None:
+    parser = parser_of("Example:\n    python tools/x.py")
+    add_shared(parser, "config", "--data-root", "--cfg-options")
+    add_shared(parser, "--pack", help="one pack for all")
+    args = parser.parse_args(["c.py", "--cfg-options", "a=1", "b=2"])
+    assert vars(args) == {
+        "config": "c.py",
+        "data_root": None,
+        "options": ["a=1", "b=2"],
+        "pack": None,
+    }
+    text = parser.format_help()
+    assert "Example:\n    python tools/x.py" in text
+    assert "--pack FILE" in text
+    assert "one pack for all" in text

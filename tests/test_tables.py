@@ -11,9 +11,11 @@ from mmmask.tables import (
     SAMPLES,
     attribute_of,
     prediction_columns,
+    predictions_table,
     probabilities,
     read_predictions,
     read_table,
+    rows_like,
     write_table,
     year_columns,
     years_of,
@@ -120,3 +122,24 @@ def test_years_come_back_with_zeros_where_no_column_is(tmp_path: Path, predictio
     ]
     np.testing.assert_allclose(years_of(back), years, rtol=1e-6)
     assert years_of(predictions) is None
+
+
+def test_rows_are_found_in_any_order_and_other_photos_are_refused() -> None:
+    images, others = pd.Series(["a", "b", "c"]), pd.Series(["c", "a", "b"])
+    assert rows_like("x", images, "y", images) is None
+    assert rows_like("x", images, "y", others).tolist() == [1, 2, 0]
+    with pytest.raises(
+        InputError, match=r"x and y have different photos, 1 are in one alone, .* c"
+    ):
+        rows_like("x", images, "y", images[:2])
+    with pytest.raises(InputError, match="x: a appears twice"):
+        rows_like("x", pd.Series(["a", "a"]), "x", pd.Series(["a", "a"]))
+
+
+def test_a_predictions_table_is_what_is_known_of_the_photos_and_the_probabilities() -> None:
+    photos = pd.DataFrame({"image": ["a", "b"], "label": [1, 2]})
+    years = np.eye(121)[[20, 61]]
+    table = predictions_table(photos, np.eye(3)[[0, 2]], years, attribute="age")
+    assert [*table] == ["image", "label", "age_0", "age_1", "age_2", "year_20", "year_61"]
+    assert table["age_2"].dtype == np.float32
+    assert probabilities(table).tolist() == [[1, 0, 0], [0, 0, 1]]
