@@ -24,7 +24,7 @@ def test_a_run_becomes_a_page_with_grad_cam_after_its_hold_out_was_predicted(run
     table = read_predictions(copy / "predictions_val.parquet")
     assert f"{len(table)} photos of {table['person'].nunique()} people" in html
     assert "Grad-CAM, of the 3 surest" in html
-    assert "photos a second" in html
+    assert "photos per second" in html
     facts = run_report(copy, out, cam=0)  # finds the predictions
     assert facts.curves[""].best_epoch in (1, 2)
     assert facts.missing == ()

@@ -21,7 +21,7 @@ _STARTS = {
     "end": "text",
     "from epoch": "count",
     "to epoch": "count",
-    "photos a second": "number",
+    "photos per second": "number",
     "status": "text",
     "command": "text",
 }

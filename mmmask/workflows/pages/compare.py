@@ -74,7 +74,7 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
     for path, table in zip((one, other), tables, strict=True):
         key = table["image"].str.rsplit("/", n=1).str[-1] if by_name else table["image"]
         if key.duplicated().any():
-            raise InputError(f"{path}: {key[key.duplicated()].iloc[0]} is there twice")
+            raise InputError(f"{path}: {key[key.duplicated()].iloc[0]} appears twice")
         keyed.append(table.set_index(key.to_numpy()))
     common = keyed[0].index[keyed[0].index.isin(keyed[1].index)]
     if common.empty:

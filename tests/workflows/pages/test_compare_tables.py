@@ -120,7 +120,7 @@ def test_the_terminal_tells_agreement_commonest_pair_and_scores(paths, tmp_path,
     ("change", "message"),
     [
         (lambda t: t.assign(image="x/" + t["image"]), "no photo in common"),
-        (lambda t: t.assign(image=t["image"].iloc[0]), "is there twice"),
+        (lambda t: t.assign(image=t["image"].iloc[0]), "appears twice"),
         (lambda t: t.assign(label=(t["label"] + 1) % 18), "different true classes"),
     ],
 )
