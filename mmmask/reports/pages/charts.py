@@ -257,7 +257,7 @@ def matrix(
     return Chart(
         title,
         f"{same:.1%} of {numbers.sum():,} photos stand on the diagonal.",
-        svg.drawing(parts, top + tall * len(names)),
+        svg.picture(parts, top + tall * len(names)),
         Table.from_columns(f"{title}: a row is {down}, a column {across}", cells),
         wide=many,
     )
@@ -307,4 +307,4 @@ def _chart(
     extremes = "; ".join(facts) + "." if facts else "No values."
     legend = tuple(series) if len(series) > 1 and not described else ()
     table = Table.from_columns(title, cells)
-    return Chart(title, extremes, svg.drawing(parts, height), table, legend, thin=thin)
+    return Chart(title, extremes, svg.picture(parts, height), table, legend, thin=thin)

@@ -13,10 +13,10 @@ from mmmask.evaluation.scores import TINY, confusion, f1_per_class, negative_log
 from mmmask.evaluation.slices import Members, slice_scores
 from mmmask.labels import ATTRIBUTES
 from mmmask.ledger.curves import Curves
+from mmmask.reports.pages import svg
 from mmmask.reports.pages.charts import MOST_SERIES, Chart, bars, intervals, lines, matrix
 from mmmask.reports.pages.parts import Table
 from mmmask.reports.pages.run_facts import BY_YEAR, Part, Scored
-from mmmask.reports.pages.svg import curve, dot, drawing, grid, line, words
 
 #: Bins of the reliability plots, of equal width over the probability 0 to 1.
 BINS = 10
@@ -156,17 +156,17 @@ def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
     def place(sure: float) -> float:
         return left + 3 + (94 - left) * sure  # percent
 
-    parts = grid(ticks, left, height, "share")
-    parts.append(line((place(0), height), (place(1), 0), "zero"))
+    parts = svg.grid(ticks, left, height, "share")
+    parts.append(svg.line((place(0), height), (place(1), 0), "zero"))
     across = [place(sure) for sure, _, _ in rows]
     down = [height * (1 - right) for _, _, right in rows]
-    parts.append(curve(across, down, "l0", height))
+    parts.append(svg.curve(across, down, "l0", height))
     for x, y, (sure, photos, right) in zip(across, down, rows, strict=True):
         tip = f"{photos:,} photos of {sure:.1%} in the mean: {right:.1%} right"
-        parts.append(dot(x, y, "s0", tip, max(2.0, 9 * (photos / most) ** 0.5)))
-    parts += [words(place(tick), height + 13, f"{tick:.0%}", tone="tick") for tick in ticks]
-    parts.append(words(50, height + 31, "probability of the answer", tone="axis"))
-    return drawing(parts, height + 40)
+        parts.append(svg.dot(x, y, "s0", tip, max(2.0, 9 * (photos / most) ** 0.5)))
+    parts += [svg.words(place(tick), height + 13, f"{tick:.0%}", tone="tick") for tick in ticks]
+    parts.append(svg.words(50, height + 31, "probability of the answer", tone="axis"))
+    return svg.picture(parts, height + 40)
 
 
 def calibration_table(parts: Sequence[Part]) -> Table:

@@ -1,6 +1,6 @@
 """Elements of charts: shapes, words, scales.
 
-Lengths along x are percentages, so that a drawing fits any width while its words keep their size.
+Lengths along x are percentages, so that a picture fits any width while its words keep their size.
 """
 
 import math
@@ -71,8 +71,8 @@ def curve(xs: ArrayLike, ys: ArrayLike, tone: str, height: float) -> Markup:
     return element("svg", path, width="100%", height=height, **stretched)
 
 
-def drawing(parts: Sequence[Markup], height: float) -> Markup:
-    """Return the drawing of these parts, as wide as its place."""
+def picture(parts: Sequence[Markup], height: float) -> Markup:
+    """Return the picture of these parts, as wide as its place."""
     return element("svg", *parts, width="100%", height=height, overflow="visible")
 
 

@@ -1,5 +1,6 @@
 """Answer photos, a video or a browser with a trained model."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -154,7 +155,7 @@ def answer_video(
     rate = source.get(cv2.CAP_PROP_FPS) or 25.0
     announced = max(0, int(source.get(cv2.CAP_PROP_FRAME_COUNT)))
     step = every or max(1, round(rate / LOOKS))
-    frames = looks = 0
+    frames = 0
     boxes: list = []
     answers = pd.DataFrame()
     with atomic_write(out) as partial:
@@ -172,12 +173,11 @@ def answer_video(
                     found = list(range(len(faces)))
                 boxes = [faces[row].box for row in found]
                 answers = readable(predictions).iloc[found]
-                looks += 1
             target.write(annotated(frame, boxes, answers))
             frames += 1
         target.release()
     source.release()
-    return Watched(frames, looks, announced)
+    return Watched(frames, math.ceil(frames / step), announced)
 
 
 def _frames(source: cv2.VideoCapture, first: Photo) -> Iterator[Photo]:

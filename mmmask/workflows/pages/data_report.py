@@ -31,7 +31,7 @@ def data_report(data_root: str | Path, out: str | Path, *, faces: int = 40) -> N
         faces: How many photos of each class it shows, and five times as many of ``eval/``; 0: all.
     """
     if faces < 0:
-        raise InputError(f"faces must be 0 (all) or more a class; got {faces}")
+        raise InputError(f"faces must be 0 (all) or more per class; got {faces}")
     facts = gather(Path(data_root))
     images = photos_to_show(facts, faces)
     write_data_page(out, facts, make_thumbnails(data_root, images))
@@ -40,27 +40,23 @@ def data_report(data_root: str | Path, out: str | Path, *, faces: int = 40) -> N
 def gather(root: Path) -> DataFacts:
     """Return what is known of a data root, every photo of it measured."""
     train = with_labels(read_train(root))
-    train["fold"] = assign_folds(
-        train, folds=min(FOLDS, train["person"].nunique()), seed=SPLIT_SEED
-    )
+    folds = min(FOLDS, train["person"].nunique())
+    train["fold"] = assign_folds(train, folds=folds, seed=SPLIT_SEED)
     has_eval = (root / "eval" / "info.csv").is_file()
     evaluation = read_eval(root) if has_eval else train.iloc[:0]
-    photos = pd.concat(
-        [train.assign(part="train"), evaluation.assign(part="eval")], ignore_index=True
-    )
+    parts = [train.assign(part="train"), evaluation.assign(part="eval")]
+    photos = pd.concat(parts, ignore_index=True)
     facts = measure(root, photos["image"])
-    known = [fact for fact in facts if fact is not None]
-    if not known:
+    if not any(facts):
         raise InputError(f"{root}: none of the {len(facts)} photos can be decoded")
     for name in ("light", "width", "height"):
         photos[name] = [np.nan if fact is None else getattr(fact, name) for fact in facts]
     in_train = [fact for fact in facts[: len(train)] if fact is not None]
-    outliers = find_outliers(photos, facts, dark=DARK, small=SMALL, alike=ALIKE)
     return DataFacts(
         root=str(root),
         photos=photos,
         colours=colours(in_train) if in_train else None,
-        outliers=outliers,
+        outliers=find_outliers(photos, facts, dark=DARK, small=SMALL, alike=ALIKE),
         copies=copies(photos, facts),
         files=folder_facts(root),
         shared_ids=shared_ids(train["person"]),
@@ -74,9 +70,8 @@ def copies(photos: pd.DataFrame, facts: Sequence[PhotoFacts | None]) -> pd.DataF
     readable = photos[digests.notna().to_numpy()]
     first = readable["image"].groupby(digests.dropna().to_numpy()).transform("first")
     same = first != readable["image"]
-    return pd.DataFrame({"image": readable["image"][same], "of": first[same]}).reset_index(
-        drop=True
-    )
+    table = pd.DataFrame({"image": readable["image"], "of": first})
+    return table[same].reset_index(drop=True)
 
 
 def fitting_corrections(train: pd.DataFrame) -> pd.DataFrame | None:
@@ -89,27 +84,23 @@ def fitting_corrections(train: pd.DataFrame) -> pd.DataFrame | None:
     people = train.drop_duplicates("person").set_index("person", drop=False)
     folders = dict(tuple(people.index.to_series().groupby(people.index.str.split("_").str[0])))
     rows, fitting = [], 0
+    fields, columns = ["mask", "gender", "age"], ["field", "value", "reason"]
     for row in range(len(known)):
         person = known["person"][row]
         names = [person] if person in people.index else list(folders.get(person, ()))
         theirs = train[train["person"].isin(names)]
+        if theirs.empty:
+            continue
         try:
-            after = correct(theirs, known.iloc[[row]], str(KNOWN)) if len(theirs) else None
+            after = correct(theirs, known.iloc[[row]], str(KNOWN))
         except InputError:
-            after = None
-        if after is None:
             continue
         fitting += 1
-        changed = (after[["mask", "gender", "age"]] != theirs[["mask", "gender", "age"]]).any(
-            axis=1
-        )
-        rows += [
-            (image, known["field"][row], known["value"][row], known["reason"][row])
-            for image in theirs["image"][changed][:1]
-        ]
+        changed = theirs["image"][(after[fields] != theirs[fields]).any(axis=1)]
+        rows += [(image, *known.loc[row, columns]) for image in changed[:1]]
     if fitting < 0.9 * len(known):
         return None
-    return pd.DataFrame(rows, columns=["image", "field", "value", "reason"])
+    return pd.DataFrame(rows, columns=["image", *columns])
 
 
 def photos_to_show(facts: DataFacts, faces: int) -> list[str]:

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const draw = (tag, attributes) => {
+  const shape = (tag, attributes) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     return node;
@@ -61,12 +61,12 @@
     const boxes = at("boxes"), unit = Math.max(width, height) / 28;
     boxes.setAttribute("viewBox", `0 0 ${width} ${height}`);
     boxes.replaceChildren(...faces.map(({ box }, number) => {
-      const group = draw("g", {});
+      const group = shape("g", {});
       if (!box) return group;
       const [x0, y0, x1, y1] = box;
-      group.append(draw("rect", { class: "box", x: x0, y: y0, width: x1 - x0, height: y1 - y0 }));
+      group.append(shape("rect", { class: "box", x: x0, y: y0, width: x1 - x0, height: y1 - y0 }));
       if (faces.length > 1) {
-        const label = draw("text", { x: x0 + unit / 4, y: y0 + unit, "font-size": unit });
+        const label = shape("text", { x: x0 + unit / 4, y: y0 + unit, "font-size": unit });
         label.textContent = number + 1;
         group.append(label);
       }

@@ -157,10 +157,10 @@
     });
     const turn = (by, bar) => {
       page += by;
-      draw();
+      showPage();
       if (bar.classList.contains("below")) box.scrollIntoView();
     };
-    const draw = () => {
+    const showPage = () => {
       const pages = Math.max(1, Math.ceil(found.length / PAGE));
       cards.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(card));
       box.querySelector("output").textContent =
@@ -173,7 +173,7 @@
         if (bar.classList.contains("below")) bar.hidden = pages === 1;
       }
     };
-    const refresh = () => { page = 0; count(); draw(); };
+    const refresh = () => { page = 0; count(); showPage(); };
     const choose = (facets, words = "") => {
       for (const [facet, select] of Object.entries(selects)) {
         const code = facet in facets ? data.facets[facet].values.indexOf(facets[facet]) : -1;
