@@ -1,6 +1,7 @@
 """Fixtures that several rooms share: small folders in the competition's layout, real photos."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from mmmask.cli import limit_thread_spinning
 from tests.config_text import format_each_config_once
 
+# Where this runs in the background, SIGINT is ignored, by the processes that tests start and
+# interrupt too, unless it has a handler here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Before torch and MMEngine are imported. Networks are tiny, and two tests run at a time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 limit_thread_spinning()

@@ -1,6 +1,7 @@
 """A run on cropped faces: tested with the same boxes wherever they are, and with no others."""
 
 import pandas as pd
+import pytest
 
 from mmmask.datasets.layout import find_photos
 from mmmask.engine.checkpoints import load_checkpoint_file
@@ -20,9 +21,15 @@ def boxes(data, path, x0=10.0):
     return path
 
 
-def test_boxes_may_move_but_not_change(drawn, refused, tmp_path) -> None:
+@pytest.fixture
+def folder(tmp_path_factory):
+    """A folder with a short name: of a long one, deep in a config, formatting takes seconds."""
+    return tmp_path_factory.mktemp("boxes")
+
+
+def test_boxes_may_move_but_not_change(drawn, refused, folder, tmp_path) -> None:
     options = ("train_cfg.max_epochs=1", "preprocessing.faces.boxes={}")
-    made = boxes(drawn, tmp_path / "boxes.parquet")
+    made = boxes(drawn, folder / "made.csv")
     chosen = (options[0], options[1].format(made))
     done = tool(*train(tmp_path / "run", drawn, config=CONFIG, options=chosen))
     assert done.returncode == 0, done.stderr
@@ -30,10 +37,10 @@ def test_boxes_may_move_but_not_change(drawn, refused, tmp_path) -> None:
     stored = load_checkpoint_file(str(checkpoint))["meta"]["preprocessing"]["faces"]
     assert stored["boxes"].startswith("sha256 ")
 
-    moved = made.rename(tmp_path / "moved.parquet")
+    moved = made.rename(folder / "moved.csv")
     test = ["test.py", tmp_path / "run" / CONFIG.split("/")[1], checkpoint, "--split", "val"]
     done = tool(*test, "--cfg-options", options[1].format(moved))
     assert done.returncode == 0, done.stderr
-    other = boxes(drawn, tmp_path / "other.csv", x0=11.0)
+    other = boxes(drawn, folder / "other.csv", x0=11.0)
     line = refused(*test, "--cfg-options", options[1].format(other))
     assert "trained with another preprocessing" in line
