@@ -81,10 +81,8 @@ def load_config(
 ) -> "Config":
     """Read a config file, apply ``options`` (dotted name -> value) and compose it.
 
-    Args:
-        path: As in :func:`read_config`, which also says what is refused.
-        options: Likewise.
-        data: Options of the ``data`` block; None keeps the config's.
+    ``data`` has options of the ``data`` block; None keeps the config's. See :func:`read_config` for
+    what is refused.
     """
     cfg = read_config(path, options)
     cfg.data.update({name: value for name, value in data.items() if value is not None})
@@ -96,9 +94,8 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
     """Read a config file and apply ``options``; its facts stand in its blocks alone yet.
 
     Raises:
-        MissingFileError: No such file.
-        InputError: The file is no config, or a top-level name is unknown (a typing error in an
-            option would otherwise change nothing, silently).
+        InputError: There is no such file, it is no config, or a top-level name is unknown (a typing
+            error in an option would otherwise change nothing, silently).
     """
     from mmengine.config import Config
 

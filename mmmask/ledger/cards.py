@@ -41,12 +41,7 @@ CARD = "card.json"
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
-    """Return the card in a run's folder.
-
-    Raises:
-        MissingFileError: There is none.
-        InputError: It is no card.
-    """
+    """Return the card in a run's folder; a :class:`MissingFileError` where there is none."""
     path = Path(folder) / CARD
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; runs made by an older version have no card")
@@ -64,9 +59,8 @@ def read_card(folder: str | Path) -> dict[str, Any]:
 
 def write_card(folder: str | Path, card: Mapping[str, Any]) -> None:
     """Write a card, whole."""
-    text = json.dumps(card, indent=1, default=str)
     with atomic_write(Path(folder) / CARD) as partial:
-        partial.write_text(text)
+        partial.write_text(json.dumps(card, indent=1, default=str))
 
 
 def status(card: Mapping[str, Any]) -> str:

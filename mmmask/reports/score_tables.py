@@ -12,6 +12,7 @@ from rich.table import Table
 from mmmask.evaluation.intervals import RESAMPLES, Interval, units_to_draw
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, encode
 from mmmask.ledger.provenance import learned_from_test_set
+from mmmask.reports.output import titled_table
 
 #: Columns of the terminal that tables fill at most.
 WIDTH = 100
@@ -30,19 +31,14 @@ def print_scores(
     """
     console = Console(width=WIDTH)
     print_macro_f1(console, intervals["macro_f1"], how)
-    summary = Table(title=f"{len(truth):,} photos", title_justify="left")
     columns = {"accuracy": "accuracy"} | {name: f"{name}_accuracy" for name in ATTRIBUTES}
-    for title in columns:
-        summary.add_column(title, justify="right")
+    summary = titled_table(f"{len(truth):,} photos", (), list(columns))
     summary.add_row(*(str(intervals[key]) for key in columns.values()))
     console.print(summary)
 
     counts = np.bincount(truth, minlength=NUM_CLASSES)
-    table = Table(title="F1 by class (photos)", title_justify="left")
-    table.add_column("mask")
-    for gender in GENDERS:
-        for age in AGE_GROUPS:
-            table.add_column(f"{gender} {age}", justify="right")
+    people = [f"{gender} {age}" for gender in GENDERS for age in AGE_GROUPS]
+    table = titled_table("F1 by class (photos)", ("mask",), people)
     for mask, name in enumerate(MASKS):
         row = encode(mask, *np.mgrid[:2, :3]).ravel()
         table.add_row(name, *(f"{metrics[f'f1_{k:02d}']:.2f} ({counts[k]})" for k in row))
@@ -61,9 +57,8 @@ def print_attribute_scores(
     print_macro_f1(console, intervals["macro_f1"], how)
     values = ATTRIBUTES[attribute]
     counts = np.bincount(truth, minlength=len(values))
-    table = Table(title=f"{attribute}, {len(truth):,} photos", title_justify="left")
-    for title in ("accuracy", *(f"F1 {value}" for value in values)):
-        table.add_column(title, justify="right")
+    titles = ("accuracy", *(f"F1 {value}" for value in values))
+    table = titled_table(f"{attribute}, {len(truth):,} photos", (), titles)
     table.add_row(
         str(intervals["accuracy"]),
         *(f"{metrics[f'f1_{k}']:.2f} ({counts[k]})" for k in range(len(values))),

@@ -48,14 +48,13 @@ def intervals_of(table: pd.DataFrame) -> dict[str, Interval]:
 
 
 def read_scored(
-    paths: Sequence[str | Path], labels: str | Path | None = None
+    paths: Sequence[str | Path],
+    labels: str | Path | None = None,  # csv (ImageID, ans); None: the true classes in the tables
 ) -> dict[Path, pd.DataFrame]:
     """Read tables that can be scored and compared: of the same photos, in the first one's order.
 
-    Args:
-        paths: Predictions (.parquet or .csv), or submissions (.csv with ImageID and ans), whose
-            classes then have probability 1.
-        labels: csv (ImageID, ans) of the true classes; None takes those in the tables.
+    They are predictions (.parquet or .csv) or submissions (.csv with ImageID and ans), whose
+    classes then have probability 1.
 
     Raises:
         InputError: True classes are unknown, or tables are of other photos, true classes or

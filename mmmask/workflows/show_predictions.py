@@ -73,10 +73,7 @@ def show_ensemble(
 ) -> None:
     """Print what the members add, what fitting brought, how far they agree, and the scores.
 
-    Args:
-        found: The ensemble.
-        plot: Where a picture of the agreement goes (.png).
-        submission: Where the submission went.
+    ``plot`` is where a picture of the agreement goes (.png), ``submission`` where that went.
     """
     print_members(found.members, found.photos, found.people)
     if found.gain is not None:

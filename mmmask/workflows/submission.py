@@ -45,24 +45,17 @@ def check_covered(
 
 def write_submission(
     path: str | Path,
-    predictions: pd.DataFrame,
-    data_root: str | Path,
+    predictions: pd.DataFrame,  # of the 18 classes
+    data_root: str | Path,  # holds ``eval/info.csv``
     *,
-    origin: Mapping[str, Any] | None = None,
+    origin: Mapping[str, Any] | None = None,  # provenance; None: the table's own
 ) -> None:
     """Write ImageID and ans, one row for each row of eval/info.csv and in its order, and log it.
 
     Before, print which of today's submissions it is, how far it agrees with the best one so far,
     and warnings: that it repeats an earlier one, exceeds the day's quota, learned from photos of
     the test set, or is stale (see :mod:`mmmask.ledger.staleness`). The user decides whether to
-    send it.
-
-    Args:
-        path: Where it goes.
-        predictions: Of the 18 classes.
-        data_root: Folder that holds ``eval/info.csv``.
-        origin: Provenance of the predictions, whose ``predictions`` names their file; None: that
-            which a table read from a file brings with it.
+    send it. The ``predictions`` of ``origin`` names their file.
 
     Raises:
         InputError: A photo of info.csv has no prediction, or more than one.
