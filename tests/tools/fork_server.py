@@ -129,7 +129,7 @@ if __name__ == "__main__":
     format_each_config_once()
     for name in PRELOADED:
         import_module(name)
-    import_module("mmengine").Config({}).pretty_text  # loads yapf's grammar
+    import_module("mmengine").Config({}).dump()  # loads yapf's grammar
     gc.collect()
     gc.freeze()  # what is imported stays; no fork needs to look through it for garbage
     serve()
