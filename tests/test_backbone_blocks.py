@@ -19,7 +19,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 BLOCKS = sorted((CONFIGS / "_base_" / "backbones").glob("*.py"))
 HEADS = ("arcface", "decomposed", "focal", "linear")
 ZOO = Path(mmpretrain.__file__).parent / ".mim"
-#: Their steps take seconds: they wait for a change of the configs.
+#: Their steps take seconds, so they are marked slow.
 HEAVY = (
     "deit_base",
     "effnet_b5",

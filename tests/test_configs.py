@@ -29,7 +29,7 @@ from mmmask.workflows.train import build_runner
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LEAVES = sorted(CONFIGS.glob("*.py"))
-#: Their two steps take three seconds and more: they wait for a change of the configs.
+#: Their two steps take three seconds and more, so they are marked slow.
 HEAVY = ("convnext", "deit", "effnet_b3_arcface_uda", "effnet_b4", "nfnet", "swin", "vit")
 
 BACKBONES = {

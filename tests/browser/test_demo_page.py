@@ -7,8 +7,8 @@ import pytest
 from mmmask.deploy.predictor import Predictor
 from mmmask.workflows.demo.app import as_jpeg, demo_app, described
 from mmmask.workflows.demo.read_faces import FaceReader
-from tests.made_readers import tiny_reader
 from tests.served_app import served
+from tests.tiny_models import tiny_reader
 
 from .conftest import fits_a_phone, is_accessible
 

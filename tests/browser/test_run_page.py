@@ -9,7 +9,7 @@ from mmmask.labels import decode
 from mmmask.reports.pages.run_facts import RunFacts
 from mmmask.reports.pages.run_page import write_run_page
 from mmmask.workflows.pages.run_report import run_report
-from tests.made_run import made_run
+from tests.fake_run import made_run
 
 from .conftest import fits_a_phone, is_accessible, opened
 

@@ -10,10 +10,10 @@ if sys.argv[1] == "keep":
     assert keep_freed_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):  # until freed blocks fit, with their alignment
-    torch.ones(32, 1024, 1024)
+    torch.ones(12, 1024, 1024)
 before = faults()
 for _ in range(5):
-    torch.ones(32, 1024, 1024)
+    torch.ones(12, 1024, 1024)
 print(faults() - before)
 """
 

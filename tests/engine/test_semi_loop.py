@@ -185,6 +185,7 @@ torch.save({"got": gradient.got, "expected": gradient.expected,
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_gradient_of_one_and_stay_one_model(root, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("with CUDA the processes use the GPUs")

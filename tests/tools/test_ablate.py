@@ -1,10 +1,12 @@
 import pandas as pd
+import pytest
 
 from .conftest import CONFIG, SMALL, tool
 
 OPTIONS = ("--cfg-options", *SMALL, "train_cfg.max_epochs=1")
 
 
+@pytest.mark.slow
 def test_two_configs_are_trained_compared_and_kept(drawn, tmp_path) -> None:
     out = tmp_path / "out"
     arguments = [CONFIG, "configs/mobilenet_v2_linear.py", "--seeds", 1, "--data-root", drawn]

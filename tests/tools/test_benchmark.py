@@ -4,6 +4,7 @@ import pytest
 from .conftest import tool
 
 
+@pytest.mark.slow
 def test_contenders_are_measured_and_compared(drawn, tmp_path) -> None:
     out = tmp_path / "bench"
     options = ["--backbones", "mobilenet_v2:4", "--repeats", "1", "--steps", "1", "--workers", "1"]

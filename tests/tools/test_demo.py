@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from mmmask.tables import FACE_ANSWERS, read_table
-from tests.made_readers import tiny_checkpoint
+from tests.tiny_models import tiny_checkpoint
 
 from .conftest import ROOT, call
 
@@ -80,7 +80,7 @@ def test_of_a_broken_video_one_sentence_is_said_and_none_by_ffmpeg(tmp_path):
     code = f"""
 from mmmask.cli import command
 from mmmask.workflows.demo.answer import answer_video
-from tests.made_readers import colour_reader
+from tests.tiny_models import colour_reader
 
 raise SystemExit(command(lambda: answer_video(colour_reader(), {str(video)!r}, "out.mp4")))
 """

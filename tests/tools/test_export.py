@@ -17,7 +17,7 @@ from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.labels import CLASSES
 from mmmask.tables import PREDICTIONS, probabilities, read_table
 from mmmask.workflows.export import TOLERANCE
-from tests.made_readers import SIZE, TINY, tiny_checkpoint
+from tests.tiny_models import SIZE, TINY, tiny_checkpoint
 
 from .conftest import ROOT
 

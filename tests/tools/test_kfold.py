@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from mmmask.datasets.layout import read_train
 from mmmask.evaluation.scores import macro_f1
@@ -15,6 +16,7 @@ from .conftest import CONFIG, ROOT, SMALL, tool
 OPTIONS = ("--cfg-options", *SMALL, "train_cfg.max_epochs=3")
 
 
+@pytest.mark.slow
 def test_a_k_fold_that_was_killed_continues_at_the_fold_and_epoch_where_it_was(
     drawn, tmp_path
 ) -> None:

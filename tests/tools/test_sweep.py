@@ -1,5 +1,6 @@
 import optuna
 import pandas as pd
+import pytest
 
 from .conftest import CONFIG, SMALL, tool
 
@@ -16,6 +17,7 @@ space = {
 """
 
 
+@pytest.mark.slow
 def test_trials_are_trained_scored_and_kept(drawn, tmp_path) -> None:
     space, out = tmp_path / "space.py", tmp_path / "out"
     space.write_text(SPACE)

@@ -212,6 +212,7 @@ def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
     assert done.stdout.count("epoch 1/1  train loss") == 1
 
 
+@pytest.mark.slow
 def test_two_processes_train_with_sam_and_layers_that_thaw(drawn, tmp_path) -> None:
     config = tmp_path / "thawing.py"
     base = str(ROOT / "configs" / "mobilenet_v2_linear_sam.py")

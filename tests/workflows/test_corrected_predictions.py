@@ -332,6 +332,7 @@ def test_an_unknown_decision_is_refused(files, tmp_path) -> None:
         corrected(files, tmp_path, decision="best")
 
 
+@pytest.mark.slow
 def test_simulated_shifts_are_measured_on_labelled_predictions(files, tmp_path, capsys) -> None:
     found = simulate_shifts(files / "oof.parquet", tmp_path, repeats=2, resamples=5)
     again = simulate_shifts(files / "oof.parquet", tmp_path / "again", repeats=1, resamples=5)

@@ -18,7 +18,7 @@ from mmmask.reports.pages.run_facts import RunFacts, Scored
 from mmmask.reports.pages.run_findings import find
 from mmmask.reports.pages.run_galleries import errors, people
 from mmmask.reports.pages.thumbnails import Thumbnails
-from tests.made_run import STEMS, made_predictions, made_samples
+from tests.fake_run import STEMS, made_predictions, made_samples
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+import pytest
+
 from mmmask.workflows.benchmark.growth import STEPS, make_index, measure_growth, read_index
 
 
@@ -8,6 +10,7 @@ def test_the_made_up_index_has_the_photos_asked_for(tmp_path) -> None:
     assert samples["person"].nunique() == 10
 
 
+@pytest.mark.slow
 def test_each_step_is_measured_at_each_size() -> None:
     grown = measure_growth((70, 140))
     assert sorted(map(tuple, grown[["step", "photos"]].values)) == sorted(

@@ -7,7 +7,7 @@ from mmmask.reports.annotated import COLOURS
 from mmmask.workflows.demo.answer import answer_video
 from mmmask.workflows.demo.face_finder import FaceFinder
 from mmmask.workflows.demo.read_faces import FaceReader
-from tests.made_readers import colour_reader, colours
+from tests.tiny_models import colour_reader, colours
 
 RATE = 12.5
 

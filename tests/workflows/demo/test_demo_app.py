@@ -18,8 +18,8 @@ from mmmask.reports.local_server import HOST, check_installed, serve
 from mmmask.workflows.demo.app import as_jpeg, demo_app
 from mmmask.workflows.demo.face_finder import FaceFinder
 from mmmask.workflows.demo.read_faces import FaceReader
-from tests.made_readers import cells, colour_reader, colours
 from tests.served_app import served
+from tests.tiny_models import cells, colour_reader, colours
 
 
 @pytest.fixture(scope="module")

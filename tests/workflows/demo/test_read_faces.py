@@ -7,7 +7,7 @@ from mmmask.tables import FACE_ANSWERS, probabilities, read_table
 from mmmask.workflows.demo.answer import answer_photos, open_reader
 from mmmask.workflows.demo.face_finder import FaceFinder
 from mmmask.workflows.demo.read_faces import MOST_FACES, FaceReader
-from tests.made_readers import colour_reader, colours
+from tests.tiny_models import colour_reader, colours
 
 
 def reader(boxes, scores=None) -> FaceReader:

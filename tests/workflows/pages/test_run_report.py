@@ -22,7 +22,7 @@ from mmmask.tables import (
 from mmmask.workflows.pages.report import report
 from mmmask.workflows.pages.run_folder import RunFolder
 from mmmask.workflows.pages.run_report import run_report
-from tests.made_run import made_predictions, made_run, made_samples
+from tests.fake_run import made_predictions, made_run, made_samples
 
 
 @pytest.fixture

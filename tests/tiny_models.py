@@ -1,4 +1,4 @@
-"""Readers of faces around a network that tells colours and one that has learned nothing, served."""
+"""Tiny models, and readers of faces around them: one tells colours, one has learned nothing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The folder of a run as training leaves it, without a training: card, curves, split, answers."""
+"""The folder of a run as training leaves it, without training: card, curves, split, answers."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def made_predictions(samples, seed=0, right=0.75):
 
 
 def made_run(folder: Path, samples: pd.DataFrame, root: Path, *, scored=True, **session) -> Path:
-    """Leave a finished run of three epochs, resumed after the second, in which 1 of 2 was lost."""
+    """Write a finished run of three epochs, resumed after the second, part of the third lost."""
     folder.mkdir(parents=True)
     (folder / "best_macro_f1_epoch_3.pth").write_bytes(b"weights")
     (folder / "last_checkpoint").write_text(str(folder / "best_macro_f1_epoch_3.pth"))
