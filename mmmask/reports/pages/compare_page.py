@@ -76,19 +76,15 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
 
 def _scored(comparison: Comparison) -> dict[str, Any]:
     """Return what the page shows where true classes are known."""
-
-    def bounds(found: list) -> list[tuple[float, ...]]:  # values, lows, highs
-        return list(zip(*((one.value, one.low, one.high) for one in found), strict=True))
-
-    pairs_of = comparison.scores.values()
-    labels = [f"{name}, {letter}" for name in comparison.scores for letter in "AB"]
-    differences = bounds([pair.difference for pair in pairs_of])
+    pairs_of = comparison.scores
+    labels = [f"{name}, {letter}" for name in pairs_of for letter in "AB"]
+    scores = [score for pair in pairs_of.values() for score in (pair.a, pair.b)]
+    differences = [pair.difference for pair in pairs_of.values()]
     title = "Macro F1 of B minus that of A"
-    names = list(comparison.scores)
     return {
         "scores": [
-            intervals("Macro F1", labels, *bounds([each for p in pairs_of for each in (p.a, p.b)])),
-            intervals(title, names, *differences, kind="difference", reference=0),
+            intervals("Macro F1", labels, scores),
+            intervals(title, list(pairs_of), differences, kind="difference", reference=0),
         ],
         "rights": _rights(comparison),
         "by_class": _by_class(comparison),
