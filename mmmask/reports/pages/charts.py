@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
+from mmmask.evaluation.intervals import Interval
 from mmmask.reports.pages import svg
 from mmmask.reports.pages.parts import Table, shown
 
@@ -160,20 +161,23 @@ def lines(
 def intervals(
     title: str,
     labels: Sequence[str],
-    values: ArrayLike,
-    lows: ArrayLike,
-    highs: ArrayLike,
+    values: Sequence[Interval | float],
     *,
     kind: str = "score",
     reference: float | None = None,
 ) -> Chart:
     """Return a dot with its interval for each label.
 
-    A value that is NaN leaves its row empty; where a bound is NaN, the dot stands alone. A line
-    stands at ``reference``, such as 0 for differences; the rest as in :func:`bars`.
+    A value without bounds is a dot alone, NaN leaves its row empty. A line stands at
+    ``reference``, such as 0 for differences; the rest as in :func:`bars`.
     """
-    series = {"value": values, "from": lows, "to": highs}
-    numbers = _values(series)  # (3, L)
+    numbers = np.array(
+        [
+            (v.value, v.low, v.high) if isinstance(v, Interval) else (v, np.nan, np.nan)
+            for v in values
+        ]
+    )  # (L, 3)
+    series = dict(zip(("value", "from", "to"), numbers.T, strict=True))
     ends = [*numbers[np.isfinite(numbers)], *([] if reference is None else [reference])] or [0, 1]
     low, span, left = min(ends), (max(ends) - min(ends)) or 1, _label_room(labels)
 
@@ -185,7 +189,7 @@ def intervals(
     if reference is not None:
         x = place(reference)
         parts.append(svg.line((x, 0), (x, tall * len(labels)), "zero"))
-    for row, (label, (value, start, stop)) in enumerate(zip(labels, numbers.T, strict=True)):
+    for row, (label, (value, start, stop)) in enumerate(zip(labels, numbers, strict=True)):
         y = (row + 0.5) * tall
         parts.append(svg.words(left, y, label, "end", shift=-8))
         parts.append(svg.words(100, y, shown(value, kind), "end", "figure"))

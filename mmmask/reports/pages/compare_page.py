@@ -28,7 +28,6 @@ from mmmask.reports.pages.thumbnails import Thumbnails
 def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thumbnails) -> None:
     """Write the page; ``thumbnails`` are of the photos that differ, or of none."""
     agreement = comparison.agreement
-    scored = bool(comparison.scores)
     write_page(
         path,
         "compare_page.html",
@@ -36,7 +35,7 @@ def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thu
         kind="compare page",
         summary=f"{len(comparison.photos):,} photos that both predict",
         thumbnails=thumbnails,
-        sides=zip("AB", comparison.paths, strict=True),
+        comparison=comparison,
         figures=[
             ("photos", f"{len(comparison.photos):,}"),
             ("same class", f"{agreement['overall']:.1%}"),
@@ -44,17 +43,11 @@ def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thu
             *((f"same {name}", f"{agreement[name]:.1%}") for name in ATTRIBUTES),
         ],
         findings=by_weight(_findings(comparison)),
-        scored=scored,
-        how=comparison.how,
-        scores=_scores(comparison) if scored else [],
-        rights=_rights(comparison) if scored else None,
-        by_class=_by_class(comparison) if scored else None,
+        **(_scored(comparison) if comparison.scores else {}),
         shares=_shares(comparison),
         pairs=_pairs(comparison),
         matrices=_matrices(comparison),
         made_by=_made_by(comparison),
-        with_photos=bool(thumbnails.data),
-        unreadable=len(thumbnails.unreadable),
         gallery=_gallery(comparison, thumbnails),
     )
 
@@ -81,23 +74,21 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
             yield Finding("look", text, "findings")
 
 
-def _scores(comparison: Comparison) -> list[Chart]:
-    def bounds(found: list) -> list[tuple[float, ...]]:  # values, lows, highs
-        return list(zip(*((one.value, one.low, one.high) for one in found), strict=True))
-
-    pairs_of = comparison.scores.values()
-    labels = [f"{name}, {letter}" for name in comparison.scores for letter in "AB"]
-    differences = bounds([pair.difference for pair in pairs_of])
-    return [
-        intervals("Macro F1", labels, *bounds([each for p in pairs_of for each in (p.a, p.b)])),
-        intervals(
-            "Macro F1 of B minus that of A",
-            list(comparison.scores),
-            *differences,
-            kind="difference",
-            reference=0,
-        ),
-    ]
+def _scored(comparison: Comparison) -> dict[str, Any]:
+    """Return what the page shows where true classes are known."""
+    pairs_of = comparison.scores
+    labels = [f"{name}, {letter}" for name in pairs_of for letter in "AB"]
+    scores = [score for pair in pairs_of.values() for score in (pair.a, pair.b)]
+    differences = [pair.difference for pair in pairs_of.values()]
+    title = "Macro F1 of B minus that of A"
+    return {
+        "scores": [
+            intervals("Macro F1", labels, scores),
+            intervals(title, list(pairs_of), differences, kind="difference", reference=0),
+        ],
+        "rights": _rights(comparison),
+        "by_class": _by_class(comparison),
+    }
 
 
 def _rights(comparison: Comparison) -> Table:

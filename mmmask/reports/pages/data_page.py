@@ -47,14 +47,13 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
         colours=[] if facts.colours is None else [part.round(2).tolist() for part in facts.colours],
         outliers=_outliers(facts, thumbnails),
         copies=_copies(facts, thumbnails),
-        listed={"outliers": len(facts.outliers), "copies": len(facts.copies), "most": MOST_ROWS},
+        facts=facts,
+        most_rows=MOST_ROWS,
         files=_files(facts.files),
         ids=_shared_ids(facts, thumbnails),
         split=_split(train, people),
         corrections=_corrections(facts, thumbnails),
         faces=_faces(facts, thumbnails),
-        shown=len(thumbnails.data),
-        photos_of_all=len(facts.photos),
     )
 
 

@@ -39,7 +39,7 @@ def render(template: str, *, thumbnails: Thumbnails = NO_THUMBNAILS, **content: 
     made = f"mmmask {__version__}, {time.strftime('%Y-%m-%d %H:%M')}"
     page = _environment().get_template(template)
     # The sections of a page add themselves to the list of contents.
-    return page.render(content, photos=thumbnails.data, made=made, sections=[])
+    return page.render(content, thumbnails=thumbnails, made=made, sections=[])
 
 
 @cache

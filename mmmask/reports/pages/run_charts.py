@@ -215,7 +215,7 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
         chart = intervals(
             f"Right {whole.name} by {by} (photos)",
             [f"{name} ({n:,})" for name, n in zip(scores["slice"], scores["photos"], strict=True)],
-            *(scores[f"accuracy{end}"] for end in ("", "_low", "_high")),
+            _with_bounds(scores, "accuracy"),
             kind="share",
             reference=scored.scores["accuracy"].value,
         )

@@ -43,8 +43,7 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
         curves=run_charts.curve_charts(facts.curves),
         card=_card(facts.cards),
         sessions=_sessions(facts.cards),
-        config=facts.config,
-        scored=scored,
+        facts=facts,
         **({} if scored is None else _answers(facts, scored)),
         slices=slices,
     )
@@ -61,12 +60,7 @@ def _answers(facts: RunFacts, scored: Scored) -> dict[str, Any]:
         "calibration": run_charts.calibration_table(scored.parts),
         "errors": errors(facts, scored),
         "people": None if scored.disagreeing.empty else people(facts, scored),
-        "wrong": int((~scored.right).sum()),
-        "disagreeing": len(scored.disagreeing),
         "most_people": MOST_PEOPLE,
-        "heats": len(facts.heats or ()),
-        "unreadable": len(facts.thumbnails.unreadable),
-        "with_photos": bool(facts.thumbnails.data),
     }
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mmmask.evaluation.intervals import Interval
 from mmmask.reports.pages import charts
 from mmmask.reports.pages.svg import round_ticks
 
@@ -14,7 +15,9 @@ CHARTS = {
     "bars": charts.bars("T", LABELS, {"A": [1, 0, 3], "B": [2, 2, 2]}),
     "columns": charts.columns("T", LABELS, {"A": [1, 0, 3]}, axis="x"),
     "lines": charts.lines("T", [1, 2, 4], {"A": [1, np.nan, 3], "B": [0, 1, 2]}, axis="epoch"),
-    "intervals": charts.intervals("T", LABELS, [0.1, np.nan, 0], [0, 0, -1], [0.2, 1, 1]),
+    "intervals": charts.intervals(
+        "T", LABELS, [Interval(0.1, 0, 0.2), Interval(np.nan, 0, 1), Interval(0, -1, 1)]
+    ),
     "matrix": charts.matrix("T", [[2, 0, 1], [0, 3, 0], [0, 0, 0]], LABELS),
 }
 
@@ -106,7 +109,7 @@ def test_notes_stand_behind_the_figures_of_bars() -> None:
 
 
 def test_a_value_without_bounds_is_a_dot_without_a_line() -> None:
-    chart = charts.intervals("T", LABELS, [0.1, 0.2, 0.3], [0, np.nan, 0], [0.4, np.nan, 1])
+    chart = charts.intervals("T", LABELS, [Interval(0.1, 0, 0.4), 0.2, Interval(0.3, 0, 1)])
     assert len(shapes(chart, "circle")) == 3
     assert len(shapes(chart, "line")) == 2
 
