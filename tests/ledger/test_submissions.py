@@ -56,7 +56,8 @@ def csv(tmp_path):
     return csv
 
 
-def test_a_submission_is_logged_with_its_origin_and_a_copy(tmp_path, days) -> None:
+def test_a_submission_is_logged_with_its_origin_and_a_copy(tmp_path, days, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["tools/test.py", "a b.py"])
     origin = {"checkpoint": "runs/a/epoch_9.pth", "config_hash": "abc", "predictions": "p.parquet"}
     assert enter("first.csv", answers(1), tmp_path, origin) == 1
     assert enter("second.csv", answers(2), tmp_path, {}) == 2
@@ -66,7 +67,7 @@ def test_a_submission_is_logged_with_its_origin_and_a_copy(tmp_path, days) -> No
     assert (first["checkpoints"], first["config_hash"]) == ("runs/a/epoch_9.pth", "abc")
     assert first["predictions"] == "p.parquet"
     assert first["time"].startswith("2024-05-01")
-    assert "pytest" in first["command"]
+    assert first["command"] == "tools/test.py 'a b.py'"
     assert pd.isna(second["checkpoints"])
     assert pd.isna(second["score"])
     assert copy_of(tmp_path, 1).name == "0001.csv"
