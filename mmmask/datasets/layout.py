@@ -7,6 +7,7 @@ order of the submission.
 
 import logging
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,17 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 EVAL_IMAGES = "eval/images/"
 
 logger = logging.getLogger("mmmask")
+
+
+def count_test_photos(images: Iterable[str | Path], root: str | Path = "") -> int:
+    """Return how many photos are of the test set: those in ``eval/``.
+
+    Args:
+        images: Paths, relative to the data root or absolute.
+        root: The data root.
+    """
+    test_set = Path(os.path.abspath(root), "eval")
+    return sum(test_set in Path(os.path.abspath(Path(root, image))).parents for image in images)
 
 
 def read_train(root: str | Path) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from mmmask.datasets.layout import count_test_photos
 from mmmask.engine.hooks import priorities
 from mmmask.engine.unwrap import inner_datasets, samples_of
 from mmmask.errors import InputError
@@ -43,7 +44,7 @@ def pseudo_labels(samples: pd.DataFrame) -> dict | None:
         return None
     return {
         "count": len(pseudo),
-        "from_test_set": int(pseudo["image"].str.startswith("eval/").sum()),
+        "from_test_set": count_test_photos(pseudo["image"]),
         "fingerprint": text_hash(pseudo[["image", "label"]].to_csv(index=False, header=False)),
     }
 
@@ -87,12 +88,11 @@ class UnlabelledHook(WithoutTruthHook):
                         f"semi.photos: {len(shared)} of the unlabelled photos are held out for "
                         f"validation, the first is {shared[0]}; leave them out"
                     )
-        test_set = Path(os.path.abspath(unlabelled.data_root), "eval")
         listed = unlabelled.samples["image"].to_csv(index=False, header=False)
         self.record = {
             "photos": runner.cfg.semi.photos,
             "count": len(unlabelled),
-            "from_test_set": sum(test_set in path.parents for path in paths),
+            "from_test_set": count_test_photos(paths, unlabelled.data_root),
             "fingerprint": text_hash(listed),
         }
         runner.logger.warning(

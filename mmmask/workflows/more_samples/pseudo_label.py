@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.datasets.layout import count_test_photos
 from mmmask.errors import InputError
 from mmmask.evaluation.pseudo_labels import agreeing, choose_sure
 from mmmask.labels import GENDERS, MASKS, NUM_CLASSES, decode
@@ -91,7 +92,7 @@ def pseudo_label(
     if members.labelled:
         steps["right"] = steps["chosen"] & (labels == members.truth())
     samples = labelled(members.keys["image"].iloc[rows], labels[rows], weight)
-    from_test_set = int(samples["image"].str.startswith("eval/").sum())
+    from_test_set = count_test_photos(samples["image"])
     provenance = {
         "predictions": [member.described() for member in members.each],
         "calibrations": [str(path) for path in calibrations],
