@@ -91,11 +91,11 @@ CORRECTIONS: Mapping[str, Column] = {
     "reason": Column("str", "why, for the next reader", required=False),
 }
 
-#: Corrections to review, best first within a kind; as they stand, they are corrections.
+#: Proposed corrections to review, best first within a kind; a valid table of corrections as it is.
 LABEL_ISSUES: Mapping[str, Column] = {
     "kind": Column("str", "which label is doubted", (*ATTRIBUTES,)),
     **{name: column for name, column in CORRECTIONS.items() if name != "reason"},
-    "score": Column("float64", "log of how much better than the label it fits, in nats"),
+    "score": Column("float64", "log of how much better than the label the value fits, in nats"),
     "reason": CORRECTIONS["reason"],
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on several processes, one a GPU, or on CPU cores where there is no GPU.
+# Train on several processes, one per GPU, or on CPU cores where there is no GPU.
 #
 #   bash tools/dist_train.sh configs/effnet_b3_arcface.py 8 [train.py options]
 #   NNODES=2 NODE_RANK=0 MASTER_ADDR=10.0.0.1 bash tools/dist_train.sh CONFIG 8   # on each machine

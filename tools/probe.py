@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-r"""Predict everybody's gender and age from those who look alike, to find wrong labels.
+r"""Predict everybody's gender and age from people who look alike, to find wrong labels.
 
 Nothing is trained, so it takes minutes: a pretrained backbone compares faces, and each person is
 predicted from all others. A second opinion beside trained networks, or a first look at the data.

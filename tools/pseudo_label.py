@@ -32,7 +32,7 @@ def main() -> None:
         help="at most N photos of a class, the surest; one number, or 18",
     )
     parser.add_argument(
-        "--agree", type=int, metavar="K", help="models that must call a photo so; default: all"
+        "--agree", type=int, metavar="K", help="models that must predict the label; default: all"
     )
     add_shared(parser, "--calibration", help="one for each PREDS")
     add_shared(parser, "--weight")
@@ -54,13 +54,13 @@ def main() -> None:
     print_pseudo_labels(made.classes)
     if not args.calibration:
         print(
-            "note: probabilities are not calibrated, so a label may be less sure than it says; "
+            "note: probabilities are not calibrated, so a label may be less sure than it seems; "
             "tools/calibrate.py makes a --calibration"
         )
     if made.from_test_set:
         print(
-            f"warning: {made.from_test_set:,} of them are photos of the test set; some hold "
-            "training on them to be leakage, so runs and predictions with them say so"
+            f"warning: {made.from_test_set:,} of them are photos of the test set; some consider "
+            "training on them leakage, so runs and predictions with them say so"
         )
     print(f"{len(made.samples):,} samples: {Path(args.out).resolve()}")
 

@@ -2,20 +2,17 @@
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
 from mmmask.labels import CLASSES
+from mmmask.reports.output import titled_table
 
 
 def print_pseudo_labels(classes: pd.DataFrame) -> None:
     """Print one row per class and their sums; see ``workflows.more_samples.pseudo_label``."""
-    table = Table(title="Pseudo-labels by class, photos", title_justify="left")
-    table.add_column("class")
     titles = ["predicted", "models agree", "and sure", "chosen", "share", "mean probability"]
     if "right" in classes:
         titles.append("right")
-    for title in titles:
-        table.add_column(title, justify="right")
+    table = titled_table("Pseudo-labels by class, photos", ("class",), titles)
     total = classes.sum()
     total["probability"] = (classes["probability"] * classes["chosen"]).sum() / total["chosen"]
     for name, row in [*zip(CLASSES, classes.to_dict("records"), strict=True), ("all", total)]:

@@ -167,7 +167,8 @@ def read_held_out(
     known = False
     for member in members.each:
         given, by_year = member.read(years=True)
-        given = given.astype(np.float64)
+        # One memory order, so that sums are the same to the last bit in any order of rows.
+        given = np.asfortranarray(given, dtype=np.float64)
         one = {member.attribute: given} if member.attribute else marginals(given)
         for name, part in one.items():
             parts.setdefault(name, []).append(part)

@@ -29,7 +29,7 @@ from mmmask.workflows.label_errors.review_table import ReviewTable, Row
 #: The photos that a swap is about; they also show most of a face, so they come first.
 EXPOSED = tuple(stem for stem, mask in MASK_OF_STEM.items() if mask != MASKS[0])
 ORDER = (*EXPOSED[::-1], *(stem for stem in MASK_OF_STEM if stem not in EXPOSED))
-#: How many of the last decisions tell the pace, and the longest gap, in seconds, that is no break.
+#: The pace is that of the last 20 decisions; a gap of more than 120 seconds is a break.
 RECENT, BREAK = 20, 120.0
 
 
@@ -40,7 +40,7 @@ class Review:
     that it has seen; if that is not the last one, nothing is stored and the answer is the state.
 
     Attributes:
-        issues: Table of ``mmmask.tables.LABEL_ISSUES``, from :func:`read_label_issues`.
+        issues: Table of ``mmmask.tables.LABEL_ISSUES``, from :func:`match_label_issues`.
         out: The table of corrections, .csv; its log is ``out`` + ``.log``.
         notices: What a person should know about how the files were found.
 
@@ -110,17 +110,14 @@ class Review:
                 )
             decision = self._decided(number, verdict, values or {})
             _, known = in_effect(self._log.decisions).get(decision.issue, (0, None))
-            if (
-                known is None
-                or known.verdict != decision.verdict
-                or known.corrections != decision.corrections
-            ):
+            said = (decision.verdict, decision.corrections)
+            if known is None or said != (known.verdict, known.corrections):
                 self._log.add(decision)
             self._table.write()
             return {"stored": True, **self._state(decision.issue.person)}
 
     def undo(self, version: str) -> dict[str, Any]:
-        """Take the last decision back, likewise; ``undone`` is the number of its label issue.
+        """Take the last decision back in the same way; ``undone`` is the number of its label issue.
 
         Raises:
             InputError: There is none, or it cannot be written.

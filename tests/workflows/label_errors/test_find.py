@@ -159,6 +159,16 @@ def test_models_of_one_attribute_serve_for_it_and_several_are_averaged(planted) 
     )
 
 
+def test_the_order_of_rows_in_a_second_table_changes_no_bit(planted) -> None:
+    one, other = (planted.write(planted.root / f"{name}.parquet") for name in ("one", "other"))
+    find(planted, one, other, min_score=-100)
+    expected = (planted.root / "suspects.csv").read_bytes()
+    shuffled = read_table(other, PREDICTIONS).sample(frac=1, random_state=0)
+    write_table(other, shuffled, PREDICTIONS, {"split": "oof"})
+    find(planted, one, other, min_score=-100)
+    assert (planted.root / "suspects.csv").read_bytes() == expected
+
+
 def test_without_years_an_age_of_the_other_group_is_proposed(planted) -> None:
     found = find(planted, planted.write(planted.root / "oof.parquet", years=False))
     person, photo, value = firsts(found.issues)["age"]
@@ -215,6 +225,12 @@ def test_input_at_fault_is_named(planted, tmp_path) -> None:
         find(planted, path)
     with pytest.raises(InputError, match="--calibration needs one file for each of the 1 members"):
         find(planted, oof, calibrations=["a.json", "b.json"])
+    with pytest.raises(InputError, match=r"oof\.parquet is given twice"):
+        find(planted, oof, oof)
+    submission = tmp_path / "submission.csv"
+    submission.write_text("ImageID,ans\nx.jpg,3\n")
+    with pytest.raises(InputError, match=r"must be predictions, .*; got a submission"):
+        find(planted, submission)
     with pytest.raises(InputError, match="--top must be at least 1; got 0"):
         find(planted, oof, top=0)
     assert not (planted.root / "suspects.csv").exists()

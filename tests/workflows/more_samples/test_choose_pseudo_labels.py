@@ -185,4 +185,8 @@ def test_input_at_fault_is_named(write, tmp_path) -> None:
     write_table(alone, genders, ATTRIBUTE_PREDICTIONS["gender"])
     with pytest.raises(InputError, match=r"gender\.parquet: predicts gender alone"):
         pseudo_label([alone], out)
+    submission = tmp_path / "submission.csv"
+    submission.write_text("ImageID,ans\nx.jpg,3\n")
+    with pytest.raises(InputError, match=r"must be predictions, .*; got a submission"):
+        pseudo_label([submission], out)
     assert not out.exists()
