@@ -92,15 +92,9 @@ def review_app(
         headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}  # photos are loaded ahead
         return Response(data, media_type="image/jpeg", headers=headers)
 
-    def post(act: Callable[..., Any], **kinds: type) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            body = await _read_body(request, shown["list"], kinds)
-            return JSONResponse(await run_in_threadpool(act, **body), headers=HEADERS)
-
-        return answer
-
-    decide = post(review.decide, number=int, verdict=str, version=str, values=dict)
-    undo = post(review.undo, version=str)
+    decided = {"number": int, "verdict": str, "version": str, "values": dict}
+    decide = _posted(review.decide, shown["list"], decided)
+    undo = _posted(review.undo, shown["list"], {"version": str})
     return local_app(
         Route("/", page),
         Route("/state", state),
@@ -108,6 +102,18 @@ def review_app(
         Route("/decide", decide, methods=["POST"]),
         Route("/undo", undo, methods=["POST"]),
     )
+
+
+def _posted(
+    act: Callable[..., Any], listed: str, kinds: dict[str, type]
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return the answer to a POST: what ``act`` returns for the arguments in its body."""
+
+    async def answer(request: Request) -> Response:
+        body = await _read_body(request, listed, kinds)
+        return JSONResponse(await run_in_threadpool(act, **body), headers=HEADERS)
+
+    return answer
 
 
 def page_data(review: Review, opinions: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
