@@ -29,7 +29,7 @@ def test_a_k_fold_that_was_killed_continues_at_the_fold_and_epoch_where_it_was(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while not (out / "fold_1" / "epoch_1.pth").exists():
+    while not (out / "fold_1" / "last_checkpoint").exists():  # written after what it names
         assert process.poll() is None
         time.sleep(0.02)
     process.kill()  # and nothing else: the training it started must not stay
