@@ -313,6 +313,17 @@ def write_table(
         pq.write_table(arrow.replace_schema_metadata(metadata), partial)
 
 
+def photo_index(table: object, images: pd.Series) -> pd.Index:
+    """Return the photos of a table as an index; an :class:`InputError` if one appears twice.
+
+    ``table`` names it in the message.
+    """
+    index = pd.Index(images)
+    if index.has_duplicates:
+        raise InputError(f"{table}: {index[index.duplicated()][0]} appears twice")
+    return index
+
+
 def rows_like(
     first: object,  # names the table of ``images`` in messages
     images: pd.Series,
@@ -323,9 +334,7 @@ def rows_like(
 
     An :class:`InputError` says that they are not the same photos, or that one appears twice.
     """
-    index = pd.Index(others)
-    if index.has_duplicates:
-        raise InputError(f"{other}: {index[index.duplicated()][0]} appears twice")
+    index = photo_index(other, others)
     if index.equals(pd.Index(images)):
         return None
     rows = index.get_indexer(images)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmmask.config import compose, load_config, parse_options, pipeline
+from mmmask.config import load_config, parse_options, pipeline
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES
 from mmmask.reports.sheet import Cell, Row, plot_sheet
@@ -68,10 +68,7 @@ def show_pipeline(
         raise InputError(f"--photos and --draws must be at least 1; got {photos} and {draws}")
     if Path(out).suffix.lower() not in {".png", ".jpg"}:
         raise InputError(f"--out must end in .png or .jpg; got {out}")
-    cfg = load_config(config, parse_options(options))
-    if data_root is not None:
-        cfg.data.data_root = data_root
-        compose(cfg)
+    cfg = load_config(config, parse_options(options), data_root=data_root)
     rows = sheet_rows(cfg, photos=photos, draws=draws, seed=seed)
     columns = ["preprocessed", *(f"draw {draw + 1}" for draw in range(draws))]
     plot_sheet(rows, columns, out, title=f"{Path(config).stem}: {steps_in_words(cfg)}")

@@ -50,9 +50,7 @@ class TorchNetwork:
         device: str = "cpu",
     ) -> None:
         self.name = str(checkpoint)
-        cfg = self.cfg = load_config(config, parse_options(options))
-        if data_root is not None:
-            cfg.data.data_root = data_root
+        cfg = self.cfg = load_config(config, parse_options(options), data_root=data_root)
         cfg.pretrained = None
         compose(cfg)
         self.content = load_checkpoint_file(checkpoint)

@@ -187,7 +187,6 @@ def _page(reader: FaceReader) -> str:
         title="Mask, gender and age in a photo",
         kind="mmmask demo",
         summary=f"{name}, for photos of {width} x {height} pixels. {reader.finder.said()}",
-        sections=[],
         explains=reader.explains,
         calibrated=predictor.calibrated,
         attribute=facts.attribute,

@@ -63,7 +63,6 @@ def review_app(
         title=f"Label issues \u2192 {review.out.name}",
         kind="mmmask label review",
         summary="",
-        sections=[],
         review=shown,
         with_opinions=opinions is not None,
     )

@@ -56,9 +56,7 @@ def label_external(
         raise InputError(f"--threshold must be from 0 to 1; got {threshold}")
     if not 0 < weight < np.inf:
         raise InputError(f"--weight must be above 0; got {weight}")
-    cfg = load_config(config, parse_options(options))
-    if data_root is not None:
-        cfg.data.data_root = data_root
+    cfg = load_config(config, parse_options(options), data_root=data_root)
     table = read_photos(photos, cfg.data.data_root)
     joint = _predict(cfg, Path(checkpoint), table)
     posterior = conditioned(joint, known_joint(table, cfg.data.old_from))

@@ -19,10 +19,10 @@ from mmmask.tables import (
     PROBABILITIES,
     answers,
     attribute_of,
+    photo_index,
     probabilities,
     read_csv,
     read_predictions,
-    rows_like,
 )
 from mmmask.workflows.submission import read_answers
 
@@ -71,22 +71,20 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
     tables = [_read(one), _read(other)]
     # A submission knows photos by their names alone.
     by_name = any("ans" in table.attrs for table in tables)
-    keys = [
-        table["image"].str.rsplit("/", n=1).str[-1] if by_name else table["image"]
-        for table in tables
-    ]
-    common = [key.isin(others) for key, others in zip(keys, keys[::-1], strict=True)]
-    if not common[0].any():
+    keys = []
+    for path, table in zip((one, other), tables, strict=True):
+        names = table["image"].str.rsplit("/", n=1).str[-1] if by_name else table["image"]
+        keys.append(photo_index(path, names))
+    common = keys[0][keys[0].isin(keys[1])]
+    if common.empty:
         raise InputError(
-            f"{one} and {other} have no photo in common; the first has {keys[0].iloc[0]}, the "
-            f"second {keys[1].iloc[0]}"
+            f"{one} and {other} have no photo in common; the first has {keys[0][0]}, the second "
+            f"{keys[1][0]}"
         )
-    alone = [int((~some).sum()) for some in common]
-    rows_like(one, keys[0], one, keys[0])  # refuses a photo that appears twice
-    rows = rows_like(one, keys[0][common[0]], other, keys[1][common[1]])
-    a, b = (table[some].reset_index(drop=True) for table, some in zip(tables, common, strict=True))
-    if rows is not None:
-        b = b.take(rows).reset_index(drop=True)
+    a, b = (
+        table.take(key.get_indexer(common)).reset_index(drop=True)
+        for table, key in zip(tables, keys, strict=True)
+    )
     photos = (b if "ans" in tables[0].attrs else a)[["image"]].assign(
         a=a["answer"], b=b["answer"], sure_a=a["sure"], sure_b=b["sure"], distance=_distance(a, b)
     )
@@ -101,7 +99,7 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
     return Comparison(
         paths=(str(one), str(other)),
         photos=photos,
-        alone=(alone[0], alone[1]),
+        alone=(len(keys[0]) - len(common), len(keys[1]) - len(common)),
         scores=_scores(photos) if "label" in photos else {},
         how=resampled(photos) if "label" in photos else "",
         made_by=_made_by(tables[0], tables[1]),

@@ -121,6 +121,7 @@ def test_the_terminal_tells_agreement_commonest_pair_and_scores(paths, tmp_path,
     [
         (lambda t: t.assign(image="x/" + t["image"]), "no photo in common"),
         (lambda t: t.assign(image=t["image"].iloc[0]), "appears twice"),
+        (lambda t: pd.concat([t, *[t[:1].assign(image="new.jpg")] * 2]), "new.jpg appears twice"),
         (lambda t: t.assign(label=(t["label"] + 1) % 18), "different true classes"),
     ],
 )
