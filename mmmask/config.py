@@ -1,79 +1,37 @@
-"""Load a config: inherited blocks in, everything that MMEngine's Runner asks for out.
+"""Load a config file with the options of a command line; :mod:`mmmask.blocks` composes it."""
 
-MMEngine merges dicts of parent and leaf but not what a parent built from them, and lets only one
-parent define a top-level name. So each fact stands once, in a block of its own, and this module
-composes MMEngine's keys from the blocks:
-
-======================  ==============================================================
-block                   goes into
-======================  ==============================================================
-``data``                the dataset of every dataloader
-``preprocessing``       every pipeline, the data preprocessor, and the checkpoints
-``augmentations``       the training pipeline, between ``Preprocess`` and ``PackPhoto``
-``backbone`` ``neck``   ``model``
-``head``                ``model``, with the number of features of the backbone
-``features``            ``head.in_channels``
-``device_augment``      the data preprocessor: augmentation of a batch on the device
-``batch_augments``      the data preprocessor (Mixup, CutMix)
-``pretrained``          the weights that the backbone starts from; None: from scratch
-``tta``                 the test model, where ``tta.enabled``
-======================  ==============================================================
-
-A config need not have these:
-
-======================  ==============================================================
-``averaging``           a hook that averages weights (EMA, SWA)
-``early_stopping``      a hook that ends a run
-``freezing``            a hook that keeps the backbone's first layers as they are
-``semi``                the unlabelled dataloader, the train loop and ``model``
-``tracking``            what records a run beside its own log (TensorBoard, W&B, MLflow)
-======================  ==============================================================
-
-The composed config is complete: it is what a run writes to its work directory, and composing it
-again changes nothing.
-"""
-
-import copy
-import math
-from collections.abc import Mapping, Sequence
+import ast
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.blocks import (
+    BLOCKS,
+    COMPOSED_FROM,
+    OPTIONAL_BLOCKS,
+    compose,
+    has_blocks,
+    overrides_of,
+    refuse_contradictions,
+    remembered,
+)
+from mmmask.errors import InputError, MissingFileError, first_line, nearest
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-BLOCKS = (
-    "augmentations",
-    "backbone",
-    "batch_augments",
-    "data",
-    "device_augment",
-    "features",
-    "head",
-    "neck",
-    "preprocessing",
-    "pretrained",
-    "tta",
-)
-#: Blocks of one hook each; a config may have them.
-HOOK_BLOCKS = ("averaging", "early_stopping", "freezing")
-OPTIONAL_BLOCKS = (*HOOK_BLOCKS, "semi", "tracking")
-#: What Runner.from_cfg reads, and what MMEngine itself puts at the top level.
+#: What Runner.from_cfg reads, what MMEngine itself puts at the top level, and what MMPretrain's
+#: command lines read there.
 RUNNER_KEYS = (
     "model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader",
     "train_cfg", "val_cfg", "test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler",
     "val_evaluator", "test_evaluator", "default_hooks", "custom_hooks", "data_preprocessor",
     "load_from", "resume", "launcher", "env_cfg", "log_processor", "log_level", "visualizer",
     "default_scope", "randomness", "experiment_name", "custom_imports", "runner_type",
-    "model_wrapper_cfg", "vis_backends", "compile",
+    "model_wrapper_cfg", "vis_backends", "compile", "find_unused_parameters",
+    "tta_model", "tta_pipeline",
 )  # fmt: skip
-SEMI_LOOP = "SemiTrainLoop"
-#: Dataloader -> the split of its dataset, unless the config names another.
-SPLITS = {"train": "train", "val": "val", "test": "eval"}
-#: Options of the dataset that belong to training alone.
-TRAIN_ONLY = ("old_from", "drop_ages", "drop", "samples")
+_KNOWN = (*BLOCKS, *OPTIONAL_BLOCKS, *RUNNER_KEYS, COMPOSED_FROM)
 
 
 def load_config(
@@ -81,51 +39,118 @@ def load_config(
 ) -> "Config":
     """Read a config file, apply ``options`` (dotted name -> value) and compose it.
 
-    ``data`` has options of the ``data`` block; None keeps the config's. See :func:`read_config` for
-    what is refused.
+    ``data`` has options of the ``data`` block; None keeps the config's. A config without blocks,
+    such as one of MMPretrain, is returned as it is, with the options.
+
+    Raises:
+        MissingFileError: There is no such file.
+        InputError: It is no config; a top-level name is unknown; a block and MMEngine's own name
+            for the same thing are set to different values.
     """
-    cfg = read_config(path, options)
-    cfg.data.update({name: value for name, value in data.items() if value is not None})
-    compose(cfg)
+    path = Path(path)
+    cfg = _read(path)
+    try:
+        _compose_file(cfg, path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    options = {**(options or {}), **_data_options(cfg, path, data)}
+    if options:
+        before = remembered(cfg)
+        _check_names(options, {*_KNOWN, *cfg}, "--cfg-options")
+        try:
+            cfg.merge_from_dict(options)
+        except (KeyError, TypeError, IndexError, AssertionError) as error:
+            raise InputError(f"--cfg-options: {first_line(error)}") from error
+        if before is not None:
+            refuse_contradictions(cfg, before, "--cfg-options")
+        compose(cfg)
     return cfg
 
 
-def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "Config":
-    """Read a config file and apply ``options``; its facts stand in its blocks alone yet.
+def compose_for_runner(cfg: "Config") -> None:
+    """Compose a config that a program of MMPretrain has read and changed, in place.
 
     Raises:
-        InputError: There is no such file, it is no config, or a top-level name is unknown (a typing
-            error in an option would otherwise change nothing, silently).
+        InputError: As for :func:`load_config`.
     """
+    if not has_blocks(cfg):
+        return
+    before, where = remembered(cfg), str(cfg.filename or "config")
+    _check_names(cfg, _KNOWN, where)
+    if before is None and cfg.filename is not None:
+        # The file alone, to know what the program's options changed.
+        file = load_config(cfg.filename)
+        before = remembered(file)
+        if cfg.get("auto_scale_lr") is not None:
+            cfg.auto_scale_lr = {**file.get("auto_scale_lr", {}), **cfg.auto_scale_lr}
+    if before is not None:
+        refuse_contradictions(cfg, before, where)
+    compose(cfg)
+
+
+def _compose_file(cfg: "Config", path: Path) -> None:
+    """Compose what a file says; refuse a file that says one thing twice, and differently."""
     from mmengine.config import Config
 
-    path = Path(path)
+    if not has_blocks(cfg):
+        return
+    _check_names(cfg, _KNOWN, "config")
+    parents = _parents(path)
+    if parents and COMPOSED_FROM not in cfg and overrides_of(cfg):
+        inherited = Config.fromstring(f"_base_ = {parents!r}", ".py")
+        if all(name in inherited for name in BLOCKS):
+            _compose_file(inherited, path)
+            refuse_contradictions(cfg, remembered(inherited) or {}, "this file")
+    if cfg.get("auto_scale_lr") is not None and cfg.get("train_dataloader") is not None:
+        cfg.auto_scale_lr.setdefault("base_batch_size", cfg.train_dataloader.batch_size)
+    compose(cfg)
+
+
+def _parents(path: Path) -> list[str]:
+    """Return the paths of the files that a config inherits."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_base_":
+            stated = ast.literal_eval(node.value)
+            names = [stated] if isinstance(stated, str) else stated
+            return [name if "::" in name else str(path.parent.resolve() / name) for name in names]
+    return []
+
+
+def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of the ``data`` block by their dotted names."""
+    given = {f"data.{name}": value for name, value in data.items() if value is not None}
+    if given and not has_blocks(cfg):
+        name = next(iter(given)).removeprefix("data.").replace("_", "-")
+        raise InputError(
+            f"{path}: --{name} needs a config with a block `data`; in a config of MMPretrain's "
+            "own kind set the dataset's options by --cfg-options train_dataloader.dataset...."
+        )
+    return given
+
+
+def _check_names(stated: Iterable[str], known: Collection[str], where: str) -> None:
+    """Refuse a top-level name that nothing reads."""
+    for name in dict.fromkeys(option.split(".")[0] for option in stated):
+        if name not in known:
+            raise InputError(
+                f"{where}: unknown top-level name {name}{nearest(name, known)}; known blocks "
+                f"are {', '.join((*BLOCKS, *OPTIONAL_BLOCKS))}, and the keys of MMEngine's Runner"
+            )
+
+
+def _read(path: Path) -> "Config":
+    from mmengine.config import Config
+
     if not path.is_file():
         raise MissingFileError(f"{path}: no such config file")
     if path.suffix != ".py":
         raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
     try:
-        cfg = Config.fromfile(path)
+        return Config.fromfile(path)
     except ImportError as error:
         raise InputError(f"{path}: {_why_not_imported(error)}") from error
     except (SyntaxError, NameError, KeyError, TypeError, OSError, AttributeError) as error:
         raise InputError(f"{path}: not a readable config: {first_line(error)}") from error
-    if options:
-        try:
-            cfg.merge_from_dict(dict(options))
-        except (KeyError, TypeError, IndexError, AssertionError) as error:
-            raise InputError(f"--cfg-options: {first_line(error)}") from error
-    known = (*BLOCKS, *OPTIONAL_BLOCKS)
-    unknown = sorted(set(cfg) - {*known, *RUNNER_KEYS})
-    if unknown:
-        raise InputError(
-            f"{path}: unknown top-level name {', '.join(unknown)}; known blocks are "
-            f"{', '.join(known)}, and the keys of MMEngine's Runner"
-        )
-    missing = [name for name in BLOCKS if name not in cfg]
-    if missing:
-        raise InputError(f"{path}: block {', '.join(missing)} is missing; inherit it by _base_")
-    return cfg
 
 
 def _why_not_imported(error: ImportError) -> str:
@@ -152,148 +177,3 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
             f"--cfg-options: values must be numbers, text, lists or tuples; got {options}; "
             "write a config file for more"
         ) from error
-
-
-def compose(cfg: "Config") -> None:
-    """Fill in MMEngine's keys from the blocks, in place; what they held before is replaced."""
-    cfg.model = _model(cfg)
-    for name in HOOK_BLOCKS:
-        if name in cfg:
-            cfg.default_hooks.pop(name, None)
-            if cfg[name] is not None:
-                cfg.default_hooks[name] = copy.deepcopy(cfg[name])
-    if "tracking" in cfg:
-        cfg.visualizer = None
-        if cfg.tracking is not None:
-            backends = [{"type": "LocalVisBackend"}, copy.deepcopy(dict(cfg.tracking))]
-            cfg.visualizer = {"type": "Visualizer", "vis_backends": backends}
-    for name in SPLITS:
-        loader = cfg.get(f"{name}_dataloader")
-        if loader is None:
-            continue
-        loader["persistent_workers"] = loader.num_workers > 0
-        loader["dataset"] = _dataset(cfg, name, loader.get("dataset") or {})
-    if cfg.get("train_cfg") is not None:
-        _compose_loop(cfg)
-    if cfg.data.get("samples"):
-        cfg.default_hooks.pseudo_labels = {"type": "PseudoLabelHook"}
-    else:
-        cfg.default_hooks.pop("pseudo_labels", None)
-
-
-def pipeline(cfg: "Config", *, training: bool) -> list[dict]:
-    """Return the transforms: load, crop the face (if asked), preprocess, augment, pack."""
-    geometry = {key: cfg.preprocessing[key] for key in ("size", "crop")}
-    faces = []
-    if cfg.preprocessing.get("faces") is not None:
-        if cfg.preprocessing.get("reduced_decode"):
-            raise InputError("preprocessing.reduced_decode must be off where faces are cropped")
-        # The window has the shape that the central crop and the resizing then keep.
-        height, width = (side / part for side, part in zip(*geometry.values(), strict=True))
-        options = copy.deepcopy(dict(cfg.preprocessing.faces))
-        root = cfg.data.data_root
-        faces = [{"type": "CropFace", **options, "aspect": height / width, "data_root": root}]
-    augmentations = copy.deepcopy(list(cfg.augmentations)) if training else []
-    load: dict[str, Any] = {"type": "LoadPhoto"}
-    if cfg.preprocessing.get("reduced_decode"):
-        parts = zip(geometry["size"], geometry["crop"], strict=True)
-        load["at_least"] = tuple(math.ceil(size / kept) for size, kept in parts)
-    return [
-        load,
-        *faces,
-        {"type": "Preprocess", **geometry},
-        *augmentations,
-        {"type": "PackPhoto"},
-    ]
-
-
-def _dataset(cfg: "Config", name: str, former: dict) -> dict:
-    """Return the dataset of a dataloader; ``former`` may name the split."""
-    training = name == "train"
-    shared = {key: value for key, value in cfg.data.items() if training or key not in TRAIN_ONLY}
-    return {
-        "type": "MaskFaceDataset",
-        "split": former.get("split", SPLITS[name]),
-        **copy.deepcopy(shared),
-        "pipeline": pipeline(cfg, training=training),
-        "test_mode": not training,
-    }
-
-
-def _compose_loop(cfg: "Config") -> None:
-    """Let the train loop and its record follow the ``semi`` block, whether there is one or not."""
-    if cfg.get("semi") is not None:
-        cfg.train_cfg.pop("by_epoch", None)
-        cfg.train_cfg.type = SEMI_LOOP
-        cfg.train_cfg.unlabelled_dataloader = _unlabelled_dataloader(cfg)
-        cfg.default_hooks.unlabelled = {"type": "UnlabelledHook"}
-    elif cfg.train_cfg.get("type") == SEMI_LOOP:
-        del cfg.train_cfg["type"], cfg.train_cfg["unlabelled_dataloader"]
-        cfg.train_cfg.by_epoch = True
-        del cfg.default_hooks["unlabelled"]
-
-
-def _unlabelled_dataloader(cfg: "Config") -> dict:
-    """Return the dataloader of the unlabelled photos, each in a weak and a strong view."""
-    views = copy.deepcopy({name: list(cfg.semi[name]) for name in ("weak", "strong")})
-    steps = pipeline(cfg, training=False)[:-1]
-    if not cfg.semi.ratio >= 1 or cfg.semi.ratio % 1:
-        raise InputError(f"semi.ratio must be a whole number from 1; got {cfg.semi.ratio}")
-    return {
-        "batch_size": cfg.semi.ratio * cfg.train_dataloader.batch_size,
-        "num_workers": cfg.semi.num_workers,
-        "persistent_workers": cfg.semi.num_workers > 0,
-        "collate_fn": {"type": "stack_views"},
-        "dataset": {
-            "type": "UnlabelledFaces",
-            "data_root": cfg.data.data_root,
-            "photos": cfg.semi.photos,
-            "pipeline": [*steps, {"type": "TwoViews", **views}],
-        },
-    }
-
-
-def _model(cfg: "Config") -> dict:
-    """Return the classifier of backbone, neck and head: MMPretrain's, or the semi-supervised."""
-    backbone = copy.deepcopy(dict(cfg.backbone))
-    if cfg.pretrained is not None:
-        backbone["init_cfg"] = {
-            "type": "Pretrained",
-            "checkpoint": cfg.pretrained,
-            "prefix": "backbone",
-        }
-    semi = cfg.get("semi")
-    kind: dict[str, Any] = {"type": "ImageClassifier"}
-    if semi is not None:
-        kind = {
-            "type": "SemiSupervisedClassifier",
-            "consistency": copy.deepcopy(dict(semi.consistency)),
-            "annealing": semi.annealing,
-        }
-    return {
-        **kind,
-        "data_preprocessor": {
-            "type": "FacePreprocessor" if semi is None else "SemiPreprocessor",
-            "mean": cfg.preprocessing.mean,
-            "std": cfg.preprocessing.std,
-            "device_augment": copy.deepcopy(cfg.device_augment),
-            "batch_augments": copy.deepcopy(cfg.batch_augments),
-        },
-        "backbone": backbone,
-        "neck": copy.deepcopy(cfg.neck),
-        "head": {**copy.deepcopy(dict(cfg.head)), "in_channels": cfg.features},
-    }
-
-
-def inference_model(cfg: "Config") -> dict:
-    """Return the config of the model to test: averaged over views where ``tta.enabled``."""
-    if not cfg.tta.enabled:
-        return cfg.model
-    return {"type": "MeanProbabilityTTA", "module": cfg.model, "views": list(cfg.tta.views)}
-
-
-def plain(value: Any) -> Any:
-    """Return a config value as plain dicts and lists, fit for comparison and JSON."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

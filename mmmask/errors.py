@@ -4,6 +4,9 @@ Command lines print the message of an :class:`InputError` on one line and exit w
 any other exception is a defect of ours and keeps its traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Input at fault: the message names the file or field, what is allowed, what was received."""
@@ -19,3 +22,9 @@ class MissingFileError(InputError, FileNotFoundError):
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, which is enough for one sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``, did you mean ...?`` with the known name that is most alike, or nothing."""
+    alike = difflib.get_close_matches(name, known, n=1)
+    return f", did you mean {alike[0]}?" if alike else ""

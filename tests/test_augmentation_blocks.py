@@ -16,7 +16,8 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 from torchvision.transforms.v2 import functional
 
 import mmmask.register  # noqa: F401
-from mmmask.config import compose, load_config, plain
+from mmmask.blocks import compose, plain, stated
+from mmmask.config import load_config
 from mmmask.datasets.transforms import Preprocess
 from mmmask.models.preprocessor import FacePreprocessor
 from mmmask.structures import SampleBatch
@@ -80,11 +81,8 @@ def test_a_block_keeps_size_and_type_and_follows_the_seed_of_the_photo(block, ph
 @pytest.mark.parametrize("name", LEAVES)
 def test_a_leaf_differs_from_its_baseline_in_what_it_names_alone(name: str) -> None:
     def parts(config: str) -> dict:
-        cfg = plain(load_config(CONFIGS / f"{config}.py"))
-        loader = cfg.pop("train_dataloader")
-        loader.pop("dataset")  # composed from the blocks, as the model is
-        cfg.pop("model")
-        return {**cfg, **loader}
+        cfg = stated(load_config(CONFIGS / f"{config}.py").to_dict())
+        return {**cfg, **cfg.pop("train_dataloader")}
 
     baseline, leaf = parts("mobilenet_v2_arcface"), parts(f"mobilenet_v2_arcface_{name}")
     changed = {key for key in {*baseline, *leaf} if baseline.get(key) != leaf.get(key)}

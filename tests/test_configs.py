@@ -20,7 +20,8 @@ from torch.optim import Optimizer
 from torch.utils.data import BatchSampler
 
 import mmmask.register  # noqa: F401
-from mmmask.config import compose, load_config
+from mmmask.blocks import compose
+from mmmask.config import load_config
 from mmmask.datasets.layout import read_eval, read_train
 from mmmask.drawing.drawn_faces import draw_dataset
 from mmmask.tables import BOXES, write_table

@@ -23,7 +23,8 @@ def tiny_checkpoint(folder: Path) -> tuple[Path, Path]:
     import torch
     from mmengine.registry import MODELS, init_default_scope
 
-    from mmmask.config import compose, load_config, plain
+    from mmmask.blocks import compose, plain
+    from mmmask.config import load_config
 
     cfg = load_config(TINY, {"preprocessing.size": SIZE})
     cfg.pretrained = None

@@ -29,14 +29,13 @@ def main() -> None:
     add_shared(parser, "--cfg-options", "--launcher", "--local-rank")
     args = vars(parser.parse_args())
     os.environ.setdefault("LOCAL_RANK", str(args.pop("local_rank")))
-    pictures = args.pop("pictures")
 
     from mmmask.workflows.predict import Request, predict
     from mmmask.workflows.show_predictions import show
 
     prediction = predict(Request(**args))
     if prediction is not None:
-        show(prediction, pictures=pictures, submission=args["submission"])
+        show(prediction, pictures=args["pictures"], submission=args["submission"])
 
 
 if __name__ == "__main__":

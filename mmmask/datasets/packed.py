@@ -6,12 +6,13 @@ pack of another preprocessing, or of photos that have changed since, is known as
 """
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -21,10 +22,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from mmmask.blocks import pipeline
 from mmmask.datasets.face_boxes import by_content
 from mmmask.datasets.layout import read_eval, read_train
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import atomic_write
+from mmmask.tables import SAMPLES, read_table
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+logger = logging.getLogger("mmmask")
 
 #: Rows of one record batch: the unit that is written at once.
 ROWS = 256
@@ -91,6 +99,28 @@ class PackedPhotos:
 
     def __reduce__(self) -> tuple:
         return self._open, ()
+
+
+def ensure_pack(cfg: "Config") -> int:
+    """Make the pack that ``data.pack`` names, unless it is still right; return how many photos."""
+    path, root = Path(cfg.data.pack), cfg.data.data_root
+    if path.suffix != ".arrow":
+        raise InputError(f"{path}: a pack of photos ends in .arrow, got {path.suffix or 'none'}")
+    steps = pipeline(cfg, training=False)
+    steps = steps[: packed_steps(steps)]
+    images = list(photos_of_root(root))
+    for table in cfg.data.samples:
+        images += read_table(table, SAMPLES)["image"].tolist()
+    images = list(dict.fromkeys(images))
+    if path.is_file():
+        try:
+            PackedPhotos(path, images, data_root=root, steps=steps)
+        except StalePackError as error:
+            logger.warning(f"{error}; packing anew")
+        else:
+            return len(images)
+    write_pack(path, images, data_root=root, steps=steps)
+    return len(images)
 
 
 def write_pack(

@@ -30,7 +30,7 @@ class Preparation:
         """Return what the transforms of a test pipeline do.
 
         Args:
-            steps: As of :func:`mmmask.config.pipeline`.
+            steps: As of :func:`mmmask.blocks.pipeline`.
 
         Raises:
             InputError: One of them is none that is known here.

@@ -73,6 +73,18 @@ def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:
     return checkpoint
 
 
+def last_checkpoint(work_dir: Path) -> str | None:
+    """Return the path of the last checkpoint of a work directory; None where there is none yet."""
+    named = work_dir / "last_checkpoint"
+    if not named.exists():
+        return None
+    # The file holds the path at the time of writing; the folder may have been moved or copied.
+    checkpoint = work_dir / Path(named.read_text().strip()).name
+    if not checkpoint.is_file():
+        raise MissingFileError(f"{named}: names {checkpoint.name}, which is not in {work_dir}")
+    return str(checkpoint)
+
+
 def _drop_code(checkpoint: dict) -> None:
     hub = checkpoint.get("message_hub")
     info = hub.get("runtime_info") if isinstance(hub, dict) else None

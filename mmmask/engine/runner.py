@@ -1,25 +1,102 @@
-"""A Runner whose console is left to the progress display, and whose batches wait on the GPU."""
+"""A Runner that takes configs of blocks, and that leaves the console to the progress display."""
 
+import copy
 import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import MMLogger
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from mmpretrain.registry import RUNNERS
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmmask.datasets.packed import ensure_pack
 from mmmask.engine.prefetch import DevicePrefetcher
+from mmmask.engine.pretrained import check_pretrained, pretrained_weights
+from mmmask.engine.runner_config import prepare_config
+from mmmask.errors import InputError
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
 _NOT_FOR_USERS = ('"FileClient" will be', '"HardDiskBackend" is', "The prefix is not set in metric")
 
 
-@RUNNERS.register_module()
+@RUNNERS.register_module()  # MMEngine's own registry: where MMPretrain's command lines look
 class ConsoleRunner(Runner):
-    """MMEngine's Runner, with warnings alone on the console; the log file keeps all."""
+    """MMEngine's Runner for configs of blocks.
+
+    Warnings alone go to the console; the log file keeps all. A run that is refused before its
+    first step leaves its work directory as it was.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> "ConsoleRunner":
+        """Build a runner of a config, which is composed and checked first.
+
+        Raises:
+            InputError: The config is at fault.
+        """
+        cfg = copy.deepcopy(cfg)
+        prepare_config(cfg)
+        try:
+            return super().from_cfg(cfg)
+        except TypeError as error:
+            if "unexpected keyword argument" not in str(error):
+                raise
+            raise InputError(f"{cfg.filename}: {error}") from error
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._started = False
+        with self._nothing_left_if_refused():
+            super().__init__(*args, **kwargs)
+
+    def train(self) -> nn.Module:
+        """Train; an error that ends it goes to the hooks that have ``after_failure``.
+
+        Raises:
+            InputError: The work directory holds a run already, the weights to start from do not
+                fit, or a hook refuses the run.
+        """
+        with self._nothing_left_if_refused():
+            self._check_start()
+            self._ensure_pack()
+            try:
+                return super().train()
+            except BaseException as error:
+                self.call_hook("after_failure", error=error)
+                raise
+
+    def val(self) -> dict:
+        with self._nothing_left_if_refused():
+            self._ensure_pack()
+            return super().val()
+
+    def test(self) -> dict:
+        with self._nothing_left_if_refused():
+            self._ensure_pack()
+            return super().test()
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        super().call_hook(fn_name, **kwargs)
+        if fn_name in ("before_train", "before_val", "before_test") and not self._started:
+            self._started = True  # no hook has refused the run
+            self.dump_config()
+
+    def dump_config(self) -> None:
+        """Write the config to the work directory, but not over that of a run there too early.
+
+        MMEngine calls this while the runner is built, before any hook can refuse the run.
+        """
+        if self._started:
+            super().dump_config()
 
     def build_logger(
         self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
@@ -30,14 +107,6 @@ class ConsoleRunner(Runner):
                 handler.setLevel(max(handler.level, logging.WARNING))
                 handler.addFilter(lambda line: not line.getMessage().startswith(_NOT_FOR_USERS))
         return logger
-
-    def train(self) -> nn.Module:
-        """Train; an error that ends it goes to the hooks that have ``after_failure``."""
-        try:
-            return super().train()
-        except BaseException as error:
-            self.call_hook("after_failure", error=error)
-            raise
 
     @staticmethod
     def build_dataloader(
@@ -51,3 +120,33 @@ class ConsoleRunner(Runner):
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         device = torch.device(get_device(), torch.cuda.current_device())
         return DevicePrefetcher(loader, device)
+
+    def _check_start(self) -> None:
+        if self._resume:
+            return
+        if (Path(self.work_dir) / "last_checkpoint").exists():
+            raise InputError(
+                f"{self.work_dir}: holds a run already; continue it with --resume, "
+                "or keep both with another --work-dir"
+            )
+        weights = pretrained_weights(self.cfg.model)
+        if weights is not None:
+            check_pretrained(self.model, weights)
+
+    def _ensure_pack(self) -> None:
+        if self.cfg.get("data", {}).get("pack") is not None:
+            if get_local_rank() == 0:  # once a machine
+                ensure_pack(self.cfg)
+            barrier()
+
+    @contextmanager
+    def _nothing_left_if_refused(self) -> Iterator[None]:
+        """Remove the folder of the log where an error comes before the first step."""
+        try:
+            yield
+        except BaseException:
+            if not self._started and hasattr(self, "_log_dir"):
+                shutil.rmtree(self._log_dir, ignore_errors=True)
+                with suppress(OSError):  # there is something else in it
+                    os.rmdir(self.work_dir)
+            raise

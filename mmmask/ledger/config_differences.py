@@ -5,43 +5,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmmask.config import HOOK_BLOCKS, SPLITS, plain, read_config
+from mmmask.blocks import stated
+from mmmask.config import load_config
 
 #: Top-level names that go together: a change of the first brings the others along.
 _WITH_BACKBONE = {"neck", "features", "pretrained", "preprocessing"}
-_SCHEDULE = {"optim_wrapper", "param_scheduler", "train_cfg"}
+_SCHEDULE = {"auto_scale_lr", "optim_wrapper", "param_scheduler", "train_cfg"}
 #: Where a run was, how it was watched and tested: no weight depends on these.
 _CIRCUMSTANCES = (
     "data.data_root", "data.pack", "env_cfg", "experiment_name", "launcher", "load_from",
     "log_level", "log_processor", "resume", "test_cfg", "test_dataloader", "test_evaluator",
-    "tracking", "tta", "val_dataloader", "work_dir",
+    "tracking", "tta", "tta_model", "tta_pipeline", "val_dataloader", "work_dir",
 )  # fmt: skip
 
 
 def flat_config(path: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return dotted name -> value of a config with options; a list counts as one value."""
-    return flat(read_config(path, options).to_dict())
+    return flat(load_config(path, options).to_dict())
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dotted name -> value of a config's facts, without what composing made of them."""
-    values = dict(plain(values))
-    for key in ("model", "visualizer"):
-        values.pop(key, None)
-    for name, default in SPLITS.items():
-        loader = values.get(f"{name}_dataloader")
-        if isinstance(loader, dict):
-            loader.pop("persistent_workers", None)
-            split = (loader.pop("dataset", None) or {}).get("split", default)
-            if split != default:
-                loader["dataset"] = {"split": split}
-    for name in (*HOOK_BLOCKS, "unlabelled", "pseudo_labels"):
-        (values.get("default_hooks") or {}).pop(name, None)
-    loop = values.get("train_cfg")
-    if isinstance(loop, dict) and loop.pop("unlabelled_dataloader", None) is not None:
-        loop.pop("type")
-        loop["by_epoch"] = True
-    return dict(_flat(values))
+    """Return dotted name -> value of what a config states, without what composing made of it."""
+    tree = stated(values)
+    scaling = tree.get("auto_scale_lr")
+    if isinstance(scaling, dict) and not scaling.get("enable"):
+        del tree["auto_scale_lr"]
+    return dict(_flat(tree))
 
 
 def flat_text(text: str) -> dict[str, Any]:
@@ -71,7 +60,7 @@ def changes(baseline: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str
 
 def decides_weights(name: str) -> bool:
     """Say whether what a run learns may depend on a dotted name of its config."""
-    if name.rsplit(".", 1)[-1] == "num_workers":
+    if name.rsplit(".", 1)[-1] in ("num_workers", "persistent_workers", "pin_memory"):
         return False
     return not f"{name}.".startswith(tuple(f"{place}." for place in _CIRCUMSTANCES))
 

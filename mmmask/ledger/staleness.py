@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmmask.config import BLOCKS, OPTIONAL_BLOCKS
+from mmmask.blocks import BLOCKS, OPTIONAL_BLOCKS
 from mmmask.errors import InputError
 from mmmask.ledger.cards import CARD, read_card, session_of
 from mmmask.ledger.config_differences import changes, decides_weights, flat_config, flat_text

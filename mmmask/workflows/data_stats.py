@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.config import load_config, parse_options, pipeline
+from mmmask.blocks import pipeline
+from mmmask.config import load_config, parse_options
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.photo_facts import PhotoFacts, nearest_earlier, photo_facts
 from mmmask.datasets.splits import assign_folds

@@ -12,7 +12,7 @@ import pandas as pd
 from mmengine.registry import DATASETS
 from numpy.typing import NDArray
 
-from mmmask.config import compose
+from mmmask.blocks import compose
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.preparation import NO_FACE
 from mmmask.deploy.networks import Network

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmmask.config import load_config, parse_options, plain
+from mmmask.blocks import has_blocks, plain
+from mmmask.config import load_config, parse_options
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import units_to_draw
@@ -17,7 +18,7 @@ from mmmask.ledger.score_log import note_score
 from mmmask.tables import prediction_columns, write_table
 from mmmask.workflows.score import intervals_of
 from mmmask.workflows.submission import check_outputs, read_answers, write_submission
-from mmmask.workflows.testing import Tested, check_same, run_test
+from mmmask.workflows.testing import Tested, check_same, run_plain_test, run_test
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -45,6 +46,7 @@ class Request:
     #: First age, in years, called old in the predictions, for a model of years; None keeps the
     #: competition's 60. True classes always have the competition's cut.
     old_from: int | None = None
+    pictures: str | Path | None = None  # folder of pictures that the caller will draw
     options: Sequence[str] = ()  # ``name=value`` overrides of the config
     launcher: str = "none"  # ``none`` or ``pytorch`` (torchrun)
 
@@ -52,6 +54,17 @@ class Request:
     def cuts(self) -> Cuts:
         """First age of the middle and of the old group in the predictions."""
         return checked_cuts((MIDDLE_FROM, OLD_FROM if self.old_from is None else self.old_from))
+
+    def check_plain(self) -> None:
+        """Refuse what only a config with blocks can be asked for."""
+        asked = {name: getattr(self, name) for name in ("out", "submission", "labels", "pictures")}
+        asked |= {"old-from": self.old_from, "split": None if self.split == "eval" else self.split}
+        for name, value in asked.items():
+            if value is not None:
+                raise InputError(
+                    f"--{name} {value} needs a config with a block `data`; {self.config} is one of "
+                    "MMPretrain's own kind, and is tested on its test_dataloader"
+                )
 
     def check_head(self, head: "nn.Module") -> None:
         """Refuse a head that does not predict what is asked for."""
@@ -80,6 +93,9 @@ class Prediction:
 def predict(request: Request) -> Prediction | None:
     """Predict a split and write the table; None on all processes but the main one.
 
+    A config without blocks is tested as MMPretrain does; the scores go to the log, and there is no
+    table.
+
     Raises:
         InputError: The checkpoint belongs to another model or another preprocessing, or the model
             does not predict what is asked for.
@@ -87,9 +103,12 @@ def predict(request: Request) -> Prediction | None:
     from mmmask.engine.checkpoints import load_checkpoint_file
 
     cfg = _config_of(request)
-    cuts = request.cuts
     checkpoint = Path(request.checkpoint)
     content = load_checkpoint_file(str(checkpoint))
+    if not has_blocks(cfg):
+        run_plain_test(cfg, content, checkpoint, request.launcher, tta=request.tta)
+        return None
+    cuts = request.cuts
     meta = content.get("meta", {})
     _check_run(request, cfg, meta)
     tested = run_test(cfg, content, checkpoint, request.launcher, fits=request.check_head)
@@ -118,6 +137,9 @@ def _config_of(request: Request) -> "Config":
         raise InputError(f"--submission and --labels need --split eval; got {request.split}")
     options = parse_options(request.options)
     cfg = load_config(request.config, options, data_root=request.data_root, pack=request.pack)
+    if not has_blocks(cfg):
+        request.check_plain()
+        return cfg
     check_outputs(request.out, submission=request.submission, data_root=cfg.data.data_root)
     cfg.tta.enabled = cfg.tta.enabled or request.tta
     cfg.test_dataloader.dataset.split = request.split

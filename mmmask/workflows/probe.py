@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy.special import softmax
 
-from mmmask.config import compose, load_config, parse_options, plain
+from mmmask.blocks import compose, plain
+from mmmask.config import load_config, parse_options
 from mmmask.datasets.face_boxes import described
+from mmmask.datasets.packed import ensure_pack
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import fit_calibration
 from mmmask.evaluation.leave_one_out import RIDGE, leave_one_out, similarity
 from mmmask.labels import MASKS, NUM_YEARS, OLD_FROM, decode, group_probabilities
 from mmmask.ledger.provenance import fingerprint, made_now
 from mmmask.tables import prediction_columns, write_table, year_columns
-from mmmask.workflows.pack import ensure_pack
-from mmmask.workflows.train import check_pretrained
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -65,9 +65,9 @@ def probe(
         InputError: There are no pretrained weights, all people have one gender, or only one has
             a photo in some state of the mask.
     """
-    cfg = load_config(config, parse_options(options))
-    given = {"data_root": data_root, "corrections": corrections, "pack": pack}
-    cfg.data.update({name: value for name, value in given.items() if value is not None})
+    cfg = load_config(
+        config, parse_options(options), data_root=data_root, corrections=corrections, pack=pack
+    )
     cfg.pretrained = cfg.pretrained if pretrained is None else pretrained
     if cfg.pretrained in (None, "none"):
         raise InputError(
@@ -185,6 +185,7 @@ def _photos(cfg: "Config") -> tuple["MaskFaceDataset", Iterable[list[NDArray[np.
     from mmpretrain.registry import MODELS
 
     import mmmask.register  # noqa: F401
+    from mmmask.engine.pretrained import check_pretrained
     from mmmask.models.frozen_features import features
 
     init_default_scope(cfg.default_scope)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmmask.config import load_config, parse_options, pipeline
+from mmmask.blocks import pipeline
+from mmmask.config import load_config, parse_options
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES
 from mmmask.reports.sheet import Cell, Row, plot_sheet

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmmask.config import compose, inference_model, plain
+from mmmask.blocks import compose, plain
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.labels import Cuts, move_cut
@@ -84,6 +84,32 @@ def run_test(
     return Tested(samples, probabilities, metric.years, getattr(head, "attribute", None))
 
 
+def run_plain_test(
+    cfg: "Config", content: Mapping[str, Any], checkpoint: Path, launcher: str, *, tta: bool
+) -> None:
+    """Test a config of MMPretrain's own kind, as its command line does; scores go to the log.
+
+    With ``tta``, without a ``tta_model`` or ``tta_pipeline`` of the config: the mean over the photo
+    and its mirror image.
+    """
+    from mmmask.engine.distributed import stop_distributed
+
+    cfg.load_from, cfg.resume = None, False
+    cfg.work_dir = str(checkpoint.parent / "test")
+    if tta:
+        steps = cfg.test_dataloader.dataset.pipeline
+        flips = [{"type": "RandomFlip", "prob": prob} for prob in (1.0, 0.0)]
+        views = {"type": "TestTimeAug", "transforms": [flips, [steps[-1]]]}
+        model = cfg.get("tta_model") or {"type": "AverageClsScoreTTA"}
+        cfg.model = {**model, "module": cfg.model}
+        cfg.test_dataloader.dataset.pipeline = cfg.get("tta_pipeline") or [*steps[:-1], views]
+    runner = build_runner(cfg, launcher)
+    load_weights(runner.model, content, checkpoint)
+    runner.test()
+    if launcher != "none":
+        stop_distributed()
+
+
 def check_same(
     cfg: "Config",
     meta: Mapping[str, Any],
@@ -125,7 +151,10 @@ def prepare_test(cfg: "Config") -> "Config":
     cfg.load_from, cfg.resume = None, False  # the config that a resumed run saved names its own
     cfg.tracking = None  # a test is no run of its own
     compose(cfg)
-    cfg.model = inference_model(cfg)
+    cfg.visualizer = None
+    if cfg.tta.enabled:
+        cfg.model = {**cfg.tta_model, "module": cfg.model}
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}
     cfg.default_hooks = {**hooks, "sampler_seed": None, "param_scheduler": None, "checkpoint": None}
     cfg.custom_hooks = []

@@ -8,7 +8,8 @@ import torch
 from mmengine.registry import MODELS, init_default_scope
 from numpy.typing import NDArray
 
-from mmmask.config import compose, load_config, parse_options, pipeline, plain
+from mmmask.blocks import compose, pipeline, plain
+from mmmask.config import load_config, parse_options
 from mmmask.datasets.face_boxes import described, read_boxes
 from mmmask.datasets.preparation import Preparation
 from mmmask.deploy.facts import ModelFacts

@@ -71,11 +71,16 @@ def test_composing_and_writing_a_config_as_text_change_none_of_its_facts(leaf) -
 
 
 def test_a_change_survives_composing_and_writing() -> None:
-    options = {"head.margin": 0.7, "preprocessing.size": (64, 48), "early_stopping": {"a": [-1]}}
+    options = {
+        "head.margin": 0.7,
+        "preprocessing.size": (64, 48),
+        "early_stopping": {"type": "x", "a": [-1]},
+    }
     path = CONFIGS / "mobilenet_v2_arcface.py"
     found = changes(flat_config(path, {}), flat_text(load_config(path, options).pretty_text))
     assert found == {
         "early_stopping.a": (None, [-1]),
+        "early_stopping.type": (None, "x"),
         "head.margin": (0.2, 0.7),
         "preprocessing.size": ([160, 120], [64, 48]),
     }

@@ -7,9 +7,9 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from mmmask.engine.pretrained import check_pretrained
 from mmmask.errors import InputError
 from mmmask.models.backbones.timm_backbone import TimmBackbone
-from mmmask.workflows.train import check_pretrained
 
 NAME = "mnasnet_small"
 

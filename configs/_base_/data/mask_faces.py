@@ -36,5 +36,7 @@ test_dataloader = dict(
     sampler=dict(type="DefaultSampler", shuffle=False),
     collate_fn=dict(type="stack_photos"),
 )
+# MMPretrain's --auto-scale-lr: the rate is made for the batch size that the config file states.
+auto_scale_lr = dict(enable=False)
 val_evaluator = dict(type="MaskFaceMetric")
 test_evaluator = dict(type="MaskFaceMetric")

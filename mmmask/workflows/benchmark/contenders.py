@@ -15,7 +15,8 @@ import torch
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
-from mmmask.config import compose, load_config
+from mmmask.blocks import compose
+from mmmask.config import load_config
 from mmmask.engine.allocator import keep_freed_memory
 from mmmask.workflows.benchmark.cases import Case
 from mmmask.workflows.benchmark.ticks import TICKS, EnoughError, tick

@@ -20,12 +20,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mmmask.config import load_config
+from mmmask.datasets.packed import ensure_pack
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import atomic_write
 from mmmask.reports.speed_plot import plot_speed
 from mmmask.workflows.benchmark.cases import CONFIGS, CONTENDERS, TASKS, TIMM, Case
 from mmmask.workflows.benchmark.growth import measure_growth
-from mmmask.workflows.pack import ensure_pack
 
 #: Ratios worth reading: (numerator, denominator).
 RATIOS = (

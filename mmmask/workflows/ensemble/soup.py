@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.config import load_config, plain
+from mmmask.blocks import plain
+from mmmask.config import load_config
 from mmmask.errors import InputError
 from mmmask.files import atomic_write
 from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmmask.config import RUNNER_KEYS, load_config, plain, read_config
+from mmmask.blocks import plain
+from mmmask.config import RUNNER_KEYS, load_config
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.ledger.config_differences import flat_config
+from mmmask.ledger.config_differences import decides_weights, flat_config
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -101,7 +102,7 @@ def read_space(path: str | Path, config: str | Path, options: Mapping[str, Any])
             is not allowed; another value would change nothing, or what trials are compared by.
     """
     given = _read(Path(path))
-    tree = plain(read_config(config, options).to_dict())
+    tree = plain(load_config(config, options).to_dict())
     composed = _composed(config, options)
     parameters = []
     for name, entry in given.items():
@@ -208,7 +209,7 @@ def _value(tree: Any, name: str, where: str, config: str | Path) -> Any:
 def _composed(config: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what MMEngine's Runner gets of a config."""
     cfg = plain(load_config(config, options).to_dict())
-    return {key: cfg[key] for key in RUNNER_KEYS if key in cfg}
+    return {key: cfg[key] for key in RUNNER_KEYS if key in cfg and decides_weights(key)}
 
 
 def _is_part(name: str, of: str) -> bool:

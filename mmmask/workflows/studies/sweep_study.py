@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmmask.config import parse_options, read_config
+from mmmask.config import load_config, parse_options
 from mmmask.files import atomic_write
 from mmmask.workflows.score import intervals_of
 from mmmask.workflows.studies.sweep_plan import Sweep
@@ -40,7 +40,7 @@ def begin(plan: Sweep, running: Collection[int]) -> "Trial | None":
     plan.study.sampler = TPESampler(seed=seed, constant_liar=plan.jobs > 1)
     trial = Trial(plan.study, left[0]._trial_id) if left else plan.study.ask()
     values = {one.name: one.suggest(trial) for one in plan.parameters}
-    cfg = read_config(plan.config, {**parse_options(plan.options), **values})
+    cfg = load_config(plan.config, {**parse_options(plan.options), **values})
     with atomic_write(plan.trial_config(trial.number)) as partial:
         cfg.dump(partial)
     return trial

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmmask.config import read_config
+from mmmask.config import load_config
 from mmmask.errors import InputError
 from mmmask.ledger.curves import read_curves
 from mmmask.workflows.score import intervals_of
@@ -45,7 +45,7 @@ class TrialRun:
         self.epoch = 0
         self.score: float | None = None
         self._machine = machine
-        self._epochs = read_config(plan.trial_config(trial.number)).train_cfg.max_epochs
+        self._epochs = load_config(plan.trial_config(trial.number)).train_cfg.max_epochs
         self._reported = set(trial.study.trials[trial.number].intermediate_values)
         self._pruned = False
         self._steps = self._left()

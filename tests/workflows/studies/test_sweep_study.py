@@ -11,7 +11,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from mmmask.config import read_config
+from mmmask.config import load_config
 from mmmask.errors import InputError
 from mmmask.evaluation.scores import macro_f1
 from mmmask.files import locked
@@ -188,11 +188,11 @@ def test_trial_0_is_the_config_as_it_is_and_the_others_differ(finished) -> None:
     assert len(trials) == 10
     own = {LR: 1e-3, "head.dropout": 0.2, "head.loss.class_weight": "effective_number"}
     assert trials[0].params == own
-    assert read_config(plan.trial_config(0)).to_dict() == read_config(CONFIG).to_dict()
-    cfg = read_config(plan.trial_config(3))
+    assert load_config(plan.trial_config(0)).to_dict() == load_config(CONFIG).to_dict()
+    cfg = load_config(plan.trial_config(3))
     assert cfg.optim_wrapper.optimizer.lr == trials[3].params[LR]
     assert cfg.head.loss.class_weight == trials[3].params["head.loss.class_weight"]
-    assert cfg.head.margin == read_config(CONFIG).head.margin
+    assert cfg.head.margin == load_config(CONFIG).head.margin
     assert len({str(trial.params) for trial in trials}) == 10
 
 

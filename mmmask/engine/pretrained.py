@@ -1,0 +1,43 @@
+"""Whether weights to start from fit the network."""
+
+import copy
+import re
+from typing import Any
+
+from mmengine.runner import CheckpointLoader
+from torch import nn
+
+from mmmask.engine.unwrap import classifier_of
+from mmmask.errors import InputError, first_line
+
+
+def pretrained_weights(model: dict[str, Any]) -> str | None:
+    """Return which weights the config of a classifier starts its backbone from, path or URL."""
+    start = (model.get("backbone") or {}).get("init_cfg") or {}
+    named = isinstance(start, dict) and start.get("type") == "Pretrained"
+    return start["checkpoint"] if named else None
+
+
+def check_pretrained(model: nn.Module, weights: str) -> None:
+    """Refuse weights that do not fill the backbone; MMEngine would go on with random ones."""
+    content = CheckpointLoader.load_checkpoint(weights, map_location="cpu", logger="silent")
+    # A copy is filled for real, because a network may rename or resize what an old file holds.
+    trial = copy.deepcopy(classifier_of(model).backbone)
+    if hasattr(trial, "own_weights"):
+        given = trial.own_weights(content)
+    else:
+        given = {
+            name.removeprefix("backbone."): value
+            for name, value in content.get("state_dict", content).items()
+            if name.startswith("backbone.")
+        }
+    wanted = len(trial.state_dict())
+    try:
+        missing = trial.load_state_dict(given, strict=False).missing_keys
+    except RuntimeError as error:  # of another shape
+        missing = re.findall(r"size mismatch for (\S+):", str(error)) or [first_line(error)]
+    if missing:
+        raise InputError(
+            f"{weights}: does not fit the backbone, {len(missing)} of its {wanted} weights are "
+            f"missing or of another shape, such as {missing[0]}"
+        )

@@ -1,0 +1,103 @@
+"""Make a config ready for a Runner: composed, checked, and fit for the device at hand."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.device import is_cuda_available
+from mmengine.registry import init_default_scope
+
+from mmmask.blocks import compose, has_blocks
+from mmmask.config import compose_for_runner
+from mmmask.engine.allocator import keep_freed_memory
+from mmmask.engine.checkpoints import last_checkpoint
+from mmmask.engine.distributed import start_distributed, wrap_for_device
+from mmmask.engine.tracking import check_installed
+from mmmask.errors import InputError, MissingFileError
+
+
+def prepare_config(cfg: Config) -> None:
+    """Compose and check a config in place, and start the group of processes it asks for.
+
+    :class:`mmmask.engine.runner.ConsoleRunner` calls this first of all, so that MMPretrain's
+    command lines get the same as ours. A config without blocks is only fit to the machine. Nothing
+    is written.
+
+    Raises:
+        InputError: Names the option at fault.
+    """
+    init_default_scope(cfg.get("default_scope") or "mmpretrain")
+    compose_for_runner(cfg)
+    if cfg.get("resume"):
+        _find_checkpoint(cfg)
+    if has_blocks(cfg):
+        _check_parts_can_work(cfg)
+    cuda = is_cuda_available()
+    for loader in _dataloaders(cfg):
+        _fit_to_machine(loader, cuda=cuda)
+    optim_wrapper = cfg.get("optim_wrapper") or {}
+    if not cuda and optim_wrapper.get("type") == "AmpOptimWrapper":
+        # MMEngine's refuses a CPU, which has no need of a loss scale.
+        kept = {key: value for key, value in optim_wrapper.items() if key != "loss_scale"}
+        cfg.optim_wrapper = {**kept, "type": "AutocastOptimWrapper"}
+    if not cuda:
+        keep_freed_memory()
+    start_distributed(cfg.get("launcher", "none"))
+    wrap_for_device(cfg)
+
+
+def _find_checkpoint(cfg: Config) -> None:
+    """Set ``load_from`` to the checkpoint to resume, or ``resume`` off where there is none yet."""
+    if cfg.get("load_from") is None:
+        cfg.load_from = last_checkpoint(Path(cfg.work_dir))
+        cfg.resume = cfg.load_from is not None  # killed in its first epoch, it starts again
+    elif not Path(cfg.load_from).is_file():
+        raise MissingFileError(f"--resume {cfg.load_from}: no such checkpoint")
+    if cfg.resume and has_blocks(cfg):
+        cfg.pretrained = None  # the checkpoint holds every weight
+        compose(cfg)
+
+
+def _dataloaders(cfg: Config) -> list[Any]:
+    """Return the configs of all dataloaders."""
+    loaders = [cfg.get(f"{name}_dataloader") for name in ("train", "val", "test")]
+    loaders.append((cfg.get("train_cfg") or {}).get("unlabelled_dataloader"))
+    return [loader for loader in loaders if loader is not None]
+
+
+def _fit_to_machine(loader: Any, *, cuda: bool) -> None:
+    """Adapt a dataloader to what torch accepts, as MMPretrain's command lines do, on a CPU too."""
+    loader.setdefault("collate_fn", {"type": "default_collate"})
+    workers = loader.get("num_workers", 0)
+    # More than cores only get in each other's way.
+    loader["num_workers"] = min(workers, os.cpu_count() or 1)
+    if workers:
+        loader.setdefault("persistent_workers", True)
+    else:
+        loader.pop("persistent_workers", None)
+    if not cuda:
+        loader.pop("pin_memory", None)
+
+
+def _check_parts_can_work(cfg: Config) -> None:
+    """Refuse a part that waits for a validation or epoch that never comes, or lacks its package."""
+    check_installed(cfg.get("tracking"))
+    if cfg.get("train_cfg") is None:
+        return
+    begin, epochs = (cfg.get("averaging") or {}).get("begin_epoch", 0), cfg.train_cfg.max_epochs
+    if begin > epochs:
+        raise InputError(
+            f"averaging.begin_epoch must be at most train_cfg.max_epochs, {epochs}; got {begin}"
+        )
+    if cfg.get("val_cfg") is not None:
+        return
+    schedulers = [scheduler["type"] for scheduler in cfg.get("param_scheduler") or []]
+    waiting = [f"param_scheduler {kind}" for kind in schedulers if "OnPlateau" in kind]
+    if cfg.get("early_stopping") is not None:
+        waiting.append("early_stopping")
+    if waiting:
+        raise InputError(
+            f"{waiting[0]} follows the score of a validation, and training on everybody has none; "
+            "choose another schedule, or hold people out"
+        )
