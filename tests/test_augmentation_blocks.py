@@ -82,7 +82,8 @@ def test_a_block_keeps_size_and_type_and_follows_the_seed_of_the_photo(block, ph
 def test_a_leaf_differs_from_its_baseline_in_what_it_names_alone(name: str) -> None:
     def parts(config: str) -> dict:
         cfg = stated(load_config(CONFIGS / f"{config}.py").to_dict())
-        return {**cfg, **cfg.pop("train_dataloader")}
+        loader = cfg.pop("train_dataloader")
+        return {**cfg, **loader}
 
     baseline, leaf = parts("mobilenet_v2_arcface"), parts(f"mobilenet_v2_arcface_{name}")
     changed = {key for key in {*baseline, *leaf} if baseline.get(key) != leaf.get(key)}
