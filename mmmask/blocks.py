@@ -109,7 +109,7 @@ def compose(cfg: "Config") -> None:
         if path in overrides:
             value = merged({} if path in _NOT_MERGED else value, overrides[path])
         _set(cfg, path, value)
-    cfg[COMPOSED_FROM] = json.dumps(plain(facts))
+    cfg[COMPOSED_FROM] = json.dumps(plain(facts), sort_keys=True)
 
 
 def overrides_of(cfg: Mapping[str, Any]) -> dict[KeyPath, Any]:
@@ -257,7 +257,7 @@ def _difference(stated: Any, expected: Any, *, partial: bool) -> tuple[Any] | No
         expected: What blocks give.
         partial: Keys that are not stated are as expected; else they were removed.
     """
-    if isinstance(stated, list) and isinstance(expected, list) and len(stated) == len(expected):
+    if _are_steps(stated) and _are_steps(expected) and len(stated) == len(expected):
         # As a dict of items: the others follow the blocks.
         stated, expected = ({str(n): item for n, item in enumerate(x)} for x in (stated, expected))
     if not (isinstance(stated, Mapping) and isinstance(expected, Mapping)):
@@ -270,6 +270,11 @@ def _difference(stated: Any, expected: Any, *, partial: bool) -> tuple[Any] | No
     }
     found = {key: part[0] for key, part in parts.items() if part is not None}
     return (found,) if found else None
+
+
+def _are_steps(value: Any) -> bool:
+    """Say whether a value is a list of dicts, such as a pipeline."""
+    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
 
 
 def _leaves(value: Any) -> Iterator[tuple[KeyPath, Any]]:

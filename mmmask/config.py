@@ -99,7 +99,7 @@ def _compose_file(cfg: "Config", path: Path) -> None:
     if parents and COMPOSED_FROM not in cfg and overrides_of(cfg):
         inherited = Config.fromstring(f"_base_ = {parents!r}", ".py")
         if all(name in inherited for name in BLOCKS):
-            _compose_file(inherited, path)
+            compose(inherited)
             refuse_contradictions(cfg, remembered(inherited) or {}, "this file")
     if cfg.get("auto_scale_lr") is not None and cfg.get("train_dataloader") is not None:
         cfg.auto_scale_lr.setdefault("base_batch_size", cfg.train_dataloader.batch_size)

@@ -46,16 +46,11 @@ class ConsoleRunner(Runner):
         """
         cfg = copy.deepcopy(cfg)
         prepare_config(cfg)
-        try:
-            return super().from_cfg(cfg)
-        except TypeError as error:
-            if "unexpected keyword argument" not in str(error):
-                raise
-            raise InputError(f"{cfg.filename}: {error}") from error
+        return super().from_cfg(cfg)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._started = False
-        with self._nothing_left_if_refused():
+        with self._refused_cleanly():
             super().__init__(*args, **kwargs)
 
     def train(self) -> nn.Module:
@@ -65,7 +60,7 @@ class ConsoleRunner(Runner):
             InputError: The work directory holds a run already, the weights to start from do not
                 fit, or a hook refuses the run.
         """
-        with self._nothing_left_if_refused():
+        with self._refused_cleanly():
             self._check_start()
             self._ensure_pack()
             try:
@@ -75,12 +70,12 @@ class ConsoleRunner(Runner):
                 raise
 
     def val(self) -> dict:
-        with self._nothing_left_if_refused():
+        with self._refused_cleanly():
             self._ensure_pack()
             return super().val()
 
     def test(self) -> dict:
-        with self._nothing_left_if_refused():
+        with self._refused_cleanly():
             self._ensure_pack()
             return super().test()
 
@@ -140,13 +135,17 @@ class ConsoleRunner(Runner):
             barrier()
 
     @contextmanager
-    def _nothing_left_if_refused(self) -> Iterator[None]:
+    def _refused_cleanly(self) -> Iterator[None]:
         """Remove the folder of the log where an error comes before the first step."""
         try:
             yield
-        except BaseException:
-            if not self._started and hasattr(self, "_log_dir"):
+        except BaseException as error:
+            if self._started:
+                raise
+            if hasattr(self, "_log_dir"):
                 shutil.rmtree(self._log_dir, ignore_errors=True)
                 with suppress(OSError):  # there is something else in it
                     os.rmdir(self.work_dir)
+            if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+                raise InputError(f"{self.cfg.filename}: {error}") from error
             raise
