@@ -182,6 +182,27 @@ def facts_of(cfg: Mapping[str, Any]) -> dict[str, Any]:
     return {**blocks, "batch_size": batch_size}
 
 
+def preprocessing_of(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a photo goes through before the network: what checkpoints and tables state.
+
+    That is the block ``preprocessing`` and, only where a user set such a thing, ``overrides``: the
+    values under MMEngine's names for the test pipeline and the data preprocessor.
+    """
+    overrides = overrides_of(cfg) if has_blocks(cfg) else {}
+    of_model = overrides.get(("model",), {}).get("data_preprocessor", {})
+    of_data = overrides.get(("test_dataloader", "dataset"), {})
+    found = {name: of_model[name] for name in ("mean", "std", "type") if name in of_model}
+    if "pipeline" in of_data:
+        found["pipeline"] = of_data["pipeline"]
+    return plain({**cfg["preprocessing"], **({"overrides": found} if found else {})})
+
+
+def test_steps(cfg: Mapping[str, Any]) -> list[Any]:
+    """Return the transforms of the test pipeline, an override of the user's included."""
+    loader = cfg.get("test_dataloader")
+    return list(loader["dataset"]["pipeline"]) if loader else _pipeline(cfg, training=False)
+
+
 def stated(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a config says without what composing made of it: blocks, other keys, overrides.
 
@@ -331,7 +352,7 @@ def _composed(facts: Mapping[str, Any]) -> dict[str, Any]:
     keys: dict[str, Any] = {
         "model": _model(facts),
         "tta_model": {"type": "MeanProbabilityTTA", "views": facts["tta"]["views"]},
-        "tta_pipeline": pipeline(facts, training=False),
+        "tta_pipeline": _pipeline(facts, training=False),
         "default_hooks": hooks,
         "train_cfg": {"by_epoch": True},
         **{f"{name}_dataloader": {"dataset": _dataset(facts, name)} for name in SPLITS},
@@ -345,7 +366,7 @@ def _composed(facts: Mapping[str, Any]) -> dict[str, Any]:
     return keys
 
 
-def pipeline(cfg: Mapping[str, Any], *, training: bool) -> list[dict]:
+def _pipeline(cfg: Mapping[str, Any], *, training: bool) -> list[dict]:
     """Return the transforms: load, crop the face (if asked), preprocess, augment, pack."""
     preprocessing = cfg["preprocessing"]
     geometry = {key: preprocessing[key] for key in ("size", "crop")}
@@ -380,7 +401,7 @@ def _dataset(facts: Mapping[str, Any], name: str) -> dict:
         "type": "MaskFaceDataset",
         "split": SPLITS[name],
         **{key: value for key, value in data if training or key not in TRAIN_ONLY},
-        "pipeline": pipeline(facts, training=training),
+        "pipeline": _pipeline(facts, training=training),
         "test_mode": not training,
     }
 
@@ -389,7 +410,7 @@ def _unlabelled_dataloader(facts: Mapping[str, Any]) -> dict:
     """Return the dataloader of the unlabelled photos, each in a weak and a strong view."""
     semi = facts["semi"]
     views = {name: list(semi[name]) for name in ("weak", "strong")}
-    steps = pipeline(facts, training=False)[:-1]
+    steps = _pipeline(facts, training=False)[:-1]
     if not semi["ratio"] >= 1 or semi["ratio"] % 1:
         raise InputError(f"semi.ratio must be a whole number from 1; got {semi['ratio']}")
     return {

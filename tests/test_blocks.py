@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from mmmask.blocks import BLOCKS, compose, merged, plain, stated
+from mmmask.blocks import BLOCKS, compose, merged, plain, preprocessing_of, stated
+from mmmask.blocks import test_steps as steps_of_test
 from mmmask.config import compose_for_runner, load_config, parse_options
 from mmmask.errors import InputError
 
@@ -152,6 +153,20 @@ def test_a_part_that_is_deleted_stays_away(tmp_path: Path) -> None:
     load_config(child(tmp_path, line)).dump(saved)
     for cfg in (load_config(saved), load_config(saved, {"preprocessing.size": (64, 48)})):
         assert plain(cfg.model.head) == {"type": "LinearClsHead", "num_classes": 18}
+
+
+def test_preprocessing_states_what_a_user_set_under_native_names() -> None:
+    whole = load_config(LEAF)
+    assert preprocessing_of(whole) == plain(whole.preprocessing)
+    options = {
+        "model.data_preprocessor.std": [1.0, 1.0, 1.0],
+        "test_dataloader.dataset.pipeline.1.size": (8, 8),
+        "train_dataloader.dataset.pipeline.2.prob": 0.1,
+    }
+    cfg = load_config(LEAF, options)
+    overrides = preprocessing_of(cfg)["overrides"]
+    assert overrides == {"std": [1.0, 1.0, 1.0], "pipeline": {"1": {"size": [8, 8]}}}
+    assert steps_of_test(cfg)[1]["size"] == (8, 8)
 
 
 def test_a_config_without_blocks_is_left_as_it_is(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.blocks import pipeline
+from mmmask.blocks import test_steps
 from mmmask.datasets.face_boxes import by_content
 from mmmask.datasets.layout import read_eval, read_train
 from mmmask.errors import InputError, MissingFileError, first_line
@@ -106,7 +106,7 @@ def ensure_pack(cfg: "Config") -> int:
     path, root = Path(cfg.data.pack), cfg.data.data_root
     if path.suffix != ".arrow":
         raise InputError(f"{path}: a pack of photos ends in .arrow, got {path.suffix or 'none'}")
-    steps = pipeline(cfg, training=False)
+    steps = test_steps(cfg)
     steps = steps[: packed_steps(steps)]
     images = list(photos_of_root(root))
     for table in cfg.data.samples:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.blocks import pipeline
+from mmmask.blocks import test_steps
 from mmmask.config import load_config, parse_options
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.photo_facts import PhotoFacts, nearest_earlier, photo_facts
@@ -73,9 +73,8 @@ def data_stats(
     if config is not None:
         from mmpretrain.registry import TRANSFORMS
 
-        cfg = load_config(config, parse_options(options))
-        cfg.data.data_root = str(root)
-        steps = pipeline(cfg, training=False)[1:-1]  # without loading and packing
+        cfg = load_config(config, parse_options(options), data_root=str(root))
+        steps = test_steps(cfg)[1:-1]  # without loading and packing
         preprocessing = [TRANSFORMS.build(step) for step in steps]
         folds = assign_folds(samples, folds=cfg.data.folds, seed=cfg.data.split_seed)
         trained = (folds != cfg.data.fold).to_numpy(dtype=bool)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmmask.blocks import has_blocks, plain
+from mmmask.blocks import has_blocks, plain, preprocessing_of
 from mmmask.config import load_config, parse_options
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
@@ -171,7 +171,7 @@ def _provenance(
         "checkpoint": str(Path(request.checkpoint)),
         "checkpoint_hash": file_hash(Path(request.checkpoint)),
         "data_fingerprint": fingerprint(tested.samples),
-        "preprocessing": plain(described(cfg.preprocessing)),
+        "preprocessing": plain(described(preprocessing_of(cfg))),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
         "unlabelled": meta.get("unlabelled"),  # photos it was trained on without their labels
         "pseudo_labels": meta.get("pseudo_labels"),  # and with labels that a model gave them

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy.special import softmax
 
-from mmmask.blocks import compose, plain
+from mmmask.blocks import compose, plain, preprocessing_of
 from mmmask.config import load_config, parse_options
 from mmmask.datasets.face_boxes import described
 from mmmask.datasets.packed import ensure_pack
@@ -93,7 +93,7 @@ def probe(
             "method": f"kernel ridge regression ({RIDGE}) on all other people",
             "pretrained": cfg.pretrained,
             "backbone": plain(cfg.backbone),
-            "preprocessing": plain(described(cfg.preprocessing)),
+            "preprocessing": plain(described(preprocessing_of(cfg))),
             "corrections": cfg.data.corrections,
             "data_fingerprint": fingerprint(samples),
             "split": "oof",

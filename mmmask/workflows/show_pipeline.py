@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmmask.blocks import pipeline
+from mmmask.blocks import test_steps
 from mmmask.config import load_config, parse_options
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES
@@ -118,7 +118,7 @@ def _photos(cfg: "Config", seed: int) -> tuple[Any, Any, Any]:
     init_default_scope(cfg.default_scope)
     config = cfg.train_dataloader.dataset
     dataset = DATASETS.build(config)
-    plain = DATASETS.build({**config, "pipeline": pipeline(cfg, training=False)})
+    plain = DATASETS.build({**config, "pipeline": test_steps(cfg)})
     sampler = {**cfg.train_dataloader.sampler, "dataset": dataset, "seed": seed}
     return dataset, plain, DATA_SAMPLERS.build(sampler)
 

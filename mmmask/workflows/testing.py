@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmmask.blocks import compose, plain
+from mmmask.blocks import compose, plain, preprocessing_of
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.labels import Cuts, move_cut
@@ -123,7 +123,8 @@ def check_same(
         raise InputError(f"{checkpoint}: no checkpoint of an mmmask run, it names no {block}")
     trained, now = plain(meta[block]), plain(cfg[block])
     if block == "preprocessing":
-        now = plain(described(now))  # as the checkpoint has it: face boxes by their content
+        # As the checkpoint has it: face boxes by their content.
+        now = plain(described(preprocessing_of(cfg)))
     keys = keys or sorted({*trained, *now})
     different = [key for key in keys if trained.get(key) != now.get(key)]
     if different:

@@ -8,7 +8,7 @@ import torch
 from mmengine.registry import MODELS, init_default_scope
 from numpy.typing import NDArray
 
-from mmmask.blocks import compose, pipeline, plain
+from mmmask.blocks import compose, plain, preprocessing_of, test_steps
 from mmmask.config import load_config, parse_options
 from mmmask.datasets.face_boxes import described, read_boxes
 from mmmask.datasets.preparation import Preparation
@@ -65,8 +65,8 @@ class TorchNetwork:
         years = head.age_model is not None
         old_from = OLD_FROM if years else meta.get("data", {}).get("old_from")
         self.facts = ModelFacts(
-            preparation=Preparation.of_steps(pipeline(cfg, training=False)),
-            preprocessing=plain(described(cfg.preprocessing)),
+            preparation=Preparation.of_steps(test_steps(cfg)),
+            preprocessing=plain(described(preprocessing_of(cfg))),
             attribute=head.attribute,
             years=years,
             old_from=old_from if head.attribute in (None, "age") else None,

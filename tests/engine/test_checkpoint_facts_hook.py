@@ -5,7 +5,7 @@ from tiny_engine import TinyHead, tiny_config, train
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.errors import InputError
 
-PREPROCESSING = {"size": (8, 6), "mean": [1.0, 2.0, 3.0], "crop": {"type": "CenterCrop"}}
+PREPROCESSING = {"size": [8, 6], "mean": [1.0, 2.0, 3.0], "crop": {"type": "CenterCrop"}}
 
 
 def test_every_checkpoint_holds_the_preprocessing_as_plain_dicts(tmp_path):

@@ -4,6 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from mmmask.blocks import preprocessing_of
 from mmmask.datasets.face_boxes import described
 from mmmask.engine.hooks import priorities
 from mmmask.engine.unwrap import live_model
@@ -26,9 +27,8 @@ class CheckpointFactsHook(Hook):
             raise InputError("config must have `preprocessing`, which checkpoints store, got none")
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        for block in ("preprocessing", "data"):
-            if block in runner.cfg:
-                checkpoint["meta"][block] = runner.cfg[block].to_dict()  # any reader unpickles it
+        if "data" in runner.cfg:
+            checkpoint["meta"]["data"] = runner.cfg.data.to_dict()  # any reader unpickles it
         split = getattr(runner.train_dataloader.dataset, "split", None)
         if split is not None:
             checkpoint["meta"]["trained_on"] = split
@@ -37,4 +37,4 @@ class CheckpointFactsHook(Hook):
             known = checkpoint["meta"].get("dataset_meta", {})
             checkpoint["meta"]["dataset_meta"] = {**known, "classes": ATTRIBUTES[attribute]}
         # A table of face boxes may move to another path; its content must stay.
-        checkpoint["meta"]["preprocessing"] = described(checkpoint["meta"]["preprocessing"])
+        checkpoint["meta"]["preprocessing"] = described(preprocessing_of(runner.cfg))
