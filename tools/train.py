@@ -14,7 +14,9 @@ def main() -> None:
     parser.add_argument("config", help="config file, such as configs/effnet_b3_arcface.py")
     add_shared(parser, "--data-root", help="holds train/ and eval/; default: data")
     add_shared(parser, "--pretrained", help="weights to start from; default: the config's")
-    parser.add_argument("--work-dir", metavar="DIR", help="default: work_dirs/ + config name")
+    parser.add_argument(
+        "--work-dir", metavar="DIR", help="default: the config's, or work_dirs/ + its name"
+    )
     parser.add_argument(
         "--resume",
         nargs="?",

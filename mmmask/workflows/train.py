@@ -21,7 +21,7 @@ def train(
     *,
     data_root: str | None = None,  # folder with ``train/``; None keeps the config's
     pretrained: str | None = None,  # weights the backbone starts from, path or URL; ``none``: none
-    work_dir: str | Path | None = None,  # by default ``work_dirs/`` and the config's name
+    work_dir: str | Path | None = None,  # by default the config's, or ``work_dirs/`` and its name
     resume: str | None = None,  # a checkpoint, or ``auto``: the last one of ``work_dir``
     split: str = "holdout",  # validates on the held-out fold; ``all``: trains on everybody
     samples: Sequence[str] = (),  # tables of further training samples
@@ -41,6 +41,8 @@ def train(
         given["pretrained"] = None if pretrained == "none" else pretrained
     if seed is not None:
         given["randomness.seed"] = seed
+    if resume is not None:
+        given |= {"resume": True, "load_from": None if resume == "auto" else resume}
     cfg = load_config(
         config,
         given,
@@ -61,10 +63,9 @@ def train(
             raise InputError(f"--split all needs a config with a block `data`; got {config}")
         cfg.train_dataloader.dataset.split = "all"
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    cfg.work_dir = str(work_dir or Path("work_dirs") / Path(config).stem)
-    cfg.resume = resume is not None
-    if cfg.resume:
-        cfg.load_from = None if resume == "auto" else resume
+    if cfg.get("resume") and "resume" not in given:  # saved by a run that was resumed itself
+        cfg.resume, cfg.load_from = False, given.get("load_from")
+    cfg.work_dir = str(work_dir or cfg.get("work_dir") or Path("work_dirs") / Path(config).stem)
     compose(cfg)
     build_runner(cfg, launcher).train()
     if launcher != "none":
