@@ -31,6 +31,14 @@ class ConsoleRunner(Runner):
                 handler.addFilter(lambda line: not line.getMessage().startswith(_NOT_FOR_USERS))
         return logger
 
+    def dump_config(self) -> None:
+        """Leave the config in the work directory as it is; :meth:`load_or_resume` replaces it."""
+
+    def load_or_resume(self) -> None:
+        """Load a checkpoint, then write the config: a run that is refused replaces none."""
+        super().load_or_resume()
+        super().dump_config()
+
     def train(self) -> nn.Module:
         """Train; an error that ends it goes to the hooks that have ``after_failure``."""
         try:

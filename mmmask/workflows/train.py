@@ -39,9 +39,12 @@ def train(
     launcher: str = "none",  # or ``pytorch`` (torchrun)
 ) -> Path:
     """Train and return the work directory, which holds checkpoints, split, config and logs."""
+    given = parse_options(options)
+    if "resume" in given:
+        raise InputError("--cfg-options resume is what --resume sets; use that")
     cfg = load_config(
         config,
-        parse_options(options),
+        given,
         data_root=data_root,
         samples=list(samples) or None,
         corrections=corrections,
@@ -61,9 +64,17 @@ def train(
         cfg.train_dataloader.dataset.split = "all"
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.work_dir = str(work_dir or Path("work_dirs") / Path(config).stem)
-    cfg.load_from = _checkpoint_to_resume(resume, Path(cfg.work_dir))
-    cfg.resume = cfg.load_from is not None
-    if cfg.resume:
+    if cfg.resume:  # so a resumed run wrote its config, with its own checkpoint
+        cfg.load_from = given.get("load_from")
+    checkpoint = _checkpoint_to_resume(resume, Path(cfg.work_dir))
+    cfg.resume = checkpoint is not None
+    cfg.load_from = checkpoint or cfg.load_from
+    if cfg.load_from is not None:
+        if checkpoint is None and pretrained not in (None, "none"):
+            raise InputError(
+                f"--pretrained and load_from both name weights to start from, {pretrained} and "
+                f"{cfg.load_from}; leave one out"
+            )
         cfg.pretrained = None  # the checkpoint holds every weight
     compose(cfg)
     _check_can_run(cfg)
@@ -76,8 +87,9 @@ def _run(cfg: "Config", launcher: str) -> None:
     from mmmask.engine.distributed import stop_distributed
 
     runner = build_runner(cfg, launcher)
-    if cfg.pretrained is not None:
-        check_pretrained(runner.model, cfg.pretrained)
+    start = cfg.pretrained or (None if cfg.resume else cfg.load_from)
+    if start is not None:
+        check_pretrained(runner.model, start)
     with _unknown_options_refused(cfg):
         runner.train()
     if launcher != "none":
