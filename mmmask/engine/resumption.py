@@ -35,11 +35,11 @@ _PROCESSES, _STEPS = "number of processes", "number of steps per epoch"
 _HOLDOUT = {"data.folds", "data.fold", "data.split_seed", _SPLIT}
 #: Parts of a config that a resumed run does not use, or that other facts stand for.
 _NOT_COMPARED = (
-    "model.backbone.init_cfg",
-    "pretrained",
-    "semi.photos",
-    "train_dataloader.dataset.split",
-    "val_cfg",
+    "model.backbone.init_cfg.",
+    "pretrained.",
+    "semi.photos.",
+    "train_dataloader.dataset.split.",
+    "val_cfg.",
 )
 #: What :func:`mmmask.config.compose` makes of blocks -> those blocks.
 _COMPOSED = {
@@ -55,6 +55,8 @@ _PATHS = (".boxes", ".corrections", ".data_root", ".drop", ".pack", ".samples")
 _STEPPED = {
     "_global_step", "_last_value", "best", "cooldown_counter", "last_step", "num_bad_epochs"
 }  # fmt: skip
+#: Modules whose hooks and averages do not depend on the number of epochs; others may.
+_BLIND_TO_END = ("mmengine.", "mmmask.", "mmpretrain.engine.hooks.ema_hook")
 
 
 def run_facts(runner: Runner) -> dict[str, Any]:
@@ -153,7 +155,7 @@ def _config_facts(runner: Runner) -> dict[str, Any]:
         for part in named.items()
         for name, value in _leaves(*part)
         if decides_weights(name)
-        and not name.startswith(_NOT_COMPARED)
+        and not f"{name}.".startswith(_NOT_COMPARED)
         and not (name.startswith(tuple(_COMPOSED)) and name.endswith(_PATHS))
     }
 
@@ -231,12 +233,10 @@ def _no_epoch_depends_on_end(runner: Runner, checkpoint: Mapping[str, Any]) -> b
         and type(runner.train_loop) is EpochBasedTrainLoop  # others may follow the share done
         # The last epoch is always validated, and its last gradients are not accumulated further.
         and runner.train_loop.val_interval == 1
-        and not runner.train_loop.dynamic_milestones
+        and runner.cfg.train_cfg.get("dynamic_intervals") is None
         and runner.cfg.optim_wrapper.get("accumulative_counts", 1) == 1
-        # What others write may depend on the end.
         and all(
-            type(part).__module__.startswith(("mmengine.", "mmmask."))
-            for part in (*runner.hooks, *averages)
+            type(part).__module__.startswith(_BLIND_TO_END) for part in (*runner.hooks, *averages)
         )
     )
 
