@@ -32,7 +32,7 @@ _SPLIT, _TRAIN, _VAL, _UNLABELLED = _DATA = (
 )
 _PROCESSES, _STEPS = "number of processes", "number of steps per epoch"
 #: What decides who is held out.
-_HOLDOUT = {"data.folds", "data.fold", "data.split_seed", _SPLIT}
+_HOLDOUT = (".folds", ".fold", ".split_seed", _SPLIT)
 #: Parts of a config that a resumed run does not use, or that other facts stand for.
 _NOT_COMPARED = (
     "model.backbone.init_cfg.",
@@ -127,7 +127,7 @@ def check_resumable(runner: Runner, checkpoint: Mapping[str, Any], now: Mapping[
             f"as they were and takes all else from the config: {listed}; resume with {former}, or "
             f"{anew}"
         )
-    if _HOLDOUT & set(found) and now.get(_VAL) is not None:
+    if any(name.endswith(_HOLDOUT) for name in found) and now.get(_VAL) is not None:
         anew = (
             "start a new run (another --work-dir, no --resume); weights loaded by "
             f"{load} would know people who are held out now"
@@ -210,7 +210,7 @@ def _differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tu
     """Return name -> (value of the checkpoint, value now) of the facts that differ."""
     found = changes(was, now)
     if _TRAIN in was and not found.keys() & {_TRAIN, _VAL}:
-        # No sample has changed, whatever has in the files.
+        # The files have changed, or their names, but no sample has.
         found = {name: pair for name, pair in found.items() if name not in DATA_FILES}
     for place, blocks in _COMPOSED.items():
         if any(f"{name}.".startswith(tuple(f"{block}." for block in blocks)) for name in found):
@@ -256,10 +256,12 @@ def _former(found: Mapping[str, tuple], was: Mapping[str, Any], run: Path) -> st
         words.append(f"the run's own config ({run}/*.py)")
     if _SPLIT in found:
         words.append(f"--split {'all' if was[_SPLIT] == 'all' else 'holdout'}")
-    elif set(found) & {*_DATA, *DATA_FILES} and not any(one.startswith("data.") for one in named):
+    elif set(found) & {*_DATA, *DATA_FILES} and not any(
+        name.startswith(("data.", "train_dataloader.dataset.")) for name in named
+    ):
         words.append("the former data")
     if _PROCESSES in found:
-        words.append(f"{was[_PROCESSES]} processes")
+        words.append(f"{was[_PROCESSES]} process{'' if was[_PROCESSES] == 1 else 'es'}")
     return " and ".join(words or ["the former settings"])
 
 
