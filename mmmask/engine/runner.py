@@ -124,7 +124,7 @@ class ConsoleRunner(Runner):
                 f"{self.work_dir}: holds a run already; continue it with --resume, "
                 "or keep both with another --work-dir"
             )
-        weights = pretrained_weights(self.cfg.model)
+        weights = self._load_from or pretrained_weights(self.cfg.model)
         if weights is not None:
             check_pretrained(self.model, weights)
 

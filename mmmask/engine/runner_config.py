@@ -29,8 +29,7 @@ def prepare_config(cfg: Config) -> None:
     """
     init_default_scope(cfg.get("default_scope") or "mmpretrain")
     compose_for_runner(cfg)
-    if cfg.get("resume"):
-        _find_checkpoint(cfg)
+    _find_checkpoint(cfg)
     if has_blocks(cfg):
         _check_parts_can_work(cfg)
     cuda = is_cuda_available()
@@ -49,12 +48,12 @@ def prepare_config(cfg: Config) -> None:
 
 def _find_checkpoint(cfg: Config) -> None:
     """Set ``load_from`` to the checkpoint to resume, or ``resume`` off where there is none yet."""
-    if cfg.get("load_from") is None:
+    if cfg.get("resume") and cfg.get("load_from") is None:
         cfg.load_from = last_checkpoint(Path(cfg.work_dir))
         cfg.resume = cfg.load_from is not None  # killed in its first epoch, it starts again
-    elif not Path(cfg.load_from).is_file():
+    elif cfg.get("resume") and not Path(cfg.load_from).is_file():
         raise MissingFileError(f"--resume {cfg.load_from}: no such checkpoint")
-    if cfg.resume and has_blocks(cfg):
+    if cfg.get("load_from") is not None and has_blocks(cfg):
         cfg.pretrained = None  # the checkpoint holds every weight
         compose(cfg)
 

@@ -11,11 +11,18 @@ from mmmask.config import load_config
 #: Top-level names that go together: a change of the first brings the others along.
 _WITH_BACKBONE = {"neck", "features", "pretrained", "preprocessing"}
 _SCHEDULE = {"auto_scale_lr", "optim_wrapper", "param_scheduler", "train_cfg"}
+#: Options that name files whose content decides a run as well as their names.
+DATA_FILES = ("data.corrections", "data.drop", "data.samples")
 #: Where a run was, how it was watched and tested: no weight depends on these.
 _CIRCUMSTANCES = (
-    "data.data_root", "data.pack", "env_cfg", "experiment_name", "launcher", "load_from",
-    "log_level", "log_processor", "resume", "test_cfg", "test_dataloader", "test_evaluator",
-    "tracking", "tta", "tta_model", "tta_pipeline", "val_dataloader", "work_dir",
+    "compile", "custom_imports", "data.data_root", "data.pack",
+    "default_hooks.checkpoint.interval", "default_hooks.checkpoint.max_keep_ckpts",
+    "default_hooks.logger", "default_hooks.progress", "default_hooks.run_card",
+    "default_hooks.runtime_info", "default_hooks.timer", "default_scope", "env_cfg",
+    "experiment_name", "launcher", "load_from", "log_level", "log_processor",
+    "model_wrapper_cfg", "resume", "runner_type", "test_cfg", "test_dataloader",
+    "test_evaluator", "tracking", "train_dataloader.prefetch_factor", "tta", "tta_model",
+    "tta_pipeline", "val_dataloader", "vis_backends", "work_dir",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,15 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fingerprint(samples: pd.DataFrame) -> str:
+def fingerprint(
+    samples: pd.DataFrame, columns: Sequence[str] = ("image", "person", "label")
+) -> str:
     """Return a hash of which photos with which labels a table holds, in its order.
 
-    It is the fingerprint of a data set wherever one is stated; the photos' pixels are not read.
+    With the default columns, as far as the table has them, it is the fingerprint of a data set
+    wherever one is stated; the photos' pixels are not read.
     """
-    known = [name for name in ("image", "person", "label") if name in samples]
+    known = [name for name in columns if name in samples]
     return text_hash(samples[known].to_csv(index=False))
 
 

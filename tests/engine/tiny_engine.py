@@ -241,10 +241,8 @@ def train(
     if isinstance(resume, str):
         config.load_from = resume
     config.experiment_name = uuid.uuid4().hex
-    if kill is not None:
-        config.custom_hooks = [*config.custom_hooks, {"type": "KillHook", **kill}]
     runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-    for hook in hooks:
+    for hook in [*hooks, *([KillHook(**kill)] if kill is not None else [])]:
         runner.register_hook(hook)
     try:
         runner.train()

@@ -108,6 +108,10 @@ def test_the_text_of_a_config_is_read_and_never_executed(tmp_path) -> None:
         ("tta.views", False),
         ("val_dataloader.batch_size", False),
         ("work_dir", False),
+        ("default_hooks.logger.interval", False),
+        ("default_hooks.checkpoint.max_keep_ckpts", False),
+        ("default_hooks.checkpoint.save_best", True),
+        ("default_hooks.margin_warmup.end", True),
     ],
 )
 def test_weights_do_not_depend_on_where_and_how_a_run_is_watched(name, decides) -> None:

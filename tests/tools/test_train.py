@@ -132,13 +132,42 @@ def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn,
 
 
 def test_resuming_a_copied_work_dir_leaves_the_original_as_it_was(run, tmp_path) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    options = ("default_hooks.checkpoint.max_keep_ckpts=2",)
+    assert tool(*train(original, run.data, options=options)).returncode == 0
+    (original / "last_checkpoint").write_text(str(original / "epoch_1.pth"))
+    shutil.copytree(original, copy)
+    (copy / "epoch_2.pth").unlink()
+    before = {path: path.read_bytes() for path in original.rglob("*") if path.is_file()}
+    done = tool(*train(copy, run.data, "--resume", options=options))
+    assert done.returncode == 0, done.stderr
+    assert (copy / "epoch_2.pth").exists()
+    assert {path: path.read_bytes() for path in original.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("more", "difference"),
+    [(["data.fold=1"], "data.fold was 0, is 1"), (["train_cfg.max_epochs=4"], "was 2, is 4")],
+)
+def test_resuming_something_else_is_refused_and_changes_no_file(
+    run, tmp_path, refused, more, difference
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(run.work_dir, copy)
-    before = {path: path.read_bytes() for path in run.work_dir.rglob("*") if path.is_file()}
-    done = tool(*train(copy, run.data, "--resume", options=("train_cfg.max_epochs=3",)))
+    before = {path: path.read_bytes() for path in copy.iterdir() if path.is_file()}
+    assert difference in refused(*train(copy, run.data, "--resume", options=tuple(more)))
+    assert {path: path.read_bytes() for path in copy.iterdir() if path.is_file()} == before
+
+
+def test_a_new_run_starts_from_the_weights_that_load_from_names(run, tmp_path) -> None:
+    options = ("train_cfg.max_epochs=1", "optim_wrapper.optimizer.lr=0.0", f"load_from={run.best}")
+    arguments = train(tmp_path / "new", run.data, options=options)
+    done = tool(*arguments)
     assert done.returncode == 0, done.stderr
-    assert (copy / "epoch_3.pth").exists()
-    assert {path: path.read_bytes() for path in run.work_dir.rglob("*") if path.is_file()} == before
+    paths = run.best, tmp_path / "new" / "epoch_1.pth"
+    one, other = (load_checkpoint_file(path)["state_dict"] for path in paths)
+    weights = [name for name in one if name.endswith("weight")]
+    assert all(torch.equal(one[name], other[name]) for name in weights)
 
 
 def test_training_on_everybody_has_no_validation(drawn, tmp_path, refused) -> None:
@@ -246,6 +275,11 @@ def test_two_processes_train_with_sam_and_layers_that_thaw(drawn, tmp_path) -> N
         ([CONFIG, "--corrections", "gone.csv"], "gone.csv: no such file"),
         ([CONFIG, "--resume", "gone.pth"], "gone.pth: no such checkpoint"),
         ([CONFIG, "--cfg-options", "optim_wrapper.optimizer.lrr=1"], "lrr"),
+        ([CONFIG, "--cfg-options", "load_from=gone.pth"], "gone.pth"),
+        (
+            [CONFIG, "--pretrained", "a.pth", "--cfg-options", "load_from=b.pth"],
+            "both name weights to start from, a.pth and b.pth",
+        ),
     ],
 )
 def test_input_at_fault_is_named_on_one_line(refused, drawn, tmp_path, arguments, sentence) -> None:

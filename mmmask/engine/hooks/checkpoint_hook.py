@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -81,10 +81,11 @@ class ResumableCheckpointHook(CheckpointHook):
         self._epoch_ended = False
 
     def before_run(self, runner: Runner) -> None:
-        """Point ``last_checkpoint``, which holds an absolute path, into this work directory."""
-        if is_main_process():
-            _rebase_last_checkpoint(Path(runner.work_dir))
-        barrier()
+        """Resume the last checkpoint of this very work directory, which may have been moved."""
+        if runner._resume and runner._load_from is None:
+            pointer = Path(runner.work_dir) / "last_checkpoint"
+            if pointer.is_file() and (own := _named_by(pointer)).is_file():
+                runner._load_from = str(own)
 
     def before_train(self, runner: Runner) -> None:
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
@@ -95,6 +96,7 @@ class ResumableCheckpointHook(CheckpointHook):
         self._rebase_best(runner)
         self._remove_outdated(runner)
         if is_main_process():
+            _rebase_last_checkpoint(Path(self.out_dir))
             _remove_half_written(Path(self.out_dir))
         runner.logger.info(f"Checkpoints will be saved to {self.out_dir}.")
 
@@ -196,11 +198,16 @@ def _write_last_checkpoint(path: Path) -> None:
         partial.write_text(str(path))
 
 
+def _named_by(pointer: Path) -> Path:
+    """Return the file beside ``last_checkpoint`` that it names, by a path that may be outdated."""
+    return pointer.parent / Path(pointer.read_text().strip()).name
+
+
 def _rebase_last_checkpoint(work_dir: Path) -> None:
+    """Point ``last_checkpoint``, which holds an absolute path, into this work directory."""
     pointer = work_dir / "last_checkpoint"
     if not pointer.is_file():
         return
-    stored = Path(pointer.read_text().strip())
-    own = work_dir / stored.name
-    if stored != own and own.is_file():
+    own = _named_by(pointer)
+    if pointer.read_text().strip() != str(own) and own.is_file():
         _write_last_checkpoint(own)

@@ -4,6 +4,7 @@ What a checkpoint stores must be up to date when it is written, and what is show
 """
 
 EPOCH_SEED = 0  # before any hook can draw a random number
+CHECKPOINT_FACTS = 5  # before any hook takes over what a checkpoint holds
 # 10 RuntimeInfoHook
 FREEZING = 20  # before the model is wrapped again
 MODEL_LAYOUT = 30  # before EMAHook copies the model
@@ -11,7 +12,6 @@ COMPILE = 35  # the layout that it compiles for must be final
 SPLIT_CHECK = 30
 HEAD_SETTING = 40
 # 50 EMAHook (swaps the averaged weights in before, and out after a validation), IterTimerHook
-STORED_SETTING = 50
 BATCH_NORM = 50
 # 60 LoggerHook
 TEMPERATURE = 65

@@ -10,13 +10,11 @@ from typing import Any
 from mmmask.config import parse_options
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import atomic_write
-from mmmask.ledger.config_differences import changes, flat_config
+from mmmask.ledger.config_differences import DATA_FILES, changes, flat_config
 from mmmask.ledger.provenance import file_hash
 
 #: Starts a workflow in a process of its own.
 STEP = (sys.executable, "-m", "mmmask.workflows.studies.step")
-#: Files of a config whose content decides a run as well as their names.
-_FILES = ("data.corrections", "data.drop", "data.samples")
 
 
 def step(name: str, config: Path, **arguments: object) -> list[str]:
@@ -79,7 +77,7 @@ def contents(plan: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         MissingFileError: One of them is not there.
     """
-    named = [plan.get(key) or [] for key in _FILES]
+    named = [plan.get(key) or [] for key in DATA_FILES]
     listed = [[value] if isinstance(value, str) else value for value in named]
     root = Path(plan["data.data_root"])
     paths = [root / "train" / "train.csv", *(Path(path) for part in listed for path in part)]
