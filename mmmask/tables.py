@@ -6,9 +6,10 @@ the suffix of the path decides.
 """
 
 import json
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,12 @@ from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, O
 #: Where a sample's label comes from.
 SOURCES = ("train", "corrected", "pseudo", "external")
 
+#: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
+ROUNDING = 0.01
+#: How far a number may lie outside of its range, by floating-point arithmetic.
+_SLACK = 1e-6
+_LARGEST = sys.float_info.max
+
 _PROVENANCE_KEY = b"mmmask"
 
 
@@ -36,37 +43,62 @@ class Column:
     meaning: str  # what a value says, with its unit
     allowed: tuple[str, ...] | None = None  # the permitted values, where they are few
     required: bool = True  # whether a table without the column is refused
+    #: Least and largest number, both included; by default any that is finite.
+    limits: tuple[float, float] = (-_LARGEST, _LARGEST)
+    complete: bool = False  # whether a row without a value is refused
+    share_of: str | None = None  # the columns that are shares of the same sum to 1 in each row
 
 
 PROBABILITIES = tuple(f"p{label:02d}" for label in range(NUM_CLASSES))
 YEARS = tuple(f"year_{age}" for age in range(OLDEST + 1))
 
-_IMAGE = Column("str", "path of the photo relative to the data root, separated by /")
+_FROM_0, _FROM_1, _0_TO_1 = (0, _LARGEST), (1, _LARGEST), (0, 1)
+_CLASS, _AGE = (0, NUM_CLASSES - 1), (0, OLDEST)
+
+_IMAGE = Column("str", "path of the photo relative to the data root, separated by /", complete=True)
 
 SAMPLES: Mapping[str, Column] = {
     "image": _IMAGE,
     "person": Column("str", "directory of the person: ids are not unique"),
     "mask": Column("str", "state of the mask", MASKS, required=False),
     "gender": Column("str", "gender", GENDERS, required=False),
-    "age": Column("Int16", "age in years", required=False),
-    "label": Column("Int8", "class 0-17, missing where unknown", required=False),
+    "age": Column("Int16", "age in years", required=False, limits=_AGE),
+    "label": Column("Int8", "class 0-17, missing where unknown", required=False, limits=_CLASS),
     "source": Column("str", "where the label comes from", SOURCES, required=False),
-    "weight": Column("float32", "weight of the photo in the loss", required=False),
-    "fold": Column("Int8", "fold that holds the person out", required=False),
+    "weight": Column(
+        "float32", "weight of the photo in the loss, missing for 1", required=False, limits=_FROM_0
+    ),
+    "fold": Column("Int8", "fold that holds the person out", required=False, limits=_FROM_0),
 }
 
 
 def _predictions(probabilities: Sequence[str], of: str) -> dict[str, Column]:
     """Return the definition of a predictions table with these probabilities."""
-    probability = Column("float32", f"probability of the {of}; a row sums to 1")
-    year = Column("float32", "probability of the age in years; 0 where absent", required=False)
+    probability = Column(
+        "float32", f"probability of the {of}", limits=_0_TO_1, complete=True, share_of=of
+    )
+    year = replace(
+        probability,
+        meaning="probability of the age in years; 0 where absent",
+        required=False,
+        share_of="year",
+    )
+    answer = Column(
+        "Int8",
+        "class to submit, where not the most probable",
+        required=False,
+        limits=(0, len(probabilities) - 1),
+        complete=True,
+    )
     return {
         "image": _IMAGE,
         **dict.fromkeys(probabilities, probability),
-        "label": Column("Int8", "true class 0-17", required=False),
+        "label": Column("Int8", "true class 0-17", required=False, limits=_CLASS),
         "person": Column("str", "directory of the person", required=False),
-        "fold": Column("Int8", "fold whose model made the prediction", required=False),
-        "answer": Column("Int8", "class to submit, where not the most probable", required=False),
+        "fold": Column(
+            "Int8", "fold whose model made the prediction", required=False, limits=_FROM_0
+        ),
+        "answer": answer,
         **dict.fromkeys(YEARS, year),
     }
 
@@ -102,28 +134,38 @@ LABEL_ISSUES: Mapping[str, Column] = {
 OUTLIERS: Mapping[str, Column] = {
     "image": _IMAGE,
     "reason": Column("str", "unreadable, dark, small or near_duplicate", required=False),
-    "value": Column("float64", "luminance 0-255, pixels, or hash bits of 64", required=False),
+    "value": Column(
+        "float64", "luminance 0-255, pixels, or hash bits of 64", required=False, limits=_FROM_0
+    ),
     "of": Column("str", "the photo that a near-duplicate resembles", required=False),
 }
 
+_PIXELS = Column(
+    "Int32", "size of the photo in pixels, EXIF rotation applied", limits=_FROM_1, complete=True
+)
+
 BOXES: Mapping[str, Column] = {
     "image": _IMAGE,
-    "width": Column("Int32", "width of the photo in pixels, EXIF rotation applied"),
-    "height": Column("Int32", "height of the photo in pixels, EXIF rotation applied"),
+    "width": _PIXELS,
+    "height": _PIXELS,
     "x0": Column("float32", "left edge of the face in pixels, missing where none was found"),
     "y0": Column("float32", "upper edge of the face in pixels"),
     "x1": Column("float32", "right edge of the face in pixels"),
     "y1": Column("float32", "lower edge of the face in pixels"),
-    "score": Column("float32", "how sure the detector is, 0 to 1"),
+    "score": Column("float32", "how sure the detector is, 0 to 1", limits=_0_TO_1),
 }
 
 SUBMISSIONS: Mapping[str, Column] = {
-    "number": Column("Int32", "counts the submissions of a ledger from 1"),
+    "number": Column(
+        "Int32", "counts the submissions of a ledger from 1", limits=_FROM_1, complete=True
+    ),
     "time": Column("str", "local time with offset"),
     "path": Column("str", "file that was written"),
     "answers": Column("str", "hash of photos and classes: equal for equal submissions"),
     "photos": Column("str", "hash of the photos: which test set it answers"),
-    "score": Column("float64", "macro F1 of the leaderboard, once entered", required=False),
+    "score": Column(
+        "float64", "macro F1 of the leaderboard, once entered", required=False, limits=_0_TO_1
+    ),
     "predictions": Column("str", "table that the classes are from", required=False),
     "checkpoints": Column("str", "weights behind it, separated by a space", required=False),
     "config_hash": Column("str", "hash of the config's text", required=False),
@@ -137,11 +179,13 @@ SCORES: Mapping[str, Column] = {
     "checkpoint": Column("str", "file name of the weights"),
     "split": Column("str", "val, train, all or eval"),
     "views": Column("str", "views of test-time augmentation, separated by a space", required=False),
-    "old_from": Column("Int16", "first age called old by the predictions", required=False),
-    "photos": Column("Int32", "photos scored"),
-    "macro_f1": Column("float64", "macro F1"),
-    "low": Column("float64", "lower bound of its 95 % interval", required=False),
-    "high": Column("float64", "upper bound", required=False),
+    "old_from": Column(
+        "Int16", "first age called old by the predictions", required=False, limits=_AGE
+    ),
+    "photos": Column("Int32", "photos scored", limits=_FROM_1, complete=True),
+    "macro_f1": Column("float64", "macro F1", limits=_0_TO_1, complete=True),
+    "low": Column("float64", "lower bound of its 95 % interval", required=False, limits=_0_TO_1),
+    "high": Column("float64", "upper bound", required=False, limits=_0_TO_1),
     "resampled": Column("str", "what the interval resamples", ("people", "photos"), required=False),
     "predictions": Column("str", "table that was scored"),
 }
@@ -149,35 +193,43 @@ SCORES: Mapping[str, Column] = {
 SHARES: Mapping[str, Column] = {
     "of": Column("str", "what has shares that sum to 1", ("class", *ATTRIBUTES)),
     "value": Column("str", "class 0-17, or a value of the attribute such as >=60"),
-    "share": Column("float64", "share of the photos to predict, 0 to 1"),
-    "low": Column("float64", "lower bound of the share's 95 % interval", required=False),
-    "high": Column("float64", "upper bound", required=False),
+    "share": Column(
+        "float64", "share of the photos to predict, 0 to 1", limits=_0_TO_1, complete=True
+    ),
+    "low": Column(
+        "float64", "lower bound of the share's 95 % interval", required=False, limits=_0_TO_1
+    ),
+    "high": Column("float64", "upper bound", required=False, limits=_0_TO_1),
 }
 
 ANSWERS: Mapping[str, Column] = {
-    "image": Column("str", "the photo, as its prediction names it"),
-    "answer": Column("Int8", "most probable class 0-17", required=False),
+    "image": Column("str", "the photo, as its prediction names it", complete=True),
+    "answer": Column("Int8", "most probable class 0-17", required=False, limits=_CLASS),
     "mask": Column("str", "mask of the answer", MASKS, required=False),
     "gender": Column("str", "gender of the answer", GENDERS, required=False),
     "age_group": Column("str", "age group of the answer", AGE_GROUPS, required=False),
-    "probability": Column("float32", "probability of the answer"),
+    "probability": Column("float32", "probability of the answer", limits=_0_TO_1, complete=True),
     **{
-        f"{name}_probability": Column("float32", f"probability of its {name} alone", required=False)
+        f"{name}_probability": Column(
+            "float32", f"probability of its {name} alone", required=False, limits=_0_TO_1
+        )
         for name in ATTRIBUTES
     },
-    "median_age": Column("Int16", "age in years, of a model of years", required=False),
+    "median_age": Column("Int16", "age in years, of a model of years", required=False, limits=_AGE),
 }
 
 FACE_ANSWERS: Mapping[str, Column] = {
     "image": ANSWERS["image"],
-    "face": Column("Int16", "number of the face in the photo, from left to right, from 0"),
+    "face": Column(
+        "Int16", "number of the face in the photo, from left to right, from 0", limits=_FROM_0
+    ),
     **{edge: BOXES[edge] for edge in ("x0", "y0", "x1", "y1", "score")},
     **{name: column for name, column in ANSWERS.items() if name != "image"},
 }
 
 
 def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> pd.DataFrame:
-    """Return ``table`` with the defined dtypes; refuse missing columns and unknown values.
+    """Return ``table`` with the defined dtypes; refuse missing columns and values that are none.
 
     Columns that the definition does not know are kept, behind the defined ones.
 
@@ -193,14 +245,69 @@ def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> p
             table[name] = table[name].astype(column.dtype)
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{where}: column {name} must be {column.dtype}: {error}") from error
-        if column.allowed is not None:
-            unknown = table[name].notna() & ~table[name].isin(column.allowed)
-            if unknown.any():
-                raise InputError(
-                    f"{where}, row {table.index[unknown][0]}: {name} must be one of "
-                    f"{', '.join(column.allowed)}; got {table.loc[unknown, name].iloc[0]!r}"
-                )
+        check = _check_texts if column.dtype == "str" else _check_numbers
+        check(table, name, column, where)
+    wholes = dict.fromkeys(columns[name].share_of for name in known)
+    for whole in filter(None, wholes):
+        _check_sums(table, [name for name in known if columns[name].share_of == whole], where)
     return table[known + [name for name in table if name not in columns]]
+
+
+def _check_texts(table: pd.DataFrame, name: str, column: Column, where: str) -> None:
+    """Refuse texts that the definition of their column does not allow."""
+    if column.allowed is None and not column.complete:
+        return
+    texts, must = table[name], "not be empty"
+    wrong = texts.isna()
+    if column.allowed is not None:
+        wrong, must = ~wrong & ~texts.isin(column.allowed), f"be one of {', '.join(column.allowed)}"
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise _refusal(table, where, row, f"{name} must {must}; got {texts.iloc[row]!r}")
+
+
+def _check_numbers(table: pd.DataFrame, name: str, column: Column, where: str) -> None:
+    """Refuse numbers that the definition of their column does not allow."""
+    values = table[name]
+    plain = values.dtype.kind == "f"
+    numbers = values.to_numpy() if plain else values.to_numpy(np.float64, na_value=np.nan)
+    low, high = column.limits[0] - _SLACK, column.limits[1] + _SLACK
+    # The minimum is NaN where a number is. This is all that a good table costs.
+    if not len(numbers) or (low <= float(numbers.min()) and float(numbers.max()) <= high):
+        return
+    numbers = numbers.astype(np.float64)  # in which the largest float is finite
+    wrong = ~((numbers >= low) & (numbers <= high)) & (column.complete | ~np.isnan(numbers))
+    if wrong.any():
+        row = int(wrong.argmax())
+        must = f"{name} must be {_in_words(column.limits)}; got {numbers[row]:g}"
+        raise _refusal(table, where, row, must)
+
+
+def _in_words(limits: tuple[float, float]) -> str:
+    """Return which numbers lie within limits."""
+    low, high = limits
+    if high < _LARGEST:
+        return f"from {low:g} to {high:g}"
+    return f"{low:g} or more, and finite" if low > -_LARGEST else "finite"
+
+
+def _check_sums(table: pd.DataFrame, names: Sequence[str], where: str) -> None:
+    """Refuse a row whose shares, all from 0 to 1, do not sum to 1."""
+    total = np.zeros(len(table), dtype=table[names[0]].dtype)
+    for name in names:
+        total += table[name].to_numpy()
+    wrong = np.abs(total - 1) > ROUNDING
+    if wrong.any():
+        row = int(wrong.argmax())
+        must = f"{names[0]} to {names[-1]} must sum to 1; got {total[row]:.4g}"
+        raise _refusal(table, where, row, must)
+
+
+def _refusal(table: pd.DataFrame, where: str, row: int, problem: str) -> InputError:
+    """Return what says that a row, counted from 0, is wrong."""
+    image = table["image"].iloc[row] if "image" in table else np.nan
+    photo = "" if pd.isna(image) else f" ({image})"
+    return InputError(f"{where}, row {row}{photo}: {problem}")
 
 
 def _check_there(required: Sequence[str], table: pd.DataFrame, where: str | Path) -> None:
@@ -219,7 +326,7 @@ def read_table(
     """Read a csv or parquet file and check it against the definition of its columns.
 
     The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only`` names the
-    columns to read of those that the file has; None reads all.
+    columns to read of those that the file has, of shares all or none; None reads all.
     """
     path = Path(path)
     names = column_names(path)
@@ -345,6 +452,18 @@ def rows_like(
             f"such as {different[0]}"
         )
     return rows
+
+
+def check_finite(model: object, *outputs: NDArray[np.floating] | None) -> None:
+    """Refuse outputs of a model, None being absent ones, that are not finite numbers.
+
+    Raises:
+        InputError: Names ``model``, its file.
+    """
+    if not all(np.isfinite(values).all() for values in outputs if values is not None):
+        raise InputError(
+            f"{model}: the model's outputs are not finite numbers; its weights probably hold NaN"
+        )
 
 
 def probabilities(predictions: pd.DataFrame) -> NDArray[np.float32]:

@@ -1,15 +1,21 @@
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mmmask import tables
 from mmmask.errors import InputError, MissingFileError
 from mmmask.tables import (
+    ATTRIBUTE_PREDICTIONS,
     PREDICTIONS,
     PROBABILITIES,
     SAMPLES,
+    Column,
     attribute_of,
+    checked,
     prediction_columns,
     predictions_table,
     probabilities,
@@ -20,6 +26,7 @@ from mmmask.tables import (
     year_columns,
     years_of,
 )
+from tests.bad_predictions import FAULTS, refusal, spoilt
 
 
 @pytest.fixture
@@ -143,3 +150,110 @@ def test_a_predictions_table_is_what_is_known_of_the_photos_and_the_probabilitie
     assert [*table] == ["image", "label", "age_0", "age_1", "age_2", "year_20", "year_61"]
     assert table["age_2"].dtype == np.float32
     assert probabilities(table).tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("of", [None, "mask", "gender", "age", "years"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_are_no_probabilities_is_neither_read_nor_written(tmp_path, fault, of, suffix) -> None:
+    attribute = None if of == "years" else of
+    columns, names = prediction_columns(attribute)
+    noise = np.random.default_rng(0)
+    values, years = noise.dirichlet(np.ones(len(names)), size=4), None
+    if of == "years":
+        years = spoilt(noise.dirichlet(np.ones(121), size=4), 2, fault)
+    else:
+        values = spoilt(values, 2, fault)
+    photos = pd.DataFrame({"image": [f"{name}.jpg" for name in "abcd"]})
+    table = predictions_table(photos, values, years, attribute=attribute)
+    path = tmp_path / f"p{suffix}"
+    with pytest.raises(InputError, match=refusal(path, 2, "c.jpg")):
+        write_table(path, table, columns)
+    assert not list(tmp_path.iterdir())
+    table.to_parquet(path) if suffix == ".parquet" else table.to_csv(path, index=False)
+    with pytest.raises(InputError, match=refusal(path, 2, "c.jpg")):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("attribute", [None, "mask", "gender", "age"])
+@pytest.mark.parametrize(
+    "rounded",
+    [
+        lambda values: values.astype(np.float16),
+        lambda values: values.round(3),
+        lambda values: np.mean([values.astype(np.float32)] * 7, axis=0),
+        lambda values: np.eye(values.shape[1])[values.argmax(axis=1)],
+    ],
+)
+def test_rounded_probabilities_are_probabilities(attribute, rounded) -> None:
+    columns, names = prediction_columns(attribute)
+    noise = np.random.default_rng(0)
+    values = np.concatenate([noise.dirichlet(np.full(len(names), a), 3000) for a in (0.1, 1, 30)])
+    years = np.concatenate([noise.dirichlet(np.full(121, a), 3000) for a in (0.1, 1, 30)])
+    photos = pd.DataFrame({"image": [str(row) for row in range(len(values))]})
+    table = predictions_table(photos, rounded(values), years, attribute=attribute)
+    assert len(checked(table, columns, "table")) == len(values)
+
+
+DEFINITIONS = {
+    name: value
+    for name, value in {**vars(tables), **ATTRIBUTE_PREDICTIONS}.items()
+    if isinstance(value, Mapping) and all(isinstance(one, Column) for one in value.values())
+}
+
+
+def valid(columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Return a table of two rows that its definition allows."""
+    row: dict[str, object] = {}
+    whole = set()
+    for name, column in columns.items():
+        low, high = column.limits
+        row[name] = "x" if column.dtype == "str" else min(max(low, 1), high)
+        if column.allowed is not None:
+            row[name] = column.allowed[0]
+        if column.share_of is not None:
+            row[name] = int(column.share_of not in whole)
+            whole.add(column.share_of)
+    return pd.DataFrame([row, row])
+
+
+@pytest.mark.parametrize(
+    ("definition", "name"),
+    [
+        (definition, name)
+        for definition, columns in DEFINITIONS.items()
+        for name, column in columns.items()
+        if column.dtype != "str" and name not in tables.YEARS[1:]  # of years, one stands for all
+    ],
+)
+def test_numbers_outside_of_their_limits_are_refused_in_each_table(definition, name) -> None:
+    columns = DEFINITIONS[definition]
+    column, table = columns[name], valid(columns)
+    assert len(checked(table, columns, "t")) == 2
+    low, high = column.limits
+    beyond = [low - 1, high + 1] if high < 1e9 else [low - 1] if low > -1e9 else []
+    beyond += [np.nan] if column.complete else []
+    beyond += [np.inf, -np.inf] if column.dtype.startswith("float") else []
+    for value in beyond:
+        bad = table.astype({name: object})
+        bad.loc[1, name] = value
+        with pytest.raises(InputError, match=rf"^t, row 1.*: {name} must be .*; got"):
+            checked(bad, columns, "t")
+    if not column.complete:
+        table = table.astype({name: object})
+        table.loc[1, name] = None
+        assert checked(table, columns, "t")[name].isna().tolist() == [False, True]
+
+
+def test_a_row_without_its_photo_is_refused(predictions) -> None:
+    predictions.loc[2, "image"] = None
+    with pytest.raises(InputError, match="t, row 2: image must not be empty"):
+        checked(predictions, PREDICTIONS, "t")
+
+
+def test_no_other_file_reads_tables_past_the_check() -> None:
+    root = Path(tables.__file__).parents[1]
+    files = [path for room in ("mmmask", "tools") for path in (root / room).rglob("*.py")]
+    reads = re.compile(r"\b(read_parquet|import pyarrow\.parquet|pd\.read_csv)\b")
+    found = {path.relative_to(root).as_posix() for path in files if reads.search(path.read_text())}
+    assert found == {"mmmask/tables.py", "mmmask/workflows/benchmark/growth.py"}  # the latter's own

@@ -37,7 +37,7 @@ def read_boxes(path: str | Path) -> FaceBoxes:
 
     Raises:
         MissingFileError: It is not there.
-        InputError: A box is empty or lists a photo twice, or no photo has a face.
+        InputError: A box is empty or incomplete, a photo is listed twice, or none has a face.
     """
     path = Path(path)
     if not path.is_file():
@@ -58,6 +58,12 @@ def _read_boxes(path: Path, changed: int) -> FaceBoxes:
         raise InputError(f"{path}: {twice.iloc[0]} appears twice")
     if not found.any():
         raise InputError(f"{path}: none of its {len(table)} photos has a face")
+    broken = ~found & ~np.isnan(edges).all(axis=1)
+    if broken.any():
+        raise InputError(
+            f"{path}: the box of {table['image'][broken].iloc[0]} must have all of "
+            f"{', '.join(EDGES)}, or none"
+        )
     empty = found & ((edges[:, 2] <= edges[:, 0]) | (edges[:, 3] <= edges[:, 1]))
     if empty.any():
         raise InputError(f"{path}: the box of {table['image'][empty].iloc[0]} is empty")

@@ -19,7 +19,13 @@ from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import check_belongs, read_calibration, with_probabilities
 from mmmask.labels import MIDDLE_FROM, checked_cuts, move_cut
 from mmmask.ledger.provenance import file_hash, made_now
-from mmmask.tables import checked, prediction_columns, probabilities, year_columns
+from mmmask.tables import (
+    check_finite,
+    checked,
+    prediction_columns,
+    probabilities,
+    year_columns,
+)
 
 #: Views that need the photo alone; further ones of a config stay with tools/test.py.
 MIRRORED = ("identity", "hflip")
@@ -106,7 +112,8 @@ class Predictor:
             come from.
 
         Raises:
-            InputError: A photo cannot be read, or the boxes do not fit.
+            InputError: A photo cannot be read, the boxes do not fit, or what the model answers are
+                no probabilities.
         """
         names, items = _listed(photos)
         edges = self._edges(boxes, len(items))
@@ -133,7 +140,7 @@ class Predictor:
             parts.append(year_columns(years))
         table = pd.concat([pd.DataFrame(values, columns=list(class_names)), *parts], axis=1)
         table.insert(0, "image", list(images))
-        table = checked(table, columns, "predictions")
+        table = checked(table, columns, f"predictions of {self.network.name}")
         table.attrs["provenance"] = self.provenance()
         if self._calibration is not None:
             calibration, path = self._calibration
@@ -200,10 +207,17 @@ class Predictor:
         return self.facts.preparation(photo, edges[row])
 
     def network_answers(self, batch: NDArray[np.uint8]) -> Answer:
-        """Return the network's answer to prepared photos, averaged over the views."""
+        """Return the network's answer to prepared photos, averaged over the views.
+
+        Raises:
+            InputError: It is not of finite numbers.
+        """
+        one = self.network(batch)
+        check_finite(self.network.name, *one)
         if not self.views:
-            return self.network(batch)
-        one, other = self.network(batch), self.network(np.ascontiguousarray(batch[:, :, ::-1]))
+            return one
+        other = self.network(np.ascontiguousarray(batch[:, :, ::-1]))
+        check_finite(self.network.name, *other)
         years = None
         if one.years is not None and other.years is not None:
             years = np.mean([one.years, other.years], axis=0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mmmask.evaluation.scores import attribute_scores, fit_temperature, scores
 from mmmask.labels import NUM_YEARS, decode, median_age
+from mmmask.tables import check_finite
 
 
 @METRICS.register_module()
@@ -30,6 +31,8 @@ class MaskFaceMetric(BaseMetric):
             (N, 18) float32), ordered by row number, each photo once.
         years: Likewise the probabilities of the ages 0 to 120, (N, 121); None if not modelled.
         attribute: What the probabilities are about; None means the 18 classes.
+        model: File of the weights that are tested: names them where their outputs are refused as
+            not finite. None refuses none, as in the validations of a training.
     """
 
     def __init__(self) -> None:
@@ -37,6 +40,7 @@ class MaskFaceMetric(BaseMetric):
         self.predictions: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
         self.years: NDArray[np.float32] | None = None
         self.attribute: str | None = None
+        self.model: str | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep row numbers, probabilities and labels of a batch, or of single photos."""
@@ -51,7 +55,10 @@ class MaskFaceMetric(BaseMetric):
             if "pred_years" in sample:
                 columns["years"] = sample["pred_years"].reshape(-1, NUM_YEARS).float()
             self.attribute = sample.get("attribute")
-            self.results.append({name: value.cpu().numpy() for name, value in columns.items()})
+            arrays = {name: value.cpu().numpy() for name, value in columns.items()}
+            if self.model is not None:
+                check_finite(self.model, arrays["probabilities"], arrays.get("years"))
+            self.results.append(arrays)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather from all processes, drop the copies that even out the ranks, and score."""

@@ -116,8 +116,8 @@ def export(
         The model, then that of ``int8`` if there is one; and the speed of the checkpoint.
 
     Raises:
-        InputError: The network has no ONNX graph, the two differ by more than ``TOLERANCE``, or
-            the data do not fit what is asked for.
+        InputError: The network has no ONNX graph, the two differ by more than ``TOLERANCE``, what
+            one answers are no probabilities, or the data do not fit what is asked for.
     """
     _check_names(out, int8)
     network = TorchNetwork(config, checkpoint, data_root=data_root, options=options)
@@ -129,18 +129,20 @@ def export(
         trained_on, people = _splits(network, Path(checkpoint))
         listed = people["image"].tolist()
         images = listed if held_out else images
+    tested = _tested(network, images, Path(checkpoint))
     second = nullcontext() if int8 is None else atomic_write(int8)
     with atomic_write(out) as partial, second as smaller:
         write_graph(network.classifier, network.facts, partial, opset=opset)
         exported = Predictor(partial, batch_size=_BATCH)
+        exported.network.name = str(out)  # in messages, for the partial file is gone by then
         predicted = _predicted(exported, network, images)
-        tested = _tested(network, exported, images, Path(checkpoint))
         _check_agreement(agreement_of(predicted, tested), out)
         compared = [(out, predicted, tested, held_out)]
         networks: list[Network] = [network, exported.network]
         if int8 is not None and smaller is not None:
             quantize(partial, smaller, _prepared(network, trained_on))
             small = Predictor(smaller)
+            small.network.name = str(int8)
             if not held_out:
                 predicted = _predicted(exported, network, listed)
             compared.append((int8, _predicted(small, network, listed), predicted, True))
@@ -217,10 +219,8 @@ def speeds(networks: Sequence[Network], photos: NDArray[np.uint8]) -> list[float
     return [len(photos) / seconds for seconds in best]
 
 
-def _tested(
-    network: TorchNetwork, like: Predictor, images: Sequence[str], checkpoint: Path
-) -> pd.DataFrame:
-    """Return what tools/test.py says of photos by the checkpoint, as the other's table."""
+def _tested(network: TorchNetwork, images: Sequence[str], checkpoint: Path) -> pd.DataFrame:
+    """Return what tools/test.py says of photos by the checkpoint, as a predictor's table."""
     cfg = network.cfg
     cfg.tta.enabled = False
     root = str(cfg.data.data_root)
@@ -230,7 +230,8 @@ def _tested(
         dataset = {"type": "UnlabelledFaces", "data_root": root, "photos": str(listed)}
         tested = run_test(cfg, network.content, checkpoint, dataset=dataset)
     assert tested is not None  # there is one process
-    table = like.table(tested.samples["image"].tolist(), tested.probabilities, tested.years)
+    predictor = Predictor(network)
+    table = predictor.table(tested.samples["image"].tolist(), tested.probabilities, tested.years)
     return table.set_index("image").loc[list(images)].reset_index()
 
 

@@ -217,10 +217,8 @@ def _read_shares(path: str | Path) -> dict[str, Shares]:
                 f"got {', '.join(received)}"
             )
         shares = part.set_index("value")["share"].loc[allowed].to_numpy(dtype=np.float64)
-        if not (shares >= 0).all() or not _SUM[0] <= shares.sum() <= _SUM[1]:
-            raise InputError(
-                f"{path}: shares of {of} must be 0 or more and sum to 1; got {shares.tolist()}"
-            )
+        if not _SUM[0] <= shares.sum() <= _SUM[1]:
+            raise InputError(f"{path}: shares of {of} must sum to 1; got {shares.tolist()}")
         shares = np.maximum(shares, FLOOR)
         stated[str(of)] = shares / shares.sum()
     if not stated:

@@ -24,7 +24,7 @@ from mmmask.evaluation.calibration import fit_calibration
 from mmmask.evaluation.leave_one_out import RIDGE, leave_one_out, similarity
 from mmmask.labels import MASKS, NUM_YEARS, OLD_FROM, decode, group_probabilities
 from mmmask.ledger.provenance import fingerprint, made_now
-from mmmask.tables import prediction_columns, write_table, year_columns
+from mmmask.tables import check_finite, prediction_columns, write_table, year_columns
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -203,6 +203,8 @@ def _photos(cfg: "Config") -> tuple["MaskFaceDataset", Iterable[list[NDArray[np.
     def batches() -> Iterator[list[NDArray[np.float32]]]:
         for batch in track(loader, "Looking at photos"):
             photos = model.data_preprocessor(batch, False)["inputs"]
-            yield [kind.cpu().numpy() for kind in features(model.backbone, photos, DEPTHS)]
+            kinds = [kind.cpu().numpy() for kind in features(model.backbone, photos, DEPTHS)]
+            check_finite(cfg.pretrained, *kinds)
+            yield kinds
 
     return loader.dataset, batches()

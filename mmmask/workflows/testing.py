@@ -56,7 +56,11 @@ def run_test(
     dataset: Mapping[str, Any] | None = None,  # in place of the config's, with its pipeline
     fits: "Callable[[nn.Module], None] | None" = None,  # gets the head; raises if it does not fit
 ) -> Tested | None:
-    """Predict photos with the weights of a checkpoint; None on all processes but the main one."""
+    """Predict photos with the weights of a checkpoint; None on all processes but the main one.
+
+    Raises:
+        InputError: The checkpoint is of another model, or its outputs are not finite numbers.
+    """
     from mmengine.dist import is_main_process
 
     from mmmask.engine.distributed import stop_distributed
@@ -72,13 +76,14 @@ def run_test(
     head = classifier_of(runner.model).head
     if fits is not None:
         fits(head)
+    metric = runner.test_evaluator.metrics[0]
+    metric.model = str(checkpoint)
     runner.test()
     main = is_main_process()  # asked while there is a group
     if launcher != "none":
         stop_distributed()
     if not main:
         return None
-    metric = runner.test_evaluator.metrics[0]
     rows, probabilities = metric.predictions
     samples = runner.test_dataloader.dataset.samples.iloc[rows].reset_index(drop=True)
     return Tested(samples, probabilities, metric.years, getattr(head, "attribute", None))

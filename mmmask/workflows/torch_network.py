@@ -19,6 +19,7 @@ from mmmask.errors import InputError
 from mmmask.labels import OLD_FROM
 from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
 from mmmask.models.grad_cam import grad_cam
+from mmmask.tables import check_finite
 from mmmask.workflows.testing import check_same, load_weights
 
 
@@ -97,9 +98,14 @@ class TorchNetwork:
 
         Shape:
             ``photos``: (N, H, W, 3) uint8, prepared -> (N, H, W).
+
+        Raises:
+            InputError: The evidence is not of finite numbers, or as of ``grad_cam``.
         """
         inputs = self.classifier.data_preprocessor(self._batch(photos), False)["inputs"]
-        return grad_cam(self.classifier, inputs, values, attribute=attribute).cpu().numpy()
+        heat = grad_cam(self.classifier, inputs, values, attribute=attribute).cpu().numpy()
+        check_finite(self.name, heat)
+        return heat
 
     def boxes(self, images: Sequence[str]) -> NDArray[np.float32] | None:
         """Return the boxes that the config lists, (N, 4); None where photos are taken whole."""

@@ -10,6 +10,7 @@ import mmmask
 from mmmask.datasets.face_window import FaceCrop
 from mmmask.datasets.photos import Geometry
 from mmmask.datasets.preparation import Preparation
+from mmmask.deploy.networks import Answer
 from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.calibration import Calibration
@@ -179,6 +180,28 @@ def test_predictions_say_where_they_come_from(make_onnx, photos):
     assert provenance["old_from"] == 60
     assert provenance["model"] == str(path)
     assert "onnxruntime" in provenance["versions"]
+
+
+@pytest.mark.parametrize("options", [{}, {"tta": True}])
+def test_answers_that_are_not_finite_are_refused_by_file(make_onnx, photos, options):
+    path = make_onnx(weight=np.full((3, 18), np.nan))
+    with pytest.raises(InputError, match=f"^{path}: the model's outputs are not finite numbers"):
+        Predictor(path, **options)(photos)
+
+
+def test_answers_that_are_no_probabilities_are_refused_by_model_and_photo(make_onnx, photos):
+    network = Predictor(make_onnx()).network
+
+    class Halved:
+        name, facts = network.name, network.facts
+
+        def __call__(self, batch):
+            values, years = network(batch)
+            return Answer(values * [[1], [1], [0.5], [1], [1]], years)
+
+    sentence = rf"^predictions of {network.name}, row 2 \(2\): p00 to p17 must sum to 1; got 0.5"
+    with pytest.raises(InputError, match=sentence):
+        Predictor(Halved())(photos)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from mmmask.workflows.train import build_runner
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
-    from torch import Tensor
+    from torch import Tensor, nn
 
 #: What the checkpoints must share, and what is wrong if they do not.
 SHARED = {
@@ -55,8 +55,8 @@ def soup(
             needs none.
 
     Raises:
-        InputError: The checkpoints have other weights than the config's model, or differ in
-            preprocessing, labels, or who was held out.
+        InputError: The checkpoints have other weights than the config's model or weights that are
+            not finite, or differ in preprocessing, labels, or who was held out.
     """
     import torch
 
@@ -82,6 +82,7 @@ def soup(
         mean.add(other["state_dict"], paths[0], path)
     runner = _tester(cfg, meta.get("trained_on", "train"), Path(out).parent / "test")
     load_weights(runner.model, {"state_dict": mean.weights()}, paths[0])
+    _check_weights(runner.model, paths)
     norms = estimate_statistics(runner)
     stored = {key: value for key, value in meta.items() if key not in OF_A_RUN}
     stored["soup"] = {
@@ -144,6 +145,21 @@ def check_alike(one: Mapping[str, Any], other: Mapping[str, Any], first: Path, p
             )
         if ours != theirs:
             raise InputError(f"{first} and {path} were trained with {problem}: {ours} and {theirs}")
+
+
+def _check_weights(model: "nn.Module", paths: Sequence[Path]) -> None:
+    """Refuse a mean of weights that are not finite, by the first checkpoint that has such."""
+    from mmmask.engine.checkpoints import load_checkpoint_file
+    from mmmask.engine.unwrap import classifier_of
+
+    # Buffers may hold NaN: a batch norm's are estimated anew, those of losses serve training.
+    for name, value in classifier_of(model).named_parameters():
+        if not value.isfinite().all():
+            states = ((path, load_checkpoint_file(str(path))["state_dict"]) for path in paths)
+            at_fault = (path for path, state in states if not state[name].isfinite().all())
+            raise InputError(
+                f"{next(at_fault, paths[0])}: the weights {name} are not finite numbers"
+            )
 
 
 def estimate_statistics(runner: "Runner") -> int:

@@ -150,6 +150,16 @@ def test_an_exported_model_answers_and_refuses_to_explain(make_onnx):
         assert "an exported model cannot say where it looked" in refused.value.read().decode()
 
 
+def test_a_model_whose_answers_are_not_finite_answers_nothing(make_onnx):
+    path = make_onnx(weight=np.full((3, 18), np.nan))
+    reader = FaceReader(Predictor(path), FaceFinder("a rule", cells))
+    with served(demo_app(reader)) as address:
+        request = urllib.request.Request(f"{address}/answer", data=png(colours("green")))
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=60)
+        assert f"{path}: the model's outputs are not finite" in refused.value.read().decode()
+
+
 def test_a_missing_package_and_a_port_that_cannot_be_had_are_told(monkeypatch):
     with pytest.raises(InputError, match="--port must be from 0 to 65535; got 65536"):
         serve(None, 65536, "demo")

@@ -9,6 +9,7 @@ from mmmask.labels import group_probabilities, marginals
 from mmmask.tables import PROBABILITIES, probabilities, read_predictions
 from mmmask.workflows.calibrate import calibrate
 from mmmask.workflows.ensemble.members import read_members
+from tests.bad_predictions import FAULTS, refusal, spoilt
 
 
 def test_rows_come_in_the_order_of_the_first_table(write) -> None:
@@ -89,12 +90,14 @@ def test_no_photos_no_file_and_the_same_file_twice_are_refused(write, tmp_path) 
         read_members([write("empty.parquet", simulated().iloc[:0])])
 
 
-@pytest.mark.parametrize("value", [np.nan, -0.2, 3.0])
-def test_what_are_no_probabilities_is_refused(write, value) -> None:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_are_no_probabilities_is_refused_by_photo(write, fault) -> None:
     table = simulated()
-    table.loc[5, "p03"] = value
-    with pytest.raises(InputError, match="row 5: probabilities must be from 0 to 1 and sum to 1"):
-        read_members([write("one.parquet", table)]).each[0].probabilities()
+    path = write("one.parquet", table)
+    values = spoilt(probabilities(table), 5, fault)
+    table.assign(**dict(zip(PROBABILITIES, values.T, strict=True))).to_parquet(path)
+    with pytest.raises(InputError, match=refusal(path, 5, table["image"][5])):
+        read_members([path]).each[0].probabilities()
 
 
 def test_a_table_without_probabilities_is_refused(write) -> None:

@@ -106,7 +106,7 @@ def test_slices_are_by_age_gender_photo_brightness_face_and_tag(drawn, tmp_path)
 
 def test_a_table_of_boxes_of_other_photos_is_refused(run, tmp_path):
     boxes = pd.DataFrame({"image": ["other.jpg"], "width": 48, "height": 64, "x0": 1.0})
-    boxes[["y0", "x1", "y1", "score"]] = 2.0
+    boxes[["y0", "x1", "y1", "score"]] = 1.0
     write_table(tmp_path / "boxes.csv", boxes, BOXES)
     with pytest.raises(InputError, match=r"boxes\.csv: has none of the 84 photos"):
         run_report(run, tmp_path / "run.html", boxes=tmp_path / "boxes.csv")
