@@ -12,9 +12,9 @@ _WITH_BACKBONE = {"neck", "features", "pretrained", "preprocessing"}
 _SCHEDULE = {"optim_wrapper", "param_scheduler", "train_cfg"}
 #: Where a run was, how it was watched and tested: no weight depends on these.
 _CIRCUMSTANCES = (
-    "data.data_root", "data.pack", "env_cfg", "experiment_name", "launcher", "load_from",
-    "log_level", "log_processor", "resume", "test_cfg", "test_dataloader", "test_evaluator",
-    "tracking", "tta", "val_dataloader", "work_dir",
+    "data.data_root", "data.pack", "default_hooks.finite", "env_cfg", "experiment_name",
+    "launcher", "load_from", "log_level", "log_processor", "resume", "test_cfg", "test_dataloader",
+    "test_evaluator", "tracking", "tta", "val_dataloader", "work_dir",
 )  # fmt: skip
 
 

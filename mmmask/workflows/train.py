@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmmask.config import compose, load_config, parse_options
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.errors import DivergedError, InputError, MissingFileError, first_line
 from mmmask.workflows.pack import ensure_pack
 
 if TYPE_CHECKING:
@@ -78,8 +78,13 @@ def _run(cfg: "Config", launcher: str) -> None:
     runner = build_runner(cfg, launcher)
     if cfg.pretrained is not None:
         check_pretrained(runner.model, cfg.pretrained)
-    with _unknown_options_refused(cfg):
-        runner.train()
+    try:
+        with _unknown_options_refused(cfg):
+            runner.train()
+    except DivergedError:  # in all processes: none may end before the first has written the card
+        if launcher != "none":
+            stop_distributed()
+        raise
     if launcher != "none":
         stop_distributed()
 
