@@ -28,9 +28,10 @@ class _Step(NamedTuple):
 
     number: int
     epoch: int
+    rate: float  # learning rate, that of the first weights where weights have several
 
     def __str__(self) -> str:
-        return f"step {self.number} (epoch {self.epoch})"
+        return f"step {self.number} (epoch {self.epoch}), learning rate {self.rate:.3g}"
 
 
 @HOOKS.register_module()
@@ -75,7 +76,7 @@ class FiniteHook(Hook):
                 f"{len(spoiled)} of {len(largest)} tensors, such as {spoiled[0]}"
             )
         self._unread: dict[_Step, Tensor] = {}  # losses on their device
-        self._last = _Step(runner.iter, runner.epoch + 1), math.nan
+        self._last = _step(runner), math.nan
         # The last steps, as far back as none of their losses is finite.
         self._bad: list[tuple[_Step, float]] = []
         self._tolerated = _LASTING - 1 if _has_scaler(runner) else 0
@@ -89,7 +90,7 @@ class FiniteHook(Hook):
     ) -> None:
         loss = (outputs or {}).get("loss")
         if isinstance(loss, Tensor):
-            self._unread[_Step(runner.iter + 1, runner.epoch + 1)] = loss.detach()
+            self._unread[_step(runner)] = loss.detach()
         due = any(self.every_n_train_iters(runner, interval) for interval in self._intervals)
         if due or self.is_last_train_iter(runner):
             self._look(runner, _weights(runner))
@@ -115,18 +116,22 @@ class FiniteHook(Hook):
         if self._training:
             found = self._find(_weights(runner))
             if found is not None:
-                raise DivergedError(_sentence(runner, found))
+                raise DivergedError(_sentence(runner, found[1]))
 
     def _look(self, runner: Runner, tensors: Mapping[str, Tensor]) -> None:
-        """Stop all processes where one of them finds something."""
+        """Stop all processes by what was first, where one of them finds something."""
         found = self._find(tensors)
         anywhere = torch.tensor(float(found is not None))
         all_reduce(anywhere, op="max")
         if anywhere:
-            raise DivergedError(_sentence(runner, next(filter(None, all_gather_object(found)))))
+            first = min(one for one in all_gather_object(found) if one is not None)
+            raise DivergedError(_sentence(runner, first[1]))
 
-    def _find(self, tensors: Mapping[str, Tensor]) -> str | None:
-        """Say what is not finite among the losses since the last look, and ``tensors``."""
+    def _find(self, tensors: Mapping[str, Tensor]) -> tuple[int, str] | None:
+        """Say what is not finite among the losses since the last look and ``tensors``.
+
+        The number of the step comes with it; None where all is well.
+        """
         watched = {name: one for name, one in tensors.items() if name not in self._left_alone}
         losses, largest = _read(self._unread.values(), watched.values())
         steps, self._unread = self._unread, {}
@@ -135,15 +140,18 @@ class FiniteHook(Hook):
             self._bad = [] if math.isfinite(loss) else [*self._bad, self._last]
             if len(self._bad) > self._tolerated:
                 first, loss = self._bad[0]
-                return f"loss {loss:g} at {first}"
+                return first.number, f"loss {loss:g} at {first}"
         spoiled = _not_finite(dict(zip(watched, largest, strict=True)))
         if not spoiled:
             return None
         step, loss = self._last
-        return (
-            f"{spoiled[0]} not finite by {step}, as {len(spoiled)} of {len(watched)} tensors are, "
-            f"loss {loss:g}"
-        )
+        return step.number, f"{spoiled[0]} not finite by {step}, loss {loss:g}"
+
+
+def _step(runner: Runner) -> _Step:
+    rates = runner.optim_wrapper.get_lr()
+    rate = rates.get("base_lr") or next(iter(rates.values()))
+    return _Step(runner.iter + 1, runner.epoch + 1, rate[0])
 
 
 def _weights(runner: Runner) -> dict[str, Tensor]:
@@ -194,19 +202,13 @@ def _has_scaler(runner: Runner) -> bool:
 
 def _sentence(runner: Runner, found: str) -> str:
     """Return what was found, what is left of the run, and what may help."""
-    wrapper = runner.optim_wrapper
-    rates = wrapper.get_lr()
-    rate = rates.get("base_lr", next(iter(rates.values())))[0]
     pointer = Path(runner.work_dir) / "last_checkpoint"
     left = f"{runner.work_dir} has no checkpoint yet"
     if pointer.is_file():
         left = f"last good checkpoint: {pointer.parent / Path(pointer.read_text().strip()).name}"
     advice = ["a lower optim_wrapper.optimizer.lr"]
-    if not getattr(wrapper, "clip_grad_kwargs", None):
+    if not getattr(runner.optim_wrapper, "clip_grad_kwargs", None):
         advice.append("optim_wrapper.clip_grad=dict(max_norm=5.0)")
     if _has_scaler(runner):
         advice.append("bfloat16 or full precision in place of float16")
-    return (
-        f"{found}, learning rate {rate:.3g}; the training diverged; {left}; "
-        f"try {' or '.join(advice)}"
-    )
+    return f"{found}; the training diverged; {left}; try {' or '.join(advice)}"
