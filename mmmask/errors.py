@@ -18,7 +18,14 @@ class MissingFileError(InputError, FileNotFoundError):
 
 
 class DivergedError(RuntimeError):
-    """A training came to numbers that are not finite: the message says where, and what may help."""
+    """A training came to numbers that are not finite: the message says where, and what may help.
+
+    ``alone``: the other processes of the training go on, and do not know.
+    """
+
+    def __init__(self, message: str, *, alone: bool = False) -> None:
+        super().__init__(message)
+        self.alone = alone
 
 
 def first_line(error: BaseException) -> str:

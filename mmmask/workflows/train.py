@@ -81,8 +81,8 @@ def _run(cfg: "Config", launcher: str) -> None:
     try:
         with _unknown_options_refused(cfg):
             runner.train()
-    except DivergedError:  # in all processes: none may end before the first has written the card
-        if launcher != "none":
+    except DivergedError as error:
+        if launcher != "none" and not error.alone:  # none ends before the card is written
             stop_distributed()
         raise
     if launcher != "none":

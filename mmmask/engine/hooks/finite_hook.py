@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.dist import all_gather_object, all_reduce
+from mmengine.dist import all_gather_object, all_reduce, get_world_size
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
@@ -116,7 +116,7 @@ class FiniteHook(Hook):
         if self._training:
             found = self._find(_weights(runner))
             if found is not None:
-                raise DivergedError(_sentence(runner, found[1]))
+                raise DivergedError(_sentence(runner, found[1]), alone=get_world_size() > 1)
 
     def _look(self, runner: Runner, tensors: Mapping[str, Tensor]) -> None:
         """Stop all processes by what was first, where one of them finds something."""
