@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import DivergedError, InputError, MissingFileError
 
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -59,11 +59,12 @@ def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) ->
         parser.add_argument(name, **{**SHARED[name], **other})
 
 
-def command(main: Callable[[], None]) -> int:
+def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     """Run ``main`` and return the exit status: 0 done, 2 the input is at fault, 130 interrupted.
 
-    The message of an :class:`InputError` goes to standard error on one line. Any other exception
-    is a defect and passes through with its traceback (Python then exits with status 1).
+    ``diverged`` is the status of a training that did. The message of an :class:`InputError` or
+    :class:`DivergedError` goes to standard error on one line. Any other exception is a defect and
+    passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
     try:
@@ -71,6 +72,9 @@ def command(main: Callable[[], None]) -> int:
     except InputError as error:
         print(f"error: {message_of(error)}", file=sys.stderr)
         return 2
+    except DivergedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return diverged
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

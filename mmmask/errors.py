@@ -1,7 +1,8 @@
 """The errors that a user's input can cause.
 
-Command lines print the message of an :class:`InputError` on one line and exit with status 2;
-any other exception is a defect of ours and keeps its traceback.
+Command lines print the message of an :class:`InputError` on one line and exit with status 2,
+that of a :class:`DivergedError` likewise with status 1; any other exception is a defect of ours
+and keeps its traceback.
 """
 
 import difflib
@@ -17,6 +18,17 @@ class MissingFileError(InputError, FileNotFoundError):
 
     def __str__(self) -> str:
         return ValueError.__str__(self)
+
+
+class DivergedError(RuntimeError):
+    """A training came to numbers that are not finite: the message says where, and what may help.
+
+    ``alone``: the other processes of the training go on, and do not know.
+    """
+
+    def __init__(self, message: str, *, alone: bool = False) -> None:
+        super().__init__(message)
+        self.alone = alone
 
 
 def first_line(error: BaseException) -> str:

@@ -25,6 +25,7 @@ import mmmask.engine.hooks.checkpoint_hook
 import mmmask.engine.hooks.deferred_info_hook
 import mmmask.engine.hooks.early_stopping_hook
 import mmmask.engine.hooks.epoch_seed_hook
+import mmmask.engine.hooks.finite_hook
 import mmmask.engine.hooks.freezing_hook
 import mmmask.engine.hooks.head_hooks
 import mmmask.engine.hooks.layout_hooks

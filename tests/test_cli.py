@@ -1,7 +1,7 @@
 import pytest
 
 from mmmask.cli import add_shared, command, parser_of
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import DivergedError, InputError, MissingFileError
 
 
 def fail(error: Exception):
@@ -29,6 +29,12 @@ def test_an_error_from_a_data_worker_is_reduced_to_its_sentence(capsys) -> None:
     )
     assert command(fail(InputError(text))) == 2
     assert capsys.readouterr().err == "error: a.jpg: not a photo\n"
+
+
+def test_a_training_that_diverged_is_1_and_one_line(capsys) -> None:
+    assert command(fail(DivergedError("loss nan at step 3"))) == 1
+    assert command(fail(DivergedError("loss nan at step 3")), diverged=4) == 4
+    assert capsys.readouterr().err == "error: loss nan at step 3\n" * 2
 
 
 def test_an_interrupt_is_130(capsys) -> None:

@@ -23,7 +23,7 @@ from mmmask.datasets.packed import ensure_pack
 from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
-from mmmask.errors import InputError
+from mmmask.errors import DivergedError, InputError
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
 _NOT_FOR_USERS = ('"FileClient" will be', '"HardDiskBackend" is', "The prefix is not set in metric")
@@ -67,6 +67,8 @@ class ConsoleRunner(Runner):
                 return super().train()
             except BaseException as error:
                 self.call_hook("after_failure", error=error)
+                if isinstance(error, DivergedError) and not error.alone:
+                    barrier()  # no process ends before the card is written
                 raise
 
     def val(self) -> dict:

@@ -24,7 +24,8 @@ class MaskFaceMetric(BaseMetric):
     and the predicted median.
 
     Also fits the temperature that calibrates these predictions (``temperature``, relative to the
-    probabilities as given). Photos without a label are gathered and not scored.
+    probabilities as given). Photos without a label are gathered and not scored. Where a
+    probability is not finite, every score is NaN.
 
     Attributes:
         predictions: After an evaluation, on the main process: (row numbers (N,), probabilities
@@ -95,4 +96,7 @@ class MaskFaceMetric(BaseMetric):
         if "years" in columns and aged.any():
             distance = np.abs(median_age(columns["years"][aged]) - columns["age"][aged])
             result["age_mae"] = float(distance.mean())
-        return {**result, "temperature": fit_temperature(truth, probabilities)}
+        result["temperature"] = fit_temperature(truth, probabilities)
+        if not np.isfinite(probabilities).all():  # where NaN would count as the largest
+            return dict.fromkeys(result, np.nan)
+        return result

@@ -7,7 +7,8 @@ counts. A resumed run adds a session and forgets the validations behind the epoc
 ==========================  ===================================================================
 of a session
 ==========================  ===================================================================
-``status``                  ``running``, ``finished``, ``interrupted`` or ``failed`` (``error``)
+``status``                  ``running``, ``finished``, ``interrupted``, or, with the reason as
+                            ``error``, ``diverged`` or ``failed``
 ``start`` ``end``           times; ``end`` is when the card was last written
 ``from_epoch`` ``epoch``    epochs that were done at the start, and when it was last written
 ``max_epochs``              how many were planned

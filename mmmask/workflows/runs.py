@@ -23,7 +23,7 @@ _TRACES = (CARD, "last_checkpoint")
 #: Of a list of runs.
 COLUMNS = {
     "run": "its folder",
-    "status": "running, finished, interrupted, failed, or why there is no readable card",
+    "status": "running, finished, interrupted, diverged, failed, or why no card is readable",
     "start": "when its last session began",
     "seconds": "how long that took",
     "sessions": "how often it was started",
@@ -106,7 +106,7 @@ def _row(run: Path) -> dict[str, Any]:
         return {**row, "status": why, "learned": _learned(run, {})}
     session, top = card["sessions"][-1], best(card) or {}
     split = session.get("split") or {}
-    why = f" ({session['error'][:60]})" if "error" in session else ""
+    why = f" ({session['error'].split('; ')[0][:60]})" if "error" in session else ""
     as_stated = ("start", "epoch", "max_epochs", "photos_per_second", "seed")
     return {
         **row,

@@ -2,6 +2,7 @@ import io
 import re
 
 import pytest
+import test_checkpoint_hook  # noqa: F401 - registers TrendHook
 import torch
 from rich.console import Console
 from tiny_engine import tiny_config, train, without_validation
@@ -56,6 +57,15 @@ def test_a_run_without_validation_shows_no_score(tmp_path, capsys):
     shown = lines(capsys)
     assert [line[:9] for line in shown] == ["epoch 1/2", "epoch 2/2"]
     assert not any("F1" in line or "val" in line for line in shown)
+
+
+def test_a_score_that_is_not_a_number_is_not_the_best(tmp_path, capsys):
+    config = with_progress(tmp_path)
+    others = [hook for hook in config.custom_hooks if "Stopping" not in hook.type]
+    config.custom_hooks = [*others, {"type": "TrendHook", "trend": "undefined first"}]
+    train(config)
+    best = [re.search(r"best (\S+)\)", line)[1] for line in lines(capsys)]
+    assert best == ["nan", "0.000", "0.400", "0.400"]
 
 
 def test_a_resumed_run_knows_the_best_score_before(tmp_path, capsys):

@@ -70,6 +70,16 @@ def test_photos_repeated_to_even_out_the_processes_count_once(table, monkeypatch
     assert metric.evaluate(10)["accuracy"] == scores(truth, probabilities)["accuracy"]
 
 
+def test_probabilities_that_are_not_finite_have_no_score(table) -> None:
+    truth, probabilities = table
+    evaluator = Evaluator([MaskFaceMetric()])
+    probabilities[3] = np.nan
+    evaluator.process([batch_of(np.arange(10), truth, probabilities)])
+    result = evaluator.evaluate(10)
+    assert {"macro_f1", "temperature", *scores(truth, probabilities)} <= set(result)
+    assert np.isnan([*result.values()]).all()
+
+
 def test_a_missing_photo_is_an_error(table) -> None:
     metric = MaskFaceMetric()
     metric.process(None, [batch_of([0, 1, 2], *table).to_dict()])

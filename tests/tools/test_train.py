@@ -210,6 +210,19 @@ def test_an_average_that_would_begin_after_the_end_is_refused(refused, drawn, tm
     assert "averaging.begin_epoch must be at most train_cfg.max_epochs, 2; got 16" in line
 
 
+def test_a_training_that_diverges_ends_with_one_line_and_status_1(drawn, tmp_path) -> None:
+    work_dir = tmp_path / "diverged"
+    rate = ("optim_wrapper.optimizer.lr=1e20", "optim_wrapper.clip_grad=None")
+    done = tool(*train(work_dir, drawn, options=rate))
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: loss nan at step 2 (epoch 1), learning rate ")
+    assert "Traceback" not in done.stderr
+    assert list(work_dir.glob("*.pth")) == []
+    listed = tool("runs.py", "list", tmp_path)
+    assert "diverged (loss nan at step 2" in " ".join(listed.stdout.split())
+
+
 def test_bfloat16_trains(drawn, tmp_path) -> None:
     options = ("train_cfg.max_epochs=1",)
     done = tool(*train(tmp_path / "amp", drawn, "--amp", options=options))

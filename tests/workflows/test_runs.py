@@ -91,6 +91,8 @@ def test_a_list_is_sorted_as_asked(tmp_path, sort, expected) -> None:
 def test_old_half_and_refused_cards_are_listed_with_their_reason(tmp_path, capsys) -> None:
     make_run(tmp_path / "whole")
     make_run(tmp_path / "failed", status="failed", error="ValueError: loss is NaN")
+    told = "loss nan at step 3 (epoch 1), learning rate 1e+20; the training diverged"
+    make_run(tmp_path / "diverged", status="diverged", error=told)
     for name in ("old", "broken", "half"):
         (tmp_path / name).mkdir()
     (tmp_path / "old" / "last_checkpoint").write_text("epoch_3.pth")
@@ -102,6 +104,8 @@ def test_old_half_and_refused_cards_are_listed_with_their_reason(tmp_path, capsy
     assert runs[str(tmp_path / "broken")].startswith("card.json: not a readable card")
     assert runs[str(tmp_path / "half")] == "unknown"
     assert runs[str(tmp_path / "failed")] == "failed (ValueError: loss is NaN)"
+    short = "loss nan at step 3 (epoch 1), learning rate 1e+20"
+    assert runs[str(tmp_path / "diverged")] == f"diverged ({short})"
     print_runs(list_runs(tmp_path), str(tmp_path))
     assert "no card: an older run" in capsys.readouterr().out
     print_runs(list_runs(tmp_path / "old", "time"), "old")

@@ -17,6 +17,7 @@ default_hooks = dict(
     param_scheduler=dict(type="ParamSchedulerHook"),
     channels_last=dict(type="ChannelsLastHook"),
     batch_norm_sync=dict(type="BatchNormSyncHook"),
+    finite=dict(type="FiniteHook"),  # ends a run that diverges
     person_split=dict(type="PersonSplitHook"),
     class_counts=dict(type="ClassCountHook"),
     margin_warmup=dict(type="MarginWarmupHook", begin=0.0, end=2.0),  # epochs

@@ -13,6 +13,7 @@ SPLIT_CHECK = 30
 HEAD_SETTING = 40
 # 50 EMAHook (swaps the averaged weights in before, and out after a validation), IterTimerHook
 BATCH_NORM = 50
+FINITE = 55  # after weights are averaged, before anything is logged or written
 # 60 LoggerHook
 TEMPERATURE = 65
 # 70 ParamSchedulerHook

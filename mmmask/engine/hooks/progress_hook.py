@@ -1,5 +1,6 @@
 """What a person sees of a run: progress, speed, remaining time and the score so far."""
 
+import math
 import time
 from typing import Any
 
@@ -152,5 +153,6 @@ def _score_facts(runner: Runner, *, with_loss: bool = False) -> list[str]:
         facts.append(f"val loss {scalars['val/nll'].current():.3f}")
     if "val/macro_f1" in scalars:
         scores = scalars["val/macro_f1"]
-        facts.append(f"macro F1 {scores.current():.3f} (best {scores.max():.3f})")
+        best = max(filter(math.isfinite, scores.data[0]), default=math.nan)
+        facts.append(f"macro F1 {scores.current():.3f} (best {best:.3f})")
     return facts

@@ -19,7 +19,7 @@ from mmmask.engine.hooks import priorities
 from mmmask.engine.hooks.without_truth_hooks import WithoutTruthHook
 from mmmask.engine.photo_rate import PhotoRate
 from mmmask.engine.unwrap import samples_of
-from mmmask.errors import InputError, first_line
+from mmmask.errors import DivergedError, InputError, first_line
 from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
 from mmmask.ledger.config_differences import changes, decides_weights, flat, flat_config
 from mmmask.ledger.provenance import code_version, fingerprint, machine, now, text_hash, versions
@@ -108,9 +108,13 @@ class RunCardHook(Hook):
 
     def after_failure(self, runner: Runner, error: BaseException) -> None:
         """State on the card why the run ended; :class:`ConsoleRunner` calls this."""
-        interrupted = isinstance(error, KeyboardInterrupt)
-        reason = {} if interrupted else {"error": f"{type(error).__name__}: {first_line(error)}"}
-        self._end(runner, status="interrupted" if interrupted else "failed", **reason)
+        if isinstance(error, KeyboardInterrupt):
+            self._end(runner, status="interrupted")
+        elif isinstance(error, DivergedError):
+            self._end(runner, status="diverged", error=first_line(error))
+        else:
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            self._end(runner, status="failed", error=reason)
 
     def _end(self, runner: Runner, **how: str) -> None:
         if self._card is not None:

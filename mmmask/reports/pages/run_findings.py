@@ -97,7 +97,8 @@ def _training(facts: RunFacts) -> Iterator[Finding]:
         state, session = status(card), card["sessions"][-1]
         if state not in ("finished", "unknown"):
             run = f"The training of {name}" if name else "The training"
-            verb = {"running": "goes on", "failed": "failed"}.get(state, f"was {state}")
+            verbs = {"running": "goes on", "failed": "failed", "diverged": "was stopped"}
+            verb = verbs.get(state, f"was {state}")
             done = f"{session.get('epoch')} of {session.get('max_epochs')} epochs"
             error = f": {session['error']}" if session.get("error") else ""
             weight = "know" if state == "running" else "act"

@@ -42,6 +42,7 @@ def ablate(study: Ablation) -> pd.DataFrame:
     Raises:
         InputError: A finished run was made with another config, two configs share a name or hold
             out other people, or a training refuses its input.
+        DivergedError: A training diverges.
     """
     plans = {config: study.plan_of(config, {}) for config in study.configs}
     check_comparable(plans)

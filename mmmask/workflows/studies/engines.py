@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from mmmask.errors import InputError
+from mmmask.errors import DivergedError, InputError
 
 ENGINES = ("local", "ray")
 #: Exit status of a process whose user interrupted it; a negative one is a signal.
 _INTERRUPTED = (130, -signal.SIGINT)
+#: That of a step whose training diverged: 1 is also that of a defect.
+DIVERGED = 4
 #: Seconds that a child has to end by itself before it is killed.
 _GRACE = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -92,6 +94,7 @@ def run_commands(
 
     Raises:
         InputError: As of :func:`opened`, or a command ended with status 2, its input at fault.
+        DivergedError: A command ended with the status ``DIVERGED``.
         RuntimeError: A command ended with another status.
         KeyboardInterrupt: A command was interrupted.
     """
@@ -124,9 +127,11 @@ def check_status(command: Command, status: int, log: Path | None) -> None:
     name = " ".join(Path(word).name for word in words)
     lines = [] if log is None or not log.is_file() else log.read_text(errors="replace").splitlines()
     said = next((line for line in reversed(lines) if line.startswith("error: ")), None)
+    sentence = "its sentence is above" if said is None else said.removeprefix("error: ")
     if status == 2:
-        sentence = "its sentence is above" if said is None else said.removeprefix("error: ")
         raise InputError(f"{name} refuses its input: {sentence}")
+    if status == DIVERGED:
+        raise DivergedError(f"{name} diverged: {sentence}")
     where = "above" if log is None else f"in {log}"
     raise RuntimeError(f"{name} ended with status {status}; its output is {where}")
 

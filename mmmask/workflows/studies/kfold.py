@@ -150,6 +150,7 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
     Raises:
         InputError: The folder holds folds of something else, the config holds nobody out, a
             training refuses its input, or the folds do not make predictions out of fold.
+        DivergedError: A training diverges.
     """
     check(study)
     samples = read_train(study.root)

@@ -7,6 +7,7 @@ import json
 import sys
 
 from mmmask.cli import command
+from mmmask.workflows.studies.engines import DIVERGED
 
 
 def main() -> None:
@@ -31,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(command(main))
+    raise SystemExit(command(main, diverged=DIVERGED))

@@ -9,7 +9,7 @@ import time
 
 import pandas as pd
 
-from mmmask.errors import InputError
+from mmmask.errors import DivergedError, InputError
 from mmmask.files import locked, write_csv
 from mmmask.reports.difference_report import print_differences
 from mmmask.reports.sweep_report import SweepDisplay
@@ -31,11 +31,13 @@ def sweep(plan: Sweep) -> None:
     """Run the trials that are missing.
 
     Finished trials are kept; one that was under way when a former start ended continues at the
-    epoch where it was, with its values. One that fails is noted and left, but trial 0.
+    epoch where it was, with its values. One that fails is noted and left, but trial 0; so is one
+    that diverges.
 
     Raises:
         InputError: The folder holds a sweep of something else, or one that still runs; the space
             or an option is at fault; the config as it is cannot be trained, or no trial can.
+        DivergedError: The config as it is diverges.
     """
     check(plan)
     data = contents(plan.decisive)
@@ -130,7 +132,8 @@ def _run(plan: Sweep, machine: Machine) -> None:
                     raise run.error  # there is nothing to measure the others against
                 study.end(plan, run.trial, state, run.error)
                 display.ended(row_of(plan, number))
-                failures = 0 if run.error is None else failures + 1
+                fault_of_values = run.error is None or isinstance(run.error, DivergedError)
+                failures = 0 if fault_of_values else failures + 1
                 if failures == _FAILURES:
                     raise InputError(f"{failures} trials in a row failed, the last: {run.error}")
             scores = {number: (run.epoch, run.score) for number, run in running.items()}

@@ -158,6 +158,7 @@ def test_predictions_of_another_checkpoint_or_split_are_not_taken(run):
     ("session", "told"),
     [
         ({"status": "failed", "error": "OSError: disk full"}, "failed after 2 of 3 epochs: OSErr"),
+        ({"status": "diverged", "error": "loss nan"}, "was stopped after 2 of 3 epochs: loss nan."),
         ({"status": "interrupted"}, "was interrupted after 2 of 3 epochs."),
         ({"status": "running"}, "goes on after 2 of 3 epochs."),
     ],

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmmask.errors import InputError
-from mmmask.workflows.studies.engines import opened, run_commands
+from mmmask.errors import DivergedError, InputError
+from mmmask.workflows.studies.engines import DIVERGED, opened, run_commands
 
 
 def python(code: str) -> list[str]:
@@ -77,6 +77,14 @@ def test_input_at_fault_is_told_in_the_words_of_the_command(tmp_path) -> None:
         run_commands([bad], logs=[tmp_path / "log.txt"])
     with pytest.raises(InputError, match="its sentence is above"):
         run_commands([bad])
+
+
+def test_a_training_that_diverged_is_told_in_its_words(tmp_path) -> None:
+    text = f"import sys; print('error: loss nan', file=sys.stderr); sys.exit({DIVERGED})"
+    with pytest.raises(DivergedError, match=r"^-c .* diverged: loss nan$"):
+        run_commands([python(text)], logs=[tmp_path / "log.txt"])
+    with pytest.raises(DivergedError, match="diverged: its sentence is above"):
+        run_commands([python(text)])
 
 
 def test_the_first_failure_ends_the_others_and_starts_no_more(tmp_path) -> None:

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 
 from mmmask.config import load_config
-from mmmask.errors import InputError
+from mmmask.errors import DivergedError, InputError
 from mmmask.evaluation.scores import macro_f1
 from mmmask.files import locked
 from mmmask.ledger.config_differences import flat_config
 from mmmask.tables import PREDICTIONS, PROBABILITIES, probabilities, write_table
 from mmmask.workflows.studies import sweep as module
 from mmmask.workflows.studies import sweep_results as results
+from mmmask.workflows.studies.engines import DIVERGED
 from mmmask.workflows.studies.sweep import check, confirm, sweep
 from mmmask.workflows.studies.sweep_plan import Sweep
 from mmmask.workflows.studies.sweep_results import importance, show_sweep, sweep_result
@@ -88,7 +89,7 @@ class PlayedJob:
         if failing:
             folder.mkdir(parents=True, exist_ok=True)
             self.log.write_text(f"error: {failing}\n")
-            return 2
+            return self.machine.failure
         record = folder / "20260101_000000" / "vis_data" / "scalars.json"
         record.parent.mkdir(parents=True, exist_ok=True)
         epoch = len(scored_epochs(folder)) + 1
@@ -121,6 +122,7 @@ class PlayedMachine:
         self.jobs: list[PlayedJob] = []
         self.most = self.looks = 0
         self.killed_after: int | None = None
+        self.failure = 2  # exit status of a training that fails
 
     def fails(self, values: dict) -> str:
         """Return why a training refuses its config; nothing where it does not."""
@@ -343,6 +345,22 @@ def test_a_config_that_cannot_be_trained_ends_the_sweep_and_is_tried_again(plan,
 def test_three_failures_in_a_row_end_the_sweep(plan, machine) -> None:
     machine.fails = lambda values: "disk full" if values[LR] != 1e-3 else ""
     with pytest.raises(InputError, match=r"3 trials in a row failed, the last: .* disk full"):
+        sweep(plan)
+
+
+def test_trials_that_diverge_are_failed_and_end_no_sweep(plan, machine) -> None:
+    machine.failure = DIVERGED
+    machine.fails = lambda values: "loss nan at step 2" if values[LR] != 1e-3 else ""
+    sweep(replace(plan, trials=5))
+    trials = show_sweep(plan).trials
+    assert [*trials["state"]] == ["complete", *["failed"] * 4]
+    assert trials["reason"][1] == "train trial_0001.py diverged: loss nan at step 2"
+
+
+def test_a_config_that_diverges_ends_the_sweep(plan, machine) -> None:
+    machine.failure = DIVERGED
+    machine.fails = lambda values: "loss nan at step 2"
+    with pytest.raises(DivergedError, match=r"^train trial_0000\.py diverged: loss nan at step 2$"):
         sweep(plan)
 
 
