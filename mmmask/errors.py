@@ -4,6 +4,9 @@ Command lines print the message of an :class:`InputError` on one line and exit w
 any other exception is a defect of ours and keeps its traceback.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(ValueError):
     """Input at fault: the message names the file or field, what is allowed, what was received."""
@@ -19,3 +22,9 @@ class MissingFileError(InputError, FileNotFoundError):
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, which is enough for one sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean X``, X the known name most like a misspelt one; empty if none is."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}" if close else ""
