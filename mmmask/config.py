@@ -146,8 +146,9 @@ def _check_names(stated: Iterable[str], known: Collection[str], where: str) -> N
     for name in dict.fromkeys(option.split(".")[0] for option in stated):
         if name not in known:
             raise InputError(
-                f"{where}: unknown top-level name {name}{nearest(name, known)}; known blocks "
-                f"are {', '.join((*BLOCKS, *OPTIONAL_BLOCKS))}, and the keys of MMEngine's Runner"
+                f"{where}: unknown top-level name {name}; known are the blocks "
+                f"{', '.join((*BLOCKS, *OPTIONAL_BLOCKS))} and the keys of MMEngine's Runner"
+                f"{nearest(name, known)}"
             )
 
 

@@ -5,8 +5,8 @@ that of a :class:`DivergedError` likewise with status 1; any other exception is 
 and keeps its traceback.
 """
 
-import difflib
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class InputError(ValueError):
@@ -37,6 +37,6 @@ def first_line(error: BaseException) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``, did you mean ...?`` with the known name that is most alike, or nothing."""
-    alike = difflib.get_close_matches(name, known, n=1)
-    return f", did you mean {alike[0]}?" if alike else ""
+    """Return ``; did you mean X``, X the known name most like a misspelt one; empty if none is."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}" if close else ""

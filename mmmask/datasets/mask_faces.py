@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from mmmask.errors import InputError
 from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
 from mmmask.tables import OUTLIERS, SAMPLES, read_table
 
-SPLITS = ("train", "val", "all", "eval")
+Split = Literal["train", "val", "all", "eval"]
 
 
 @DATASETS.register_module()
@@ -55,7 +55,7 @@ class MaskFaceDataset(PhotoDataset):
         self,
         data_root: str,
         *,
-        split: str,
+        split: Split,
         folds: int = 5,
         fold: int = 0,
         split_seed: int = 0,
@@ -68,10 +68,10 @@ class MaskFaceDataset(PhotoDataset):
         pipeline: Sequence[dict] = (),
         test_mode: bool = False,
     ) -> None:
-        if split not in SPLITS:
-            raise InputError(f"data split must be one of {', '.join(SPLITS)}; got {split!r}")
-        if not 0 <= fold < folds:
-            raise InputError(f"data.fold must be from 0 to folds - 1 = {folds - 1}; got {fold}")
+        if split not in get_args(Split):
+            known = ", ".join(get_args(Split))
+            raise InputError(f"data split must be one of {known}; got {split!r}")
+        check_fold(fold, folds)
         done = 0 if pack is None else packed_steps(pipeline)
         super().__init__(data_root, pipeline=pipeline[done:], test_mode=test_mode)
         self.split = split
@@ -132,6 +132,12 @@ class MaskFaceDataset(PhotoDataset):
             info["img"] = self._packed[idx]
             info["img_shape"] = info["img"].shape[:2]
         return info
+
+
+def check_fold(fold: int, folds: int) -> None:
+    """Refuse a fold that is none of ``folds``."""
+    if not 0 <= fold < folds:
+        raise InputError(f"data.fold must be from 0 to folds - 1 = {folds - 1}; got {fold}")
 
 
 def without(table: pd.DataFrame, drop: str) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Make a config ready for a Runner: composed, checked, and fit for the device at hand."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,24 @@ from mmengine.device import is_cuda_available
 from mmengine.registry import init_default_scope
 
 from mmmask.blocks import compose, has_blocks
-from mmmask.config import compose_for_runner
+from mmmask.config import compose_for_runner, load_config
 from mmmask.engine.allocator import keep_freed_memory
 from mmmask.engine.checkpoints import last_checkpoint
+from mmmask.engine.config_check import check_config
 from mmmask.engine.distributed import start_distributed, wrap_for_device
 from mmmask.engine.tracking import check_installed
 from mmmask.errors import InputError, MissingFileError
+
+
+def load_checked(path: str | Path, options: Mapping[str, Any] | None = None, **data: Any) -> Config:
+    """Return :func:`mmmask.config.load_config` of a file, its values checked for use.
+
+    Raises:
+        InputError: Names the option at fault.
+    """
+    cfg = load_config(path, options, **data)
+    check_config(cfg)
+    return cfg
 
 
 def prepare_config(cfg: Config) -> None:
@@ -30,6 +43,7 @@ def prepare_config(cfg: Config) -> None:
     init_default_scope(cfg.get("default_scope") or "mmpretrain")
     compose_for_runner(cfg)
     _find_checkpoint(cfg)
+    check_config(cfg)
     if has_blocks(cfg):
         _check_parts_can_work(cfg)
     cuda = is_cuda_available()

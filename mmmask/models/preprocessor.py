@@ -8,6 +8,7 @@ from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
+from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
 from mmmask.models.device_augment import DeviceAugment
 from mmmask.structures import SampleBatch, stack_ages
@@ -22,7 +23,7 @@ class FacePreprocessor(ClsDataPreprocessor):
 
     Args:
         mean: Per channel, RGB, on the scale 0 to 255.
-        std: Likewise.
+        std: Likewise, above 0.
         device_augment: Options of ``DeviceAugment``; None leaves augmentation to the pipeline.
         batch_augments: MMPretrain's ``RandomBatchAugment`` options, e.g. for Mixup and CutMix.
     """
@@ -35,6 +36,8 @@ class FacePreprocessor(ClsDataPreprocessor):
         device_augment: dict | None = None,
         batch_augments: dict | None = None,
     ) -> None:
+        if not min(std) > 0:
+            raise InputError(f"preprocessing.std must be above 0 in each channel; got {tuple(std)}")
         super().__init__(
             mean=mean,
             std=std,

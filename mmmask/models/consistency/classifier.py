@@ -42,6 +42,14 @@ def annealed_threshold(progress: float, schedule: str, num_classes: int) -> floa
     return ANNEALING[schedule](progress) * (1 - chance) + chance
 
 
+def check_annealing(schedule: str | None) -> None:
+    """Refuse a name that is not in :data:`ANNEALING`; None is no annealing."""
+    if schedule is not None and schedule not in ANNEALING:
+        raise InputError(
+            f"semi.annealing must be None or one of {', '.join(ANNEALING)}; got {schedule!r}"
+        )
+
+
 @MODELS.register_module()
 class SemiSupervisedClassifier(ImageClassifier):
     """MMPretrain's classifier with a consistency loss on unlabelled photos, for any head.
@@ -68,10 +76,7 @@ class SemiSupervisedClassifier(ImageClassifier):
         self, *, consistency: Mapping[str, Any], annealing: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if annealing is not None and annealing not in ANNEALING:
-            raise InputError(
-                f"semi.annealing must be None or one of {', '.join(ANNEALING)}; got {annealing!r}"
-            )
+        check_annealing(annealing)
         self.consistency = MODELS.build(dict(consistency))
         self.annealing = annealing
         self.progress = 0.0
