@@ -176,7 +176,7 @@ def test_a_config_without_blocks_is_left_as_it_is(tmp_path: Path) -> None:
     assert cfg.to_dict() == {
         "model": {"type": "X", "head": {"a": 2}}, "num_classes": 4, "work_dir": "x"
     }  # fmt: skip
-    with pytest.raises(InputError, match="name modle; .*did you mean model"):
+    with pytest.raises(InputError, match=r"name modle; .*did you mean model"):
         load_config(path, {"modle.head.a": 2})
     with pytest.raises(InputError, match="--data-root needs a config with a block `data`"):
         load_config(path, data_root="x")

@@ -17,8 +17,9 @@ DATA_FILES = ("data.corrections", "data.drop", "data.samples")
 _CIRCUMSTANCES = (
     "compile", "custom_imports", "data.data_root", "data.pack",
     "default_hooks.checkpoint.interval", "default_hooks.checkpoint.max_keep_ckpts",
-    "default_hooks.finite", "default_hooks.logger", "default_hooks.progress", "default_hooks.run_card",
-    "default_hooks.runtime_info", "default_hooks.timer", "default_scope", "env_cfg",
+    "default_hooks.finite", "default_hooks.logger", "default_hooks.progress",
+    "default_hooks.run_card", "default_hooks.runtime_info", "default_hooks.timer",
+    "default_scope", "env_cfg",
     "experiment_name", "launcher", "load_from", "log_level", "log_processor",
     "model_wrapper_cfg", "resume", "runner_type", "test_cfg", "test_dataloader",
     "test_evaluator", "tracking", "train_dataloader.prefetch_factor", "tta", "tta_model",

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmmask.blocks import test_steps
-from mmmask.config import load_config, parse_options
+from mmmask.config import parse_options
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.photo_facts import PhotoFacts, nearest_earlier, photo_facts
 from mmmask.datasets.splits import assign_folds
@@ -73,7 +73,9 @@ def data_stats(
     if config is not None:
         from mmpretrain.registry import TRANSFORMS
 
-        cfg = load_config(config, parse_options(options), data_root=str(root))
+        from mmmask.engine.runner_config import load_checked
+
+        cfg = load_checked(config, parse_options(options), data_root=str(root))
         steps = test_steps(cfg)[1:-1]  # without loading and packing
         preprocessing = [TRANSFORMS.build(step) for step in steps]
         folds = assign_folds(samples, folds=cfg.data.folds, seed=cfg.data.split_seed)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmmask.config import load_config, parse_options
+from mmmask.config import parse_options
 from mmmask.datasets.packed import ensure_pack
 
 
@@ -12,7 +12,8 @@ def pack(
 ) -> int:
     """Pack the photos of a data root as a config preprocesses them; return how many."""
     import mmmask.register  # noqa: F401 - the transforms
+    from mmmask.engine.runner_config import load_checked
 
     return ensure_pack(
-        load_config(config, parse_options(options), data_root=data_root, pack=str(out))
+        load_checked(config, parse_options(options), data_root=data_root, pack=str(out))
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmmask.blocks import has_blocks, plain, preprocessing_of
-from mmmask.config import load_config, parse_options
+from mmmask.config import parse_options
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import units_to_draw
@@ -136,7 +136,9 @@ def _config_of(request: Request) -> "Config":
     if request.split != "eval" and (request.submission or request.labels):
         raise InputError(f"--submission and --labels need --split eval; got {request.split}")
     options = parse_options(request.options)
-    cfg = load_config(request.config, options, data_root=request.data_root, pack=request.pack)
+    from mmmask.engine.runner_config import load_checked
+
+    cfg = load_checked(request.config, options, data_root=request.data_root, pack=request.pack)
     if not has_blocks(cfg):
         request.check_plain()
         return cfg

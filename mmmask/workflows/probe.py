@@ -16,7 +16,7 @@ from rich.progress import track
 from scipy.special import softmax
 
 from mmmask.blocks import compose, plain, preprocessing_of
-from mmmask.config import load_config, parse_options
+from mmmask.config import parse_options
 from mmmask.datasets.face_boxes import described
 from mmmask.datasets.packed import ensure_pack
 from mmmask.errors import InputError
@@ -65,7 +65,9 @@ def probe(
         InputError: There are no pretrained weights, all people have one gender, or only one has
             a photo in some state of the mask.
     """
-    cfg = load_config(
+    from mmmask.engine.runner_config import load_checked
+
+    cfg = load_checked(
         config, parse_options(options), data_root=data_root, corrections=corrections, pack=pack
     )
     cfg.pretrained = cfg.pretrained if pretrained is None else pretrained

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmmask.blocks import test_steps
-from mmmask.config import load_config, parse_options
+from mmmask.config import parse_options
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES
 from mmmask.reports.sheet import Cell, Row, plot_sheet
@@ -69,7 +69,9 @@ def show_pipeline(
         raise InputError(f"--photos and --draws must be at least 1; got {photos} and {draws}")
     if Path(out).suffix.lower() not in {".png", ".jpg"}:
         raise InputError(f"--out must end in .png or .jpg; got {out}")
-    cfg = load_config(config, parse_options(options), data_root=data_root)
+    from mmmask.engine.runner_config import load_checked
+
+    cfg = load_checked(config, parse_options(options), data_root=data_root)
     rows = sheet_rows(cfg, photos=photos, draws=draws, seed=seed)
     columns = ["preprocessed", *(f"draw {draw + 1}" for draw in range(draws))]
     plot_sheet(rows, columns, out, title=f"{Path(config).stem}: {steps_in_words(cfg)}")

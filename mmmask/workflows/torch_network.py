@@ -9,12 +9,13 @@ from mmengine.registry import MODELS, init_default_scope
 from numpy.typing import NDArray
 
 from mmmask.blocks import compose, plain, preprocessing_of, test_steps
-from mmmask.config import load_config, parse_options
+from mmmask.config import parse_options
 from mmmask.datasets.face_boxes import described, read_boxes
 from mmmask.datasets.preparation import Preparation
 from mmmask.deploy.facts import ModelFacts
 from mmmask.deploy.networks import Answer
 from mmmask.engine.checkpoints import load_checkpoint_file
+from mmmask.engine.runner_config import load_checked
 from mmmask.errors import InputError
 from mmmask.labels import OLD_FROM
 from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
@@ -52,7 +53,7 @@ class TorchNetwork:
         device: str = "cpu",
     ) -> None:
         self.name = str(checkpoint)
-        cfg = self.cfg = load_config(config, parse_options(options), data_root=data_root)
+        cfg = self.cfg = load_checked(config, parse_options(options), data_root=data_root)
         cfg.pretrained = None
         compose(cfg)
         self.content = load_checkpoint_file(checkpoint)

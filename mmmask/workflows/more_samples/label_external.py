@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.config import load_config, parse_options
+from mmmask.config import parse_options
 from mmmask.datasets.layout import find_photos
 from mmmask.errors import InputError, MissingFileError
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, NUM_CLASSES, age_group, decode, product
@@ -56,7 +56,9 @@ def label_external(
         raise InputError(f"--threshold must be from 0 to 1; got {threshold}")
     if not 0 < weight < np.inf:
         raise InputError(f"--weight must be above 0; got {weight}")
-    cfg = load_config(config, parse_options(options), data_root=data_root)
+    from mmmask.engine.runner_config import load_checked
+
+    cfg = load_checked(config, parse_options(options), data_root=data_root)
     table = read_photos(photos, cfg.data.data_root)
     joint = _predict(cfg, Path(checkpoint), table)
     posterior = conditioned(joint, known_joint(table, cfg.data.old_from))

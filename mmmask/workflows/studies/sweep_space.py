@@ -208,7 +208,9 @@ def _value(tree: Any, name: str, where: str, config: str | Path) -> Any:
 
 def _composed(config: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what MMEngine's Runner gets of a config."""
-    cfg = plain(load_config(config, options).to_dict())
+    from mmmask.engine.runner_config import load_checked
+
+    cfg = plain(load_checked(config, options).to_dict())
     return {key: cfg[key] for key in RUNNER_KEYS if key in cfg and decides_weights(key)}
 
 
