@@ -155,7 +155,7 @@ def refuse_contradictions(cfg: "Config", before: Mapping[str, Any], where: str) 
         InputError: Names both values.
     """
     facts = plain(facts_of(cfg))
-    moved = [name for name in facts if before.get(name) != facts[name]]
+    moved = [name for name in facts if not _same(before.get(name), facts[name])]
     overrides = overrides_of(cfg) if moved else {}
     if not overrides:
         return
@@ -163,7 +163,7 @@ def refuse_contradictions(cfg: "Config", before: Mapping[str, Any], where: str) 
     for path, override in overrides.items():
         for rest, stated in _leaves(override):
             values = [plain(_value(tree, (*path, *rest))) for tree in (inherited, given)]
-            if values[0] != values[1] != plain(stated):
+            if not (_same(*values) or _same(values[1], plain(stated))):
                 got = "absent" if values[1] is _ABSENT else repr(values[1])
                 raise InputError(
                     f"{where}: {'.'.join((*path, *rest))} is {plain(stated)!r}, and the block "
@@ -282,7 +282,7 @@ def _difference(stated: Any, expected: Any, *, partial: bool) -> tuple[Any] | No
         # As a dict of items: the others follow the blocks.
         stated, expected = ({str(n): item for n, item in enumerate(x)} for x in (stated, expected))
     if not (isinstance(stated, Mapping) and isinstance(expected, Mapping)):
-        return None if plain(stated) == plain(expected) else (stated,)
+        return None if _same(plain(stated), plain(expected)) else (stated,)
     if stated.get("_delete_") or (set(expected) - set(stated) and not partial):
         return ({**stated, "_delete_": True},)
     parts = {
@@ -291,6 +291,11 @@ def _difference(stated: Any, expected: Any, *, partial: bool) -> tuple[Any] | No
     }
     found = {key: part[0] for key, part in parts.items() if part is not None}
     return (found,) if found else None
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two plain values are the same, where nan is nan."""
+    return one == other or repr(one) == repr(other)
 
 
 def _are_steps(value: Any) -> bool:

@@ -15,7 +15,7 @@ from mmengine.device import get_device
 from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -70,6 +70,17 @@ class ConsoleRunner(Runner):
                 if isinstance(error, DivergedError) and not error.alone:
                     barrier()  # no process ends before the card is written
                 raise
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the loop and its data; refuse a batch of more photos than there are."""
+        built = super().build_train_loop(loop)
+        size, photos = built.dataloader.batch_size, len(built.dataloader.dataset)
+        if size is not None and size > photos:
+            raise InputError(
+                f"train_dataloader.batch_size must be at most {photos}, the number of photos to "
+                f"train on; got {size}"
+            )
+        return built
 
     def val(self) -> dict:
         with self._refused_cleanly():
