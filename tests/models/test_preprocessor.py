@@ -21,7 +21,7 @@ def photos() -> torch.Tensor:
 def batch_of(photos: torch.Tensor) -> dict:
     batch = SampleBatch()
     batch.gt_label = torch.tensor([0, 3, 7, 12, 17, 3])
-    return {"inputs": photos, "data_samples": [batch]}
+    return {"inputs": photos, "data_samples": batch}
 
 
 def test_a_stacked_batch_gets_the_numbers_of_mmpretrains_preprocessor(photos) -> None:
@@ -45,10 +45,10 @@ def test_mixup_makes_soft_labels_in_training_only(photos) -> None:
     preprocessor = FacePreprocessor(
         mean=MEAN, std=STD, batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]}
     )
-    trained = preprocessor(batch_of(photos), training=True)["data_samples"][0]
+    trained = preprocessor(batch_of(photos), training=True)["data_samples"]
     assert trained.gt_score.shape == (6, 18)
     torch.testing.assert_close(trained.gt_score.sum(dim=1), torch.ones(6))
-    assert "gt_score" not in preprocessor(batch_of(photos), training=False)["data_samples"][0]
+    assert "gt_score" not in preprocessor(batch_of(photos), training=False)["data_samples"]
 
 
 def test_the_table_on_a_cpu_holds_the_numbers_of_the_formula() -> None:
@@ -75,11 +75,11 @@ def test_mixed_photos_carry_the_mean_of_their_weighted_losses(photos, kind) -> N
     )
     weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
     data = batch_of(photos)
-    label = data["data_samples"][0].gt_label
-    data["data_samples"][0].weight = weight
+    label = data["data_samples"].gt_label
+    data["data_samples"].weight = weight
     np.random.seed(1)  # noqa: NPY002 - MMPretrain's augments draw lambda from it
     torch.manual_seed(1)
-    mixed = preprocessor(data, training=True)["data_samples"][0]
+    mixed = preprocessor(data, training=True)["data_samples"]
     # The same draws on the bare labels and on the weights tell lambda and the partners.
     np.random.seed(1)  # noqa: NPY002
     torch.manual_seed(1)
@@ -103,8 +103,8 @@ def test_two_photos_of_weight_0_mix_to_a_finite_target_of_weight_0(photos) -> No
         mean=MEAN, std=STD, batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]}
     )
     data = batch_of(photos)
-    data["data_samples"][0].weight = torch.zeros(6)
-    mixed = preprocessor(data, training=True)["data_samples"][0]
+    data["data_samples"].weight = torch.zeros(6)
+    mixed = preprocessor(data, training=True)["data_samples"]
     assert mixed.gt_score.isfinite().all()
     assert mixed.weight.max() < 1e-9
 
@@ -115,8 +115,8 @@ def test_half_faces_keep_hard_labels_and_average_weights(photos) -> None:
         mean=MEAN, std=STD, batch_augments={"augments": [{"type": "HalfFaceCutMix"}]}
     )
     data = batch_of(photos)  # photos 1 and 5 share class 3
-    data["data_samples"][0].weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
-    mixed = preprocessor(data, training=True)["data_samples"][0]
+    data["data_samples"].weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
+    mixed = preprocessor(data, training=True)["data_samples"]
     assert mixed.gt_score.argmax(dim=1).tolist() == [0, 3, 7, 12, 17, 3]
     torch.testing.assert_close(mixed.gt_score.max(dim=1).values, torch.ones(6))
     torch.testing.assert_close(mixed.weight, torch.tensor([1.0, 0.375, 0.0, 2.0, 1.0, 0.375]))
@@ -130,10 +130,10 @@ def test_ages_are_mixed_by_the_shares_of_the_labels(photos, kind) -> None:
     )
     data = batch_of(photos)
     ages = torch.tensor([20, 33, 41, 52, 60, -1])  # the labels of rows 1 and 5 are the same
-    data["data_samples"][0].age = ages
+    data["data_samples"].age = ages
     np.random.seed(3)  # noqa: NPY002 - MMPretrain draws from it
     torch.manual_seed(3)
-    mixed = preprocessor(data, training=True)["data_samples"][0]
+    mixed = preprocessor(data, training=True)["data_samples"]
     assert mixed.gt_score.shape == (6, 18)
     assert mixed.age_score.shape == (6, 121)
     assert (mixed.gt_score.count_nonzero(dim=1) > 1).any()
