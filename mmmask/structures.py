@@ -273,7 +273,7 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
     Raises:
         InputError: The photos have no ages, or were mixed without them.
     """
-    shares, ages = stacked(data_samples, "age_score"), stacked(data_samples, "age")
+    shares, ages = _beside_target(data_samples, "age_score"), _beside_target(data_samples, "age")
     if shares is not None:
         return shares
     if ages is None or stacked(data_samples, "gt_score") is not None:
@@ -287,4 +287,11 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
 
 def stack_weights(data_samples: Sequence[DataSample]) -> Tensor | None:
     """Return the photos' loss weights (N,), or None where all weigh 1."""
-    return stacked(data_samples, "weight")
+    return _beside_target(data_samples, "weight")
+
+
+def _beside_target(data_samples: Sequence[DataSample], name: str) -> Tensor | None:
+    """Return a field on the device of the labels: MMPretrain's preprocessor moves these alone."""
+    column = stacked(data_samples, name)
+    label = stacked(data_samples, "gt_label")
+    return column if column is None or label is None else column.to(label.device)

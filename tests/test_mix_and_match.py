@@ -6,6 +6,7 @@ The cells are a pairwise cover, made here: each two choices of different kinds m
 import copy
 import itertools
 import random
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -72,6 +73,7 @@ METRICS_OF_BOTH = [
     {"type": "MaskFaceMetric"},
     {"type": "Accuracy", "topk": (1, 2)},
     {"type": "SingleLabelMetric"},
+    {"type": "ConfusionMatrix"},
     {"type": "Noted"},
 ]
 
@@ -411,3 +413,56 @@ def test_what_does_not_fit_is_refused_in_one_sentence(faces, tmp_path) -> None:
     without_hook = four_classes(cell, faces, tmp_path)
     without_hook.custom_hooks = []
     assert "add dict(type='ClassCountHook') to custom_hooks" in refused(without_hook)
+
+
+def cookbook_configs() -> list[str]:
+    """Return the configs that the cookbook shows for MMPretrain's own parts."""
+    section = (ROOT / "docs/cookbook.md").read_text().split("## With MMPretrain's own parts\n")[1]
+    return re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], re.DOTALL)
+
+
+def small(cfg: Config, work_dir: Path) -> Config:
+    cfg.work_dir, cfg.experiment_name = str(work_dir / "run"), uuid.uuid4().hex
+    cfg.log_level = "ERROR"
+    cfg.train_cfg.max_epochs = 1
+    for split in ("train", "val"):
+        cfg[f"{split}_dataloader"].update(num_workers=0, persistent_workers=False, batch_size=40)
+    return cfg
+
+
+def test_the_cookbooks_config_of_ours_with_a_head_of_mmpretrain(faces, tmp_path) -> None:
+    text, _ = cookbook_configs()
+    (tmp_path / "mine.py").write_text(text.replace("_base_/", f"{ROOT}/configs/_base_/"))
+    options = {"preprocessing.size": SIZE, "pretrained": None}
+    cfg = small(load_config(tmp_path / "mine.py", options, data_root=str(faces)), tmp_path)
+    cfg.pop("runner_type")
+    cfg.custom_hooks = [
+        {"type": "VisualizationHook", "enable": True, "interval": 5, "out_dir": str(tmp_path)}
+    ]
+    cfg.visualizer = {"type": "UniversalVisualizer"}
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    stated = {name.removeprefix("val/") for name in runner.message_hub.log_scalars}
+    assert stated > {"macro_f1", "accuracy/top3", "single-label/f1-score"}
+    assert list(tmp_path.glob("*.jpg_0.png")) + list(tmp_path.glob("*.jpg_1.png"))  # named
+    assert list((tmp_path / "run").glob("best_macro_f1_*.pth"))
+
+
+def test_the_cookbooks_config_of_mmpretrain_with_a_head_of_ours(faces, tmp_path) -> None:
+    _, text = cookbook_configs()
+    for split in ("train", "val"):
+        for line in (faces / f"{split}.txt").read_text().split("\n"):
+            image, label = line.rsplit(" ", 1)
+            folder = tmp_path / "photos" / split / f"class{int(label) % 4}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / image.replace("/", "_")).symlink_to(faces / image)
+    text = text.replace("photos/", f"{tmp_path}/photos/").replace("(96, 128)", "(24, 32)")
+    (tmp_path / "plain.py").write_text(text)
+    runner = Runner.from_cfg(small(Config.fromfile(tmp_path / "plain.py"), tmp_path))
+    runner.train()
+    counts = np.bincount(runner.train_dataloader.dataset.get_gt_labels())
+    head = runner.model.head
+    expected = torch.as_tensor(counts.sum() / (4 * counts)).float()
+    torch.testing.assert_close(head.loss_module.class_weight, expected)
+    assert head.margin.max() == 0.5
+    assert 0 <= runner.message_hub.get_scalar("val/accuracy/top1").current() <= 100
