@@ -65,31 +65,38 @@ class SampleBatch(DataSample):
         return self._cut()[index]
 
     def keys(self) -> list:
-        self._join()
+        if "_photos" in self.__dict__:
+            self._join()
         return super().keys()
 
     def get(self, key: str, default: Any = None) -> Any:
-        self._join()
+        if "_photos" in self.__dict__:
+            self._join()
         return super().get(key, default)
 
     def __contains__(self, item: str) -> bool:
-        self._join()
+        if "_photos" in self.__dict__:
+            self._join()
         return super().__contains__(item)
 
     def set_field(self, *args: Any, **kwargs: Any) -> None:
-        self._join()
+        if "_photos" in self.__dict__:
+            self._join()
         super().set_field(*args, **kwargs)
 
     def _cut(self) -> list[DataSample]:
         """Return the photos, the same ones until the batch is used as one again."""
         if "_photos" not in self.__dict__:
             columns = _Columns(dict(self.items()), self.metainfo, len(self))
-            self.__dict__["_photos"] = [_uncut(columns, row) for row in range(columns.count)]
+            photos = [UncutPhoto.__new__(UncutPhoto) for _ in range(columns.count)]
+            for row, photo in enumerate(photos):
+                photo.__dict__["_place"] = columns, row
+            self.__dict__["_photos"] = photos
         return self.__dict__["_photos"]
 
     def _join(self) -> None:
         """Take over what was changed in the photos; nothing can have been in those uncut."""
-        photos = self.__dict__.pop("_photos", ())
+        photos = self.__dict__.pop("_photos")
         if all(type(photo) is UncutPhoto for photo in photos):
             return
         names = dict.fromkeys(name for photo in photos for name in photo.all_keys())
@@ -164,12 +171,6 @@ class UncutPhoto(DataSample):
         return self
 
 
-def _uncut(columns: _Columns, row: int) -> UncutPhoto:
-    photo = UncutPhoto.__new__(UncutPhoto)
-    photo.__dict__["_place"] = (columns, row)
-    return photo
-
-
 class UncutFields(UserDict):
     """The fields of a photo of a batch as a dict, which is filled when it is first read."""
 
@@ -186,13 +187,12 @@ def joined(fields: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
 
     Its values are the columns of the :class:`SampleBatch`. Other photos stay as they are.
     """
-    columns = {id(getattr(photo, "columns", None)) for photo in fields}
-    first = fields[0]
-    if len(columns) > 1 or not isinstance(first, UncutFields):
+    columns = getattr(fields[0], "columns", None)
+    if columns is None or len(fields) != columns.count:
         return fields
-    if len(fields) != first.columns.count:
+    if not all(getattr(photo, "columns", None) is columns for photo in fields):
         return fields
-    return [{**first.columns.metainfo, **first.columns.data}]
+    return [{**columns.metainfo, **columns.data}]
 
 
 def _column(values: Sequence[Any]) -> Any:

@@ -7,7 +7,7 @@ from mmpretrain.structures import DataSample
 
 import mmmask.models.batch_augments.half_face_cutmix  # noqa: F401 - registers
 from mmmask.models.preprocessor import FacePreprocessor, normalized
-from mmmask.structures import SampleBatch
+from mmmask.structures import SampleBatch, stacked
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -33,11 +33,32 @@ def test_a_stacked_batch_gets_the_numbers_of_mmpretrains_preprocessor(photos) ->
     assert ours.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_list_of_photos_takes_mmpretrains_path(photos) -> None:
-    samples = [DataSample().set_gt_label(3) for _ in photos]
-    data = FacePreprocessor(mean=MEAN, std=STD)({"inputs": list(photos), "data_samples": samples})
-    assert data["inputs"].shape == photos.shape
-    assert len(data["data_samples"]) == len(photos)
+@pytest.mark.parametrize("training", [False, True])
+def test_a_list_of_photos_is_augmented_and_mixed_like_a_batch(photos, training) -> None:
+    init_default_scope("mmpretrain")
+    preprocessor = FacePreprocessor(
+        mean=MEAN,
+        std=STD,
+        device_augment={"rotate": 20, "contrast": 0.2},
+        batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]},
+    )
+    batch = batch_of(photos)
+    batch["data_samples"].age = torch.tensor([20, 33, 41, 52, 60, -1])
+    batch["data_samples"].weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
+    single = {
+        "inputs": list(photos),
+        "data_samples": [photo.clone() for photo in batch["data_samples"]],
+    }
+    done = []
+    for data in (batch, single):
+        np.random.seed(3)  # noqa: NPY002 - MMPretrain draws from it
+        torch.manual_seed(3)
+        done.append(preprocessor(data, training))
+    torch.testing.assert_close(done[1]["inputs"], done[0]["inputs"])
+    for name in ("gt_label", "gt_score", "age_score", "weight"):
+        one, other = (stacked(data["data_samples"], name) for data in done)
+        torch.testing.assert_close(one, other)
+        assert (one is not None) == (training or name in ("gt_label", "weight"))
 
 
 def test_mixup_makes_soft_labels_in_training_only(photos) -> None:
