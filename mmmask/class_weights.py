@@ -74,11 +74,15 @@ def absent_as_rarest(counts: Tensor) -> Tensor:
 def checked_counts(counts: Tensor, num_classes: int) -> Tensor:
     """Return the numbers of training photos of all classes as float64 on the CPU.
 
-    Fractions are allowed. An :class:`InputError` says that no photo is counted at all.
+    Fractions are allowed. An :class:`InputError` says that no photo is counted at all, or that the
+    classes are not those of the head.
     """
     counts = torch.as_tensor(counts).detach().to("cpu", torch.float64)
     if counts.shape != (num_classes,):
-        raise ValueError(f"counts must have shape ({num_classes},), got {tuple(counts.shape)}")
+        raise InputError(
+            f"the training data must have the {num_classes} classes of the head or loss, got "
+            f"{counts.numel()}: set num_classes of the one, or metainfo.classes of the other"
+        )
     if not (counts.isfinite() & (counts >= 0)).all():
         raise ValueError(f"counts must be finite and at least 0, got {counts.tolist()}")
     if counts.sum() == 0:

@@ -1,6 +1,14 @@
-"""What travels with a batch of photos from the data workers through the model to the metric."""
+"""What travels with a batch of photos from the data workers through the model to the metric.
 
-from collections.abc import Sequence
+mmmask's modules pass on one object for the whole batch, MMPretrain's a list of one ``DataSample``
+a photo. The two meet here: a :class:`SampleBatch` is also a sequence of its photos, cut out of it
+when somebody asks for them, and :func:`stacked` and :func:`put` read and write a column of either.
+"""
+
+from collections import UserDict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, overload
 
 import torch
 from mmpretrain.structures import DataSample
@@ -10,15 +18,20 @@ from torch.nn import functional
 from mmmask.errors import InputError
 from mmmask.labels import OLDEST
 
+#: What is meta information of a single photo, as MMPretrain packs it.
+META = ("sample_idx", "img_path", "num_classes")
+
 
 class SampleBatch(DataSample):
     """The annotations and predictions of a whole batch as tensors, one object instead of N.
 
-    It stands as the only element of ``data_samples``, so that MMEngine's runner, MMPretrain's
-    classifier and the evaluator pass it on like any list of data samples.
+    It stands for MMPretrain's list of N data samples: ``len``, indices and iteration give the
+    photos, each with ``pred_label`` where there is ``pred_score``. What is changed in a photo is
+    changed in the batch, as ``get``, ``in`` and :func:`stacked` tell.
 
     Shape:
         ``sample_idx``: (N,) int64, row of the photo in the dataset's samples table.
+        ``img_path``: N paths, absent where a photo has none.
         ``gt_label``: (N,) int64, absent where labels are unknown.
         ``gt_score``: (N, 18) float, present after Mixup or CutMix.
         ``age``: (N,) int64 years, -1 where unknown; absent where nobody's is known.
@@ -36,15 +49,216 @@ class SampleBatch(DataSample):
             pinned.set_field(value.pin_memory() if isinstance(value, Tensor) else value, name)
         return pinned
 
+    def __len__(self) -> int:
+        if (photos := self.__dict__.get("_photos")) is not None:
+            return len(photos)
+        return len(next(iter(self.values()), ()))
+
+    def __iter__(self) -> Iterator[DataSample]:
+        return iter(self._cut())
+
+    @overload
+    def __getitem__(self, index: int) -> DataSample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[DataSample]: ...
+    def __getitem__(self, index: int | slice) -> DataSample | list[DataSample]:
+        return self._cut()[index]
+
+    def keys(self) -> list:
+        if "_photos" in self.__dict__:
+            self._join()
+        return super().keys()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if "_photos" in self.__dict__:
+            self._join()
+        return super().get(key, default)
+
+    def __contains__(self, item: str) -> bool:
+        if "_photos" in self.__dict__:
+            self._join()
+        return super().__contains__(item)
+
+    def set_field(self, *args: Any, **kwargs: Any) -> None:
+        if "_photos" in self.__dict__:
+            self._join()
+        super().set_field(*args, **kwargs)
+
+    def _cut(self) -> list[DataSample]:
+        """Return the photos, the same ones until the batch is used as one again."""
+        if "_photos" not in self.__dict__:
+            columns = _Columns(dict(self.items()), self.metainfo, len(self))
+            photos = [UncutPhoto.__new__(UncutPhoto) for _ in range(columns.count)]
+            for row, photo in enumerate(photos):
+                photo.__dict__["_place"] = columns, row
+            self.__dict__["_photos"] = photos
+        return self.__dict__["_photos"]
+
+    def _join(self) -> None:
+        """Take over what was changed in the photos; nothing can have been in those uncut."""
+        photos = self.__dict__.pop("_photos")
+        if all(type(photo) is UncutPhoto for photo in photos):
+            return
+        names = dict.fromkeys(name for photo in photos for name in photo.all_keys())
+        for name in {*self.keys()} - {*names}:
+            self.pop(name)
+        for name in names:
+            if name not in self.metainfo_keys():  # else the whole batch's
+                self.set_field(_column([photo.get(name) for photo in photos]), name)
+
+
+class _Columns:
+    """What a batch held when it was cut: columns by name, and meta information of all photos."""
+
+    def __init__(self, data: dict[str, Any], metainfo: dict[str, Any], count: int) -> None:
+        self.data, self.metainfo, self.count = data, metainfo, count
+
+    @cached_property
+    def with_labels(self) -> dict[str, Any]:
+        """The columns, and the label that the scores predict."""
+        if "pred_score" not in self.data:
+            return self.data
+        return {**self.data, "pred_label": self.data["pred_score"].argmax(dim=1)}
+
+    def row(self, row: int) -> dict[str, Any]:
+        """Return all of one photo: a score (C,), a label (1,), meta information in plain Python."""
+        values = dict(self.metainfo)
+        for name, column in self.with_labels.items():
+            value = column[row]
+            if isinstance(value, Tensor):
+                value = value.item() if name in META else torch.atleast_1d(value)
+            if value is not None:
+                values[name] = value
+        return values
+
+
+class UncutPhoto(DataSample):
+    """A photo of a batch; at the first look into it, it becomes a plain ``DataSample``.
+
+    So a batch of which only our metric reads costs next to nothing.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cut(), name)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._cut(), name)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._cut().__reduce_ex__(protocol)
+
+    def new(self, **kwargs: Any) -> DataSample:
+        return self._cut().new(**kwargs)
+
+    def clone(self) -> DataSample:
+        return self._cut().clone()
+
+    def keys(self) -> list:
+        columns, _ = self.__dict__["_place"]
+        predicted = {"pred_label"} if "pred_score" in columns.data else set()
+        return [*{*columns.data, *predicted}.difference(META)]
+
+    def to_dict(self) -> "UncutFields":
+        return UncutFields(*self.__dict__["_place"])
+
+    def _cut(self) -> DataSample:
+        columns, row = self.__dict__.pop("_place")
+        object.__setattr__(self, "__class__", DataSample)  # not a field
+        DataSample.__init__(self)
+        for name, value in columns.row(row).items():
+            meta = name in META or name in columns.metainfo
+            self.set_field(value, name, field_type="metainfo" if meta else "data")
+        return self
+
+
+class UncutFields(UserDict):
+    """The fields of a photo of a batch as a dict, which is filled when it is first read."""
+
+    def __init__(self, columns: _Columns, row: int) -> None:
+        self.columns, self.row = columns, row
+
+    @cached_property
+    def data(self) -> dict[str, Any]:  # type: ignore[override]
+        return self.columns.row(self.row)
+
+
+def joined(fields: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return what an evaluator gives to a metric with all photos of one batch as one mapping.
+
+    Its values are the columns of the :class:`SampleBatch`. Other photos stay as they are.
+    """
+    columns = getattr(fields[0], "columns", None)
+    if columns is None or len(fields) != columns.count:
+        return fields
+    if not all(getattr(photo, "columns", None) is columns for photo in fields):
+        return fields
+    return [{**columns.metainfo, **columns.data}]
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """Return the values of N photos as a tensor, (N,) or (N, C); as a list where that is none."""
+    if all(isinstance(value, int) for value in values):
+        return torch.tensor(values)
+    if not all(isinstance(value, Tensor) for value in values):
+        return list(values)
+    if len({value.shape for value in values}) > 1:
+        return list(values)
+    return torch.stack(list(values)).reshape(len(values), -1).squeeze(1)
+
+
+def stacked(data_samples: Sequence[DataSample], name: str) -> Tensor | None:
+    """Return a field of all photos, (N,) or (N, C); None where the first has none.
+
+    Args:
+        data_samples: A :class:`SampleBatch` or MMPretrain's list of N data samples.
+        name: Of a field that has one value, or C of them, in each photo.
+
+    Raises:
+        InputError: The photos have different numbers of values.
+    """
+    if isinstance(data_samples, SampleBatch):
+        return data_samples.get(name)
+    if name not in data_samples[0]:
+        return None
+    column = _column([torch.as_tensor(sample.get(name)) for sample in data_samples])
+    if not isinstance(column, Tensor):
+        raise InputError(f"{name} must have the same number of values in each photo of a batch")
+    return column
+
+
+def put(data_samples: Sequence[DataSample], name: str, values: Tensor) -> None:
+    """Set a field of all photos, (N,) or (N, C); with ``pred_score`` also ``pred_label``.
+
+    Raises:
+        ValueError: There are more or fewer values than photos.
+    """
+    if isinstance(data_samples, SampleBatch):
+        data_samples.set_field(values, name)
+        return
+    for sample, value in zip(data_samples, values, strict=True):
+        if name == "pred_score":
+            sample.set_pred_score(value).set_pred_label(value.argmax())
+        else:
+            sample.set_field(torch.atleast_1d(value), name)
+
+
+def put_metainfo(data_samples: Sequence[DataSample], **metainfo: Any) -> None:
+    """Set meta information of all photos."""
+    whole = [data_samples] if isinstance(data_samples, SampleBatch) else data_samples
+    for sample in whole:
+        sample.set_metainfo(metainfo)
+
 
 def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:
     """Return the training target of the batch: (N,) labels, or (N, C) soft labels if mixed.
 
-    Accepts one :class:`SampleBatch` or MMPretrain's list of N data samples.
+    Raises:
+        InputError: The photos have no label.
     """
-    if "gt_score" in data_samples[0]:
-        return torch.cat([torch.atleast_2d(sample.gt_score) for sample in data_samples])
-    return torch.cat([sample.gt_label for sample in data_samples])
+    for name in ("gt_score", "gt_label"):
+        if (target := stacked(data_samples, name)) is not None:
+            return target
+    raise InputError("each photo to learn from must have gt_label or gt_score, got neither")
 
 
 def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
@@ -59,21 +273,25 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
     Raises:
         InputError: The photos have no ages, or were mixed without them.
     """
-    sample = data_samples[0]
-    if "age_score" in sample:
-        return torch.cat([sample.age_score.reshape(-1, OLDEST + 1) for sample in data_samples])
-    if "age" not in sample or "gt_score" in sample:
+    shares, ages = _beside_target(data_samples, "age_score"), _beside_target(data_samples, "age")
+    if shares is not None:
+        return shares
+    if ages is None or stacked(data_samples, "gt_score") is not None:
         raise InputError(
             "a model of years needs the photos' age in years (column age of the samples), "
-            f"got {'mixed photos with unmixed ages' if 'age' in sample else 'none'}"
+            f"got {'none' if ages is None else 'mixed photos with unmixed ages'}"
         )
-    ages = torch.cat([torch.as_tensor(sample.age).reshape(-1) for sample in data_samples])
     shares = functional.one_hot(ages.clamp(0, OLDEST).long(), OLDEST + 1)
     return (shares * (ages >= 0)[:, None]).float()
 
 
 def stack_weights(data_samples: Sequence[DataSample]) -> Tensor | None:
     """Return the photos' loss weights (N,), or None where all weigh 1."""
-    if "weight" not in data_samples[0]:
-        return None
-    return torch.cat([torch.as_tensor(sample.weight).reshape(-1) for sample in data_samples])
+    return _beside_target(data_samples, "weight")
+
+
+def _beside_target(data_samples: Sequence[DataSample], name: str) -> Tensor | None:
+    """Return a field on the device of the labels: MMPretrain's preprocessor moves these alone."""
+    column = stacked(data_samples, name)
+    label = stacked(data_samples, "gt_label")
+    return column if column is None or label is None else column.to(label.device)

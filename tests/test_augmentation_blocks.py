@@ -157,7 +157,7 @@ def test_batch_augments_go_with_every_head_and_with_weights(name: str, head: str
     model.head.set_class_counts(torch.arange(1.0, 19.0))
     batch = SampleBatch(gt_label=torch.tensor([3, 16, 3]), weight=torch.tensor([1.0, 0.0, 0.5]))
     photos = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
-    data = model.data_preprocessor({"inputs": photos, "data_samples": [batch]}, True)
+    data = model.data_preprocessor({"inputs": photos, "data_samples": batch}, True)
     loss, _ = model.train().parse_losses(model(**data, mode="loss"))
     loss.backward()
     assert loss.item() > 0

@@ -84,7 +84,7 @@ def test_a_head_on_it_takes_one_finite_step(path: Path, tmp_path: Path) -> None:
     batch = SampleBatch()
     batch.gt_label = torch.tensor([3, 16])
     photos = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
-    data = model.data_preprocessor({"inputs": photos, "data_samples": [batch]}, True)
+    data = model.data_preprocessor({"inputs": photos, "data_samples": batch}, True)
     feature = model.extract_feat(data["inputs"])[-1]
     assert feature.shape == (2, cfg.features)
     loss, _ = model.train().parse_losses(model(**data, mode="loss"))

@@ -70,7 +70,7 @@ def test_an_unknown_name_is_refused_with_the_names_that_exist():
 
 
 def test_counts_of_another_number_of_classes_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(18,\), got \(3,\)"):
+    with pytest.raises(ValueError, match="18 classes of the head or loss, got 3"):
         checked_counts(COUNTS, 18)
 
 

@@ -74,8 +74,9 @@ class PackPhoto(BaseTransform):
         if image.strides[1] < 0:  # mirrored as a view: OpenCV copies it 5 times as fast as numpy
             image = cv2.flip(image[:, ::-1], 1)
         image = np.ascontiguousarray(image)
-        sample = DataSample(metainfo={"img_path": results.get("img_path")})
-        sample.sample_idx = results.get("sample_idx", 0)
+        sample = DataSample()
+        for name, value in (("img_path", None), ("sample_idx", 0)):
+            sample.set_field(results.get(name, value), name, field_type="metainfo")
         if results.get("gt_label") is not None:
             sample.set_gt_label(results["gt_label"])
         if "age" in results:

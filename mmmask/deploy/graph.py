@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from mmmask.deploy.facts import ModelFacts
 from mmmask.errors import InputError
-from mmmask.structures import SampleBatch
 
 #: Photos of the batch that is traced; what depends on their number shows on another.
 TRACED = 2
@@ -39,7 +38,7 @@ class PhotoClassifier(nn.Module):
     def forward(self, bgr: Tensor) -> tuple[Tensor, ...]:
         rgb = bgr.permute(0, 3, 1, 2).flip(1).float()  # (N, H, W, 3) -> (N, 3, H, W)
         inputs = (rgb - self.mean) / self.std
-        (batch,) = self.classifier(inputs, [SampleBatch()], mode="predict")
+        batch = self.classifier(inputs, mode="predict")
         years = (batch.pred_years,) if "pred_years" in batch else ()
         return (batch.pred_score, *years)
 

@@ -49,23 +49,23 @@ def heads_with(runner: Runner, attribute: str) -> list[nn.Module]:
     return [head for head in heads if hasattr(head, attribute)]
 
 
-def inner_datasets(dataset: Dataset, attribute: str) -> Iterator[tuple[Any, int]]:
+def inner_datasets(dataset: Dataset, *attributes: str) -> Iterator[tuple[Any, int]]:
     """Yield the datasets inside a nest of ``ConcatDataset`` and ``RepeatDataset``.
 
-    With each comes how often an epoch repeats it. One without the attribute is refused.
+    With each comes how often an epoch repeats it. One with none of the attributes is refused.
     """
     if isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:
-            yield from inner_datasets(part, attribute)
+            yield from inner_datasets(part, *attributes)
     elif isinstance(dataset, RepeatDataset):
-        for inner, times in inner_datasets(dataset.dataset, attribute):
+        for inner, times in inner_datasets(dataset.dataset, *attributes):
             yield inner, times * dataset.times
-    elif hasattr(dataset, attribute):
+    elif any(hasattr(dataset, attribute) for attribute in attributes):
         yield dataset, 1
     else:
         raise InputError(
-            f"dataset must have `{attribute}`, as MaskFaceDataset has, alone or inside "
-            f"ConcatDataset and RepeatDataset, got {type(dataset).__name__}"
+            f"dataset must have `{'` or `'.join(attributes)}`, as MaskFaceDataset has, alone or "
+            f"inside ConcatDataset and RepeatDataset, got {type(dataset).__name__}"
         )
 
 

@@ -1,6 +1,6 @@
 """The registered metric: gathers the predictions of a run over the data and scores them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 from numpy.typing import NDArray
 
+from mmmask.errors import InputError
 from mmmask.evaluation.scores import attribute_scores, fit_temperature, scores
-from mmmask.labels import NUM_YEARS, decode, median_age
+from mmmask.labels import NUM_CLASSES, NUM_YEARS, decode, median_age
+from mmmask.structures import joined
 from mmmask.tables import check_finite
 
 
@@ -43,11 +45,25 @@ class MaskFaceMetric(BaseMetric):
         self.attribute: str | None = None
         self.model: str | None = None
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep row numbers, probabilities and labels of a batch, or of single photos."""
-        for sample in data_samples:
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Keep row numbers, probabilities and labels of a batch, or of single photos.
+
+        Raises:
+            InputError: The photos have no row number, or probabilities of other classes.
+        """
+        for sample in joined(data_samples):
+            if "sample_idx" not in sample:
+                raise InputError(
+                    "MaskFaceMetric needs sample_idx of each photo: meta_keys of PackInputs must "
+                    "have it"
+                )
             rows = torch.as_tensor(sample["sample_idx"]).reshape(-1)
             score = sample["pred_score"].reshape(len(rows), -1)
+            if "attribute" not in sample and score.shape[1] != NUM_CLASSES:
+                raise InputError(
+                    f"MaskFaceMetric scores {NUM_CLASSES} classes, got probabilities of "
+                    f"{score.shape[1]}; MMPretrain's SingleLabelMetric scores any number"
+                )
             columns = {"row": rows, "probabilities": score.float()}
             for name, key in (("label", "gt_label"), ("age", "age")):
                 value = sample.get(key)

@@ -1,32 +1,35 @@
 """From a uint8 batch to the network's input, on the device."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import torch
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
 from mmmask.models.device_augment import DeviceAugment
-from mmmask.structures import SampleBatch, stack_ages
+from mmmask.models.losses.reduction import as_distribution
+from mmmask.structures import put, stack_ages, stack_targets, stack_weights, stacked
 
 
 @MODELS.register_module()
 class FacePreprocessor(ClsDataPreprocessor):
-    """Move, normalise and, in training, mix a stacked batch.
-
-    Batches without a :class:`SampleBatch` (MMPretrain's inferencer, lists of photos) take
-    MMPretrain's own path, with the same numbers.
+    """Move, normalise and, in training, augment and mix a batch, or a list of photos.
 
     Args:
         mean: Per channel, RGB, on the scale 0 to 255.
         std: Likewise, above 0.
         device_augment: Options of ``DeviceAugment``; None leaves augmentation to the pipeline.
         batch_augments: MMPretrain's ``RandomBatchAugment`` options, e.g. for Mixup and CutMix.
+        num_classes: C, of the labels that are mixed.
     """
+
+    num_classes: int
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class FacePreprocessor(ClsDataPreprocessor):
         std: tuple[float, float, float],
         device_augment: dict | None = None,
         batch_augments: dict | None = None,
+        num_classes: int = NUM_CLASSES,
     ) -> None:
         if not min(std) > 0:
             raise InputError(f"preprocessing.std must be above 0 in each channel; got {tuple(std)}")
@@ -43,47 +47,48 @@ class FacePreprocessor(ClsDataPreprocessor):
             std=std,
             to_rgb=True,
             to_onehot=batch_augments is not None,
-            num_classes=NUM_CLASSES,
+            num_classes=num_classes,
             batch_augments=batch_augments,
         )
         self.device_augment = None if device_augment is None else DeviceAugment(**device_augment)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Return ``inputs``, (N, 3, H, W) float32 RGB and channels last, and ``data_samples``."""
-        samples = data.get("data_samples")
-        if not (samples and isinstance(samples[0], SampleBatch)):
-            return super().forward(data, training)
-        data = self.cast_data(data)
-        inputs = normalized(data["inputs"], self.mean, self.std)
+        samples = self.cast_data(data.get("data_samples"))
+        if isinstance(data["inputs"], Tensor):
+            inputs = normalized(self.cast_data(data["inputs"]), self.mean, self.std)
+        else:  # of any sizes
+            inputs = super().forward({"inputs": data["inputs"]})["inputs"]
         if training and self.device_augment is not None:
             inputs = self.device_augment(inputs)
-        batch: SampleBatch = data["data_samples"][0]
         if training and self.batch_augments is not None:
-            inputs = self._mix(inputs, batch)
-        return {"inputs": inputs, "data_samples": [batch]}
+            inputs = self._mix(inputs, samples)
+        return {"inputs": inputs, "data_samples": samples}
 
-    def _mix(self, inputs: Tensor, batch: SampleBatch) -> Tensor:
-        """Mix photos, labels, ages and weights alike; the batch changes accordingly.
+    def _mix(self, inputs: Tensor, samples: Sequence[DataSample]) -> Tensor:
+        """Mix photos, labels, ages and weights alike; the samples change accordingly.
 
         Augments mix scores linearly. So weighted labels go in, and what comes out is
         ``lambda w_i y_i + (1 - lambda) w_j y_j``: its sum over the classes is the weight of the
         mixed photo, whose loss is then the mean of the two photos' own weighted losses.
         """
-        scores = torch.nn.functional.one_hot(batch.gt_label, NUM_CLASSES).float()
-        if "age" in batch:
+        target, weights = stack_targets(samples), stack_weights(samples)
+        scores = as_distribution(target, num_classes=self.num_classes, dtype=torch.float32)
+        aged = stacked(samples, "age") is not None
+        if aged:
             # Side by side, so that both are mixed by the same shares; halved, so that the largest
             # score still tells the class.
-            scores = torch.cat([scores, stack_ages([batch]) / 2], dim=1)  # (N, 18 + 121)
-        if "weight" in batch:  # a photo of weight 0 keeps its class
-            scores = scores * batch.weight.float().clamp_min(1e-12)[:, None]
+            scores = torch.cat([scores, stack_ages(samples) / 2], dim=1)  # (N, 18 + 121)
+        if weights is not None:  # a photo of weight 0 keeps its class
+            scores = scores * weights.float().clamp_min(1e-12)[:, None]
         inputs, mixed = self.batch_augments(inputs, scores)
-        labels, ages = mixed[:, :NUM_CLASSES], mixed[:, NUM_CLASSES:]
+        labels, ages = mixed[:, : self.num_classes], mixed[:, self.num_classes :]
         weight = labels.sum(dim=1, keepdim=True)  # 1 where photos have none
-        batch.gt_score = labels / weight
-        if "age" in batch:
-            batch.age_score = 2 * ages / weight
-        if "weight" in batch:
-            batch.weight = weight[:, 0]
+        put(samples, "gt_score", labels / weight)
+        if aged:
+            put(samples, "age_score", 2 * ages / weight)
+        if weights is not None:
+            put(samples, "weight", weight[:, 0])
         return inputs
 
 
@@ -105,7 +110,7 @@ class SemiPreprocessor(FacePreprocessor):
         prepared = super().forward({k: v for k, v in data.items() if k != "unlabelled"}, training)
         if unlabelled is not None:
             photos = torch.cat([unlabelled["weak"], unlabelled["strong"]])
-            views = super().forward({"inputs": photos, "data_samples": [SampleBatch()]})
+            views = super().forward({"inputs": photos})
             prepared["inputs"] = torch.cat([prepared["inputs"], views["inputs"]])
         return prepared
 
@@ -120,7 +125,8 @@ def normalized(photos: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         ``photos``: (N, 3, H, W), channels last in memory; ``mean``, ``std``: (3, 1, 1). The
         result has the photos' layout.
     """
-    if photos.device.type != "cpu" or not photos.is_contiguous(memory_format=torch.channels_last):
+    tabled = photos.device.type == "cpu" and photos.dtype == torch.uint8 and photos.shape[1] == 3
+    if not tabled or not photos.is_contiguous(memory_format=torch.channels_last):
         return photos.flip(1).float().sub_(mean).div_(std)
     count, _, height, width = photos.shape
     rows = photos.permute(0, 2, 3, 1).numpy().reshape(count * height, width, 3)

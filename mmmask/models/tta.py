@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from mmengine.model import BaseTTAModel
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmmask.errors import InputError
 from mmmask.models.device_augment import affine
-from mmmask.structures import SampleBatch
+from mmmask.structures import SampleBatch, put, put_metainfo, stacked
 
 
 def turned(photos: Tensor, *, degrees: float = 0.0, zoom: float = 1.0) -> Tensor:
@@ -56,17 +57,23 @@ class MeanProbabilityTTA(BaseTTAModel):
             )
         self.views = tuple(views)
 
-    def test_step(self, data: dict[str, Any]) -> list[SampleBatch]:
-        """Return the batch with ``pred_score``, (N, 18), and ``pred_years`` where modelled."""
+    def test_step(self, data: dict[str, Any]) -> Sequence[DataSample]:
+        """Return the photos with ``pred_score``, (N, 18), and ``pred_years`` where modelled."""
+        if isinstance(data["inputs"], list) and getattr(data["inputs"][0], "ndim", 0) != 3:
+            raise InputError(
+                "MeanProbabilityTTA makes its views itself: leave TestTimeAug out of the pipeline"
+            )
         data = self.module.data_preprocessor(data, False)
         photos = torch.cat([VIEWS[name](data["inputs"]) for name in self.views])  # (V * N, 3, H, W)
-        (merged,) = self.module(photos, [SampleBatch()], mode="predict")
-        (batch,) = data["data_samples"]
-        batch.set_metainfo(merged.metainfo)
-        for name in {"pred_score", "pred_years"} & set(merged.keys()):
-            scores = merged.get(name)  # (V * N, 18)
-            batch.set_data({name: scores.view(len(self.views), -1, scores.size(1)).mean(dim=0)})
-        return [batch]
+        merged = self.module(photos, mode="predict")
+        samples = SampleBatch() if data["data_samples"] is None else data["data_samples"]
+        if isinstance(merged, SampleBatch):
+            put_metainfo(samples, **merged.metainfo)
+        for name in ("pred_score", "pred_years"):
+            if (scores := stacked(merged, name)) is not None:  # (V * N, 18)
+                views = scores.view(len(self.views), -1, scores.size(1))
+                put(samples, name, views.mean(dim=0))
+        return samples
 
     def merge_preds(self, data_samples_list: Any) -> Any:
         """Not used: the views are merged in :meth:`test_step`."""

@@ -132,6 +132,7 @@ def sheet_rows(cfg: "Config", *, photos: int, draws: int, seed: int) -> list[Row
     from mmmask.datasets.batching import stack_photos
     from mmmask.datasets.sampler import Draw
     from mmmask.engine.hooks.epoch_seed_hook import seed_everything
+    from mmmask.structures import stacked
 
     dataset, plain, sampler = _photos(cfg, seed)
     times = Counter(getattr(draw, "row", draw) for draw in sampler)
@@ -160,7 +161,7 @@ def sheet_rows(cfg: "Config", *, photos: int, draws: int, seed: int) -> list[Row
         done = preprocessor(stack_photos(items), training=True)
         inputs = done["inputs"][: len(shown)] * preprocessor.std + preprocessor.mean
         images = inputs.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-        scores = done["data_samples"][0].get("gt_score")
+        scores = stacked(done["data_samples"], "gt_score")
         for place, row in enumerate(rows):
             caption = "" if scores is None else mixture(scores[place].numpy())
             row.cells.append(Cell(images[place], caption))

@@ -84,7 +84,7 @@ class TorchNetwork:
 
     def __call__(self, photos: NDArray[np.uint8]) -> Answer:
         with torch.no_grad():
-            (batch,) = self.classifier.test_step(self._batch(photos))
+            batch = self.classifier.test_step(self._batch(photos))
         years = batch.pred_years.cpu().numpy() if "pred_years" in batch else None
         return Answer(batch.pred_score.cpu().numpy(), years)
 
@@ -121,7 +121,5 @@ class TorchNetwork:
 
     def _batch(self, photos: NDArray[np.uint8]) -> dict:
         """Return prepared photos as the data workers hand them over."""
-        from mmmask.structures import SampleBatch  # late, as it imports MMPretrain
-
         inputs = torch.from_numpy(np.ascontiguousarray(photos)).permute(0, 3, 1, 2)
-        return {"inputs": inputs, "data_samples": [SampleBatch()]}
+        return {"inputs": inputs}

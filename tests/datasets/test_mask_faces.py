@@ -160,6 +160,6 @@ def test_a_batch_has_the_ages_in_years_with_unknown_ones_marked(build, tmp_path)
     image = build("eval").samples["image"][0]
     path.write_text(f"image,person,label\n{image},pseudo-0,5\n")
     train = build("train", samples=[str(path)])
-    batch = stack_photos([train[0], train[len(train) - 1]])["data_samples"][0]
+    batch = stack_photos([train[0], train[len(train) - 1]])["data_samples"]
     assert batch.age.tolist() == [train.samples["age"][0], -1]
-    assert "age" not in stack_photos([build("eval")[0]])["data_samples"][0]
+    assert "age" not in stack_photos([build("eval")[0]])["data_samples"]

@@ -64,7 +64,7 @@ def test_a_pack_gives_the_same_photos_labels_order_and_augmentation(root, pack, 
     for one, other in zip(decoded, packed, strict=True):
         assert torch.equal(one["inputs"], other["inputs"])
         for name in ("sample_idx", "gt_label"):
-            assert torch.equal(one["data_samples"][0].get(name), other["data_samples"][0].get(name))
+            assert torch.equal(one["data_samples"].get(name), other["data_samples"].get(name))
 
 
 def test_a_photo_may_be_written_to_without_changing_the_pack(root, pack) -> None:

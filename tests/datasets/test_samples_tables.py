@@ -45,14 +45,14 @@ def test_source_label_and_weight_stand_in_the_samples_of_the_dataset(dataset):
 
 def test_the_weights_reach_the_loss(dataset):
     batch = stack_photos([dataset[row] for row in range(len(dataset) - 5, len(dataset))])
-    (samples,) = batch["data_samples"]
+    samples = batch["data_samples"]
     assert samples.weight.tolist() == [1, 1, 0.5, 0.25, 1]  # without a weight: 1
     head = MaskLinearHead(4)
     torch.nn.init.normal_(head.fc.weight, generator=torch.Generator().manual_seed(0))
     feats = (torch.randn(5, 4, generator=torch.Generator().manual_seed(1)),)
     losses = torch.nn.functional.cross_entropy(head(feats), samples.gt_label, reduction="none")
     expected = (losses * samples.weight).sum() / samples.weight.sum()
-    torch.testing.assert_close(head.loss(feats, [samples])["loss"], expected)
+    torch.testing.assert_close(head.loss(feats, samples)["loss"], expected)
 
 
 def test_the_split_on_record_lists_people_of_unknown_gender_and_age(dataset):

@@ -77,7 +77,7 @@ def test_a_stacked_batch_holds_each_photo_label_and_weight_in_order() -> None:
     batch = stack_photos(items)
     assert np.array_equal(batch["inputs"].permute(0, 2, 3, 1).numpy(), images)
     assert batch["inputs"].is_contiguous(memory_format=torch.channels_last)
-    (samples,) = batch["data_samples"]
+    samples = batch["data_samples"]
     assert isinstance(samples, SampleBatch)
     assert samples.sample_idx.tolist() == [0, 1, 2]
     assert samples.gt_label.tolist() == [0, 2, 4]

@@ -106,10 +106,8 @@ def test_the_graph_answers_as_the_model_for_any_number_of_photos(backbone, head,
         photos = noise.integers(0, 256, (count, *size, 3), dtype=np.uint8)
         with torch.no_grad():  # the way of a test, through the model's own preprocessor
             inputs = torch.from_numpy(photos).permute(0, 3, 1, 2)
-            inputs = model.data_preprocessor(
-                {"inputs": inputs, "data_samples": [mmmask.structures.SampleBatch()]}
-            )["inputs"]
-            (batch,) = model(inputs, [mmmask.structures.SampleBatch()], mode="predict")
+            inputs = model.data_preprocessor({"inputs": inputs})["inputs"]
+            batch = model(inputs, mode="predict")
         answer = network(photos)
         np.testing.assert_allclose(answer.probabilities, batch.pred_score, atol=1e-5)
         np.testing.assert_allclose(answer.probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -147,9 +145,9 @@ class Unwritable(torch.nn.Module):
             {"type": "FacePreprocessor", "mean": (0.0,) * 3, "std": (1.0,) * 3}
         )
 
-    def forward(self, inputs, samples, mode):
-        samples[0].pred_score = torch.special.bessel_j0(inputs.mean(dim=(2, 3)))
-        return samples
+    def forward(self, inputs, mode):
+        scores = torch.special.bessel_j0(inputs.mean(dim=(2, 3)))
+        return mmmask.structures.SampleBatch(pred_score=scores)
 
 
 def test_without_onnx_it_says_how_to_install_it(tmp_path, monkeypatch):

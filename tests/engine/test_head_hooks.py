@@ -242,10 +242,11 @@ def test_a_factor_that_is_no_temperature_is_left_out(factor):
     assert len(warnings) == 1
 
 
-def test_a_metric_without_a_temperature_is_named():
-    hook, runner, _ = hook_and_runner()
-    with pytest.raises(InputError, match=r"`temperature`, got \['macro_f1'\]"):
-        hook.after_val_epoch(runner, {"macro_f1": 0.5})
+def test_a_metric_that_states_no_temperature_leaves_it_and_the_log_says_so():
+    hook, runner, warnings = hook_and_runner()
+    hook.after_val_epoch(runner, {"accuracy/top1": 50.0})
+    assert runner.model.head.temperature == 1
+    assert len(warnings) == 1
 
 
 def test_a_head_without_a_temperature_is_left_alone():

@@ -12,14 +12,14 @@ CPU = torch.device("cpu")
 def batch_of(numbers: list[int]) -> dict:
     batch = SampleBatch(metainfo={"name": "a"})
     batch.gt_label = torch.tensor(numbers)
-    return {"inputs": torch.tensor(numbers), "data_samples": [batch]}
+    return {"inputs": torch.tensor(numbers), "data_samples": batch}
 
 
 def test_batches_come_in_order_and_complete() -> None:
     loader = DataLoader(range(10), 3, collate_fn=batch_of)
     batches = list(DevicePrefetcher(loader, CPU))
     assert [batch["inputs"].tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
-    assert batches[1]["data_samples"][0].gt_label.tolist() == [3, 4, 5]
+    assert batches[1]["data_samples"].gt_label.tolist() == [3, 4, 5]
 
 
 def test_one_batch_is_fetched_ahead() -> None:
@@ -53,7 +53,7 @@ def test_every_tensor_of_a_batch_is_moved_and_the_rest_stays() -> None:
     assert {tensor.device.type for tensor in tensors_of(data)} == {"meta"}
     assert len(list(tensors_of(data))) == 3
     assert data["pair"][1] == "text"
-    assert data["data_samples"][0].metainfo == {"name": "a"}
+    assert data["data_samples"].metainfo == {"name": "a"}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

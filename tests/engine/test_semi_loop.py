@@ -158,14 +158,14 @@ class Gradient(Hook):
             return
         net = runner.model.module.eval()  # no dropout, frozen batch norm
         half = net.data_preprocessor(data_batch, True)
-        labels = half["data_samples"][0].gt_label
+        labels = half["data_samples"].gt_label
         # labelled, weak and strong of both processes, in the order of one
         views = (len(half["inputs"]) - len(labels)) // 2
         parts = half["inputs"].split([len(labels), views, views])
         whole = torch.cat([part for kind in parts for part in all_gather(kind.contiguous())])
-        batch = half["data_samples"][0].new()
+        batch = half["data_samples"].new()
         batch.gt_label = torch.cat(all_gather(labels))
-        parsed, _ = net.parse_losses(net(whole, [batch], mode="loss"))
+        parsed, _ = net.parse_losses(net(whole, batch, mode="loss"))
         parsed.backward()
         self.expected = net.head.fc.bias.grad.clone()
         net.zero_grad()

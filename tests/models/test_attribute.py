@@ -33,7 +33,7 @@ def test_the_loss_is_the_cross_entropy_of_the_attributes_part_of_the_label(attri
     assert logits.shape == (20, len(ATTRIBUTES[attribute]))
     truth = torch.from_numpy(decode(LABELS.numpy())[attribute])
     expected = functional.cross_entropy(logits, truth)
-    torch.testing.assert_close(head.loss((feature(),), [batch()])["loss"], expected)
+    torch.testing.assert_close(head.loss((feature(),), batch())["loss"], expected)
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
@@ -45,7 +45,7 @@ def test_mixed_labels_and_weights_count(attribute) -> None:
     soft = torch.zeros(20, len(ATTRIBUTES[attribute])).index_add_(1, index, scores)
     losses = functional.cross_entropy(head((feature(),)), soft, reduction="none")
     torch.testing.assert_close(
-        head.loss((feature(),), [batch(gt_score=scores, weight=weight)])["loss"],
+        head.loss((feature(),), batch(gt_score=scores, weight=weight))["loss"],
         (weight * losses).sum() / weight.sum(),
     )
 
@@ -63,7 +63,7 @@ def test_class_weights_follow_the_attributes_own_counts(attribute) -> None:
 
 def test_predictions_say_which_attribute_they_are_about() -> None:
     head = AttributeHead(6, attribute="gender").eval()
-    (result,) = head.predict((feature(),), [batch()])
+    result = head.predict((feature(),), batch())
     assert result.attribute == "gender"
     assert result.pred_score.shape == (20, 2)
     assert "pred_years" not in result
@@ -73,7 +73,7 @@ def test_predictions_say_which_attribute_they_are_about() -> None:
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
 def test_an_age_head_predicts_groups_that_are_sums_of_its_years(kind, temperature) -> None:
     head = AgeHead(6, age={"type": kind}, temperature=temperature).eval()
-    (result,) = head.predict((feature(),), [batch()])
+    result = head.predict((feature(),), batch())
     assert result.attribute == "age"
     assert result.pred_years.shape == (20, 121)
     groups = group_probabilities(head.age_model.years(head.outputs((feature(),))))
@@ -85,18 +85,18 @@ def test_an_age_head_predicts_groups_that_are_sums_of_its_years(kind, temperatur
 @pytest.mark.parametrize("kind", MODELS_OF_YEARS)
 def test_an_age_head_learns_from_years_and_not_from_groups(kind) -> None:
     head = AgeHead(6, age={"type": kind})
-    loss = head.loss((feature(),), [batch()])["loss"]
+    loss = head.loss((feature(),), batch())["loss"]
     other = batch()
     other.gt_label = LABELS.flip(0)
-    assert head.loss((feature(),), [other])["loss"] == loss
+    assert head.loss((feature(),), other)["loss"] == loss
     other.age = AGES.flip(0)
-    assert head.loss((feature(),), [other])["loss"] != loss
+    assert head.loss((feature(),), other)["loss"] != loss
 
 
 def test_single_samples_receive_their_years_too() -> None:
     head = AgeHead(6, age={"type": "CoralAge"}).eval()
     alone = head.predict((feature(),))
-    (together,) = head.predict((feature(),), [batch()])
+    together = head.predict((feature(),), batch())
     torch.testing.assert_close(torch.stack([one.pred_years for one in alone]), together.pred_years)
 
 
@@ -104,7 +104,7 @@ def test_training_photos_without_any_age_are_refused() -> None:
     samples = SampleBatch()
     samples.gt_label = LABELS
     with pytest.raises(InputError, match="a model of years needs the photos' age in years"):
-        AgeHead(6, age={"type": "CornAge"}).loss((feature(),), [samples])
+        AgeHead(6, age={"type": "CornAge"}).loss((feature(),), samples)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_soft_targets_are_marginalised():
 def test_three_plain_cross_entropies_add_up_to_that_of_the_joint(soft):
     feature, samples = batch(soft)
     head = DecomposedHead(6)
-    losses = head.loss((feature,), [samples])
+    losses = head.loss((feature,), samples)
     assert set(losses) == {"loss_mask", "loss_gender", "loss_age"}
     joint = functional.cross_entropy(
         head((feature,)), samples.gt_score if soft else samples.gt_label
@@ -78,7 +78,7 @@ def test_loss_weights_multiply_the_attributes_losses():
     plain = DecomposedHead(6)
     weighted = DecomposedHead(6, loss_weights={"age": 3.0, "gender": 0.0})
     weighted.load_state_dict(plain.state_dict())
-    before, after = (head.loss((feature,), [samples]) for head in (plain, weighted))
+    before, after = (head.loss((feature,), samples) for head in (plain, weighted))
     torch.testing.assert_close(after["loss_age"], 3 * before["loss_age"])
     torch.testing.assert_close(after["loss_mask"], before["loss_mask"])
     assert after["loss_gender"] == 0
@@ -108,7 +108,7 @@ def test_each_attribute_may_have_its_own_loss():
     feature, samples = batch()
     gender = head.attribute_logits((feature,))["gender"]
     expected = 0.5 * functional.cross_entropy(gender, attribute_targets(samples.gt_label)["gender"])
-    torch.testing.assert_close(head.loss((feature,), [samples])["loss_gender"], expected)
+    torch.testing.assert_close(head.loss((feature,), samples)["loss_gender"], expected)
 
 
 @pytest.mark.parametrize(

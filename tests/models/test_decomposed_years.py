@@ -35,7 +35,7 @@ def test_the_joint_is_the_product_of_mask_gender_and_the_sums_of_years(kind) -> 
 def test_the_predicted_years_sum_to_the_age_part_of_the_classes(kind, temperature) -> None:
     feature, samples = batch()
     head = DecomposedHead(6, age={"type": kind}, temperature=temperature).eval()
-    (result,) = head.predict((feature,), [samples])
+    result = head.predict((feature,), samples)
     torch.testing.assert_close(
         group_probabilities(result.pred_years), marginals(result.pred_score)["age"]
     )
@@ -45,7 +45,7 @@ def test_the_predicted_years_sum_to_the_age_part_of_the_classes(kind, temperatur
 def test_the_loss_of_age_is_that_of_the_model_of_years_times_its_weight(kind) -> None:
     feature, samples = batch()
     head = DecomposedHead(6, age={"type": kind}, loss_weights={"age": 0.25})
-    losses = head.loss((feature,), [samples])
+    losses = head.loss((feature,), samples)
     assert set(losses) == {"loss_mask", "loss_gender", "loss_age"}
     shares = torch.eye(121)[samples.age[:19]]
     alone = head.age_model.loss(head.age_model(feature[:19]), shares)
@@ -57,7 +57,7 @@ def test_class_weights_by_name_reach_mask_and_gender() -> None:
     head = DecomposedHead(6, losses={"mask": loss, "gender": loss}, age={"type": "CoralAge"})
     head.set_class_counts(torch.arange(1.0, 19.0))
     feature, samples = batch()
-    assert all(loss.isfinite() for loss in head.loss((feature,), [samples]).values())
+    assert all(loss.isfinite() for loss in head.loss((feature,), samples).values())
 
 
 def test_the_starting_ages_survive_the_heads_initialisation() -> None:

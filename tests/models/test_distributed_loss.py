@@ -53,7 +53,7 @@ class TinyClassifier(nn.Module):
         self.double()
 
     def forward(self, photos, samples):
-        return sum(self.head.loss((self.backbone(photos),), [samples]).values())
+        return sum(self.head.loss((self.backbone(photos),), samples).values())
 
 
 def batch(share=slice(None)):

@@ -44,7 +44,7 @@ def sample_batch(photos=6, **fields):
 def test_a_sample_batch_receives_the_tempered_softmax_of_the_logits(kind):
     head = build(kind, temperature=2.0).eval()
     batch = sample_batch()
-    assert head.predict(feats(), [batch]) == [batch]
+    assert head.predict(feats(), batch) is batch
     torch.testing.assert_close(batch.pred_score, (head(feats()) / 2).softmax(1))
     assert batch.pred_score.dtype == torch.float32
     torch.testing.assert_close(batch.pred_score.sum(1), torch.ones(6))
@@ -56,7 +56,7 @@ def test_a_list_of_samples_receives_the_same_scores_photo_by_photo(kind, given):
     head = build(kind, temperature=2.0).eval()
     samples = sample_list() if given else None
     predicted = head.predict(feats(), samples)
-    (batch,) = head.predict(feats(), [sample_batch()])
+    batch = head.predict(feats(), sample_batch())
     torch.testing.assert_close(torch.stack([p.pred_score for p in predicted]), batch.pred_score)
     assert [int(p.pred_label) for p in predicted] == batch.pred_score.argmax(1).tolist()
     if given:
@@ -71,7 +71,7 @@ def test_a_sample_batch_and_a_list_have_the_same_weighted_loss(kind, soft):
     if soft:
         fields["gt_score"] = torch.rand(6, 18).softmax(1)
     torch.testing.assert_close(
-        head.loss(feats(), [sample_batch(**fields)]), head.loss(feats(), sample_list(**fields))
+        head.loss(feats(), sample_batch(**fields)), head.loss(feats(), sample_list(**fields))
     )
 
 
@@ -81,14 +81,14 @@ def test_a_photo_of_weight_zero_does_not_count(kind):
     weight = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
     without = (feats()[0][:5],)
     torch.testing.assert_close(
-        head.loss(feats(), [sample_batch(weight=weight)]), head.loss(without, [sample_batch(5)])
+        head.loss(feats(), sample_batch(weight=weight)), head.loss(without, sample_batch(5))
     )
 
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_the_temperature_is_not_in_the_training_loss(kind):
     cold, hot = build(kind, temperature=1.0), build(kind, temperature=5.0)
-    assert cold.loss(feats(), [sample_batch()]) == hot.loss(feats(), [sample_batch()])
+    assert cold.loss(feats(), sample_batch()) == hot.loss(feats(), sample_batch())
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -96,8 +96,8 @@ def test_outputs_are_float32_under_autocast(kind):
     head = build(kind)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = head(feats())
-        losses = head.loss(feats(), [sample_batch()])
-        (batch,) = head.predict(feats(), [sample_batch()])
+        losses = head.loss(feats(), sample_batch())
+        batch = head.predict(feats(), sample_batch())
     assert {logits.dtype, batch.pred_score.dtype} == {torch.float32}
     assert all(loss.dtype == torch.float32 for loss in losses.values())
 
@@ -111,16 +111,16 @@ def test_a_checkpoint_restores_class_weights_and_temperature(kind):
     restored = build(kind, loss=loss)
     restored.load_state_dict(trained.state_dict())
     assert restored.temperature == trained.temperature == torch.tensor(1.7)
-    assert restored.loss(feats(), [sample_batch()]) == trained.loss(feats(), [sample_batch()])
+    assert restored.loss(feats(), sample_batch()) == trained.loss(feats(), sample_batch())
 
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_class_weights_by_name_reach_the_loss_only_through_the_head(kind):
     head = build(kind, loss={"type": "SoftmaxFocalLoss", "class_weight": "inverse"})
     with pytest.raises(InputError, match="set_class_counts"):
-        head.loss(feats(), [sample_batch()])
+        head.loss(feats(), sample_batch())
     head.set_class_counts(torch.arange(1.0, 19.0))
-    assert all(loss.isfinite() for loss in head.loss(feats(), [sample_batch()]).values())
+    assert all(loss.isfinite() for loss in head.loss(feats(), sample_batch()).values())
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -136,13 +136,13 @@ def test_mmpretrains_classifier_trains_and_predicts_with_the_head(kind):
     )
     model.init_weights()
     photos = torch.randn(6, 1, 32, 32)
-    total, log = model.parse_losses(model(photos, [sample_batch()], mode="loss"))
+    total, log = model.parse_losses(model(photos, sample_batch(), mode="loss"))
     total.backward()
     parts = [value for name, value in log.items() if name != "loss"]
     assert total.item() == pytest.approx(sum(parts).item() if parts else log["loss"].item())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
     assert any(p.grad.any() for p in model.backbone.parameters())
-    (predicted,) = model.eval()(photos, [sample_batch()], mode="predict")
+    predicted = model.eval()(photos, sample_batch(), mode="predict")
     assert predicted.pred_score.shape == (6, 18)
 
 
@@ -151,7 +151,7 @@ def test_a_stock_loss_works_in_our_head():
     assert isinstance(head.loss_module, CrossEntropyLoss)
     head.set_class_counts(torch.ones(18))
     expected = torch.nn.functional.cross_entropy(head(feats()), torch.arange(6))
-    torch.testing.assert_close(head.loss(feats(), [sample_batch()])["loss"], expected)
+    torch.testing.assert_close(head.loss(feats(), sample_batch())["loss"], expected)
 
 
 @pytest.mark.parametrize("shape", [(6, 15), (6, 16, 4, 4)])

@@ -85,7 +85,7 @@ def test_each_attribute_of_a_decomposed_head_has_margins_of_its_own_counts():
     torch.testing.assert_close(gender, torch.tensor([1.0, (23 / 9) ** -0.25]))
     samples = SampleBatch()
     samples.gt_label = torch.arange(18)
-    losses = head.loss((torch.randn(18, 5),), [samples])
+    losses = head.loss((torch.randn(18, 5),), samples)
     assert all(loss.isfinite() for loss in losses.values())
 
 

@@ -7,7 +7,7 @@ from mmpretrain.structures import DataSample
 
 import mmmask.models.batch_augments.half_face_cutmix  # noqa: F401 - registers
 from mmmask.models.preprocessor import FacePreprocessor, normalized
-from mmmask.structures import SampleBatch
+from mmmask.structures import SampleBatch, stacked
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -21,7 +21,7 @@ def photos() -> torch.Tensor:
 def batch_of(photos: torch.Tensor) -> dict:
     batch = SampleBatch()
     batch.gt_label = torch.tensor([0, 3, 7, 12, 17, 3])
-    return {"inputs": photos, "data_samples": [batch]}
+    return {"inputs": photos, "data_samples": batch}
 
 
 def test_a_stacked_batch_gets_the_numbers_of_mmpretrains_preprocessor(photos) -> None:
@@ -33,11 +33,32 @@ def test_a_stacked_batch_gets_the_numbers_of_mmpretrains_preprocessor(photos) ->
     assert ours.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_list_of_photos_takes_mmpretrains_path(photos) -> None:
-    samples = [DataSample().set_gt_label(3) for _ in photos]
-    data = FacePreprocessor(mean=MEAN, std=STD)({"inputs": list(photos), "data_samples": samples})
-    assert data["inputs"].shape == photos.shape
-    assert len(data["data_samples"]) == len(photos)
+@pytest.mark.parametrize("training", [False, True])
+def test_a_list_of_photos_is_augmented_and_mixed_like_a_batch(photos, training) -> None:
+    init_default_scope("mmpretrain")
+    preprocessor = FacePreprocessor(
+        mean=MEAN,
+        std=STD,
+        device_augment={"rotate": 20, "contrast": 0.2},
+        batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]},
+    )
+    batch = batch_of(photos)
+    batch["data_samples"].age = torch.tensor([20, 33, 41, 52, 60, -1])
+    batch["data_samples"].weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
+    single = {
+        "inputs": list(photos),
+        "data_samples": [photo.clone() for photo in batch["data_samples"]],
+    }
+    done = []
+    for data in (batch, single):
+        np.random.seed(3)  # noqa: NPY002 - MMPretrain draws from it
+        torch.manual_seed(3)
+        done.append(preprocessor(data, training))
+    torch.testing.assert_close(done[1]["inputs"], done[0]["inputs"])
+    for name in ("gt_label", "gt_score", "age_score", "weight"):
+        one, other = (stacked(data["data_samples"], name) for data in done)
+        torch.testing.assert_close(one, other)
+        assert (one is not None) == (training or name in ("gt_label", "weight"))
 
 
 def test_mixup_makes_soft_labels_in_training_only(photos) -> None:
@@ -45,10 +66,10 @@ def test_mixup_makes_soft_labels_in_training_only(photos) -> None:
     preprocessor = FacePreprocessor(
         mean=MEAN, std=STD, batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]}
     )
-    trained = preprocessor(batch_of(photos), training=True)["data_samples"][0]
+    trained = preprocessor(batch_of(photos), training=True)["data_samples"]
     assert trained.gt_score.shape == (6, 18)
     torch.testing.assert_close(trained.gt_score.sum(dim=1), torch.ones(6))
-    assert "gt_score" not in preprocessor(batch_of(photos), training=False)["data_samples"][0]
+    assert "gt_score" not in preprocessor(batch_of(photos), training=False)["data_samples"]
 
 
 def test_the_table_on_a_cpu_holds_the_numbers_of_the_formula() -> None:
@@ -75,11 +96,11 @@ def test_mixed_photos_carry_the_mean_of_their_weighted_losses(photos, kind) -> N
     )
     weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
     data = batch_of(photos)
-    label = data["data_samples"][0].gt_label
-    data["data_samples"][0].weight = weight
+    label = data["data_samples"].gt_label
+    data["data_samples"].weight = weight
     np.random.seed(1)  # noqa: NPY002 - MMPretrain's augments draw lambda from it
     torch.manual_seed(1)
-    mixed = preprocessor(data, training=True)["data_samples"][0]
+    mixed = preprocessor(data, training=True)["data_samples"]
     # The same draws on the bare labels and on the weights tell lambda and the partners.
     np.random.seed(1)  # noqa: NPY002
     torch.manual_seed(1)
@@ -103,8 +124,8 @@ def test_two_photos_of_weight_0_mix_to_a_finite_target_of_weight_0(photos) -> No
         mean=MEAN, std=STD, batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]}
     )
     data = batch_of(photos)
-    data["data_samples"][0].weight = torch.zeros(6)
-    mixed = preprocessor(data, training=True)["data_samples"][0]
+    data["data_samples"].weight = torch.zeros(6)
+    mixed = preprocessor(data, training=True)["data_samples"]
     assert mixed.gt_score.isfinite().all()
     assert mixed.weight.max() < 1e-9
 
@@ -115,8 +136,8 @@ def test_half_faces_keep_hard_labels_and_average_weights(photos) -> None:
         mean=MEAN, std=STD, batch_augments={"augments": [{"type": "HalfFaceCutMix"}]}
     )
     data = batch_of(photos)  # photos 1 and 5 share class 3
-    data["data_samples"][0].weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
-    mixed = preprocessor(data, training=True)["data_samples"][0]
+    data["data_samples"].weight = torch.tensor([1.0, 0.5, 0.0, 2.0, 1.0, 0.25])
+    mixed = preprocessor(data, training=True)["data_samples"]
     assert mixed.gt_score.argmax(dim=1).tolist() == [0, 3, 7, 12, 17, 3]
     torch.testing.assert_close(mixed.gt_score.max(dim=1).values, torch.ones(6))
     torch.testing.assert_close(mixed.weight, torch.tensor([1.0, 0.375, 0.0, 2.0, 1.0, 0.375]))
@@ -130,10 +151,10 @@ def test_ages_are_mixed_by_the_shares_of_the_labels(photos, kind) -> None:
     )
     data = batch_of(photos)
     ages = torch.tensor([20, 33, 41, 52, 60, -1])  # the labels of rows 1 and 5 are the same
-    data["data_samples"][0].age = ages
+    data["data_samples"].age = ages
     np.random.seed(3)  # noqa: NPY002 - MMPretrain draws from it
     torch.manual_seed(3)
-    mixed = preprocessor(data, training=True)["data_samples"][0]
+    mixed = preprocessor(data, training=True)["data_samples"]
     assert mixed.gt_score.shape == (6, 18)
     assert mixed.age_score.shape == (6, 121)
     assert (mixed.gt_score.count_nonzero(dim=1) > 1).any()

@@ -33,12 +33,12 @@ def batch() -> dict:
     samples = SampleBatch()
     samples.gt_label = torch.arange(4)
     photos = torch.randint(0, 256, (4, 1, 32, 32), generator=torch.Generator().manual_seed(1))
-    return {"inputs": photos.to(torch.uint8), "data_samples": [samples]}
+    return {"inputs": photos.to(torch.uint8), "data_samples": samples}
 
 
 def probabilities(model: torch.nn.Module, data: dict) -> torch.Tensor:
     with torch.no_grad():
-        return model.test_step(data)[0].pred_score
+        return model.test_step(data).pred_score
 
 
 def test_flip_views_give_the_mean_of_photo_and_mirror_image(classifier, monkeypatch) -> None:
@@ -63,7 +63,7 @@ def test_the_batch_keeps_its_labels(classifier, monkeypatch) -> None:
         "forward",
         lambda data, training: {**data, "inputs": data["inputs"].float()},
     )
-    (result,) = MeanProbabilityTTA(classifier, views=["identity", "hflip"]).test_step(batch())
+    result = MeanProbabilityTTA(classifier, views=["identity", "hflip"]).test_step(batch())
     assert result.gt_label.tolist() == [0, 1, 2, 3]
 
 
@@ -88,8 +88,8 @@ def test_years_and_attribute_of_the_views_are_carried_along(classifier, monkeypa
     mirrored = batch()
     mirrored["inputs"] = mirrored["inputs"].flip(-1)
     with torch.no_grad():
-        plain, flipped = classifier.test_step(batch())[0], classifier.test_step(mirrored)[0]
-        (mean,) = MeanProbabilityTTA(classifier, views=["identity", "hflip"]).test_step(batch())
+        plain, flipped = classifier.test_step(batch()), classifier.test_step(mirrored)
+        mean = MeanProbabilityTTA(classifier, views=["identity", "hflip"]).test_step(batch())
     assert mean.attribute == "age"
     assert not torch.allclose(plain.pred_years, flipped.pred_years)
     torch.testing.assert_close(mean.pred_years, (plain.pred_years + flipped.pred_years) / 2)

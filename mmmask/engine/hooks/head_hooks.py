@@ -19,24 +19,41 @@ from mmmask.errors import InputError
 
 
 def class_counts(dataset: Dataset) -> Tensor:
-    """Return how many photos of each class one epoch of a dataset shows: (18,) float32."""
-    parts = inner_datasets(dataset, "class_counts")
-    return torch.stack(
-        [times * torch.as_tensor(inner.class_counts()) for inner, times in parts]
-    ).sum(0, dtype=torch.float32)
+    """Return how many photos of each class one epoch of a dataset shows: (C,) float32.
+
+    A dataset of MMPretrain, such as ``CustomDataset``, is asked for all labels; C is then the
+    number of ``classes`` in its ``metainfo``, and one more than the largest label at least.
+    """
+    parts = inner_datasets(dataset, "class_counts", "get_gt_labels")
+    return torch.stack([times * _photos_by_class(inner) for inner, times in parts]).sum(
+        0, dtype=torch.float32
+    )
+
+
+def _photos_by_class(dataset: Any) -> Tensor:
+    if hasattr(dataset, "class_counts"):
+        return torch.as_tensor(dataset.class_counts())
+    labels = torch.as_tensor(dataset.get_gt_labels())
+    return torch.bincount(labels, minlength=len(dataset.metainfo.get("classes") or ()))
 
 
 @HOOKS.register_module()
 class ClassCountHook(Hook):
     """Call ``head.set_class_counts`` with the counts of the training split, before training.
 
-    Class weights and adaptive margins then follow the split that is really trained on.
+    Class weights and adaptive margins then follow the split that is really trained on. Of a head
+    of MMPretrain, the loss is told, where it is one of ours.
     """
 
     priority = priorities.HEAD_SETTING
 
     def before_train(self, runner: Runner) -> None:
         heads = heads_with(runner, "set_class_counts")
+        heads += [
+            head.loss_module
+            for head in heads_with(runner, "loss_module")
+            if head not in heads and hasattr(head.loss_module, "set_class_counts")
+        ]
         if not heads:
             return
         counts = class_counts(runner.train_dataloader.dataset)
@@ -147,10 +164,10 @@ class TemperatureHook(Hook):
         if not self._training or not heads:
             return
         if metrics is None or "temperature" not in metrics:
-            raise InputError(
-                "TemperatureHook needs a metric that states `temperature`, got "
-                f"{sorted(metrics or ())}"
+            runner.logger.warning(
+                "temperature is left as it is: no metric states one, as MaskFaceMetric does"
             )
+            return
         factor = float(metrics["temperature"])
         if not (math.isfinite(factor) and factor > 0):
             runner.logger.warning(f"temperature is left as it is: its factor is {factor}")

@@ -1,20 +1,19 @@
 """A classifier that learns from labelled photos and from two views of unlabelled ones."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
 from torch import Tensor
 from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.models.losses.reduction import as_distribution
-from mmmask.structures import stack_targets, stack_weights
+from mmmask.structures import SampleBatch, stack_targets, stack_weights
 
 #: Training signal annealing by name: progress -> how far the threshold has risen, 0 to 1.
 ANNEALING: MappingProxyType[str, Callable[[float], float]] = MappingProxyType(
@@ -81,7 +80,7 @@ class SemiSupervisedClassifier(ImageClassifier):
         self.annealing = annealing
         self.progress = 0.0
 
-    def loss(self, inputs: Tensor, data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
+    def loss(self, inputs: Tensor, data_samples: SampleBatch) -> dict[str, Tensor]:
         """Return the head's losses, ``loss_consistency`` and the ``confident`` share.
 
         ``inputs`` are (N + 2 U, 3, H, W), the N photos of ``data_samples`` first.
@@ -90,7 +89,7 @@ class SemiSupervisedClassifier(ImageClassifier):
         labelled = len(stack_targets(data_samples))
         first = tuple(feature[:labelled] for feature in feats)
         if self.annealing is not None:
-            data_samples = [self._annealed(first, data_samples, self.annealing)]
+            data_samples = self._annealed(first, data_samples, self.annealing)
         losses = self.head.loss(first, data_samples)
         if labelled < len(inputs):
             rest = tuple(feature[labelled:] for feature in feats)
@@ -102,8 +101,8 @@ class SemiSupervisedClassifier(ImageClassifier):
 
     @torch.no_grad()
     def _annealed(
-        self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample], schedule: str
-    ) -> DataSample:
+        self, feats: tuple[Tensor, ...], data_samples: SampleBatch, schedule: str
+    ) -> SampleBatch:
         """Return the batch with weight 0 for photos whose class is known well enough already."""
         probabilities = functional.softmax(self.head(feats).float(), dim=1)
         num_classes = probabilities.shape[1]
@@ -112,7 +111,6 @@ class SemiSupervisedClassifier(ImageClassifier):
         threshold = annealed_threshold(self.progress, schedule, num_classes)
         unknown = ((probabilities * right).sum(dim=1) <= threshold).float()
         weight = stack_weights(data_samples)
-        (batch,) = data_samples
-        annealed = batch.new()
+        annealed = data_samples.new()
         annealed.weight = unknown if weight is None else weight * unknown
         return annealed

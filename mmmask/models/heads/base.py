@@ -14,7 +14,14 @@ from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, NUM_CLASSES, group_probabilities, marginals
 from mmmask.models.ages.base import rescale_groups
 from mmmask.models.losses.build import build_loss
-from mmmask.structures import SampleBatch, stack_targets, stack_weights
+from mmmask.structures import (
+    SampleBatch,
+    put,
+    put_metainfo,
+    stack_targets,
+    stack_weights,
+    stacked,
+)
 
 InitCfg = dict | list[dict] | None
 LossConfig: TypeAlias = Mapping[str, Any] | nn.Module | None
@@ -48,7 +55,7 @@ def attribute_targets(target: Tensor) -> dict[str, Tensor]:
 
 
 class MaskFaceHead(ClsHead):
-    """A head that reads a list of data samples or one ``SampleBatch``, and knows a temperature.
+    """A head that reads a ``SampleBatch`` or a list of data samples, and knows a temperature.
 
     A subclass gives :meth:`forward`, the logits of test time, and :meth:`training_logits` where
     those of training differ. Logits are at least float32, under autocast too. Test probabilities
@@ -130,7 +137,14 @@ class MaskFaceHead(ClsHead):
     def targets(self, data_samples: Sequence[DataSample]) -> Tensor:
         """Return what the logits should say: labels (N,), or soft ones (N, C) of mixed photos."""
         target = stack_targets(data_samples)
-        return target if self.attribute is None else attribute_targets(target)[self.attribute]
+        if self.attribute is not None:
+            return attribute_targets(target)[self.attribute]
+        if target.ndim == 2 and target.shape[1] != self.num_classes:
+            raise InputError(
+                f"head.num_classes is {self.num_classes}, but the mixed labels have "
+                f"{target.shape[1]} classes: data_preprocessor.num_classes must be the head's"
+            )
+        return target
 
     def training_logits(self, feats: tuple[Tensor, ...], target: Tensor) -> Tensor:
         """Return the logits that the loss sees; here those of test time."""
@@ -148,23 +162,22 @@ class MaskFaceHead(ClsHead):
         self,
         feats: tuple[Tensor, ...],
         data_samples: Sequence[DataSample | None] | None = None,
-    ) -> list[DataSample]:
+    ) -> Sequence[DataSample]:
         """Put probabilities into the data samples, and those of the years where they are modelled.
 
-        The years sum to the age part of the probabilities, at any temperature.
+        The years sum to the age part of the probabilities, at any temperature. Without data
+        samples, the result is a new ``SampleBatch``.
         """
         predictions = super().predict(feats, data_samples)
         if self.attribute is not None:
-            for sample in predictions:
-                sample.set_metainfo({"attribute": self.attribute})
+            put_metainfo(predictions, attribute=self.attribute)
         if self.age_model is not None:
-            scores = torch.cat([p.pred_score.reshape(-1, self.num_classes) for p in predictions])
+            scores = stacked(predictions, "pred_score")
+            assert scores is not None
             groups = scores.unflatten(1, (-1, 3)).sum(dim=1)  # age is the last axis
             years = self.age_model.years(self.age_model(self.pre_logits(feats)))
             years = rescale_groups(years, group_probabilities(years), groups)
-            parts = [years] if isinstance(predictions[0], SampleBatch) else years
-            for sample, part in zip(predictions, parts, strict=True):
-                sample.set_data({"pred_years": part})
+            put(predictions, "pred_years", years)
         return predictions
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -173,9 +186,10 @@ class MaskFaceHead(ClsHead):
 
     def _get_predictions(
         self, cls_score: Tensor, data_samples: Sequence[DataSample | None] | None
-    ) -> list[DataSample]:
-        if data_samples and isinstance(data_samples[0], SampleBatch):
-            data_samples[0].pred_score = self.probabilities(cls_score)
-            return [data_samples[0]]
-        # The parent takes the softmax.
-        return super()._get_predictions(cls_score.float() / self.temperature, data_samples)
+    ) -> Sequence[DataSample]:
+        if data_samples is None:
+            data_samples = SampleBatch()
+        elif not isinstance(data_samples, SampleBatch):
+            data_samples = [DataSample() if s is None else s for s in data_samples]
+        put(data_samples, "pred_score", self.probabilities(cls_score))
+        return data_samples

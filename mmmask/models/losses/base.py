@@ -39,8 +39,9 @@ class CountsCheck:
             return
         if buffer.isnan().any():
             raise InputError(
-                f"{self.needing} needs the class counts of the training split: "
-                "set_class_counts of the head must be called before training, and was not"
+                f"{self.needing} needs the class counts of the training split: add "
+                "dict(type='ClassCountHook') to custom_hooks of the config, or call "
+                "set_class_counts of the head before training"
             )
         self.passed = True
 

@@ -110,14 +110,14 @@ def _run_model(case: Case) -> None:
     while True:
         if case.task == "train":
             with autocast:
-                loss = model(photos, [batch], mode="loss")["loss"]
+                loss = model(photos, batch, mode="loss")["loss"]
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
             optimizer.zero_grad()
         else:
             with torch.no_grad(), autocast:
-                model(photos, [SampleBatch()], mode="predict")
+                model(photos, mode="predict")
         tick(case.warmup, case.batches)
 
 

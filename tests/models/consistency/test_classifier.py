@@ -71,7 +71,7 @@ def data(*, unlabelled=True):
     batch.age = torch.tensor([20, 64, 25, 60])
     views = {"weak": photos(UNLABELLED, 1), "strong": photos(UNLABELLED, 2)}
     rest = {"unlabelled": views} if unlabelled else {}
-    return {"inputs": photos(LABELLED, 0), "data_samples": [batch], **rest}
+    return {"inputs": photos(LABELLED, 0), "data_samples": batch, **rest}
 
 
 def losses(model, batch):
@@ -82,9 +82,7 @@ def test_labelled_photos_come_first_then_the_weak_then_the_strong_views():
     model = classifier()
     joined = model.data_preprocessor(data(), True)["inputs"]
     for part, seed in zip(joined.split([LABELLED, UNLABELLED, UNLABELLED]), range(3), strict=True):
-        alone = model.data_preprocessor(
-            {"inputs": photos(len(part), seed), "data_samples": [SampleBatch()]}
-        )
+        alone = model.data_preprocessor({"inputs": photos(len(part), seed)})
         torch.testing.assert_close(part, alone["inputs"])
 
 
@@ -136,7 +134,7 @@ def test_annealing_leaves_out_the_photos_that_are_known_well(progress):
     batch = model.data_preprocessor(data(unlabelled=False), True)
     feats = model.extract_feat(batch["inputs"])
     log_p = model.head(feats).log_softmax(dim=1)
-    right = log_p[torch.arange(LABELLED), batch["data_samples"][0].gt_label]
+    right = log_p[torch.arange(LABELLED), batch["data_samples"].gt_label]
     threshold = progress * (1 - 1 / 18) + 1 / 18
     kept = [value for value in right.tolist() if value <= torch.tensor(threshold).log().item()]
     assert len(kept) < LABELLED, "the test needs a photo that is known well"
@@ -159,7 +157,7 @@ def test_annealing_of_one_attribute_knows_its_part_of_the_label():
     """All are sure to be women: nothing is left to learn of the two who are."""
     model = classifier("gender", annealing="linear").eval()
     model.head.fc.bias.data = torch.tensor([0.0, 20.0])
-    women = (attribute_targets(data()["data_samples"][0].gt_label)["gender"] == 1).float().mean()
+    women = (attribute_targets(data()["data_samples"].gt_label)["gender"] == 1).float().mean()
     assert 0 < women < 1
     assert losses(model, data(unlabelled=False))["loss"].item() == pytest.approx(20, rel=0.01)
 
@@ -168,7 +166,7 @@ def test_annealing_keeps_the_weights_of_the_photos_and_the_given_batch():
     model = classifier(annealing="exp").eval()
     model.progress = 1.0  # the threshold is 1: all stay
     batch = data(unlabelled=False)
-    batch["data_samples"][0].weight = torch.tensor([1.0, 2.0, 3.0, 0.0])
+    batch["data_samples"].weight = torch.tensor([1.0, 2.0, 3.0, 0.0])
     prepared = model.data_preprocessor(batch, True)
     annealed = model(**prepared, mode="loss")["loss"]
     model.annealing = None
