@@ -33,13 +33,17 @@ The composed config is complete: it is what a run writes to its work directory, 
 again changes nothing.
 """
 
+import ast
 import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.errors import InputError, first_line
+from mmmask.files import atomic_write
+from mmmask.packages import missing_packages
+from mmmask.shipped import find_config
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -93,15 +97,15 @@ def load_config(
 def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "Config":
     """Read a config file and apply ``options``; its facts stand in its blocks alone yet.
 
+    ``path`` may be the name of a shipped config, as for :func:`mmmask.shipped.find_config`.
+
     Raises:
         InputError: There is no such file, it is no config, or a top-level name is unknown (a typing
             error in an option would otherwise change nothing, silently).
     """
     from mmengine.config import Config
 
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such config file")
+    path = find_config(path)
     if path.suffix != ".py":
         raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
     try:
@@ -131,7 +135,12 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> "
 def _why_not_imported(error: ImportError) -> str:
     """Return MMEngine's sentence that names a module of custom_imports, and Python's reason."""
     named = error.__cause__ or error
-    return ": ".join(first_line(part) for part in (named, named.__context__) if part)
+    parts = [part for part in (named, named.__context__) if part]
+    for part in parts:
+        sentence = missing_packages(getattr(part, "name", None))
+        if sentence is not None:
+            return sentence
+    return ": ".join(map(first_line, parts))
 
 
 def parse_options(options: Sequence[str]) -> dict[str, Any]:
@@ -290,6 +299,31 @@ def inference_model(cfg: "Config") -> dict:
     if not cfg.tta.enabled:
         return cfg.model
     return {"type": "MeanProbabilityTTA", "module": cfg.model, "views": list(cfg.tta.views)}
+
+
+def write_config(cfg: "Config", path: str | Path) -> None:
+    """Write a composed config to a file; one that was written so before is replaced.
+
+    Raises:
+        InputError: ``path`` does not end in .py, or holds something else.
+    """
+    path = Path(path)
+    if path.suffix != ".py":
+        raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
+    if path.exists() and not _is_complete(path):
+        raise InputError(f"{path}: is there and no complete config; it is not replaced")
+    with atomic_write(path) as partial:
+        cfg.dump(partial)
+
+
+def _is_complete(path: Path) -> bool:
+    """Whether a file states every block and what is composed of them, and inherits nothing."""
+    try:
+        statements = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError, OSError):
+        return False
+    names = {ast.unparse(one.targets[0]) for one in statements if isinstance(one, ast.Assign)}
+    return len(names) == len(statements) and {*BLOCKS, "model"} <= names and "_base_" not in names
 
 
 def plain(value: Any) -> Any:
