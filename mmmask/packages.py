@@ -53,8 +53,8 @@ def require(user: str, *modules: str) -> None:
             errors[module] = error
     if errors:
         reason = next(iter(errors.values()))
-        missing = " and ".join(errors)
-        raise InputError(f"{user} needs {missing}: {_command(*errors)} ({reason})") from reason
+        names = ", ".join(errors)
+        raise InputError(f"{user} needs {names}: {_command(*errors)} ({reason})") from reason
 
 
 def missing_packages(module: str | None) -> str | None:
@@ -65,7 +65,7 @@ def missing_packages(module: str | None) -> str | None:
     missing = [package]
     if package in _FRAMEWORK:
         missing = [name for name in _FRAMEWORK if find_spec(name) is None]
-    return f"{' and '.join(missing)} must be installed first: {_command(*missing)}"
+    return f"{', '.join(missing)} must be installed first: {_command(*missing)}"
 
 
 def _command(*modules: str) -> str:

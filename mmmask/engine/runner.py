@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
+from mmengine.registry import RUNNERS  # the root: other programs build before a scope is set
 from mmengine.runner import Runner
-from mmpretrain.registry import RUNNERS
 from torch import nn
 from torch.utils.data import DataLoader
 
