@@ -47,7 +47,7 @@ $(READY): setup.py requirements/lock.txt requirements/albumentations.txt
 		sys.exit(0 if v >= (3, 11) else f'error: Python 3.11 or newer is needed, got {v[0]}.{v[1]}')"
 	$(PYTHON) -m venv .venv
 	$(RUN) -m pip install -q -c requirements/lock.txt setuptools wheel
-	$(RUN) -m pip install -c requirements/lock.txt --no-build-isolation -e '.[train,test,lint]'
+	$(RUN) -m pip install -c requirements/lock.txt --no-build-isolation -e '.[train,openmmlab,test,lint]'
 	$(RUN) -m pip install --no-deps -r requirements/albumentations.txt
 	touch $@
 

@@ -1,9 +1,10 @@
-"""Install mmmask; ``pip install -e .`` in a checkout."""
+"""Install mmmask; ``pip install -e .`` in a checkout, ``pip wheel --no-deps .`` for elsewhere."""
 
-from importlib.util import find_spec
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = next(
@@ -11,9 +12,6 @@ VERSION = next(
     for line in (HERE / "mmmask/__init__.py").read_text().splitlines()
     if line.startswith("__version__")
 )
-# mmcv-lite provides the package `mmcv` without compiled operators, of which mmmask needs none.
-# The two must not be installed together, so an installed full mmcv stays.
-FULL_MMCV = find_spec("mmcv") is not None and find_spec("mmcv._ext") is not None
 # What tools/benchmark.py compares with and measures by.
 BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
 # What mmmask.Predictor runs an exported model with, what tools/export.py writes it with, and what
@@ -26,6 +24,36 @@ APPS = [
 ]
 # What tools/sweep.py proposes trials by, and tells by which values matter.
 SWEEP = ["optuna>=5,<6", "scikit-learn>=1.4,<2"]
+# OpenMMLab's packages carry these folders in `.mim`; mmmask/shipped.py finds them there.
+SHIPPED = ("configs", "tools")
+
+
+class BuildWithConfigsAndTools(build_py):
+    """Builds the package with a copy of configs/ and tools/; an editable one finds the originals.
+
+    A former copy is removed, so that what the checkout no longer has is not carried.
+    """
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / "mmmask/.mim"
+        shutil.rmtree(target, ignore_errors=True)
+        for path in self.shipped_files():
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(HERE / path, target / path)
+
+    def get_source_files(self):  # for the source distribution
+        return [*super().get_source_files(), *map(str, self.shipped_files())]
+
+    def shipped_files(self):
+        """Return the paths of all files but hidden ones and what Python caches."""
+        paths = (path for folder in SHIPPED for path in sorted((HERE / folder).rglob("*")))
+        relative = [path.relative_to(HERE) for path in paths if path.is_file()]
+        hidden = ("__pycache__", ".")
+        return [path for path in relative if not any(p.startswith(hidden) for p in path.parts)]
+
 
 setup(
     name="mmmask",
@@ -37,7 +65,9 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["mmmask", "mmmask.*"]),
     package_data={"mmmask.datasets": ["*.csv"], "mmmask.reports.pages": ["templates/*"]},
-    # Enough for labels, tables, scores and drawn faces; training needs the extra `train`.
+    cmdclass={"build_py": BuildWithConfigsAndTools},
+    entry_points={"console_scripts": ["mmmask = mmmask.__main__:main"]},
+    # Enough for labels, tables, scores and drawn faces; training needs `train` and `openmmlab`.
     install_requires=[
         "numpy>=1.26,<3",
         "pandas>=2.3,<4",
@@ -50,12 +80,12 @@ setup(
         "train": [
             "torch>=2.6,<3",
             "torchvision>=0.21,<1",
-            "mmengine>=0.10.7,<0.11",
-            "mmpretrain>=1.2,<1.3",
-            "mmcv>=2.1,<2.4" if FULL_MMCV else "mmcv-lite>=2.1,<2.4",
             "matplotlib>=3.8,<4",
             "jinja2>=3.1,<4",
         ],
+        # Apart, because others provide the same packages: the fork `onedl-*`, or a full mmcv, which
+        # must not be installed together with mmcv-lite. mmmask needs no operator of the full one.
+        "openmmlab": ["mmengine>=0.10.7,<0.11", "mmpretrain>=1.2,<1.3", "mmcv-lite>=2.1,<2.4"],
         # mmmask.Predictor without torch; Pillow for configs with preprocessing.reduced_decode
         "predict": PREDICT,
         "export": EXPORT,

@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from mmmask.errors import DivergedError, InputError, MissingFileError
+from mmmask.packages import missing_packages
 
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -48,9 +51,22 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 def parser_of(text: str | None) -> argparse.ArgumentParser:
     """Return a parser whose help shows the docstring of a tool as it is."""
-    return argparse.ArgumentParser(
-        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    return _Parser(
+        prog=Path(sys.argv[0]).name,  # ``train.py``, or ``mmmask train``
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help speaks of subcommands where the tool runs as one of ``mmmask``."""
+
+    def format_help(self) -> str:
+        text = super().format_help()
+        if self.prog.startswith("mmmask "):
+            text = re.sub(r"(?:python )?\btools/(\w+)\.py", r"mmmask \1", text)
+            text = re.sub(r"\bconfigs/(?:spaces/)?(\w+)\.py", r"\1", text)
+        return text
 
 
 def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) -> None:
@@ -63,8 +79,9 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     """Run ``main`` and return the exit status: 0 done, 2 the input is at fault, 130 interrupted.
 
     ``diverged`` is the status of a training that did. The message of an :class:`InputError` or
-    :class:`DivergedError` goes to standard error on one line. Any other exception is a defect and
-    passes through with its traceback (Python then exits with status 1).
+    :class:`DivergedError` goes to standard error on one line, and so does the name of a package
+    that is not installed. Any other exception is a defect and passes through with its traceback
+    (Python then exits with status 1).
     """
     limit_thread_spinning()
     try:
@@ -75,6 +92,12 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     except DivergedError as error:
         print(f"error: {error}", file=sys.stderr)
         return diverged
+    except ModuleNotFoundError as error:
+        sentence = missing_packages(error.name)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -15,7 +15,10 @@ from mmmask.blocks import (
     refuse_contradictions,
     remembered,
 )
-from mmmask.errors import InputError, MissingFileError, first_line, nearest
+from mmmask.errors import InputError, first_line, nearest
+from mmmask.files import atomic_write
+from mmmask.packages import missing_packages
+from mmmask.shipped import find_config
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -40,14 +43,15 @@ def load_config(
     """Read a config file, apply ``options`` (dotted name -> value) and compose it.
 
     ``data`` has options of the ``data`` block; None keeps the config's. A config without blocks,
-    such as one of MMPretrain, is returned as it is, with the options.
+    such as one of MMPretrain, is returned as it is, with the options. ``path`` may be the name of a
+    shipped config, as for :func:`mmmask.shipped.find_config`.
 
     Raises:
         MissingFileError: There is no such file.
         InputError: It is no config; a top-level name is unknown; a block and MMEngine's own name
             for the same thing are set to different values.
     """
-    path = Path(path)
+    path = find_config(path)
     cfg = _read(path)
     try:
         _compose_file(cfg, path)
@@ -71,6 +75,8 @@ def load_config(
 
 def compose_for_runner(cfg: "Config") -> None:
     """Compose a config that a program of MMPretrain has read and changed, in place.
+
+    ``path`` may be the name of a shipped config, as for :func:`mmmask.shipped.find_config`.
 
     Raises:
         InputError: As for :func:`load_config`.
@@ -155,8 +161,6 @@ def _check_names(stated: Iterable[str], known: Collection[str], where: str) -> N
 def _read(path: Path) -> "Config":
     from mmengine.config import Config
 
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such config file")
     if path.suffix != ".py":
         raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
     try:
@@ -170,7 +174,12 @@ def _read(path: Path) -> "Config":
 def _why_not_imported(error: ImportError) -> str:
     """Return MMEngine's sentence that names a module of custom_imports, and Python's reason."""
     named = error.__cause__ or error
-    return ": ".join(first_line(part) for part in (named, named.__context__) if part)
+    parts = [part for part in (named, named.__context__) if part]
+    for part in parts:
+        sentence = missing_packages(getattr(part, "name", None))
+        if sentence is not None:
+            return sentence
+    return ": ".join(map(first_line, parts))
 
 
 def parse_options(options: Sequence[str]) -> dict[str, Any]:
@@ -191,3 +200,35 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
             f"--cfg-options: values must be numbers, text, lists or tuples; got {options}; "
             "write a config file for more"
         ) from error
+
+
+def write_config(cfg: "Config", path: str | Path) -> None:
+    """Write a composed config to a file; one that was written so before is replaced.
+
+    Raises:
+        InputError: ``path`` does not end in .py, or holds something else.
+    """
+    path = Path(path)
+    if path.suffix != ".py":
+        raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
+    if path.exists() and not _is_complete(path):
+        raise InputError(f"{path}: is there and no complete config; it is not replaced")
+    with atomic_write(path) as partial:
+        cfg.dump(partial)
+
+
+def _is_complete(path: Path) -> bool:
+    """Whether a file states every block and what is composed of them, and inherits nothing."""
+    try:
+        statements = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError, OSError):
+        return False
+    names = {ast.unparse(one.targets[0]) for one in statements if isinstance(one, ast.Assign)}
+    return len(names) == len(statements) and {*BLOCKS, "model"} <= names and "_base_" not in names
+
+
+def plain(value: Any) -> Any:
+    """Return a config value as plain dicts and lists, fit for comparison and JSON."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -36,7 +36,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean X``, X the known name most like a misspelt one; empty if none is."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}" if close else ""
+def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
+    """Return ``; did you mean X or Y``: the known names most like a misspelt one; empty if none."""
+    close = get_close_matches(name, list(known), n=most)
+    return f"; did you mean {' or '.join(close)}" if close else ""

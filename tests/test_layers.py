@@ -11,7 +11,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mmmask"
 #: From the ground up; rooms of one floor know nothing of each other.
 FLOORS = (
-    ("errors", "labels", "files", "cli", "blocks", "config", "class_weights", "__init__"),
+    (
+        *("errors", "labels", "files", "packages", "shipped", "cli", "blocks", "config"),
+        *("class_weights", "__init__", "__main__"),
+    ),
     ("tables", "structures"),
     ("datasets", "models"),
     ("evaluation", "drawing"),

@@ -8,6 +8,7 @@ Example: python tools/ablate.py configs/mobilenet_v2_linear.py \
 from pathlib import Path
 
 from mmmask.cli import add_shared, command, parser_of
+from mmmask.shipped import find_config
 
 
 def main() -> None:
@@ -34,9 +35,11 @@ def main() -> None:
 
     if args.seeds < 1:
         raise InputError(f"--seeds must be at least 1; got {args.seeds}")
+    configs = [find_config(name) for name in (args.baseline, *args.variants)]
+    baseline = configs[0].stem
     comparison = ablate(
         Ablation(
-            configs=[args.baseline, *args.variants],
+            configs=configs,
             seeds=range(args.seeds),
             out=args.out,
             data_root=args.data_root,
@@ -44,9 +47,9 @@ def main() -> None:
             options=args.options,
         )
     )
-    print_differences(comparison, args.baseline.stem)
+    print_differences(comparison, baseline)
     write_csv(args.out / "ablation.csv", comparison)
-    plot_differences(comparison, args.baseline.stem, args.out / "ablation.png")
+    plot_differences(comparison, baseline, args.out / "ablation.png")
     print(f"table and plot: {(args.out / 'ablation.csv').resolve()}, ablation.png")
 
 

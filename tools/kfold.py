@@ -9,6 +9,7 @@ A run that was killed continues where it was when the command is given again.
 from pathlib import Path
 
 from mmmask.cli import add_shared, command, parser_of
+from mmmask.shipped import find_config
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def main() -> None:
     from mmmask.workflows.show_predictions import show_scores
     from mmmask.workflows.studies.kfold import KFold, kfold
 
+    args["config"] = find_config(args["config"])
     args["out"] = args["out"] or Path("work_dirs/kfold") / args["config"].stem
     study = KFold(**args)
     table, summary, files = kfold(study)

@@ -11,6 +11,7 @@ again continues where it ended; with more --trials it adds some.
 from pathlib import Path
 
 from mmmask.cli import add_shared, command, parser_of
+from mmmask.shipped import find_config
 
 
 def main() -> None:
@@ -51,6 +52,7 @@ def main() -> None:
     )
     add_shared(parser, "--cfg-options", help="overrides for all trials")
     args = vars(parser.parse_args())
+    args["config"] = find_config(args["config"])
     args["out"] = args["out"] or Path("work_dirs/sweep") / args["config"].stem
 
     from mmmask.workflows.studies.sweep import confirm, sweep

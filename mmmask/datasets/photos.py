@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError
+from mmmask.packages import require
 
 Photo = NDArray[np.uint8]
 
@@ -71,12 +72,9 @@ _REDUCED = {
 
 def _reduced(data: bytes, at_least: tuple[int, int]) -> int:
     """Return OpenCV's mode for the smallest scale of a JPEG that is not below ``at_least``."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise InputError(
-            f"preprocessing.reduced_decode needs Pillow: pip install pillow ({error})"
-        ) from error
+    require("preprocessing.reduced_decode", "PIL")
+    from PIL import Image
+
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as header:  # pixels are not decoded
             short, long = sorted(header.size)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmmask.deploy.facts import ModelFacts
 from mmmask.errors import InputError
+from mmmask.packages import require
 
 #: Photos of the batch that is traced; what depends on their number shows on another.
 TRACED = 2
@@ -57,13 +58,9 @@ def write_graph(
     Raises:
         InputError: ONNX is not installed, or it has no words for the network.
     """
-    try:
-        import onnx
-        import onnxscript  # noqa: F401 - the exporter asks for it late
-    except ImportError as error:
-        raise InputError(
-            f"an export needs onnx and onnxscript: pip install onnx onnxscript ({error})"
-        ) from error
+    require("an export", "onnx", "onnxscript")  # the exporter asks for the latter late
+    import onnx
+
     height, width = facts.preparation.geometry.size
     example = torch.zeros(TRACED, height, width, 3, dtype=torch.uint8)
     try:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mmmask.deploy.facts import ModelFacts
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.labels import NUM_YEARS
+from mmmask.packages import require
 
 #: What onnxruntime puts before its sentences: its own name, a code, file and place in its source.
 _ORIGIN = re.compile(
@@ -62,12 +63,9 @@ class OnnxNetwork:
         self.name = str(path)
         if not Path(path).is_file():
             raise MissingFileError(f"{path}: no such file")
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise InputError(
-                f"{path}: an ONNX model needs onnxruntime: pip install onnxruntime ({error})"
-            ) from error
+        require(f"{path}: an ONNX model", "onnxruntime")
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
         if threads is not None:

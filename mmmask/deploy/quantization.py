@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mmmask.deploy.graph import HEAD
 from mmmask.deploy.networks import OnnxNetwork
-from mmmask.errors import InputError
+from mmmask.packages import require
 
 #: Operators of the backbone whose numbers become 8 bits. Convolutions alone are no faster: what
 #: lies between them has to be 8 bits too.
@@ -35,12 +35,10 @@ def quantize(model: str | Path, out: str | Path, photos: NDArray[np.uint8]) -> N
     Raises:
         InputError: onnx is not installed.
     """
-    try:
-        import onnx
-        from onnxruntime import quantization
-        from onnxruntime.quantization.shape_inference import quant_pre_process
-    except ImportError as error:
-        raise InputError(f"--int8 needs onnx: pip install onnx ({error})") from error
+    require("--int8", "onnx", "onnxruntime")
+    import onnx
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Batches(quantization.CalibrationDataReader):
         """Photos in the form that the calibration asks for."""

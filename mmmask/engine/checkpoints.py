@@ -17,6 +17,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmmask.engine.downloads import fetch
 from mmmask.engine.stored_objects import SAFE_GLOBALS, RefusedContentError, revive
 from mmmask.errors import InputError, MissingFileError
+from mmmask.packages import require
 
 # Prefixes of which MMEngine would load the file its own way, partly as an unchecked pickle.
 _OTHER_PREFIXES = (
@@ -49,10 +50,8 @@ def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:
     if not file.is_file():
         raise MissingFileError(f"checkpoint {file} does not exist")
     if file.suffix == ".safetensors":
-        try:
-            import safetensors.torch
-        except ImportError as error:
-            raise InputError(f"checkpoint {file} needs safetensors: install timm") from error
+        require(f"checkpoint {file}", "safetensors")
+        import safetensors.torch
     try:
         with (
             torch.serialization.safe_globals(SAFE_GLOBALS),

@@ -1,7 +1,6 @@
 """Records of runs beside MMEngine's own log: TensorBoard, Weights & Biases, MLflow."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from mmengine.config import Config
@@ -9,24 +8,20 @@ from mmengine.visualization import WandbVisBackend
 from mmengine.visualization.vis_backend import force_init_env
 from mmpretrain.registry import VISBACKENDS
 
-from mmmask.errors import InputError
+from mmmask.packages import require
 
-#: Backend -> its package, and how to install that.
+#: Backend -> its package.
 _PACKAGES = {
-    "TensorboardVisBackend": ("tensorboard", "pip install tensorboard"),
-    "WandbRunBackend": ("wandb", "pip install wandb"),
-    # Its own requirements hold pyarrow and others below the versions that are tested together.
-    "MLflowVisBackend": ("mlflow", "in an environment of its own, pip install -e '.[mlflow]'"),
+    "TensorboardVisBackend": "tensorboard",
+    "WandbRunBackend": "wandb",
+    "MLflowVisBackend": "mlflow",
 }
 
 
 def check_installed(tracking: Mapping[str, Any] | None) -> None:
     """Refuse to start a run whose record needs a package that is not installed."""
-    if tracking is None or tracking["type"] not in _PACKAGES:
-        return
-    package, how = _PACKAGES[tracking["type"]]
-    if find_spec(package) is None:
-        raise InputError(f"tracking: {tracking['type']} needs {package}: {how}")
+    if tracking is not None and tracking["type"] in _PACKAGES:
+        require(f"tracking: {tracking['type']}", _PACKAGES[tracking["type"]])
 
 
 @VISBACKENDS.register_module()

@@ -5,7 +5,9 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -16,6 +18,11 @@ import pandas as pd
 
 from mmmask import __version__
 
+#: The fork of OpenMMLab's packages has their import names, and names of its own on the index.
+_VERSIONED = (
+    *("torch", "mmengine", "onedl-mmengine", "mmpretrain", "onedl-mmpretrain"),
+    *("onnxruntime", "numpy", "opencv-python"),
+)
 _PACKAGE = Path(__file__).parents[1]
 #: Where training and prediction start: weights and predictions depend on all that these import.
 _ENTRY_POINTS = ("register", "workflows.train", "workflows.testing", "deploy.predictor")
@@ -51,7 +58,7 @@ def fingerprint(
 def versions() -> dict[str, str]:
     """Return the versions of the packages that a result depends on, as far as installed."""
     found = {"mmmask": __version__}
-    for name in ("torch", "mmengine", "mmpretrain", "onnxruntime", "numpy", "opencv-python"):
+    for name in _VERSIONED:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # an exported model needs few of them
@@ -128,6 +135,12 @@ def machine() -> dict[str, Any]:
 def now() -> str:
     """Return the local time with its offset, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def command_line() -> str:
+    """Return the command that runs, as it can be given again."""
+    program, *arguments = sys.argv  # ``mmmask train`` are two words
+    return " ".join([program, *map(shlex.quote, arguments)])
 
 
 def made_now() -> dict[str, Any]:

@@ -6,8 +6,6 @@ say, may stand in the same ledger: they are neither counted nor compared with th
 """
 
 import os
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import locked, write_csv
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
-from mmmask.ledger.provenance import learned_from_test_set, now, text_hash
+from mmmask.ledger.provenance import command_line, learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
 from mmmask.tables import SUBMISSIONS, column_names, read_csv, read_table, write_table
 
@@ -171,7 +169,7 @@ def enter(path: str | Path, answers: pd.Series, folder: Path, origin: Mapping[st
             "checkpoints": " ".join(str(one) for one in checkpoints_of(origin)) or None,
             "config_hash": origin.get("config_hash"),
             "learned": learned_from_test_set(origin),
-            "command": shlex.join(sys.argv),
+            "command": command_line(),
         }
         known = log.loc[(log["answers"] == answers_hash) & log["score"].notna(), "score"]
         if len(known):

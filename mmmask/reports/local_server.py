@@ -2,10 +2,10 @@
 
 import socket
 from collections.abc import Awaitable, Callable
-from importlib.util import find_spec
 from typing import Any
 
 from mmmask.errors import InputError
+from mmmask.packages import require
 
 HOST = "127.0.0.1"
 #: Of each response: a page loads nothing but from its own server, and nobody keeps what it shows.
@@ -27,10 +27,7 @@ def check_installed() -> None:
     Raises:
         InputError: One of them is.
     """
-    names = {"starlette": "starlette", "uvicorn": "uvicorn", "jinja2": "jinja2", "PIL": "pillow"}
-    missing = [package for name, package in names.items() if find_spec(name) is None]
-    if missing:
-        raise InputError(f"an app needs {', '.join(missing)}: pip install {' '.join(missing)}")
+    require("an app", "starlette", "uvicorn", "jinja2", "PIL")
 
 
 def serve(app: Any, port: int, name: str) -> None:

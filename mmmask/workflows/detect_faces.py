@@ -16,8 +16,8 @@ from rich.progress import track
 from mmmask.datasets.face_boxes import EDGES
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import load_photo
-from mmmask.errors import InputError
 from mmmask.ledger.provenance import fingerprint, made_now
+from mmmask.packages import require
 from mmmask.tables import BOXES, read_table, write_table
 
 #: Photos are shrunk to this for the search: a face of a portrait is far larger than needed.
@@ -33,13 +33,9 @@ def build_detector(device: str) -> Any:
     Raises:
         InputError: facenet-pytorch is not installed.
     """
-    try:
-        from facenet_pytorch import MTCNN
-    except ImportError as error:
-        raise InputError(
-            "tools/detect_faces.py needs facenet-pytorch: "
-            f"pip install --no-deps facenet-pytorch requests ({error})"
-        ) from error
+    require("the detector of faces", "facenet_pytorch")
+    from facenet_pytorch import MTCNN
+
     return MTCNN(select_largest=False, device=device)
 
 

@@ -14,7 +14,7 @@ from mmpretrain.registry import MODELS, OPTIMIZERS, TRANSFORMS
 from torch import nn
 
 import mmmask.register  # noqa: F401
-from mmmask.config import load_config, read_config
+from mmmask.config import load_config
 from mmmask.engine.config_check import check_config
 from mmmask.errors import InputError
 
@@ -117,7 +117,7 @@ def spots() -> dict[str, tuple[dict, list[tuple]]]:
 
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_every_leaf_passes_before_and_after_it_is_composed(leaf: str) -> None:
-    check_config(read_config(CONFIGS / f"{leaf}.py"))
+    check_config(Config.fromfile(CONFIGS / f"{leaf}.py"))
     check_config(load_config(CONFIGS / f"{leaf}.py"))
 
 

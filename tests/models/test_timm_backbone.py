@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,6 @@ def test_an_unknown_network_is_named():
 
 
 def test_a_machine_without_timm_is_told_to_install_it(monkeypatch):
-    monkeypatch.setattr("mmmask.models.backbones.timm_backbone.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InputError, match=r"mnasnet_small needs timm: pip install"):
         TimmBackbone(NAME)

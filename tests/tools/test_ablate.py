@@ -9,7 +9,7 @@ OPTIONS = ("--cfg-options", *SMALL, "train_cfg.max_epochs=1")
 @pytest.mark.slow
 def test_two_configs_are_trained_compared_and_kept(drawn, tmp_path) -> None:
     out = tmp_path / "out"
-    arguments = [CONFIG, "configs/mobilenet_v2_linear.py", "--seeds", 1, "--data-root", drawn]
+    arguments = [CONFIG, "mobilenet_v2_linear", "--seeds", 1, "--data-root", drawn]
     arguments += ["--pretrained", "none", "--out", out, *OPTIONS]
     done = tool("ablate.py", *arguments)
     assert done.returncode == 0, done.stderr

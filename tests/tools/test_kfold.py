@@ -21,7 +21,7 @@ def test_a_k_fold_that_was_killed_continues_at_the_fold_and_epoch_where_it_was(
     drawn, tmp_path
 ) -> None:
     out = tmp_path / "out"
-    arguments = [CONFIG, "--folds", 2, "--data-root", drawn, "--pretrained", "none"]
+    arguments = ["mobilenet_v2_arcface", "--folds", 2, "--data-root", drawn, "--pretrained", "none"]
     arguments += ["--out", out, "--no-eval", *OPTIONS]
     process = subprocess.Popen(
         [sys.executable, "tools/kfold.py", *map(str, arguments)],

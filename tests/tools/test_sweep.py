@@ -21,7 +21,8 @@ space = {
 def test_trials_are_trained_scored_and_kept(drawn, tmp_path) -> None:
     space, out = tmp_path / "space.py", tmp_path / "out"
     space.write_text(SPACE)
-    arguments = [CONFIG, "--space", space, "--trials", 2, "--jobs", 2, "--data-root", drawn]
+    name = "mobilenet_v2_arcface"
+    arguments = [name, "--space", space, "--trials", 2, "--jobs", 2, "--data-root", drawn]
     arguments += ["--pretrained", "none", "--out", out, "--cfg-options", *SMALL]
     arguments += ["train_cfg.max_epochs=1", "train_dataloader.num_workers=1"]
     done = tool("sweep.py", *arguments)

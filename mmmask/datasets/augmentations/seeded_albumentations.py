@@ -10,6 +10,7 @@ from mmpretrain.datasets.transforms import Albumentations
 from mmpretrain.registry import TRANSFORMS
 
 from mmmask.errors import InputError, first_line
+from mmmask.packages import require
 
 
 @TRANSFORMS.register_module()
@@ -30,13 +31,9 @@ class SeededAlbumentations(BaseTransform):
     """
 
     def __init__(self, transforms: Sequence[dict[str, Any]]) -> None:
-        try:
-            import albumentations
-        except ImportError as error:
-            raise InputError(
-                "augmentations: Albumentations is not installed; run "
-                "pip install --no-deps -r requirements/albumentations.txt"
-            ) from error
+        require("augmentations: SeededAlbumentations", "albumentations")
+        import albumentations
+
         names = [str(name) for name in _types(transforms)]
         unknown = [name for name in names if not hasattr(albumentations, name)]
         if unknown:

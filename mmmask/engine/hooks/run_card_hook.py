@@ -2,8 +2,6 @@
 
 import math
 import os
-import shlex
-import sys
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,15 @@ from mmmask.engine.unwrap import samples_of
 from mmmask.errors import DivergedError, InputError, first_line
 from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
 from mmmask.ledger.config_differences import changes, decides_weights, flat, flat_config
-from mmmask.ledger.provenance import code_version, fingerprint, machine, now, text_hash, versions
+from mmmask.ledger.provenance import (
+    code_version,
+    command_line,
+    fingerprint,
+    machine,
+    now,
+    text_hash,
+    versions,
+)
 
 
 @HOOKS.register_module()
@@ -53,7 +59,7 @@ class RunCardHook(Hook):
             "start": now(),
             "from_epoch": runner.epoch,
             "max_epochs": runner.max_epochs,
-            "command": shlex.join(sys.argv),
+            "command": command_line(),
             "config_file": runner.cfg.filename and os.path.abspath(runner.cfg.filename),
             "config_hash": text_hash(self._config),
             "overrides": _overrides(runner.cfg),

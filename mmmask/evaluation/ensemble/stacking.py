@@ -11,6 +11,7 @@ from scipy.special import softmax
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import person_weights
 from mmmask.labels import ATTRIBUTES, decode, marginals, product
+from mmmask.packages import require
 
 #: Smallest probability whose logarithm is told apart from smaller ones.
 FLOOR = 1e-6
@@ -84,10 +85,9 @@ def fit_stack(
     Raises:
         InputError: scikit-learn is not installed, or no photo has one of an attribute's values.
     """
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError as error:
-        raise InputError("stacking needs scikit-learn: pip install scikit-learn") from error
+    require("stacking", "sklearn")
+    from sklearn.linear_model import LogisticRegression
+
     spread = values.std(axis=0)
     spread[spread == 0] = 1
     weight = person_weights(person, len(values))

@@ -1,7 +1,6 @@
 """Networks of timm, started from timm's own files of weights."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from mmengine.runner import CheckpointLoader
@@ -10,6 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from mmmask.errors import InputError
+from mmmask.packages import require
 
 
 @MODELS.register_module()
@@ -33,8 +33,7 @@ class TimmBackbone(TIMMBackbone):
     """
 
     def __init__(self, model_name: str, *, init_cfg: dict | None = None, **options: Any) -> None:
-        if find_spec("timm") is None:
-            raise InputError(f"backbone {model_name} needs timm: pip install 'timm>=1.0'")
+        require(f"backbone {model_name}", "timm")
         import timm
 
         if not timm.is_model(model_name):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+from mmmask.shipped import CONFIGS
 
 #: Contender -> what it is.
 CONTENDERS = {

@@ -24,7 +24,8 @@ from mmmask.datasets.packed import ensure_pack
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import atomic_write
 from mmmask.reports.speed_plot import plot_speed
-from mmmask.workflows.benchmark.cases import CONFIGS, CONTENDERS, TASKS, TIMM, Case
+from mmmask.shipped import CONFIGS, scripts
+from mmmask.workflows.benchmark.cases import CONTENDERS, TASKS, TIMM, Case
 from mmmask.workflows.benchmark.growth import measure_growth
 
 #: Ratios worth reading: (numerator, denominator).
@@ -116,7 +117,7 @@ def _backbone(text: str) -> tuple[str, int]:
     name, _, batch = text.partition(":")
     if not batch.isdecimal():
         raise InputError(f"--backbones must be NAME:BATCH, such as mobilenet_v2:64; got {text!r}")
-    known = sorted(path.stem for path in (CONFIGS / "_base_" / "backbones").glob("*.py"))
+    known = scripts(CONFIGS / "_base_" / "backbones")
     if name not in known:
         raise InputError(f"--backbones must be some of {', '.join(known)}; got {name}")
     if int(batch) < 1:

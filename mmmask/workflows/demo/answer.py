@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.answers import readable
 from mmmask.files import atomic_write
+from mmmask.packages import require
 from mmmask.reports.annotated import annotated, fitted, in_words
 from mmmask.tables import FACE_ANSWERS, write_table
 from mmmask.workflows.demo.face_finder import installed_finder
@@ -79,8 +79,8 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
     as_sheet = suffix in {".png", ".jpg"}
     if not as_sheet and suffix not in {".csv", ".parquet"}:
         raise InputError(f"{out}: ends in .csv, .parquet, .png or .jpg, got {suffix or 'nothing'}")
-    if as_sheet and find_spec("matplotlib") is None:
-        raise InputError(f"{out}: a sheet needs matplotlib: pip install matplotlib")
+    if as_sheet:
+        require(f"{out}: a sheet", "matplotlib")
     images = find_photos(folder)["image"].tolist()
     if as_sheet and len(images) > SHEET:
         images = [images[place * len(images) // SHEET] for place in range(SHEET)]

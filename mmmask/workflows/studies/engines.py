@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from mmmask.errors import DivergedError, InputError
+from mmmask.packages import require
 
 ENGINES = ("local", "ray")
 #: Exit status of a process whose user interrupted it; a negative one is a signal.
@@ -261,8 +262,7 @@ def _task(command: list[str], folder: str) -> tuple[int, bytes]:
 
 
 def _ray() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError("--engine ray needs Ray: pip install 'ray>=2.40'") from error
+    require("--engine ray", "ray")
+    import ray
+
     return ray

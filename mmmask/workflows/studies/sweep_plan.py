@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmmask.config import parse_options
-from mmmask.errors import InputError
+from mmmask.packages import require
 from mmmask.tables import read_predictions
 from mmmask.workflows.studies.commands import Study
 from mmmask.workflows.studies.sweep_space import Parameter, read_space
@@ -143,8 +143,7 @@ def _pruner(name: str, epochs: int) -> "optuna.pruners.BasePruner":
 
 def load_optuna() -> Any:
     """Return the package; an :class:`InputError` says how to install it."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError("a sweep needs Optuna: pip install 'mmmask[sweep]'") from error
+    require("a sweep", "optuna")
+    import optuna
+
     return optuna

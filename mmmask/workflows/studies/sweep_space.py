@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mmmask.blocks import plain
 from mmmask.config import RUNNER_KEYS, load_config
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.errors import InputError, first_line
 from mmmask.ledger.config_differences import decides_weights, flat_config
+from mmmask.shipped import find_space
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -101,7 +102,7 @@ def read_space(path: str | Path, config: str | Path, options: Mapping[str, Any])
         InputError: The file is no such space; the config has no value of that name, or one that
             is not allowed; another value would change nothing, or what trials are compared by.
     """
-    given = _read(Path(path))
+    given = _read(find_space(path))
     tree = plain(load_config(config, options).to_dict())
     composed = _composed(config, options)
     parameters = []
@@ -135,8 +136,6 @@ def _read(path: Path) -> dict[str, Any]:
     """Return the space that a file states."""
     from mmengine.config import Config
 
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such space file")
     if path.suffix != ".py":
         raise InputError(f"{path}: a space ends in .py, got {path.suffix or 'no suffix'}")
     try:

@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import sys
 import urllib.error
 import urllib.request
 import zlib
@@ -168,8 +169,6 @@ def test_a_missing_package_and_a_port_that_cannot_be_had_are_told(monkeypatch):
         with pytest.raises(InputError, match=f"--port {port}: .* in use; choose another"):
             serve(None, port, "demo")
     check_installed()
-    monkeypatch.setattr(
-        "mmmask.reports.local_server.find_spec", lambda name: None if name == "PIL" else 1
-    )
-    with pytest.raises(InputError, match="an app needs pillow: pip install pillow"):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(InputError, match="an app needs PIL: pip install pillow"):
         check_installed()

@@ -1,3 +1,5 @@
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -79,7 +81,7 @@ def test_a_folder_becomes_a_sheet_of_faces(folder, tmp_path):
 
 
 def test_a_sheet_without_matplotlib_is_refused_before_the_work(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmmask.workflows.demo.answer.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"sheet\.png: a sheet needs matplotlib: pip install"):
         answer_photos(colour_reader(), folder, tmp_path / "sheet.png")
 

@@ -160,7 +160,7 @@ def test_unknown_engines_and_no_jobs_are_refused() -> None:
 
 def test_ray_that_is_not_installed_is_named(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"needs Ray: pip install 'ray>=2\.40'"):
+    with pytest.raises(InputError, match=r"needs ray: pip install 'ray>=2\.40'"):
         run_commands([python("")], engine="ray")
 
 
