@@ -49,22 +49,23 @@ from mmmask.errors import InputError
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-BLOCKS = (
-    "augmentations",
-    "backbone",
-    "batch_augments",
-    "data",
-    "device_augment",
-    "features",
-    "head",
-    "neck",
-    "preprocessing",
-    "pretrained",
-    "tta",
-)
+#: Block -> its kind.
+BLOCKS: Mapping[str, Any] = {
+    "augmentations": list[dict],
+    "backbone": dict,
+    "batch_augments": dict | None,
+    "data": dict,
+    "device_augment": dict | None,
+    "features": int,
+    "head": dict,
+    "neck": dict | list | None,
+    "preprocessing": dict,
+    "pretrained": str | None,
+    "tta": dict,
+}
 #: Blocks of one hook each; a config may have them.
 HOOK_BLOCKS = ("averaging", "early_stopping", "freezing")
-OPTIONAL_BLOCKS = (*HOOK_BLOCKS, "semi", "tracking")
+OPTIONAL_BLOCKS: Mapping[str, Any] = dict.fromkeys((*HOOK_BLOCKS, "semi", "tracking"), dict | None)
 #: Where a composed config keeps what it was composed from, as JSON.
 COMPOSED_FROM = "composed_from"
 #: Dataloader -> the split of its dataset, unless the config names another.
@@ -209,7 +210,7 @@ def stated(cfg: Mapping[str, Any]) -> dict[str, Any]:
     Where a part of a composed value was removed, the override has ``_delete_``.
     """
     tree = plain(cfg)
-    if has_blocks(tree):
+    if all(name in tree for name in BLOCKS):
         overrides = overrides_of(tree)
         for path in _composed_paths(tree):
             _set(tree, path, overrides.get(path, _ABSENT))

@@ -65,8 +65,6 @@ def load_config(
             cfg.merge_from_dict(options)
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise InputError(f"--cfg-options: {first_line(error)}") from error
-        if any(name.split(".")[0] == "custom_imports" for name in options):
-            _import_modules(cfg.custom_imports)
         if before is not None:
             refuse_contradictions(cfg, before, "--cfg-options")
         compose(cfg)
@@ -134,17 +132,6 @@ def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[st
             "own kind set the dataset's options by --cfg-options train_dataloader.dataset...."
         )
     return given
-
-
-def _import_modules(named: Mapping[str, Any]) -> None:
-    """Import what ``custom_imports`` of a command line names; MMEngine did so for the file's."""
-    from mmengine.utils import import_modules_from_strings
-
-    try:
-        import_modules_from_strings(**named)
-    except (ImportError, TypeError) as error:
-        reason = _why_not_imported(error) if isinstance(error, ImportError) else first_line(error)
-        raise InputError(f"custom_imports: {reason}") from error
 
 
 def _check_names(stated: Iterable[str], known: Collection[str], where: str) -> None:

@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 
 import pytest
@@ -101,7 +100,7 @@ def test_weights_to_start_from_are_named_or_absent() -> None:
     [
         (
             ["preprocesing.size=(64,48)"],
-            r"name preprocesing, did you mean preprocessing\?; known blocks are",
+            r"name preprocesing; known are .*; did you mean preprocessing",
         ),
         (["batch"], "--cfg-options must be name=value; got 'batch'"),
         (
@@ -175,13 +174,3 @@ def test_a_face_crop_stands_between_loading_and_preprocessing_everywhere() -> No
         assert [step.type for step in steps][:3] == ["LoadPhoto", "CropFace", "Preprocess"]
         assert steps[1].aspect == pytest.approx(2.0)  # 150 / 0.75 to 100: 3/4 of it are 1.5
         assert steps[1].margin == 0.3
-
-
-def test_modules_that_a_command_line_names_are_imported_or_refused(tmp_path, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "own_parts.py").write_text("")
-    load_config(LEAF, {"custom_imports.imports": "own_parts"})
-    assert "own_parts" in sys.modules
-    for options in ({"custom_imports.imports": "gone.parts"}, {"custom_imports.import": "x"}):
-        with pytest.raises(InputError, match=r"custom_imports: .*(gone|'import')"):
-            load_config(LEAF, options)

@@ -22,6 +22,7 @@ from mmpretrain.models import RandomBatchAugment
 from torch.distributed import Backend, init_process_group
 from torch.utils.data import DataLoader
 
+from mmmask.blocks import BLOCKS, OPTIONAL_BLOCKS
 from mmmask.datasets.crop_face import CropFace
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.datasets.photo_dataset import own_generators
@@ -46,27 +47,8 @@ if TYPE_CHECKING:
 
 Part = Mapping[str, Any]
 
-#: Block -> its kind. The keys of MMEngine have theirs in the annotations of its Runner.
-BLOCKS: dict[str, Any] = {
-    "augmentations": list[dict],
-    "averaging": dict | None,
-    "backbone": dict,
-    "batch_augments": dict | None,
-    "data": dict,
-    "device_augment": dict | None,
-    "early_stopping": dict | None,
-    "features": int,
-    "freezing": dict | None,
-    "head": dict,
-    "neck": dict | list | None,
-    "preprocessing": dict,
-    "pretrained": str | None,
-    "semi": dict | None,
-    "tracking": dict | None,
-    "tta": dict,
-    "tta_model": dict,
-    "tta_pipeline": list,
-}
+#: Top-level name -> its kind. Those of MMEngine have theirs in the annotations of its Runner.
+_OURS: dict[str, Any] = {**BLOCKS, **OPTIONAL_BLOCKS, "tta_model": dict, "tta_pipeline": list}
 #: Names that any dict with a type may have; MMEngine reads them itself.
 _ALWAYS = ("type", "_scope_", "_delete_")
 
@@ -81,9 +63,9 @@ def check_config(cfg: "Config") -> None:
         InputError: Names the option, what is allowed and what was found.
     """
     config = cfg.to_dict()
-    known = {*_top_level().kinds} - ({*BLOCKS} if "preprocessing" not in config else set())
+    known = {*_top_level().kinds} - ({*_OURS} if "preprocessing" not in config else set())
     # Blocks first: a message names the block, not the places that it was composed to.
-    used = {name: config[name] for name in (*BLOCKS, *config) if name in config and name in known}
+    used = {name: config[name] for name in (*_OURS, *config) if name in config and name in known}
     with (
         warnings.catch_warnings(),
         own_generators(),
@@ -211,10 +193,11 @@ def _top_level() -> Options:
     native = options_of(Runner).without("cfg").kinds
     more = {
         "custom_imports": dict | None,
+        "default_hooks": dict[str, dict | None] | None,  # None turns one off
         "log_level": int | one_of(logging.getLevelNamesMapping()),
         "runner_type": str,
     }
-    return Options({**BLOCKS, **native, **more}, any_name=True, own=True)
+    return Options({**_OURS, **native, **more}, any_name=True, own=True)
 
 
 def _untyped(

@@ -40,7 +40,7 @@ RANGES = MappingProxyType(
         "LOOPS.max_iters": _COUNT,
         "LOOPS.val_begin": _FROM_ZERO,
         "LOOPS.val_interval": _COUNT,
-        "OPTIMIZERS.lr": _POSITIVE,
+        "OPTIMIZERS.lr": Numbers(0),
         "OPTIMIZERS.weight_decay": Numbers(0),
         "OPTIMIZERS.momentum": _RATE,
         "OPTIMIZERS.betas": Numbers(0, 1, below=True, many=True),

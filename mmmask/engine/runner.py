@@ -23,6 +23,7 @@ from mmmask.datasets.packed import ensure_pack
 from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
+from mmmask.engine.unwrap import classifier_of
 from mmmask.errors import DivergedError, InputError
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
@@ -138,7 +139,7 @@ class ConsoleRunner(Runner):
                 "or keep both with another --work-dir"
             )
         weights = self._load_from or pretrained_weights(self.cfg.model)
-        if weights is not None:
+        if weights is not None and hasattr(classifier_of(self.model), "backbone"):
             check_pretrained(self.model, weights)
 
     def _ensure_pack(self) -> None:

@@ -18,6 +18,11 @@ from mmmask.engine.distributed import start_distributed, wrap_for_device
 from mmmask.engine.tracking import check_installed
 from mmmask.errors import InputError, MissingFileError
 
+#: MMEngine adds these, unless the config has None for them.
+_HOOKS_OF_MMENGINE = (
+    "runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint",
+)  # fmt: skip
+
 
 def load_checked(path: str | Path, options: Mapping[str, Any] | None = None, **data: Any) -> Config:
     """Return :func:`mmmask.config.load_config` of a file, its values checked for use.
@@ -43,6 +48,9 @@ def prepare_config(cfg: Config) -> None:
     init_default_scope(cfg.get("default_scope") or "mmpretrain")
     compose_for_runner(cfg)
     _find_checkpoint(cfg)
+    for name in [name for name, hook in (cfg.get("default_hooks") or {}).items() if hook is None]:
+        if name not in _HOOKS_OF_MMENGINE:  # it would ask for a hook
+            del cfg.default_hooks[name]
     check_config(cfg)
     if has_blocks(cfg):
         _check_parts_can_work(cfg)

@@ -51,6 +51,12 @@ def train(
         corrections=corrections,
         pack=pack,
     )
+    start = cfg.get("load_from")
+    if resume is None and start is not None and pretrained not in (None, "none"):
+        raise InputError(
+            f"--pretrained and load_from both name weights to start from, {pretrained} and "
+            f"{start}; leave one out"
+        )
     if amp:
         kind = (cfg.get("optim_wrapper") or {}).get("type")
         if kind not in WITH_AMP:

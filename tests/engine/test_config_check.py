@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import nn
 import mmmask.register  # noqa: F401
 from mmmask.config import load_config
 from mmmask.engine.config_check import check_config
+from mmmask.engine.runner_config import load_checked
 from mmmask.errors import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -289,3 +291,14 @@ def test_random_numbers_stay_as_they_were() -> None:
     check_config(cfg)
     assert torch.equal(former[0], torch.get_rng_state())
     assert former[1] == np.random.get_state()[1].tolist()  # noqa: NPY002
+
+
+def test_modules_that_a_command_line_names_are_imported_or_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_parts.py").write_text("")
+    leaf = CONFIGS / f"{VARIED[0]}.py"
+    load_checked(leaf, {"custom_imports.imports": "own_parts"})
+    assert "own_parts" in sys.modules
+    for options in ({"custom_imports.imports": "gone.parts"}, {"custom_imports.import": "x"}):
+        with pytest.raises(InputError, match=r"custom_imports.*(gone|import)"):
+            load_checked(leaf, options)

@@ -91,7 +91,7 @@ def test_a_user_adds_a_loss_in_four_steps_and_trains_with_it(checkout, drawn) ->
     ("forgotten", "sentence"),
     [
         (LOSS_FILE, "Failed to import mmmask.models.losses.poly: No module named"),
-        ('"mmmask.models.losses.poly"', "loss.type must be a loss that is registered"),
+        ('"mmmask.models.losses.poly"', "head.loss.type: unknown 'PolyLoss'"),
     ],
     ids=["the file", "the import"],
 )

@@ -371,7 +371,7 @@ REFUSED = {
     "--pruner must be one of median, hyperband, none; got 'best'": {"pruner": "best"},
     "--folds must be from 1 to data.folds, 5; got 6": {"folds": 6},
     "--confirm 2 needs .* --folds holds out 5 of 5": {"folds": 5, "confirm": 2},
-    "holds nobody out": {"options": ["val_cfg=None"]},
+    "holds nobody out": {"options": ["val_cfg=None", "val_dataloader=None", "val_evaluator=None"]},
 }
 
 
