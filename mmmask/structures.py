@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmmask.errors import InputError
-from mmmask.labels import OLDEST
+from mmmask.labels import OLDEST, decode
 
 
 class SampleBatch(DataSample):
@@ -35,6 +35,27 @@ class SampleBatch(DataSample):
         for name, value in self.items():
             pinned.set_field(value.pin_memory() if isinstance(value, Tensor) else value, name)
         return pinned
+
+    def photos(self) -> list[DataSample]:
+        """Return one data sample per photo, as MMPretrain's own models give them.
+
+        ``pred_label`` is the most probable class; ``gt_label`` is in the terms of the prediction.
+        """
+        names = [name for name in self.keys() if name not in ("sample_idx", "gt_label")]
+        photos = []
+        for row, index in enumerate(self.sample_idx.tolist()):
+            photo = DataSample(metainfo={**self.metainfo, "sample_idx": index})
+            for name in names:
+                value = self.get(name)[row]
+                photo.set_field(value.reshape(1) if value.ndim == 0 else value, name)
+            if "gt_label" in self:
+                label = int(self.gt_label[row])
+                attribute = self.get("attribute")
+                photo.set_gt_label(label if attribute is None else int(decode(label)[attribute]))
+            if "pred_score" in self:
+                photo.set_pred_label(int(self.pred_score[row].argmax()))
+            photos.append(photo)
+        return photos
 
 
 def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:

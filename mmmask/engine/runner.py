@@ -13,8 +13,10 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import barrier, get_local_rank
+from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
-from mmengine.registry import RUNNERS
+from mmengine.model import BaseTTAModel
+from mmengine.registry import MODELS, RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -23,6 +25,7 @@ from mmmask.datasets.packed import ensure_pack
 from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
+from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
@@ -82,6 +85,7 @@ class ConsoleRunner(Runner):
     def test(self) -> dict:
         with self._nothing_left_if_refused():
             self._ensure_pack()
+            self._use_views()
             return super().test()
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
@@ -108,6 +112,14 @@ class ConsoleRunner(Runner):
                 handler.addFilter(lambda line: not line.getMessage().startswith(_NOT_FOR_USERS))
         return logger
 
+    def build_evaluator(self, evaluator: dict | list | Evaluator) -> Evaluator:
+        """Build an evaluator; metrics that know no batches get single photos."""
+        if not isinstance(evaluator, Evaluator):
+            stated = isinstance(evaluator, dict) and "metrics" in evaluator
+            metrics = evaluator if stated else {"metrics": evaluator}
+            evaluator = {"type": "PhotoEvaluator", **metrics}
+        return super().build_evaluator(evaluator)
+
     @staticmethod
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
@@ -132,6 +144,12 @@ class ConsoleRunner(Runner):
         weights = pretrained_weights(self.cfg.model)
         if weights is not None:
             check_pretrained(self.model, weights)
+
+    def _use_views(self) -> None:
+        """Average over the views of ``tta`` where it is enabled and nobody has done it yet."""
+        model = live_model(self)
+        if self.cfg.get("tta", {}).get("enabled") and not isinstance(model, BaseTTAModel):
+            self.model = MODELS.build({**self.cfg.tta_model, "module": model})
 
     def _ensure_pack(self) -> None:
         if self.cfg.get("data", {}).get("pack") is not None:

@@ -57,16 +57,25 @@ class MeanProbabilityTTA(BaseTTAModel):
         self.views = tuple(views)
 
     def test_step(self, data: dict[str, Any]) -> list[SampleBatch]:
-        """Return the batch with ``pred_score``, (N, 18), and ``pred_years`` where modelled."""
+        """Return the data samples with ``pred_score``, and ``pred_years`` where modelled.
+
+        They are one batch, whose scores are (N, 18), or N single photos.
+        """
         data = self.module.data_preprocessor(data, False)
         photos = torch.cat([VIEWS[name](data["inputs"]) for name in self.views])  # (V * N, 3, H, W)
         (merged,) = self.module(photos, [SampleBatch()], mode="predict")
-        (batch,) = data["data_samples"]
-        batch.set_metainfo(merged.metainfo)
+        samples = data["data_samples"]
         for name in {"pred_score", "pred_years"} & set(merged.keys()):
             scores = merged.get(name)  # (V * N, 18)
-            batch.set_data({name: scores.view(len(self.views), -1, scores.size(1)).mean(dim=0)})
-        return [batch]
+            means = scores.view(len(self.views), -1, scores.size(1)).mean(dim=0)
+            parts = [means] if isinstance(samples[0], SampleBatch) else means
+            for sample, part in zip(samples, parts, strict=True):
+                sample.set_data({name: part})
+        for sample in samples:
+            sample.set_metainfo(merged.metainfo)
+            if not isinstance(sample, SampleBatch):
+                sample.set_pred_label(int(sample.pred_score.argmax()))
+        return samples
 
     def merge_preds(self, data_samples_list: Any) -> Any:
         """Not used: the views are merged in :meth:`test_step`."""
