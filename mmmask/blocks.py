@@ -165,9 +165,15 @@ def refuse_contradictions(cfg: "Config", before: Mapping[str, Any], where: str) 
             values = [plain(_value(tree, (*path, *rest))) for tree in (inherited, given)]
             if values[0] != values[1] != plain(stated):
                 got = "absent" if values[1] is _ABSENT else repr(values[1])
+                alone = {name: _composed({**before, name: facts[name]}) for name in moved}
+                makers = [
+                    name
+                    for name, tree in alone.items()
+                    if plain(_value(tree, (*path, *rest))) == values[1]
+                ]
                 raise InputError(
                     f"{where}: {'.'.join((*path, *rest))} is {plain(stated)!r}, and the block "
-                    f"{' or '.join(moved)} makes it {got}; state one of them"
+                    f"{' or '.join(makers or moved)} makes it {got}; state one of them"
                 )
 
 

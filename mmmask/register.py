@@ -38,7 +38,6 @@ import mmmask.engine.optim.wrappers
 import mmmask.engine.runner
 import mmmask.engine.semi_loop
 import mmmask.engine.tracking
-import mmmask.evaluation.evaluator
 import mmmask.evaluation.metric
 import mmmask.models.ages.dldl
 import mmmask.models.ages.ordinal

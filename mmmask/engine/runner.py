@@ -27,6 +27,7 @@ from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
 from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
+from mmmask.evaluation.evaluator import PhotoEvaluator
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
 _NOT_FOR_USERS = ('"FileClient" will be', '"HardDiskBackend" is', "The prefix is not set in metric")
@@ -49,12 +50,7 @@ class ConsoleRunner(Runner):
         """
         cfg = copy.deepcopy(cfg)
         prepare_config(cfg)
-        try:
-            return super().from_cfg(cfg)
-        except TypeError as error:
-            if "unexpected keyword argument" not in str(error):
-                raise
-            raise InputError(f"{cfg.filename}: {error}") from error
+        return super().from_cfg(cfg)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._started = False
@@ -97,9 +93,12 @@ class ConsoleRunner(Runner):
     def dump_config(self) -> None:
         """Write the config to the work directory, but not over that of a run there too early.
 
-        MMEngine calls this while the runner is built, before any hook can refuse the run.
+        MMEngine calls this while the runner is built, before any hook can refuse the run. That a
+        run was resumed does not belong to its config, from which another may start.
         """
         if self._started:
+            if self._resume:
+                self.cfg.resume, self.cfg.load_from = False, None
             super().dump_config()
 
     def build_logger(
@@ -114,11 +113,9 @@ class ConsoleRunner(Runner):
 
     def build_evaluator(self, evaluator: dict | list | Evaluator) -> Evaluator:
         """Build an evaluator; metrics that know no batches get single photos."""
-        if not isinstance(evaluator, Evaluator):
-            stated = isinstance(evaluator, dict) and "metrics" in evaluator
-            metrics = evaluator if stated else {"metrics": evaluator}
-            evaluator = {"type": "PhotoEvaluator", **metrics}
-        return super().build_evaluator(evaluator)
+        if isinstance(evaluator, Evaluator) or "metrics" in evaluator:
+            return super().build_evaluator(evaluator)
+        return PhotoEvaluator(evaluator)
 
     @staticmethod
     def build_dataloader(
@@ -162,9 +159,13 @@ class ConsoleRunner(Runner):
         """Remove the folder of the log where an error comes before the first step."""
         try:
             yield
-        except BaseException:
-            if not self._started and hasattr(self, "_log_dir"):
+        except BaseException as error:
+            if self._started:
+                raise
+            if hasattr(self, "_log_dir"):
                 shutil.rmtree(self._log_dir, ignore_errors=True)
                 with suppress(OSError):  # there is something else in it
                     os.rmdir(self.work_dir)
+            if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+                raise InputError(f"{self.cfg.filename}: {error}") from error
             raise

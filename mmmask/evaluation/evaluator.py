@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.evaluator import BaseMetric, Evaluator
-from mmengine.structures import BaseDataElement
-from mmpretrain.registry import EVALUATORS
 
 from mmmask.evaluation.metric import MaskFaceMetric
 from mmmask.structures import SampleBatch
 
 
-@EVALUATORS.register_module()
 class PhotoEvaluator(Evaluator):
     """Hand every metric but :class:`MaskFaceMetric`, which takes batches, one dict per photo.
 
@@ -19,14 +16,13 @@ class PhotoEvaluator(Evaluator):
     are what its analysis tools read.
     """
 
-    def process(
-        self, data_samples: Sequence[BaseDataElement], data_batch: Any | None = None
-    ) -> None:
+    def process(self, data_samples: Sequence[Any], data_batch: Any | None = None) -> None:
         """Pass predictions on to the metrics."""
-        batches = [sample.to_dict() for sample in data_samples]
-        photos = batches
-        if isinstance(data_samples[0], SampleBatch) and not all(map(_takes_batches, self.metrics)):
-            photos = [photo.to_dict() for batch in data_samples for photo in batch.photos()]
+        if not isinstance(data_samples[0], SampleBatch) or all(map(_takes_batches, self.metrics)):
+            super().process(data_samples, data_batch)
+            return
+        batches = [batch.to_dict() for batch in data_samples]
+        photos = [photo.to_dict() for batch in data_samples for photo in batch.photos()]
         for metric in self.metrics:
             metric.process(data_batch, batches if _takes_batches(metric) else photos)
 
