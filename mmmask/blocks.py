@@ -166,9 +166,15 @@ def refuse_contradictions(cfg: "Config", before: Mapping[str, Any], where: str) 
             values = [plain(_value(tree, (*path, *rest))) for tree in (inherited, given)]
             if not (_same(*values) or _same(values[1], plain(stated))):
                 got = "absent" if values[1] is _ABSENT else repr(values[1])
+                alone = {name: _composed({**before, name: facts[name]}) for name in moved}
+                makers = [
+                    name
+                    for name, tree in alone.items()
+                    if plain(_value(tree, (*path, *rest))) == values[1]
+                ]
                 raise InputError(
                     f"{where}: {'.'.join((*path, *rest))} is {plain(stated)!r}, and the block "
-                    f"{' or '.join(moved)} makes it {got}; state one of them"
+                    f"{' or '.join(makers or moved)} makes it {got}; state one of them"
                 )
 
 
@@ -254,7 +260,7 @@ def merged(base: Any, override: Any) -> Any:
     numbers replaces items of a list.
     """
     if not isinstance(override, Mapping):
-        return copy.deepcopy(override)
+        return override if override is _ABSENT else copy.deepcopy(override)
     keys = [key for key in override if key != "_delete_"]
     if isinstance(base, list) and keys and all(key.isdigit() for key in keys):
         if any(int(key) >= len(base) for key in keys):
@@ -340,9 +346,7 @@ def _set(cfg: Any, path: KeyPath, value: Any) -> None:
 
 def _composed_paths(cfg: Mapping[str, Any]) -> list[KeyPath]:
     """Return where blocks are composed to, as far as the owners of these places exist."""
-    paths: list[KeyPath] = [("model",), ("tta_model",), ("tta_pipeline",)]
-    if "tracking" in cfg:
-        paths.append(("visualizer",))
+    paths: list[KeyPath] = [("model",), ("tta_model",), ("tta_pipeline",), ("visualizer",)]
     paths += [(f"{name}_dataloader", "dataset") for name in SPLITS]
     paths += [("train_cfg", key) for key in ("by_epoch", "type", "unlabelled_dataloader")]
     paths += [("default_hooks", name) for name in (*HOOK_BLOCKS, "unlabelled", "pseudo_labels")]
@@ -361,10 +365,9 @@ def _composed(facts: Mapping[str, Any]) -> dict[str, Any]:
         "tta_pipeline": _pipeline(facts, training=False),
         "default_hooks": hooks,
         "train_cfg": {"by_epoch": True},
+        "visualizer": _visualizer(facts.get("tracking")),
         **{f"{name}_dataloader": {"dataset": _dataset(facts, name)} for name in SPLITS},
     }
-    if "tracking" in facts:
-        keys["visualizer"] = _visualizer(facts["tracking"])
     if facts.get("semi") is not None and facts["batch_size"] is not None:
         unlabelled = _unlabelled_dataloader(facts)
         keys["train_cfg"] = {"type": "SemiTrainLoop", "unlabelled_dataloader": unlabelled}
@@ -432,11 +435,10 @@ def _unlabelled_dataloader(facts: Mapping[str, Any]) -> dict:
     }
 
 
-def _visualizer(tracking: Mapping[str, Any] | None) -> dict | None:
+def _visualizer(tracking: Mapping[str, Any] | None) -> dict:
     """Return what records a run: MMEngine's own log, and what ``tracking`` names."""
-    if tracking is None:
-        return None
-    return {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}, dict(tracking)]}
+    backends = [{"type": "LocalVisBackend"}, *([] if tracking is None else [dict(tracking)])]
+    return {"type": "Visualizer", "vis_backends": backends}
 
 
 def _model(facts: Mapping[str, Any]) -> dict:

@@ -84,7 +84,17 @@ def test_tracking_records_beside_the_log_that_mmengine_writes(tmp_path) -> None:
     assert kinds == ["LocalVisBackend", "TensorboardVisBackend"]
     cfg.tracking = None
     compose(cfg)
-    assert cfg.visualizer is None
+    assert [backend.type for backend in cfg.visualizer.vis_backends] == ["LocalVisBackend"]
+
+
+def test_what_a_user_removes_from_a_composed_config_stays_away(tmp_path) -> None:
+    path = tmp_path / "run.py"
+    cfg = load_config(LEAF)
+    cfg.pop("tta_model")
+    cfg.dump(path)
+    again = load_config(path, {"data.data_root": "elsewhere"})
+    assert "tta_model" not in again
+    assert again.test_dataloader.dataset.data_root == "elsewhere"
 
 
 def test_weights_to_start_from_are_named_or_absent() -> None:

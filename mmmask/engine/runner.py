@@ -14,7 +14,8 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import MMLogger
-from mmengine.registry import RUNNERS
+from mmengine.model import BaseTTAModel
+from mmengine.registry import MODELS, RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -23,7 +24,7 @@ from mmmask.datasets.packed import ensure_pack
 from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
-from mmmask.engine.unwrap import classifier_of
+from mmmask.engine.unwrap import classifier_of, live_model
 from mmmask.errors import DivergedError, InputError
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
@@ -91,6 +92,7 @@ class ConsoleRunner(Runner):
     def test(self) -> dict:
         with self._refused_cleanly():
             self._ensure_pack()
+            self._use_views()
             return super().test()
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
@@ -102,9 +104,12 @@ class ConsoleRunner(Runner):
     def dump_config(self) -> None:
         """Write the config to the work directory, but not over that of a run there too early.
 
-        MMEngine calls this while the runner is built, before any hook can refuse the run.
+        MMEngine calls this while the runner is built, before any hook can refuse the run. That a
+        run was resumed does not belong to its config, from which another may start.
         """
         if self._started:
+            if self._resume:
+                self.cfg.resume, self.cfg.load_from = False, None
             super().dump_config()
 
     def build_logger(
@@ -141,6 +146,12 @@ class ConsoleRunner(Runner):
         weights = self._load_from or pretrained_weights(self.cfg.model)
         if weights is not None and hasattr(classifier_of(self.model), "backbone"):
             check_pretrained(self.model, weights)
+
+    def _use_views(self) -> None:
+        """Average over the views of ``tta`` where it is enabled and nobody has done it yet."""
+        model = live_model(self)
+        if self.cfg.get("tta", {}).get("enabled") and not isinstance(model, BaseTTAModel):
+            self.model = MODELS.build({**self.cfg.tta_model, "module": model})
 
     def _ensure_pack(self) -> None:
         if self.cfg.get("data", {}).get("pack") is not None:

@@ -162,6 +162,8 @@ def prepare_test(cfg: "Config") -> "Config":
         cfg.model = {**cfg.tta_model, "module": cfg.model}
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}
+    if hooks.get("progress") is not None:
+        hooks["progress"] = {**hooks["progress"], "test_scores": False}  # the caller shows them
     cfg.default_hooks = {**hooks, "sampler_seed": None, "param_scheduler": None, "checkpoint": None}
     cfg.custom_hooks = []
     for part in ("dataloader", "cfg", "evaluator"):

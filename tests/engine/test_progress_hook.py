@@ -78,7 +78,7 @@ def test_a_resumed_run_knows_the_best_score_before(tmp_path, capsys):
     assert float(re.search(r"best (\S+)\)", line)[1]) >= float(best)
 
 
-def test_a_test_shows_its_steps(tmp_path, capsys, monkeypatch):
+def test_a_test_shows_its_steps_and_its_scores(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(console, "PLAIN_PAUSE", 0)
     config = with_progress(tmp_path)
     config.test_dataloader, config.test_cfg = config.val_dataloader, {}
@@ -86,7 +86,9 @@ def test_a_test_shows_its_steps(tmp_path, capsys, monkeypatch):
     from mmengine.runner import Runner
 
     Runner.from_cfg(config).test()
-    assert lines(capsys) == [f"test  {step}/3  " for step in (1, 2, 3)]
+    *steps, scores = lines(capsys)
+    assert steps == [f"test  {step}/3  " for step in (1, 2, 3)]
+    assert re.match(r"test  macro_f1 0\.\d{3}  nll", scores)
 
 
 def test_in_a_terminal_bars_come_and_go_and_the_summaries_stay(tmp_path, monkeypatch):

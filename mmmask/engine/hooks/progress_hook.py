@@ -44,12 +44,16 @@ class ProgressHook(Hook):
 
     The scores come from the message hub, so they outlive a resume. Only the first process
     shows anything.
+
+    Args:
+        test_scores: Whether a test ends with a line of its scores, without those of single classes.
     """
 
     priority = priorities.PROGRESS
 
-    def __init__(self) -> None:
+    def __init__(self, *, test_scores: bool = True) -> None:
         self.console = Console()
+        self._test_scores = test_scores
         self._rate = PhotoRate()
         self._display: StageDisplay | None = None
         self._epoch_ended = False
@@ -127,6 +131,13 @@ class ProgressHook(Hook):
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self._close()
+        facts = [
+            f"{name} {value:.3f}"
+            for name, value in (metrics or {}).items()
+            if isinstance(value, float) and not name.startswith("f1_")
+        ]
+        if facts and self._test_scores and is_main_process():
+            print_line(self.console, "  ".join(["test", *facts]))
 
     # display
 
