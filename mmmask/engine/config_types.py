@@ -83,8 +83,9 @@ _UNTYPED = (
     "val_evaluator",
     "test_evaluator",
 )
-#: Registry -> the options that MMEngine takes out before it builds.
+#: Registry -> the options that MMEngine takes out before it builds, or gives where absent.
 TAKEN: Mapping[str, Part] = {
+    "DATA_SAMPLERS": {"seed": int | None},
     "HOOKS": {"priority": int | str},
     "LOOPS": {"by_epoch": bool},
     "OPTIM_WRAPPERS": {"optimizer": dict, "constructor": Any, "paramwise_cfg": dict | None},

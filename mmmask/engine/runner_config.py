@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.device import is_cuda_available
 from mmengine.registry import init_default_scope
 
-from mmmask.blocks import compose, has_blocks
+from mmmask.blocks import SPLITS, compose, has_blocks
 from mmmask.config import compose_for_runner, load_config
 from mmmask.engine.allocator import keep_freed_memory
 from mmmask.engine.checkpoints import last_checkpoint
@@ -48,20 +48,11 @@ def prepare_config(cfg: Config) -> None:
     init_default_scope(cfg.get("default_scope") or "mmpretrain")
     compose_for_runner(cfg)
     _find_checkpoint(cfg)
-    for name in [name for name, hook in (cfg.get("default_hooks") or {}).items() if hook is None]:
-        if name not in _HOOKS_OF_MMENGINE:  # it would ask for a hook
-            del cfg.default_hooks[name]
+    cuda = is_cuda_available()
+    _fit_to_machine(cfg, cuda=cuda)
     check_config(cfg)
     if has_blocks(cfg):
         _check_parts_can_work(cfg)
-    cuda = is_cuda_available()
-    for loader in _dataloaders(cfg):
-        _fit_to_machine(loader, cuda=cuda)
-    optim_wrapper = cfg.get("optim_wrapper") or {}
-    if not cuda and optim_wrapper.get("type") == "AmpOptimWrapper":
-        # MMEngine's refuses a CPU, which has no need of a loss scale.
-        kept = {key: value for key, value in optim_wrapper.items() if key != "loss_scale"}
-        cfg.optim_wrapper = {**kept, "type": "AutocastOptimWrapper"}
     if not cuda:
         keep_freed_memory()
     start_distributed(cfg.get("launcher", "none"))
@@ -80,25 +71,30 @@ def _find_checkpoint(cfg: Config) -> None:
         compose(cfg)
 
 
-def _dataloaders(cfg: Config) -> list[Any]:
-    """Return the configs of all dataloaders."""
-    loaders = [cfg.get(f"{name}_dataloader") for name in ("train", "val", "test")]
+def _fit_to_machine(cfg: Config, *, cuda: bool) -> None:
+    """Adapt a config to what MMEngine and torch accept, as MMPretrain's command lines do."""
+    for name in [name for name, hook in (cfg.get("default_hooks") or {}).items() if hook is None]:
+        if name not in _HOOKS_OF_MMENGINE:  # it would ask for a hook
+            del cfg.default_hooks[name]
+    optim_wrapper = cfg.get("optim_wrapper") or {}
+    if not cuda and optim_wrapper.get("type") == "AmpOptimWrapper":
+        # MMEngine's refuses a CPU, which has no need of a loss scale.
+        kept = {key: value for key, value in optim_wrapper.items() if key != "loss_scale"}
+        cfg.optim_wrapper = {**kept, "type": "AutocastOptimWrapper"}
+    loaders = [cfg.get(f"{name}_dataloader") for name in SPLITS]
     loaders.append((cfg.get("train_cfg") or {}).get("unlabelled_dataloader"))
-    return [loader for loader in loaders if loader is not None]
-
-
-def _fit_to_machine(loader: Any, *, cuda: bool) -> None:
-    """Adapt a dataloader to what torch accepts, as MMPretrain's command lines do, on a CPU too."""
-    loader.setdefault("collate_fn", {"type": "default_collate"})
-    workers = loader.get("num_workers", 0)
-    # More than cores only get in each other's way.
-    loader["num_workers"] = min(workers, os.cpu_count() or 1)
-    if workers:
-        loader.setdefault("persistent_workers", True)
-    else:
-        loader.pop("persistent_workers", None)
-    if not cuda:
-        loader.pop("pin_memory", None)
+    for loader in loaders:
+        if loader is None or not isinstance(loader.get("num_workers", 0), int):
+            continue  # to be refused
+        loader.setdefault("collate_fn", {"type": "default_collate"})
+        # More workers than cores only get in each other's way.
+        loader["num_workers"] = min(loader.get("num_workers", 0), os.cpu_count() or 1)
+        if loader["num_workers"]:
+            loader.setdefault("persistent_workers", True)
+        else:
+            loader.pop("persistent_workers", None)
+        if not cuda:
+            loader.pop("pin_memory", None)
 
 
 def _check_parts_can_work(cfg: Config) -> None:

@@ -65,6 +65,7 @@ def run_test(
 
     from mmmask.engine.distributed import stop_distributed
     from mmmask.engine.unwrap import classifier_of
+    from mmmask.evaluation.metric import MaskFaceMetric
 
     cfg.work_dir = str(checkpoint.parent / "test")
     cfg = prepare_test(cfg)
@@ -76,7 +77,7 @@ def run_test(
     head = classifier_of(runner.model).head
     if fits is not None:
         fits(head)
-    metric = runner.test_evaluator.metrics[0]
+    metric = next(one for one in runner.test_evaluator.metrics if isinstance(one, MaskFaceMetric))
     metric.model = str(checkpoint)
     runner.test()
     main = is_main_process()  # asked while there is a group
@@ -162,8 +163,12 @@ def prepare_test(cfg: "Config") -> "Config":
         cfg.model = {**cfg.tta_model, "module": cfg.model}
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}
+    stated = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    others = [metric for metric in stated if metric["type"] != "MaskFaceMetric"]
+    # Ours gathers the predictions, and the caller shows its scores.
+    cfg.test_evaluator = [*others, {"type": "MaskFaceMetric"}]
     if hooks.get("progress") is not None:
-        hooks["progress"] = {**hooks["progress"], "test_scores": False}  # the caller shows them
+        hooks["progress"] = {**hooks["progress"], "test_scores": bool(others)}
     cfg.default_hooks = {**hooks, "sampler_seed": None, "param_scheduler": None, "checkpoint": None}
     cfg.custom_hooks = []
     for part in ("dataloader", "cfg", "evaluator"):

@@ -241,7 +241,7 @@ def build_cheap_parts(path: tuple, tree: dict) -> None:
         ("train_dataloader.batch_size", 0),
         ("train_dataloader.num_workers", -1),
         ("val_dataloader", None),
-        ("optim_wrapper.optimizer.lr", 0),
+        ("optim_wrapper.optimizer.lr", -1),
         ("optim_wrapper.optimizer.betas", (0.9, 1.0)),
         ("optim_wrapper.clip_grad.max_norm", -1),
         ("optim_wrapper.constructor", "LayerwiseRate"),
