@@ -85,6 +85,7 @@ def run_test(
         stop_distributed()
     if not main:
         return None
+    assert metric.predictions is not None, "this process has gathered them"
     rows, probabilities = metric.predictions
     samples = runner.test_dataloader.dataset.samples.iloc[rows].reset_index(drop=True)
     return Tested(samples, probabilities, metric.years, getattr(head, "attribute", None))
