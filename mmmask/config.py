@@ -74,8 +74,6 @@ def load_config(
 def compose_for_runner(cfg: "Config") -> None:
     """Compose a config that a program of MMPretrain has read and changed, in place.
 
-    ``path`` may be the name of a shipped config, as for :func:`mmmask.shipped.find_config`.
-
     Raises:
         InputError: As for :func:`load_config`.
     """
@@ -212,10 +210,3 @@ def _is_complete(path: Path) -> bool:
         return False
     names = {ast.unparse(one.targets[0]) for one in statements if isinstance(one, ast.Assign)}
     return len(names) == len(statements) and {*BLOCKS, "model"} <= names and "_base_" not in names
-
-
-def plain(value: Any) -> Any:
-    """Return a config value as plain dicts and lists, fit for comparison and JSON."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

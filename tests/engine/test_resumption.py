@@ -11,7 +11,8 @@ from mmengine.config import Config
 from tiny_engine import differences, state, tiny_config, train
 
 import mmmask.register  # noqa: F401
-from mmmask.config import load_config, plain
+from mmmask.blocks import plain
+from mmmask.config import load_config
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.drawing.drawn_faces import draw_dataset
 from mmmask.engine.checkpoints import load_checkpoint_file
