@@ -13,7 +13,7 @@ from mmmask.blocks import SPLITS, compose, has_blocks
 from mmmask.config import compose_for_runner, load_config
 from mmmask.engine.allocator import keep_freed_memory
 from mmmask.engine.checkpoints import last_checkpoint
-from mmmask.engine.config_check import check_config
+from mmmask.engine.config_check.check_config import check_config
 from mmmask.engine.distributed import start_distributed, wrap_for_device
 from mmmask.engine.tracking import check_installed
 from mmmask.errors import InputError, MissingFileError

@@ -16,7 +16,7 @@ from torch import nn
 
 import mmmask.register  # noqa: F401
 from mmmask.config import load_config
-from mmmask.engine.config_check import check_config
+from mmmask.engine.config_check.check_config import check_config
 from mmmask.engine.runner_config import load_checked
 from mmmask.errors import InputError
 

@@ -5,7 +5,7 @@ The options of the heads, losses, augmentations and so on are checked by their o
 
 from types import MappingProxyType
 
-from mmmask.engine.value_kinds import Numbers
+from mmmask.engine.config_check.value_kinds import Numbers
 from mmmask.labels import MIDDLE_FROM, OLDEST
 
 _COUNT = Numbers(1, whole=True)

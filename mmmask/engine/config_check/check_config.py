@@ -27,17 +27,17 @@ from mmmask.datasets.crop_face import CropFace
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.datasets.photo_dataset import own_generators
 from mmmask.datasets.photos import Geometry
-from mmmask.engine.config_types import (
+from mmmask.engine.config_check.config_types import (
     clipping_options,
     kind_of,
     options_at,
     paramwise_options,
     typed_parts,
 )
-from mmmask.engine.option_ranges import RANGES
-from mmmask.engine.options import Options, keys_read, options_of
-from mmmask.engine.trial_builds import try_block, try_optimizer, try_part
-from mmmask.engine.value_kinds import fits, is_number, misfit, one_of, words
+from mmmask.engine.config_check.option_ranges import RANGES
+from mmmask.engine.config_check.options import Options, keys_read, options_of
+from mmmask.engine.config_check.trial_builds import try_block, try_optimizer, try_part
+from mmmask.engine.config_check.value_kinds import fits, is_number, misfit, one_of, words
 from mmmask.errors import InputError, first_line, nearest
 from mmmask.models.device_augment import DeviceAugment
 from mmmask.models.preprocessor import FacePreprocessor

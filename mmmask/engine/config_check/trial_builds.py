@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader
 from mmmask.datasets.face_window import FaceCrop
 from mmmask.datasets.mask_faces import check_fold
 from mmmask.datasets.photos import Geometry
-from mmmask.engine.config_types import TAKEN, averaged_by, kind_of
-from mmmask.engine.options import options_of
+from mmmask.engine.config_check.config_types import TAKEN, averaged_by, kind_of
+from mmmask.engine.config_check.options import options_of
 from mmmask.errors import InputError, first_line, nearest
 from mmmask.labels import NUM_CLASSES
 from mmmask.models.consistency.classifier import check_annealing

@@ -12,7 +12,7 @@ from mmengine.hooks import EMAHook
 from mmengine.registry import Registry
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from mmmask.engine.options import Options, keys_read, options_of
+from mmmask.engine.config_check.options import Options, keys_read, options_of
 from mmmask.errors import InputError, nearest
 
 Part = Mapping[str, Any]
