@@ -98,6 +98,8 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
             raise
         print(f"error: {sentence}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output wants no more of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

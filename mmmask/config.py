@@ -99,8 +99,10 @@ def _compose_file(cfg: "Config", path: Path) -> None:
     if not has_blocks(cfg):
         return
     _check_names(cfg, _KNOWN, "config")
-    parents = _parents(path)
-    if parents and COMPOSED_FROM not in cfg and overrides_of(cfg):
+    parents, before = _parents(path), remembered(cfg)
+    if before is not None:  # of this file, or of a complete one that it inherits
+        refuse_contradictions(cfg, before, "this file")
+    elif parents and overrides_of(cfg):
         inherited = Config.fromstring(f"_base_ = {parents!r}", ".py")
         if all(name in inherited for name in BLOCKS):
             compose(inherited)
@@ -152,7 +154,15 @@ def _read(path: Path) -> "Config":
         return Config.fromfile(path)
     except ImportError as error:
         raise InputError(f"{path}: {_why_not_imported(error)}") from error
-    except (SyntaxError, NameError, KeyError, TypeError, OSError, AttributeError) as error:
+    except (
+        SyntaxError,
+        NameError,
+        LookupError,
+        TypeError,
+        OSError,
+        AttributeError,
+        ValueError,
+    ) as error:
         raise InputError(f"{path}: not a readable config: {first_line(error)}") from error
 
 

@@ -108,7 +108,10 @@ BOTH = {"head.margin": 0.5, "model.head.margin": 0.9}
 SENTENCE = r"model\.head\.margin is 0\.9, and the block head makes it 0\.5; state one of them"
 
 
-@pytest.mark.parametrize("way", ["options", "saved", "file", "parent", "program", "program, saved"])
+WAYS = ("options", "saved", "file", "child of saved", "parent", "program", "program, saved")
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_block_and_a_native_name_that_differ_are_refused_with_both(
     way: str, tmp_path: Path
 ) -> None:
@@ -123,6 +126,8 @@ def test_a_block_and_a_native_name_that_differ_are_refused_with_both(
             load_config(saved, block)
         elif way == "file":
             load_config(child(tmp_path, *lines))
+        elif way == "child of saved":
+            load_config(child(tmp_path, *lines, parent=saved))
         elif way == "parent":
             load_config(child(tmp_path, lines[1]), block)
         else:

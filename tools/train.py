@@ -49,7 +49,9 @@ def main() -> None:
 
     from mmmask.workflows.train import train
 
-    train(args.pop("config"), **args)
+    work_dir = train(args.pop("config"), **args)
+    if os.environ.get("RANK", "0") == "0":
+        print(f"run: {work_dir}")
 
 
 if __name__ == "__main__":
