@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmmask.blocks import has_blocks, plain, preprocessing_of
+from mmmask.blocks import SPLITS, has_blocks, plain, preprocessing_of
 from mmmask.config import parse_options
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
@@ -144,6 +144,12 @@ def _config_of(request: Request) -> "Config":
         return cfg
     check_outputs(request.out, submission=request.submission, data_root=cfg.data.data_root)
     cfg.tta.enabled = cfg.tta.enabled or request.tta
+    stated = cfg.test_dataloader.dataset.get("split")
+    if stated not in (SPLITS["test"], request.split):
+        raise InputError(
+            f"test_dataloader.dataset.split is {stated}, and --split {request.split}; "
+            "choose the photos by --split alone"
+        )
     cfg.test_dataloader.dataset.split = request.split
     return cfg
 
