@@ -111,6 +111,8 @@ def compose(cfg: "Config") -> None:
         value = _value(composed, path)
         if path in overrides:
             value = merged({} if path in _NOT_MERGED else value, overrides[path])
+            if value is _ABSENT and path[-1] in ("model", "dataset"):
+                raise InputError(f"{'.'.join(path)} was removed, and a run needs it")
         _set(cfg, path, value)
     cfg[COMPOSED_FROM] = json.dumps(plain(facts), sort_keys=True)
 
