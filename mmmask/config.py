@@ -61,6 +61,13 @@ def load_config(
     if options:
         before = remembered(cfg)
         _check_names(options, {*_KNOWN, *cfg}, "--cfg-options")
+        blocks = [] if has_blocks(cfg) else [name.split(".")[0] for name in options]
+        for name in blocks:
+            if name in (*BLOCKS, *OPTIONAL_BLOCKS) and name not in cfg:
+                raise InputError(
+                    f"{path}: the block {name} has no effect on a config of MMPretrain's own kind; "
+                    "set model, dataloaders and hooks by their own names"
+                )
         try:
             cfg.merge_from_dict(options)
         except (KeyError, TypeError, IndexError, AssertionError) as error:

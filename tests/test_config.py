@@ -147,6 +147,14 @@ def test_a_file_that_is_no_config_is_refused_by_name(tmp_path, content, sentence
         load_config(path)
 
 
+@pytest.mark.parametrize("name", ["pretrained", "tta.enabled", "semi"])
+def test_a_block_for_a_config_without_blocks_is_refused(tmp_path, name) -> None:
+    path = tmp_path / "plain.py"
+    path.write_text("model = dict(type='ImageClassifier')")
+    with pytest.raises(InputError, match=rf"the block {name.split('.')[0]} has no effect"):
+        load_config(path, {name: None})
+
+
 def test_a_missing_config_is_a_missing_file(tmp_path) -> None:
     with pytest.raises(MissingFileError, match="no such config file"):
         load_config(tmp_path / "gone.py")
