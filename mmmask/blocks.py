@@ -105,10 +105,14 @@ def compose(cfg: "Config") -> None:
         return
     facts, overrides = facts_of(cfg), overrides_of(cfg)
     composed = _composed(facts)
+    if ("train_cfg", "type") in overrides:
+        del composed["train_cfg"]["by_epoch"]  # MMEngine takes one of the two
     for path in _composed_paths(cfg):
         value = _value(composed, path)
         if path in overrides:
             value = merged({} if path in _NOT_MERGED else value, overrides[path])
+            if value is _ABSENT and path[-1] in ("model", "dataset"):
+                raise InputError(f"{'.'.join(path)} was removed, and a run needs it")
         _set(cfg, path, value)
     cfg[COMPOSED_FROM] = json.dumps(plain(facts), sort_keys=True)
 
@@ -139,9 +143,24 @@ def overrides_of(cfg: Mapping[str, Any]) -> dict[KeyPath, Any]:
 
 
 def remembered(cfg: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a config was composed from; None: it was never composed."""
+    """Return what a config was composed from; None: it was never composed.
+
+    Raises:
+        InputError: Somebody has changed it to something else.
+    """
     memory = cfg.get(COMPOSED_FROM)
-    return None if memory is None else json.loads(memory)
+    if memory is None:
+        return None
+    try:
+        facts = json.loads(memory)
+        whole = {*BLOCKS} <= {*facts}
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"{COMPOSED_FROM} must be as mmmask wrote it into the config; got {memory!r}"
+        )
+    return facts
 
 
 def refuse_contradictions(cfg: "Config", before: Mapping[str, Any], where: str) -> None:

@@ -18,8 +18,9 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "config": {"help": "config of the run"},
         "checkpoint": {"help": "such as work_dirs/.../best_macro_f1_epoch_9.pth"},
         "--amp": {"action": "store_true", "help": "bfloat16 autocast, on any device"},
-        "--calibration": {"nargs": "+", "default": [], "metavar": "JSON"},
+        "--calibration": {"action": "extend", "nargs": "+", "default": [], "metavar": "JSON"},
         "--cfg-options": {
+            "action": "extend",  # given twice, both count
             "dest": "options",
             "nargs": "+",
             "default": [],
@@ -42,7 +43,13 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "packed photos (.arrow); made first where missing or stale",
         },
         "--pretrained": {"metavar": "none|PATH|URL", "help": "as for tools/train.py"},
-        "--samples": {"nargs": "+", "default": [], "metavar": "TABLE", "help": "further samples"},
+        "--samples": {
+            "action": "extend",
+            "nargs": "+",
+            "default": [],
+            "metavar": "TABLE",
+            "help": "further samples",
+        },
         "--submission": {"metavar": "CSV", "help": "submission in info.csv's order"},
         "--weight": {"type": float, "default": 1.0, "help": "of each in the loss; default 1"},
     }

@@ -57,10 +57,17 @@ def load_config(
         _compose_file(cfg, path)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    options = {**(options or {}), **_data_options(cfg, path, data)}
+    options = with_flags(options or {}, _data_options(cfg, path, data))
     if options:
         before = remembered(cfg)
         _check_names(options, {*_KNOWN, *cfg}, "--cfg-options")
+        blocks = [] if has_blocks(cfg) else [name.split(".")[0] for name in options]
+        for name in blocks:
+            if name in (*BLOCKS, *OPTIONAL_BLOCKS) and name not in cfg:
+                raise InputError(
+                    f"{path}: the block {name} has no effect on a config of MMPretrain's own kind; "
+                    "set model, dataloaders and hooks by their own names"
+                )
         try:
             cfg.merge_from_dict(options)
         except (KeyError, TypeError, IndexError, AssertionError) as error:
@@ -99,6 +106,8 @@ def _compose_file(cfg: "Config", path: Path) -> None:
     if not has_blocks(cfg):
         return
     _check_names(cfg, _KNOWN, "config")
+    for name, value in cfg.items():
+        _check_plain(name, value)
     parents, before = _parents(path), remembered(cfg)
     if before is not None:  # of this file, or of a complete one that it inherits
         refuse_contradictions(cfg, before, "this file")
@@ -122,13 +131,33 @@ def _parents(path: Path) -> list[str]:
     return []
 
 
-def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of the ``data`` block by their dotted names."""
-    given = {f"data.{name}": value for name, value in data.items() if value is not None}
+def with_flags(options: Mapping[str, Any], flags: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    """Return options (dotted name -> value) with those that a command line has a flag for.
+
+    ``flags`` has the flag and the value of each dotted name.
+
+    Raises:
+        InputError: An option and the flag of the same name say different things.
+    """
+    for name, (flag, value) in flags.items():
+        if name in options and options[name] != value:
+            raise InputError(
+                f"--cfg-options {name}={options[name]} contradicts {flag}; leave one of them out"
+            )
+    return {**options, **{name: value for name, (_, value) in flags.items()}}
+
+
+def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Return flag and value of the given options of the ``data`` block by their dotted names."""
+    given = {
+        f"data.{name}": (f"--{name.replace('_', '-')} {value}", value)
+        for name, value in data.items()
+        if value is not None
+    }
     if given and not has_blocks(cfg):
-        name = next(iter(given)).removeprefix("data.").replace("_", "-")
+        flag = next(iter(given.values()))[0].split()[0]
         raise InputError(
-            f"{path}: --{name} needs a config with a block `data`; in a config of MMPretrain's "
+            f"{path}: {flag} needs a config with a block `data`; in a config of MMPretrain's "
             "own kind set the dataset's options by --cfg-options train_dataloader.dataset...."
         )
     return given
@@ -145,6 +174,21 @@ def _check_names(stated: Iterable[str], known: Collection[str], where: str) -> N
             )
 
 
+def _check_plain(where: str, value: Any) -> None:
+    """Refuse what the saved config could not state, such as numpy's numbers."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _check_plain(f"{where}.{name}", item)
+    elif isinstance(value, (list, tuple)):
+        for row, item in enumerate(value):
+            _check_plain(f"{where}.{row}", item)
+    elif type(value) not in (bool, int, float, str, type(None)):
+        raise InputError(
+            f"{where} must be made of numbers, text, True, False, None, lists, tuples and dicts; "
+            f"got {value!r}"
+        )
+
+
 def _read(path: Path) -> "Config":
     from mmengine.config import Config
 
@@ -154,15 +198,9 @@ def _read(path: Path) -> "Config":
         return Config.fromfile(path)
     except ImportError as error:
         raise InputError(f"{path}: {_why_not_imported(error)}") from error
-    except (
-        SyntaxError,
-        NameError,
-        LookupError,
-        TypeError,
-        OSError,
-        AttributeError,
-        ValueError,
-    ) as error:
+    except RecursionError as error:
+        raise InputError(f"{path}: not a readable config: _base_ leads back to it") from error
+    except Exception as error:  # a config is a program, and may fail as any other
         raise InputError(f"{path}: not a readable config: {first_line(error)}") from error
 
 

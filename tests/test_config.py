@@ -117,6 +117,7 @@ def test_weights_to_start_from_are_named_or_absent() -> None:
             ["hooks=[dict(type='x'),dict(type='y',monitor='z',patience=2)]"],
             "numbers, text, lists or tuples",
         ),
+        (["composed_from={}"], "composed_from must be as mmmask wrote it"),
     ],
 )
 def test_a_mistyped_option_is_refused(options, sentence) -> None:
@@ -129,14 +130,29 @@ def test_a_mistyped_option_is_refused(options, sentence) -> None:
     [
         ("x = (", "not a readable config"),
         ("_base_ = ['gone.py']", "not a readable config"),
+        ("_base_ = ['leaf.py']", "not a readable config: _base_ leads back to it"),
+        ("# \udce9 of Latin-1", "not a readable config"),
+        ("x = 1 / 0", "not a readable config: division by zero"),
         ("data = dict()", "block augmentations, backbone, .* is missing"),
+        (
+            f"_base_ = {str(LEAF)!r}\nimport numpy as np\ndata = dict(folds=np.int64(5))",
+            "data.folds must be made of numbers",
+        ),
     ],
 )
 def test_a_file_that_is_no_config_is_refused_by_name(tmp_path, content, sentence) -> None:
     path = tmp_path / "leaf.py"
-    path.write_text(content)
+    path.write_text(content, errors="surrogateescape")
     with pytest.raises(InputError, match=rf"leaf\.py: {sentence}"):
         load_config(path)
+
+
+@pytest.mark.parametrize("name", ["pretrained", "tta.enabled", "semi"])
+def test_a_block_for_a_config_without_blocks_is_refused(tmp_path, name) -> None:
+    path = tmp_path / "plain.py"
+    path.write_text("model = dict(type='ImageClassifier')")
+    with pytest.raises(InputError, match=rf"the block {name.split('.')[0]} has no effect"):
+        load_config(path, {name: None})
 
 
 def test_a_missing_config_is_a_missing_file(tmp_path) -> None:

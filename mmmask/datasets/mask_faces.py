@@ -109,7 +109,9 @@ class MaskFaceDataset(PhotoDataset):
         self._weights = None if (weights == 1).all() else weights.to_numpy(dtype=np.float32)
 
     def labels(self) -> NDArray[np.int64]:
-        """Return the class of each photo, shape (N,)."""
+        """Return the class of each photo, shape (N,); the photos of ``eval`` have none."""
+        if "label" not in self.samples:
+            raise InputError(f"data split must be one with labels; got {self.split!r}")
         return self.samples["label"].to_numpy(dtype=np.int64)
 
     def class_counts(self) -> NDArray[np.int64]:

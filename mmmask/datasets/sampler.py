@@ -9,6 +9,8 @@ from mmpretrain.registry import DATA_SAMPLERS
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from mmmask.errors import InputError
+
 
 class Draw(NamedTuple):
     """One photo to load."""
@@ -34,6 +36,12 @@ class EpochSampler(Sampler):
     """
 
     def __init__(self, dataset: Sized, *, seed: int | None = None, shuffle: bool = True) -> None:
+        if hasattr(dataset, "full_init") and not hasattr(dataset, "__getitems__"):
+            raise InputError(
+                f"sampler {type(self).__name__} gives each photo a seed, which datasets such as "
+                "MaskFaceDataset take, alone and not wrapped, and DefaultSampler gives none; got "
+                f"{type(dataset).__name__}"
+            )
         self.dataset = dataset
         self.seed = sync_random_seed() if seed is None else seed
         self.shuffle = shuffle

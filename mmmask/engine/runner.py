@@ -50,10 +50,11 @@ class ConsoleRunner(Runner):
         prepare_config(cfg)
         return super().from_cfg(cfg)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, model: nn.Module | dict, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._started = False
+        self._new_folders = _missing_folders(work_dir)
         with self._refused_cleanly():
-            super().__init__(*args, **kwargs)
+            super().__init__(model, work_dir, *args, **kwargs)
 
     def train(self) -> nn.Module:
         """Train; an error that ends it goes to the hooks that have ``after_failure``.
@@ -161,7 +162,7 @@ class ConsoleRunner(Runner):
 
     @contextmanager
     def _refused_cleanly(self) -> Iterator[None]:
-        """Remove the folder of the log where an error comes before the first step."""
+        """Remove the folders that were made where an error comes before the first step."""
         try:
             yield
         except BaseException as error:
@@ -169,8 +170,21 @@ class ConsoleRunner(Runner):
                 raise
             if hasattr(self, "_log_dir"):
                 shutil.rmtree(self._log_dir, ignore_errors=True)
+            for folder in self._new_folders:
                 with suppress(OSError):  # there is something else in it
-                    os.rmdir(self.work_dir)
+                    folder.rmdir()
             if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
                 raise InputError(f"{self.cfg.filename}: {error}") from error
             raise
+
+
+def _missing_folders(work_dir: str) -> list[Path]:
+    """Return the folders that have to be made for a work directory, the innermost first."""
+    path = Path(work_dir).absolute()
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"work_dir must be a folder that can be written to; got {work_dir}")
+    return missing

@@ -102,7 +102,12 @@ def _check_parts_can_work(cfg: Config) -> None:
     check_installed(cfg.get("tracking"))
     if cfg.get("train_cfg") is None:
         return
-    begin, epochs = (cfg.get("averaging") or {}).get("begin_epoch", 0), cfg.train_cfg.max_epochs
+    epochs = cfg.train_cfg.get("max_epochs")
+    if epochs is None:
+        raise InputError(
+            "train_cfg.max_epochs must be given, as a run goes by epochs, not by steps"
+        )
+    begin = (cfg.get("averaging") or {}).get("begin_epoch", 0)
     if begin > epochs:
         raise InputError(
             f"averaging.begin_epoch must be at most train_cfg.max_epochs, {epochs}; got {begin}"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmmask.blocks import has_blocks, plain, preprocessing_of
-from mmmask.config import parse_options
+from mmmask.blocks import SPLITS, has_blocks, plain, preprocessing_of
+from mmmask.config import parse_options, with_flags
 from mmmask.datasets.face_boxes import described
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import units_to_draw
@@ -136,6 +136,7 @@ def _config_of(request: Request) -> "Config":
     if request.split != "eval" and (request.submission or request.labels):
         raise InputError(f"--submission and --labels need --split eval; got {request.split}")
     options = parse_options(request.options)
+    with_flags(options, {"launcher": (f"--launcher {request.launcher}", request.launcher)})
     from mmmask.engine.runner_config import load_checked
 
     cfg = load_checked(request.config, options, data_root=request.data_root, pack=request.pack)
@@ -144,6 +145,16 @@ def _config_of(request: Request) -> "Config":
         return cfg
     check_outputs(request.out, submission=request.submission, data_root=cfg.data.data_root)
     cfg.tta.enabled = cfg.tta.enabled or request.tta
+    if cfg.get("test_dataloader") is None:
+        raise InputError(f"{request.config}: nothing can be tested without test_dataloader")
+    if cfg.test_dataloader.get("drop_last"):
+        raise InputError("test_dataloader.drop_last must be off, as each photo is predicted")
+    stated = cfg.test_dataloader.dataset.get("split")
+    if stated not in (SPLITS["test"], request.split):
+        raise InputError(
+            f"test_dataloader.dataset.split is {stated}, and --split {request.split}; "
+            "choose the photos by --split alone"
+        )
     cfg.test_dataloader.dataset.split = request.split
     return cfg
 

@@ -161,9 +161,13 @@ def prepare_test(cfg: "Config") -> "Config":
     compose(cfg)
     cfg.visualizer = None
     if cfg.tta.enabled:
+        for part in ("tta_model", "tta_pipeline"):
+            if cfg.get(part) is None:
+                raise InputError(f"{part} must be given where tta is enabled; it is None")
         cfg.model = {**cfg.tta_model, "module": cfg.model}
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-    hooks = {name: hook for name, hook in cfg.default_hooks.items() if name in TEST_HOOKS}
+    hooks = cfg.get("default_hooks") or {}
+    hooks = {name: hook for name, hook in hooks.items() if name in TEST_HOOKS}
     stated = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     others = [metric for metric in stated if metric["type"] != "MaskFaceMetric"]
     # Ours gathers the predictions, and the caller shows its scores.

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmmask.blocks import compose, has_blocks
-from mmmask.config import load_config, parse_options
+from mmmask.config import load_config, parse_options, with_flags
 from mmmask.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,13 +36,20 @@ def train(
     """Train and return the work directory, which holds checkpoints, split, config and logs."""
     from mmmask.engine.distributed import stop_distributed
 
-    given = parse_options(options)
+    flags: dict[str, tuple[str, Any]] = {}
     if pretrained is not None:
-        given["pretrained"] = None if pretrained == "none" else pretrained
+        start_from = None if pretrained == "none" else pretrained
+        flags["pretrained"] = (f"--pretrained {pretrained}", start_from)
     if seed is not None:
-        given["randomness.seed"] = seed
+        flags["randomness.seed"] = (f"--seed {seed}", seed)
+    if work_dir is not None:
+        flags["work_dir"] = (f"--work-dir {work_dir}", str(work_dir))
     if resume is not None:
-        given |= {"resume": True, "load_from": None if resume == "auto" else resume}
+        flag = f"--resume {resume}"
+        flags |= {"resume": (flag, True), "load_from": (flag, None if resume == "auto" else resume)}
+    given = parse_options(options)
+    with_flags(given, {"launcher": (f"--launcher {launcher}", launcher)})
+    given = with_flags(given, flags)
     cfg = load_config(
         config,
         given,
@@ -51,6 +58,11 @@ def train(
         corrections=corrections,
         pack=pack,
     )
+    missing = [
+        name for name in ("train_dataloader", "train_cfg", "optim_wrapper") if cfg.get(name) is None
+    ]
+    if missing:
+        raise InputError(f"{config}: nothing can be trained without {', '.join(missing)}")
     start = cfg.get("load_from")
     if resume is None and start is not None and pretrained not in (None, "none"):
         raise InputError(
@@ -63,15 +75,20 @@ def train(
             raise InputError(f"--amp works with OptimWrapper, got {kind}")
         cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
     if compile_backbone:
-        cfg.custom_hooks = [*cfg.get("custom_hooks", []), {"type": "CompileHook"}]
+        cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), {"type": "CompileHook"}]
     if split == "all":
         if not has_blocks(cfg):
             raise InputError(f"--split all needs a config with a block `data`; got {config}")
+        stated = cfg.train_dataloader.dataset.get("split", "none")
+        if stated not in ("train", "all"):
+            raise InputError(
+                f"--split all needs a train_dataloader.dataset.split of train; got {stated}"
+            )
         cfg.train_dataloader.dataset.split = "all"
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if cfg.get("resume") and "resume" not in given:  # saved by a run that was resumed itself
         cfg.resume, cfg.load_from = False, given.get("load_from")
-    cfg.work_dir = str(work_dir or cfg.get("work_dir") or Path("work_dirs") / Path(config).stem)
+    cfg.work_dir = str(cfg.get("work_dir") or Path("work_dirs") / Path(config).stem)
     compose(cfg)
     build_runner(cfg, launcher).train()
     if launcher != "none":
@@ -87,6 +104,6 @@ def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
     from mmmask.engine.runner_config import prepare_config
 
     cfg.launcher = launcher
-    if "runner_type" not in cfg:  # a config of MMPretrain's own kind; ours name one that does this
+    if cfg.get("runner_type") != "ConsoleRunner":  # which does this itself
         prepare_config(cfg)
     return RUNNERS.build(cfg)

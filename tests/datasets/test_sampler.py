@@ -1,15 +1,22 @@
 from collections import Counter
 
 import pytest
+from mmengine.dataset import BaseDataset, RepeatDataset
 
 from mmmask.datasets import sampler as module
 from mmmask.datasets.sampler import CyclingSampler, EpochSampler
+from mmmask.errors import InputError
 
 
 def draws(size: int, *, epoch: int = 0, seed: int = 1, **options) -> list:
     sampler = EpochSampler(range(size), seed=seed, **options)
     sampler.set_epoch(epoch)
     return list(sampler)
+
+
+def test_a_wrapped_dataset_which_takes_no_seeds_is_refused() -> None:
+    with pytest.raises(InputError, match=r"alone and not wrapped, .* got RepeatDataset"):
+        EpochSampler(RepeatDataset(BaseDataset(lazy_init=True), times=2, lazy_init=True))
 
 
 def test_every_photo_is_drawn_once_an_epoch() -> None:

@@ -293,15 +293,23 @@ def test_two_processes_train_with_sam_and_layers_that_thaw(drawn, tmp_path) -> N
             [CONFIG, "--pretrained", "a.pth", "--cfg-options", "load_from=b.pth"],
             "both name weights to start from, a.pth and b.pth",
         ),
+        ([CONFIG, "--seed", "1", "--cfg-options", "randomness.seed=2"], "contradicts --seed 1"),
+        ([CONFIG, "--cfg-options", "launcher=pytorch"], "contradicts --launcher none"),
+        (
+            [CONFIG, "--cfg-options", *SMALL, "train_dataloader.dataset.split=eval"],
+            "must be one with labels; got 'eval'",
+        ),
+        ([CONFIG, "--work-dir", ROOT / CONFIG], "work_dir must be a folder"),
     ],
 )
 def test_input_at_fault_is_named_on_one_line(refused, drawn, tmp_path, arguments, sentence) -> None:
-    rest = ["--work-dir", tmp_path / "w"]
+    rest = ["--work-dir", tmp_path / "new" / "w"]
     rest += [] if "--data-root" in arguments else ["--data-root", drawn]
     rest += [] if "--pretrained" in arguments else ["--pretrained", "none"]
     if "--cfg-options" not in arguments:
         rest += ["--cfg-options", *SMALL]
     assert sentence in refused("train.py", arguments[0], *rest, *arguments[1:])
+    assert not (tmp_path / "new").exists()
 
 
 def test_without_network_the_weights_to_place_are_named(refused, drawn, tmp_path) -> None:

@@ -194,7 +194,9 @@ def _top_level() -> Options:
     more = {
         "custom_imports": dict | None,
         "default_hooks": dict[str, dict | None] | None,  # None turns one off
+        "env_cfg": dict,
         "log_level": int | one_of(logging.getLevelNamesMapping()),
+        "randomness": dict,
         "runner_type": str,
     }
     return Options({**_OURS, **native, **more}, any_name=True, own=True)

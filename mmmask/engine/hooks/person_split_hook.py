@@ -11,7 +11,7 @@ from mmpretrain.registry import HOOKS
 from mmmask.engine.hooks import priorities
 from mmmask.engine.unwrap import samples_of
 from mmmask.errors import InputError
-from mmmask.files import atomic_write
+from mmmask.files import write_csv
 
 
 def check_disjoint(train: pd.DataFrame, val: pd.DataFrame) -> None:
@@ -41,6 +41,7 @@ class PersonSplitHook(Hook):
     """
 
     priority = priorities.SPLIT_CHECK
+    _unwritten: pd.DataFrame | None = None
 
     def before_train(self, runner: Runner) -> None:
         train = samples_of(runner.train_dataloader.dataset)
@@ -48,6 +49,10 @@ class PersonSplitHook(Hook):
         if runner.val_loop is not None:
             val = samples_of(runner.val_loop.dataloader.dataset)
             check_disjoint(train, val)
-        if is_main_process():
-            with atomic_write(Path(runner.work_dir) / "split.csv") as partial:
-                split_table(train, val).to_csv(partial, index=False)
+        self._unwritten = split_table(train, val)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Write the split, now that no hook has refused the run."""
+        if self._unwritten is not None and is_main_process():
+            write_csv(Path(runner.work_dir) / "split.csv", self._unwritten)
+        self._unwritten = None
