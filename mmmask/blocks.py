@@ -189,7 +189,7 @@ def refuse_contradictions(cfg: "Config", before: Mapping[str, Any], where: str) 
                 makers = [
                     name
                     for name, tree in alone.items()
-                    if plain(_value(tree, (*path, *rest))) == values[1]
+                    if _same(plain(_value(tree, (*path, *rest))), values[1])
                 ]
                 raise InputError(
                     f"{where}: {'.'.join((*path, *rest))} is {plain(stated)!r}, and the block "

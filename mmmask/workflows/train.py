@@ -77,15 +77,7 @@ def train(
     if compile_backbone:
         cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), {"type": "CompileHook"}]
     if split == "all":
-        if not has_blocks(cfg):
-            raise InputError(f"--split all needs a config with a block `data`; got {config}")
-        stated = cfg.train_dataloader.dataset.get("split", "none")
-        if stated not in ("train", "all"):
-            raise InputError(
-                f"--split all needs a train_dataloader.dataset.split of train; got {stated}"
-            )
-        cfg.train_dataloader.dataset.split = "all"
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        _train_on_everybody(cfg, config)
     if cfg.get("resume") and "resume" not in given:  # saved by a run that was resumed itself
         cfg.resume, cfg.load_from = False, given.get("load_from")
     cfg.work_dir = str(cfg.get("work_dir") or Path("work_dirs") / Path(config).stem)
@@ -94,6 +86,19 @@ def train(
     if launcher != "none":
         stop_distributed()
     return Path(cfg.work_dir)
+
+
+def _train_on_everybody(cfg: "Config", config: str | Path) -> None:
+    """Hold nobody out, in a config that was read from the path ``config``."""
+    if not has_blocks(cfg):
+        raise InputError(f"--split all needs a config with a block `data`; got {config}")
+    stated = cfg.train_dataloader.dataset.get("split", "none")
+    if stated not in ("train", "all"):
+        raise InputError(
+            f"--split all needs a train_dataloader.dataset.split of train; got {stated}"
+        )
+    cfg.train_dataloader.dataset.split = "all"
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
 
 
 def build_runner(cfg: "Config", launcher: str = "none") -> "Runner":
