@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmmask.blocks import plain, preprocessing_of
 from mmmask.errors import InputError, MissingFileError
 from mmmask.tables import BOXES, read_table
 
@@ -85,3 +86,11 @@ def described(preprocessing: Mapping[str, Any]) -> Mapping[str, Any]:
 def by_content(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a face crop with the hash of its table in the place of the path."""
     return {**options, "boxes": f"sha256 {read_boxes(options['boxes']).fingerprint}"}
+
+
+def preprocessing_facts(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what checkpoints and tables state of a config's preprocessing, as plain values.
+
+    It names a table of boxes by its content, see :func:`described`, which reads that table.
+    """
+    return plain(described(preprocessing_of(cfg)))

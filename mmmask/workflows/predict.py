@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmmask.blocks import SPLITS, has_blocks, plain, preprocessing_of
+from mmmask.blocks import SPLITS, has_blocks
 from mmmask.config import parse_options, with_flags
-from mmmask.datasets.face_boxes import described
+from mmmask.datasets.face_boxes import preprocessing_facts
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import MIDDLE_FROM, OLD_FROM, Cuts, checked_cuts
@@ -184,7 +184,7 @@ def _provenance(
         "checkpoint": str(Path(request.checkpoint)),
         "checkpoint_hash": file_hash(Path(request.checkpoint)),
         "data_fingerprint": fingerprint(tested.samples),
-        "preprocessing": plain(described(preprocessing_of(cfg))),
+        "preprocessing": preprocessing_facts(cfg),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
         "unlabelled": meta.get("unlabelled"),  # photos it was trained on without their labels
         "pseudo_labels": meta.get("pseudo_labels"),  # and with labels that a model gave them

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy.special import softmax
 
-from mmmask.blocks import compose, plain, preprocessing_of
+from mmmask.blocks import compose, plain
 from mmmask.config import parse_options
-from mmmask.datasets.face_boxes import described
+from mmmask.datasets.face_boxes import preprocessing_facts
 from mmmask.datasets.packed import ensure_pack
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import fit_calibration
@@ -95,7 +95,7 @@ def probe(
             "method": f"kernel ridge regression ({RIDGE}) on all other people",
             "pretrained": cfg.pretrained,
             "backbone": plain(cfg.backbone),
-            "preprocessing": plain(described(preprocessing_of(cfg))),
+            "preprocessing": preprocessing_facts(cfg),
             "corrections": cfg.data.corrections,
             "data_fingerprint": fingerprint(samples),
             "split": "oof",

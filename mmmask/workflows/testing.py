@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmmask.blocks import compose, plain, preprocessing_of
-from mmmask.datasets.face_boxes import described
+from mmmask.blocks import compose, plain
+from mmmask.datasets.face_boxes import preprocessing_facts
 from mmmask.errors import InputError
 from mmmask.labels import Cuts, move_cut
 from mmmask.tables import prediction_columns, predictions_table
@@ -131,7 +131,7 @@ def check_same(
     trained, now = plain(meta[block]), plain(cfg[block])
     if block == "preprocessing":
         # As the checkpoint has it: face boxes by their content.
-        now = plain(described(preprocessing_of(cfg)))
+        now = preprocessing_facts(cfg)
     keys = keys or sorted({*trained, *now})
     different = [key for key in keys if trained.get(key) != now.get(key)]
     if different:

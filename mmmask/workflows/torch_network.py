@@ -8,9 +8,9 @@ import torch
 from mmengine.registry import MODELS, init_default_scope
 from numpy.typing import NDArray
 
-from mmmask.blocks import compose, plain, preprocessing_of, test_steps
+from mmmask.blocks import compose, test_steps
 from mmmask.config import parse_options
-from mmmask.datasets.face_boxes import described, read_boxes
+from mmmask.datasets.face_boxes import preprocessing_facts, read_boxes
 from mmmask.datasets.preparation import Preparation
 from mmmask.deploy.facts import ModelFacts
 from mmmask.deploy.networks import Answer
@@ -68,7 +68,7 @@ class TorchNetwork:
         old_from = OLD_FROM if years else meta.get("data", {}).get("old_from")
         self.facts = ModelFacts(
             preparation=Preparation.of_steps(test_steps(cfg)),
-            preprocessing=plain(described(preprocessing_of(cfg))),
+            preprocessing=preprocessing_facts(cfg),
             attribute=head.attribute,
             years=years,
             old_from=old_from if head.attribute in (None, "age") else None,

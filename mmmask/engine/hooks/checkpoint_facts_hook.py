@@ -4,8 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from mmmask.blocks import preprocessing_of
-from mmmask.datasets.face_boxes import described
+from mmmask.datasets.face_boxes import preprocessing_facts
 from mmmask.engine.hooks import priorities
 from mmmask.engine.resumption import RUN_FACTS, check_resumable, run_facts
 from mmmask.engine.unwrap import live_model
@@ -48,4 +47,4 @@ class CheckpointFactsHook(Hook):
             checkpoint["meta"]["dataset_meta"] = {**known, "classes": ATTRIBUTES[attribute]}
         checkpoint["meta"][RUN_FACTS] = self._facts or run_facts(runner)
         # A table of face boxes may move to another path; its content must stay.
-        checkpoint["meta"]["preprocessing"] = described(preprocessing_of(runner.cfg))
+        checkpoint["meta"]["preprocessing"] = preprocessing_facts(runner.cfg)
