@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.layout import read_eval, read_train, with_labels
-from mmmask.datasets.packed import PackedPhotos, packed_steps
+from mmmask.datasets.packed import open_pack, packed_steps
 from mmmask.datasets.photo_dataset import PhotoDataset
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
@@ -100,7 +100,7 @@ class MaskFaceDataset(PhotoDataset):
         self._packed = None
         if pack is not None:
             steps = pipeline[:done]
-            self._packed = PackedPhotos(pack, self._images, data_root=root, steps=steps)
+            self._packed = open_pack(pack, self._images, data_root=root, steps=steps)
         self._labels = self.labels() if split != "eval" else None
         ages = self.samples.get("age", pd.Series(dtype="Int16"))
         # Further samples may have a label and no age.

@@ -14,8 +14,8 @@ from mmmask.datasets.layout import read_train
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.datasets.packed import (
     ROWS,
-    PackedPhotos,
     StalePackError,
+    open_pack,
     packed_steps,
     photos_of_root,
     write_pack,
@@ -68,7 +68,7 @@ def test_a_pack_gives_the_same_photos_labels_order_and_augmentation(root, pack, 
 
 
 def test_a_photo_may_be_written_to_without_changing_the_pack(root, pack) -> None:
-    photos = PackedPhotos(pack, ["eval/images/" + f"{9:040x}.jpg"], data_root=root, steps=STEPS)
+    photos = open_pack(pack, ["eval/images/" + f"{9:040x}.jpg"], data_root=root, steps=STEPS)
     before = photos[0].copy()
     photos[0][:] = 0
     assert before.any()
@@ -77,7 +77,7 @@ def test_a_photo_may_be_written_to_without_changing_the_pack(root, pack) -> None
 
 def test_another_process_opens_the_file_and_not_a_copy(root, pack) -> None:
     images = list(photos_of_root(root))
-    photos = PackedPhotos(pack, images, data_root=root, steps=STEPS)
+    photos = open_pack(pack, images, data_root=root, steps=STEPS)
     content = pickle.dumps(photos)
     assert len(content) < pack.stat().st_size / 5
     last = len(images) - 1
@@ -87,7 +87,7 @@ def test_another_process_opens_the_file_and_not_a_copy(root, pack) -> None:
 def test_a_pack_of_another_size_is_stale_and_says_so(root, pack) -> None:
     steps = [STEPS[0], {"type": "Preprocess", "size": (8, 6)}]
     with pytest.raises(StalePackError, match=r"stale, its steps were .*16, 12.*8, 6"):
-        PackedPhotos(pack, list(photos_of_root(root)), data_root=root, steps=steps)
+        open_pack(pack, list(photos_of_root(root)), data_root=root, steps=steps)
 
 
 def test_a_pack_is_stale_once_a_photo_has_changed(root, pack) -> None:
@@ -95,13 +95,13 @@ def test_a_pack_is_stale_once_a_photo_has_changed(root, pack) -> None:
     photo = root / image
     status = photo.stat()
     os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-    with pytest.raises(StalePackError, match=rf"{image} has changed since it was packed"):
-        PackedPhotos(pack, list(photos_of_root(root)), data_root=root, steps=STEPS)
+    with pytest.raises(StalePackError, match=rf"{image} has changed since it was made"):
+        open_pack(pack, list(photos_of_root(root)), data_root=root, steps=STEPS)
 
 
 def test_a_pack_without_a_photo_is_stale(root, pack) -> None:
     with pytest.raises(StalePackError, match=r"stale, 1 of 1 photos are not in it.*other\.jpg"):
-        PackedPhotos(pack, ["other.jpg"], data_root=root, steps=STEPS)
+        open_pack(pack, ["other.jpg"], data_root=root, steps=STEPS)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pack", b"ARROW1\0\0cut"])
@@ -109,12 +109,12 @@ def test_a_file_that_is_no_pack_is_refused(root, tmp_path, content: bytes) -> No
     path = tmp_path / "wrong.arrow"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"wrong\.arrow: not a pack of photos"):
-        PackedPhotos(path, [], data_root=root, steps=STEPS)
+        open_pack(path, [], data_root=root, steps=STEPS)
 
 
 def test_a_missing_pack_is_a_missing_file(root, tmp_path) -> None:
     with pytest.raises(MissingFileError, match=r"none\.arrow: no such pack.*tools/pack\.py"):
-        PackedPhotos(tmp_path / "none.arrow", [], data_root=root, steps=STEPS)
+        open_pack(tmp_path / "none.arrow", [], data_root=root, steps=STEPS)
 
 
 def test_a_broken_photo_leaves_the_former_pack_whole(root, pack) -> None:

@@ -1,0 +1,190 @@
+"""A row of numbers for each photo, in one Arrow file that every process maps into its memory.
+
+The file knows what it was made by, and of each photo the size and the time of change of the file
+it came from. So one of other settings, or of photos that have changed since, is known as stale.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import DTypeLike, NDArray
+
+from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.files import atomic_write
+
+#: Rows of one record batch: the unit that is written at once.
+ROWS = 256
+_KEY = b"mmmask_pack"
+
+Stamp = tuple[int, int]
+
+
+class StalePackError(InputError):
+    """A file that does not hold what is wanted of these photos as they are now."""
+
+
+class PhotoStore:
+    """Read access to the rows of a file; processes that read it share its pages of memory.
+
+    Args:
+        path: The file.
+        images: Paths of the wanted photos, relative to ``data_root``; row ``i`` is of the i-th.
+            None: all that it holds, without a look at the photos.
+        data_root: Folder that holds the photos; None with ``images`` alone.
+        made_by: What must have made the rows, as JSON has it; None: whatever did.
+        kind: What messages call the file.
+        maker: The tool that writes it.
+
+    Attributes:
+        images: Paths of the photos, in order.
+
+    Raises:
+        MissingFileError: No such file.
+        StalePackError: Made by something else, or photos are missing or have changed since.
+        InputError: The file is none of this kind.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        images: pa.StringArray | Sequence[str] | None,
+        *,
+        data_root: str | Path | None,
+        made_by: Mapping[str, Any] | None,
+        kind: str,
+        maker: str,
+    ) -> None:
+        known = {"data_root": data_root, "made_by": made_by, "kind": kind, "maker": maker}
+        self._open = partial(PhotoStore, path, images, **known)  # for processes that do not fork
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise MissingFileError(f"{path}: no such {kind}; make it with {maker}")
+        try:
+            batches = pa.ipc.open_file(pa.memory_map(str(path)))
+            key = json.loads((batches.schema.metadata or {})[_KEY])
+            if key.get("kind", "pack of photos") != kind:
+                raise ValueError(f"it is a {key['kind']}")
+            table = batches.read_all()
+        except (pa.ArrowException, KeyError, ValueError, OSError, AttributeError) as error:
+            raise InputError(f"{path}: not a {kind}: {first_line(error)}") from error
+        changed = "" if made_by is None else _changes(key["made_by"], made_by)
+        if changed:
+            raise StalePackError(f"{path}: stale, {changed}")
+        stored = pd.Index(table["image"].to_pandas())
+        if images is None:
+            self.images, self._rows = stored, np.arange(len(stored))
+        else:
+            self.images = pd.Index(images.to_pandas() if isinstance(images, pa.Array) else images)
+            self._rows = _rows_of(table, stored, self.images, Path(data_root or "."), self.path)
+        shape, dtype = (-1, *key["shape"]), key.get("dtype", "uint8")
+        self._parts = [
+            np.frombuffer(chunk.buffers()[1], dtype=dtype).reshape(shape)
+            for chunk in table["photo"].chunks
+        ]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        """Return row ``index``: a copy, so that augmentations may write to it."""
+        part, row = divmod(int(self._rows[index]), ROWS)
+        return self._parts[part][row].copy()
+
+    def __reduce__(self) -> tuple:
+        return self._open, ()
+
+    def array(self) -> NDArray[Any]:
+        """Return all rows in one array, (N, ...)."""
+        return np.concatenate(self._parts)[self._rows]
+
+
+def write_store(
+    path: str | Path,
+    images: Sequence[str],
+    rows: Iterable[NDArray[Any]],
+    *,
+    data_root: str | Path,
+    made_by: Mapping[str, Any],
+    kind: str,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+) -> None:
+    """Write the rows of photos; the file appears whole or not at all.
+
+    Args:
+        path: The file.
+        images: Paths of the photos relative to ``data_root``, each given once.
+        rows: Their rows in order, in batches (n, *shape) of :data:`ROWS` each but the last.
+        data_root: Folder that holds the photos.
+        made_by: What makes the rows, as JSON has it.
+        kind: As in :class:`PhotoStore`.
+        shape: Of the row of a photo.
+        dtype: Of its numbers.
+    """
+    fields = [
+        pa.field("image", pa.string()),
+        pa.field("bytes", pa.int64()),
+        pa.field("changed_ns", pa.int64()),
+        pa.field("photo", pa.binary(int(np.prod(shape)) * np.dtype(dtype).itemsize)),
+    ]
+    key = {"made_by": made_by, "shape": shape, "dtype": np.dtype(dtype).name, "kind": kind}
+    schema = pa.schema(fields, metadata={_KEY: json.dumps(key).encode()})
+    # Before the photos are read: one that changes meanwhile is stale then, and not wrong.
+    stamps = [stamp_of(Path(data_root), image) for image in images]
+    start = 0
+    with atomic_write(path) as target, pa.ipc.new_file(str(target), schema) as writer:
+        for batch in rows:
+            block = np.ascontiguousarray(batch, dtype=dtype)
+            part = slice(start, start + len(block))
+            column = pa.FixedSizeBinaryArray.from_buffers(
+                fields[3].type, len(block), [None, pa.py_buffer(block.reshape(-1))]
+            )
+            sizes, changes = zip(*stamps[part], strict=True)
+            names = pa.array(images[part])
+            writer.write_batch(pa.record_batch([names, sizes, changes, column], schema=schema))
+            start += len(block)
+
+
+def _changes(stored: dict[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Return in words what differs; empty where nothing does."""
+    facts = []
+    for name in sorted({*stored, *wanted}):
+        was, now = stored.get(name), wanted.get(name)
+        if isinstance(was, list) and isinstance(now, list):
+            was, now = [s for s in was if s not in now], [s for s in now if s not in was]
+        if was != now:
+            facts.append(f"its {name} were {was}, wanted are {now}")
+    return "; ".join(facts)
+
+
+def _rows_of(
+    table: pa.Table, stored: pd.Index, wanted: pd.Index, root: Path, path: Path
+) -> NDArray[np.int64]:
+    """Return the row of each image; refuse the file if one photo has changed since."""
+    rows = stored.get_indexer(wanted)
+    if (rows < 0).any():
+        raise StalePackError(
+            f"{path}: stale, {int((rows < 0).sum())} of {len(wanted)} photos are not in it, "
+            f"the first is {wanted[rows < 0][0]}"
+        )
+    known = np.column_stack([table["bytes"].to_numpy(), table["changed_ns"].to_numpy()])[rows]
+    for image, stamp in zip(wanted, known.tolist(), strict=True):
+        if stamp_of(root, image) != tuple(stamp):
+            raise StalePackError(f"{path}: stale, {root}/{image} has changed since it was made")
+    return rows
+
+
+def stamp_of(root: Path, image: str) -> Stamp:
+    """Return the size of a photo's file in bytes and its time of change in ns."""
+    try:
+        status = os.stat(f"{root}/{image}")
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{root}/{image}: no such photo") from error
+    return status.st_size, status.st_mtime_ns
