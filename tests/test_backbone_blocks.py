@@ -42,14 +42,18 @@ each_block = pytest.mark.parametrize(
 )
 
 
-def is_timm(path: Path) -> bool:
-    return Config.fromfile(path).backbone.type == "TimmBackbone"
+def blocks_of(*, timm: bool) -> pytest.MarkDecorator:
+    """Parametrize over the blocks whose weights come from timm, or from MMPretrain's model zoo."""
+    chosen = []
+    for path in BLOCKS:
+        block = Config.fromfile(path)
+        if block.pretrained.startswith("http") and timm == (block.backbone.type == "TimmBackbone"):
+            chosen.append(path)
+    return pytest.mark.parametrize("path", chosen, ids=lambda path: path.stem)
 
 
-of_mmpretrain = pytest.mark.parametrize(
-    "path", [path for path in BLOCKS if not is_timm(path)], ids=lambda path: path.stem
-)
-of_timm = pytest.mark.parametrize("path", list(filter(is_timm, BLOCKS)), ids=lambda path: path.stem)
+of_mmpretrain = blocks_of(timm=False)
+of_timm = blocks_of(timm=True)
 
 
 def with_head(path: Path, head: str, folder: Path) -> Config:

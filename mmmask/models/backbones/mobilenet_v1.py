@@ -1,0 +1,179 @@
+"""MobileNetV1 as TensorFlow builds it, its batch norms folded into the convolutions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmpretrain.models.backbones.base_backbone import BaseBackbone
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from mmmask.errors import InputError
+
+#: Channels after the first convolution, and (channels, stride) of each depthwise separable block:
+#: Howard et al. 2017, "MobileNets", table 1.
+STEM_CHANNELS = 32
+BLOCKS = (
+    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1),
+    (512, 1), (512, 1), (1024, 2), (1024, 1),
+)  # fmt: skip
+
+#: Weights to start from scratch: a depthwise convolution sums over one channel.
+KAIMING = {"type": "Kaiming", "layer": "Conv2d", "mode": "fan_in"}
+
+
+class ConvReLU6(nn.Conv2d):
+    """A convolution with TensorFlow's padding "SAME", perhaps a batch norm, and ReLU6.
+
+    The batch norm starts as the identity of evaluation mode.
+
+    Shape:
+        (N, in, H, W) -> (N, out, H / stride, W / stride), rounded up.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__(*channels, kernel, stride, padding=kernel // 2, groups=groups)
+        self.norm = _identity_norm(channels[1]) if batch_norm else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride == (2, 2):  # an even side is padded at its far end alone
+            height, width = x.shape[2:]
+            x = functional.pad(x, (width % 2, 1, height % 2, 1))
+            x = functional.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
+        else:
+            x = super().forward(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return functional.relu6(x, inplace=True)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Fold the batch norm of the file, or add the identity, where only one side has one."""
+        own = f"{prefix}norm."
+        given = {name: state[name] for name in state if name.startswith(own)}
+        if self.norm is not None and not given:
+            state.update(_identity_norm(self.out_channels).state_dict(prefix=own))
+        elif self.norm is None and given:
+            norm = _identity_norm(self.out_channels)
+            norm.load_state_dict({name.removeprefix(own): state.pop(name) for name in given})
+            names = [prefix + part for part in ("weight", "bias")]
+            folded = fuse_conv_bn_weights(
+                *(state[name] for name in names),
+                norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias,
+            )  # fmt: skip
+            state.update(zip(names, folded, strict=True))
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+def _identity_norm(channels: int) -> nn.BatchNorm2d:
+    """Return a batch norm that changes nothing in evaluation mode."""
+    norm = nn.BatchNorm2d(channels)
+    nn.init.constant_(norm.weight, (1 + norm.eps) ** 0.5)
+    return norm
+
+
+class SeparableBlock(nn.Module):
+    """A depthwise convolution, then a pointwise one."""
+
+    def __init__(self, into: int, out: int, stride: int, *, batch_norm: bool) -> None:
+        super().__init__()
+        self.depthwise = ConvReLU6(
+            (into, into), 3, stride=stride, groups=into, batch_norm=batch_norm
+        )
+        self.pointwise = ConvReLU6((into, out), 1, batch_norm=batch_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.depthwise(x))
+
+
+@MODELS.register_module()
+class FoldedMobileNetV1(BaseBackbone):
+    """MobileNetV1 (Howard et al. 2017, "MobileNets") with TensorFlow's padding, of full width.
+
+    It has no batch norms, as weights published for inference have them folded into the
+    convolutions. Files of such weights name the convolutions by their place in a plain sequence
+    of convolutions and activations, ``0.weight``, ``2.weight``, ``4.weight``; they are read as
+    well as checkpoints of ours.
+
+    Args:
+        out_indices: The blocks whose maps are given, in ascending order: from 1 to 13.
+        frozen_stages: 0 keeps the first convolution as it is, n that and the first n blocks;
+            -1 trains all.
+        batch_norm: Whether each convolution has a batch norm again, for fine-tuning. Filled with
+            folded weights, the network computes the same in evaluation mode.
+        init_cfg: Of MMEngine.
+
+    Shape:
+        (N, 3, H, W) -> a tuple of maps; that of block 13 is (N, 1024, H / 32, W / 32), rounded up.
+
+    Raises:
+        InputError: An option is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        out_indices: Sequence[int] = (len(BLOCKS),),
+        frozen_stages: int = -1,
+        batch_norm: bool = False,
+        init_cfg: Any = KAIMING,
+    ) -> None:
+        super().__init__(init_cfg)
+        known = range(1, len(BLOCKS) + 1)
+        if not out_indices or list(out_indices) != sorted(set(out_indices) & set(known)):
+            raise InputError(
+                f"backbone.out_indices must be ascending numbers of blocks from 1 to {known[-1]}; "
+                f"got {out_indices}"
+            )
+        if frozen_stages not in range(-1, len(BLOCKS) + 1):
+            raise InputError(
+                f"backbone.frozen_stages must be a whole number from -1 to {known[-1]}; got "
+                f"{frozen_stages}"
+            )
+        self.out_indices, self.frozen_stages = tuple(out_indices), frozen_stages
+        self.stem = ConvReLU6((3, STEM_CHANNELS), 3, stride=2, batch_norm=batch_norm)
+        self.blocks = nn.ModuleList()
+        into = STEM_CHANNELS
+        for out, stride in BLOCKS:
+            self.blocks.append(SeparableBlock(into, out, stride, batch_norm=batch_norm))
+            into = out
+        self._freeze()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps = []
+        x = self.stem(x)
+        for number, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if number in self.out_indices:
+                maps.append(x)
+        return tuple(maps)
+
+    def train(self, mode: bool = True) -> "FoldedMobileNetV1":
+        """Set the mode of all parts but the frozen ones, which stay in evaluation mode."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        parts = [self.stem, *self.blocks]
+        for part in parts[: self.frozen_stages + 1]:
+            part.eval()
+            part.requires_grad_(False)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Take the names of files of folded weights too."""
+        convolutions = [name for name, part in self.named_modules() if isinstance(part, ConvReLU6)]
+        for place, name in enumerate(convolutions):
+            for part in ("weight", "bias"):
+                given = f"{prefix}{2 * place}.{part}"
+                if given in state:
+                    state[f"{prefix}{name}.{part}"] = state.pop(given)
+        super()._load_from_state_dict(state, prefix, *rest)
