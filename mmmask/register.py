@@ -33,6 +33,7 @@ import mmmask.engine.hooks.person_split_hook
 import mmmask.engine.hooks.progress_hook
 import mmmask.engine.hooks.run_card_hook
 import mmmask.engine.hooks.without_truth_hooks
+import mmmask.engine.linear_probe_loop
 import mmmask.engine.optim.layerwise
 import mmmask.engine.optim.sam
 import mmmask.engine.optim.wrappers
@@ -60,5 +61,6 @@ import mmmask.models.losses.focal
 import mmmask.models.losses.ldam
 import mmmask.models.losses.mix
 import mmmask.models.losses.symmetric
+import mmmask.models.pooled_layers
 import mmmask.models.preprocessor
 import mmmask.models.tta

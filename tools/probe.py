@@ -1,39 +1,34 @@
 #!/usr/bin/env python
-r"""Predict everybody's gender and age from people who look alike, to find wrong labels.
+r"""Predict everybody by a linear probe, to find wrong labels: tools/linear_probe.py for train/.
 
-Nothing is trained, so it takes minutes: a pretrained backbone compares faces, and each person is
-predicted from all others. A second opinion beside trained networks, or a first look at the data.
-
-Example: python tools/probe.py configs/mobilenet_v2_linear.py --out-dir work_dirs/probe
-Then:    python tools/label_errors.py work_dirs/probe/*.parquet --out suspects.csv
+Example: python tools/probe.py configs/face_probe.py --pretrained weights.pth --out-dir work_dirs/p
+Then:    python tools/label_errors.py work_dirs/p/oof.parquet --out suspects.csv
 """
 
 from pathlib import Path
 
 from mmmask.cli import add_shared, command, parser_of
+from mmmask.shipped import find_config
 
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("config", help="its backbone, weights and preprocessing are used")
+    parser.add_argument("config", type=Path, help="such as configs/face_probe.py")
     parser.add_argument(
-        "--out-dir", required=True, metavar="DIR", help="for gender.parquet and age.parquet"
+        "--out-dir", type=Path, required=True, metavar="DIR", help="for oof.parquet"
     )
     add_shared(parser, "--data-root")
-    parser.add_argument(
-        "--pretrained", metavar="PATH|URL", help="weights of the backbone; default: the config's"
-    )
+    add_shared(parser, "--pretrained", metavar="PATH|URL", help="weights of the backbone")
     add_shared(parser, "--corrections", "--pack", "--cfg-options")
     args = vars(parser.parse_args())
 
-    from mmmask.workflows.predict import Prediction
-    from mmmask.workflows.probe import probe
-    from mmmask.workflows.show_predictions import show
+    from mmmask.workflows.linear_probe import LinearProbe, linear_probe
+    from mmmask.workflows.show_predictions import show_scores
 
-    tables = probe(args.pop("config"), **args)
-    for name, table in tables.items():
-        path = Path(args["out_dir"]) / f"{name}.parquet"
-        show(Prediction(table, Path(args["data_root"] or "."), path))
+    args["config"] = find_config(args["config"])
+    table, _, files = linear_probe(LinearProbe(out=args.pop("out_dir"), eval_split=False, **args))
+    show_scores(table)
+    print(f"predictions: {files['out of fold'].resolve()}")
 
 
 if __name__ == "__main__":

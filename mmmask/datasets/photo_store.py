@@ -61,7 +61,9 @@ class PhotoStore:
         kind: str,
         maker: str,
     ) -> None:
-        known = {"data_root": data_root, "made_by": made_by, "kind": kind, "maker": maker}
+        known: dict[str, Any] = {
+            "data_root": data_root, "made_by": made_by, "kind": kind, "maker": maker
+        }  # fmt: skip
         self._open = partial(PhotoStore, path, images, **known)  # for processes that do not fork
         self.path = Path(path)
         if not self.path.is_file():

@@ -119,7 +119,7 @@ def predict(request: Request) -> Prediction | None:
     table = tested.table(cuts)
     views = "_tta" if cfg.tta.enabled else ""
     path = Path(request.out or checkpoint.parent / f"predictions_{request.split}{views}.parquet")
-    provenance = _provenance(request, cfg, meta, tested)
+    provenance = provenance_of(cfg, meta, checkpoint, tested, request.split, cuts)
     write_table(path, table, prediction_columns(tested.attribute)[0], provenance)
     if "label" in table:
         score, resampled = intervals_of(table)["macro_f1"], units_to_draw(table)[1]
@@ -173,23 +173,23 @@ def _check_run(request: Request, cfg: "Config", meta: Mapping[str, Any]) -> None
         )
 
 
-def _provenance(
-    request: Request, cfg: "Config", meta: Mapping[str, Any], tested: Tested
+def provenance_of(
+    cfg: "Config", meta: Mapping[str, Any], checkpoint: Path, tested: Tested, split: str, cuts: Cuts
 ) -> dict[str, Any]:
     """Return where the predictions come from; ``meta`` is that of the checkpoint."""
     text = cfg.pretty_text  # formatted anew at each access
     return {
         "config": text,
         "config_hash": text_hash(text),
-        "checkpoint": str(Path(request.checkpoint)),
-        "checkpoint_hash": file_hash(Path(request.checkpoint)),
+        "checkpoint": str(checkpoint),
+        "checkpoint_hash": file_hash(checkpoint),
         "data_fingerprint": fingerprint(tested.samples),
         "preprocessing": preprocessing_facts(cfg),
         "tta": list(cfg.tta.views) if cfg.tta.enabled else [],
         "unlabelled": meta.get("unlabelled"),  # photos it was trained on without their labels
         "pseudo_labels": meta.get("pseudo_labels"),  # and with labels that a model gave them
-        "split": request.split,
-        "old_from": _age_cut(meta, request.cuts, tested),
+        "split": split,
+        "old_from": _age_cut(meta, cuts, tested),
         "seed": cfg.randomness.seed,
         **made_now(),
     }

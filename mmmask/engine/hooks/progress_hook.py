@@ -24,6 +24,9 @@ class LossMean:
         self._recent_steps = self._steps = 0
         self._total = 0.0
 
+    def __bool__(self) -> bool:
+        return self._recent_steps + self._steps > 0
+
     def add(self, loss: Tensor) -> None:
         self._recent = loss.detach() if self._recent is None else self._recent + loss.detach()
         self._recent_steps += 1
@@ -78,9 +81,12 @@ class ProgressHook(Hook):
         self._rate.add(len(data_batch["inputs"]) * runner.world_size)
         if self._display is not None and self._display.is_due():
             rates = runner.optim_wrapper.get_lr()
-            facts = (
+            learning = (
                 f"loss {self._loss.look()[0]:.3f}",
                 f"lr {rates.get('base_lr', rates['lr'])[0]:.1e}",
+            )
+            facts = (
+                *(learning if self._loss else ()),  # a linear probe has neither
                 f"{self._rate.epoch():.0f} photos/s",
                 f"ETA {clock(self._remaining(runner, runner.iter + 1))}",
                 *_score_facts(runner),
@@ -116,9 +122,9 @@ class ProgressHook(Hook):
             return
         facts = (
             f"epoch {runner.epoch}/{runner.max_epochs}",
-            f"train loss {self._loss.look()[1]:.3f}",
+            *([f"train loss {self._loss.look()[1]:.3f}"] if self._loss else ()),
             *(_score_facts(runner, with_loss=True) if self._validated else ()),
-            f"{self._epoch_speed:.0f} photos/s",
+            *([f"{self._epoch_speed:.0f} photos/s"] if self._rate.photos else ()),
             f"elapsed {clock(time.monotonic() - self._start)}",
             f"ETA {clock(self._remaining(runner, runner.iter))}",
         )

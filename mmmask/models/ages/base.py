@@ -78,14 +78,23 @@ def rescale_groups(years: Tensor, groups: Tensor, wanted: Tensor) -> Tensor:
     """Return ``years`` with the probability of each of three age groups changed to ``wanted``.
 
     Within a group the years keep their proportions. So a temperature, which acts on the groups,
-    reaches the years too, and the groups stay sums of years.
+    reaches the years too, and the groups stay sums of years. A group that has no probability by
+    years gets all of it in its year that is nearest to the mean age.
 
     Shape:
         ``years``: (N, 121); ``groups``, its own (see :func:`mmmask.labels.group_probabilities`),
         and ``wanted``: (N, 3) -> (N, 121).
     """
-    factors = wanted / groups.clamp_min(torch.finfo(groups.dtype).tiny)
-    parts = [years[:, part] * factors[:, k : k + 1] for k, part in enumerate(group_slices())]
+    least = torch.finfo(groups.dtype).tiny
+    factors = wanted / groups.clamp_min(least)
+    mean = years @ torch.arange(years.shape[1], device=years.device, dtype=years.dtype)
+    parts = []
+    for k, part in enumerate(group_slices()):
+        inside = years[:, part] * factors[:, k : k + 1]
+        year = torch.arange(part.start, part.stop, device=years.device)
+        nearest = mean.clamp(part.start, part.stop - 1).round()[:, None] == year
+        empty = groups[:, k : k + 1] < least
+        parts.append(torch.where(empty, nearest * wanted[:, k : k + 1], inside))
     return torch.cat(parts, dim=1)
 
 

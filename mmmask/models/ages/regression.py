@@ -115,6 +115,7 @@ class RegressionAge(AgeModel):
         start = torch.tensor([0.0, math.log(math.expm1(spread - LEAST_SCALE))])
         super().__init__(in_channels, start=start, scores=1 if shared else 2, years=years)
         self.shared, self.center, self.spread = shared, center, spread
+        self.distribution = distribution
         self.nll, self.cdf = DISTRIBUTIONS[distribution]
 
     def forward(self, feature: Tensor) -> Tensor:

@@ -43,6 +43,8 @@ class DecomposedHead(MaskFaceHead):
         age: Config of a model of years (CoralAge, CornAge, RegressionAge, LabelDistributionAge) in
             place of a classifier of three age groups. It learns from the ages in years, whatever
             the data's age cut, and has a loss of its own: none may be named for age.
+        age_groups: Whether age groups have a classifier too where years are modelled. The model of
+            years then tells the ages within each group.
         **shared: Options of :class:`MaskFaceHead`. All three classifiers see the same dropout,
             and the temperature divides the logits of all attributes alike.
     """
@@ -55,18 +57,23 @@ class DecomposedHead(MaskFaceHead):
         losses: Mapping[str, Mapping[str, Any]] | None = None,
         loss_weights: Mapping[str, float] | None = None,
         age: Mapping[str, Any] | None = None,
+        age_groups: bool = False,
         **shared: Unpack[HeadOptions],
     ) -> None:
         if loss is not None and losses is not None:
             raise InputError("loss and losses: only one of the two may be given, got both")
         configs = dict.fromkeys(ATTRIBUTES, loss) | by_attribute(losses, field="losses")
         factors = dict.fromkeys(ATTRIBUTES, 1.0) | by_attribute(loss_weights, field="loss_weights")
-        if age is not None and configs["age"] is not None:
+        if age is None and age_groups:
+            raise InputError("age_groups must be False where head.age models no years; got True")
+        if age is not None and configs["age"] is not None and not age_groups:
             raise InputError("age and a loss of age: a model of years has its own loss, got both")
         if min(factors.values()) < 0:
             raise InputError(f"loss_weights must be at least 0, got {factors}")
         classified = {
-            name: values for name, values in ATTRIBUTES.items() if name != "age" or age is None
+            name: values
+            for name, values in ATTRIBUTES.items()
+            if name != "age" or age is None or age_groups
         }
         modules = {
             name: build_loss(configs[name], num_classes=len(values))
@@ -90,18 +97,19 @@ class DecomposedHead(MaskFaceHead):
                 self.loss_module[name].set_class_counts(marginal[0])
 
     def outputs(self, feats: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Return the logits of each attribute, but of age what the model of years puts out."""
+        """Return the logits of the classifiers, and of ``years`` what their model puts out."""
         feature = self.dropout(self.pre_logits(feats))
         outputs = {name: classify(feature) for name, classify in self.classifiers.items()}
         if self.age_model is not None:
-            outputs["age"] = self.age_model(feature)
+            outputs["years"] = self.age_model(feature)
         return {name: at_least_float32(values) for name, values in outputs.items()}
 
     def attribute_logits(self, feats: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the logits of each attribute: mask (N, 3), gender (N, 2), age (N, 3)."""
         logits = self.outputs(feats)
-        if self.age_model is not None:
-            logits["age"] = log_groups(self.age_model, logits["age"])
+        years = logits.pop("years", None)
+        if "age" not in logits:
+            logits["age"] = log_groups(self.age_model, years)
         return logits
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
@@ -111,17 +119,21 @@ class DecomposedHead(MaskFaceHead):
     def loss(
         self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
     ) -> dict[str, Tensor]:
-        """Return ``loss_mask``, ``loss_gender`` and ``loss_age``, which MMEngine adds up."""
+        """Return ``loss_mask``, ``loss_gender`` and ``loss_age``, which MMEngine adds up.
+
+        Where age groups and years both learn, ``loss_years`` joins them, with the factor of age.
+        """
         outputs = self.outputs(feats)
         targets = attribute_targets(stack_targets(data_samples))
         weight = stack_weights(data_samples)
         losses = {
-            name: loss(outputs[name], targets[name], weight=weight)
+            name: self.loss_weights[name] * loss(outputs[name], targets[name], weight=weight)
             for name, loss in self.loss_module.items()
         }
         if self.age_model is not None:
-            losses["age"] = self.age_model.loss(outputs["age"], stack_ages(data_samples), weight)
-        return {f"loss_{name}": self.loss_weights[name] * losses[name] for name in ATTRIBUTES}
+            of_years = self.age_model.loss(outputs["years"], stack_ages(data_samples), weight)
+            losses["years" if "age" in losses else "age"] = self.loss_weights["age"] * of_years
+        return {f"loss_{name}": value for name, value in losses.items()}
 
 
 def by_attribute(values: Mapping[str, Any] | None, *, field: str) -> dict[str, Any]:

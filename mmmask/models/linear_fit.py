@@ -1,0 +1,231 @@
+"""Fit the classifiers of a head on frozen features: logistic regression in place of epochs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import expm1, log
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mmmask.errors import InputError
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.models.ages.regression import LEAST_SCALE, RegressionAge
+from mmmask.models.heads.decomposed import DecomposedHead
+from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
+from mmmask.packages import require
+
+#: Logit of a value that no training photo has: its probability is nearly 0.
+ABSENT = -30.0
+#: One of how many parts of the people tells which strength is best.
+PARTS = 4
+#: Gradient at which a regression has converged, and steps after which it ends all the same.
+_TOLERANCE, _MOST_STEPS = 1e-4, 300
+#: Share by which a log loss is worse in earnest, so that larger C are not tried.
+_WORSE = 1e-2
+
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What one classifier learns."""
+
+    features: Features  # (N, D), standardised
+    target: NDArray[np.int64]  # (N,)
+    weight: NDArray[np.float64]  # (N,) of the photos, class weights included
+    learns: NDArray[np.bool_]  # (N,) whether a photo is learned from while strengths are tried
+
+
+def fit_head(
+    head: DecomposedHead,
+    features: Features,
+    samples: pd.DataFrame,
+    *,
+    Cs: Sequence[float],
+    seed: int = 0,
+) -> dict[str, float]:
+    """Fill the classifiers of a head with scikit-learn's logistic regressions.
+
+    Features are standardised, and the weights folded back, so that the head takes features as they
+    are. ``C`` of each attribute, the inverse strength of its L2 penalty, is that with the least log loss
+    on a quarter of the people, who are not learned from meanwhile; then everybody is fitted with
+    it. A model of years gets a ridge regression with the penalty of the age groups, and the spread
+    that the errors on these people have.
+
+    Args:
+        head: Its losses are cross-entropies, whose class weights count; its model of years, where
+            it has one, is a regression with a shared scale.
+        features: (N, D) of the training photos.
+        samples: Their rows, with ``label``, ``person`` and perhaps ``age`` (years) and ``weight``.
+        Cs: Values of ``C`` to try, ascending.
+        seed: Deals the people into parts.
+
+    Returns:
+        Attribute -> chosen ``C``.
+
+    Raises:
+        InputError: The head is of another kind, an attribute has one value alone, or there are too
+            few people.
+    """
+    require("a linear probe", "sklearn")
+    check_head(head)
+    if not Cs or sorted(set(Cs)) != list(Cs) or not 0 < Cs[0] <= Cs[-1] < np.inf:
+        raise InputError(f"Cs must be ascending numbers above 0; got {tuple(Cs)}")
+    labels = samples["label"].to_numpy(dtype=np.int64)
+    head.set_class_counts(torch.bincount(torch.as_tensor(labels), minlength=NUM_CLASSES))
+    weight = samples.get("weight", pd.Series(1.0, samples.index)).fillna(1).to_numpy(np.float64)
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    deviation[deviation < 1e-6 * (1 + np.abs(mean))] = np.inf  # a constant says nothing
+    scaled = (features - mean) / deviation
+    learns = _learns(samples, labels, seed)
+    chosen = {}
+    for name, target in decode(labels).items():
+        if len(np.unique(target)) < 2:
+            raise InputError(
+                f"every training photo has the {name} {ATTRIBUTES[name][target[0]]}: nothing to "
+                "tell apart"
+            )
+        by_class = head.loss_module[name].active_class_weight.numpy().astype(np.float64)
+        task = _Task(scaled, target, weight * by_class[target], learns)
+        chosen[name], kernel, bias = _classifier(task, Cs, len(ATTRIBUTES[name]))
+        _fill(head.classifiers[name], kernel / deviation, bias, mean)
+    if head.age_model is not None:
+        _fit_years(head.age_model, scaled, samples, weight, learns, chosen["age"])
+        folded = head.age_model.fc.weight / torch.as_tensor(deviation)
+        with torch.no_grad():
+            head.age_model.fc.weight.copy_(folded)
+            head.age_model.bias[0] -= (folded @ torch.as_tensor(mean))[0]
+    return chosen
+
+
+def check_head(head: nn.Module) -> None:
+    """Refuse a head that :func:`fit_head` cannot fill."""
+    if not isinstance(head, DecomposedHead) or set(head.classifiers) != set(ATTRIBUTES):
+        raise InputError(
+            "a linear probe needs head.type DecomposedHead with a classifier for each attribute "
+            f"(age_groups=True beside a model of years); got {type(head).__name__}"
+        )
+    for name, loss in head.loss_module.items():
+        if type(loss) is not WeightedCrossEntropyLoss or loss.label_smoothing:
+            raise InputError(
+                f"a linear probe needs WeightedCrossEntropyLoss without label smoothing for "
+                f"{name}; got {type(loss).__name__}, label_smoothing "
+                f"{getattr(loss, 'label_smoothing', None)}"
+            )
+    age = head.age_model
+    if age is not None and not (isinstance(age, RegressionAge) and age.shared):
+        raise InputError(
+            "a linear probe needs RegressionAge with scale='shared' as head.age; got "
+            f"{type(age).__name__}"
+        )
+
+
+def _learns(samples: pd.DataFrame, labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Return which photos are learned from while the others tell how well: people stay whole."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    person = pd.factorize(samples["person"])[0]
+    people = person.max() + 1
+    if people < PARTS:
+        raise InputError(f"a linear probe needs photos of {PARTS} people or more; got {people}")
+    splitter = StratifiedGroupKFold(PARTS, shuffle=True, random_state=seed)
+    learned = np.zeros(len(labels), dtype=bool)
+    # Without the mask, which all people share, people are stratified.
+    learned[next(splitter.split(labels, labels % (NUM_CLASSES // 3), person))[0]] = True
+    return learned
+
+
+def _classifier(
+    task: _Task,
+    Cs: Sequence[float],
+    classes: int,
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the best C, and kernel (classes, D) and bias (classes,) of everybody at it."""
+    best, least = Cs[0], np.inf
+    for C, loss in _losses(task, Cs):
+        if loss > least * (1 + _WORSE):
+            break
+        if loss < least:
+            best, least = C, loss
+    model = _regression(best).fit(task.features, task.target, task.weight)
+    kernel, bias = model.coef_, model.intercept_
+    if len(kernel) == 1:  # of two values, scikit-learn gives the logit of the second
+        kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
+    whole_kernel = np.zeros((classes, task.features.shape[1]))
+    whole_bias = np.full(classes, ABSENT)
+    whole_kernel[model.classes_], whole_bias[model.classes_] = kernel, bias
+    return best, whole_kernel, whole_bias
+
+
+def _losses(task: _Task, Cs: Sequence[float]) -> Iterator[tuple[float, float]]:
+    """Yield each C with its log loss on the people who are not learned from."""
+    learned, tells = task.learns, ~task.learns
+    model = _regression(Cs[0])
+    features, target = task.features[learned], task.target[learned]
+    tells &= np.isin(task.target, target)
+    if len(np.unique(target)) < 2 or not tells.any():  # too few people to tell
+        return
+    for C in Cs:
+        model.set_params(C=C).fit(features, target, task.weight[learned])
+        log_p = model.predict_log_proba(task.features[tells])
+        own = log_p[np.arange(len(log_p)), np.searchsorted(model.classes_, task.target[tells])]
+        yield C, -float(np.average(own, weights=task.weight[tells]))
+
+
+def _regression(C: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=C, tol=_TOLERANCE, max_iter=_MOST_STEPS, warm_start=True)
+
+
+def _fit_years(
+    model: RegressionAge,
+    features: Features,
+    samples: pd.DataFrame,
+    weight: NDArray[np.float64],
+    learns: NDArray[np.bool_],
+    C: float,
+) -> None:
+    """Fill a model of years by ridge regression, for standardised features."""
+    from sklearn.linear_model import Ridge
+
+    known = samples["age"].notna().to_numpy() if "age" in samples else np.zeros(len(samples), bool)
+    if not (known & learns).any() or not (known & ~learns).any():
+        raise InputError("a model of years needs photos of known age, of several people; got none")
+    ages = samples["age"].fillna(0).to_numpy(dtype=np.float64)
+    errors = []
+    for rows in (known & learns, known):
+        ridge = Ridge(alpha=1 / C).fit(features[rows], ages[rows], weight[rows])
+        errors.append(ages - ridge.predict(features))
+    held_out = errors[0][known & ~learns]
+    mean_error = np.mean(np.abs(held_out)) if model.distribution == "laplace" else held_out.std()
+    scale = max(float(mean_error), LEAST_SCALE + 1e-3)
+    with torch.no_grad():
+        model.fc.weight.copy_(torch.as_tensor(ridge.coef_[None] / model.spread))
+        start = (ridge.intercept_ - model.center) / model.spread
+        model.bias.copy_(torch.tensor([start, log(expm1(scale - LEAST_SCALE))]))
+
+
+def _fill(
+    layer: nn.Linear, kernel: NDArray[np.float64], bias: NDArray[np.float64], mean: Features
+) -> None:
+    """Fill a layer with weights for features less their mean."""
+    with torch.no_grad():
+        layer.weight.copy_(torch.as_tensor(kernel))
+        layer.bias.copy_(torch.as_tensor(bias - kernel @ mean))
+
+
+@torch.no_grad()
+def head_predictions(head: nn.Module, features: Features) -> tuple[Features, Features | None]:
+    """Return what a head says of features: probabilities, and years where it models them.
+
+    Shape:
+        (N, D) -> (N, C), (N, 121) or None.
+    """
+    batch: Any = head.eval().predict((Tensor(torch.as_tensor(features)),), None)
+    years = batch.pred_years.numpy() if "pred_years" in batch else None
+    return batch.pred_score.numpy(), years
