@@ -23,6 +23,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FACES = ROOT.parent / "shared" / "faces"
+WEIGHTS = ROOT.parent / "shared" / "weights"
 STEMS = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
 
 
@@ -40,6 +41,15 @@ def faces() -> Path:
     if not FACES.is_dir():
         pytest.skip(f"no real photos at {FACES}")
     return FACES
+
+
+@pytest.fixture
+def face_network() -> Path:
+    """The published face network for TensorFlow.js, where it is present."""
+    path = WEIGHTS / "faceres-deep.json"
+    if not path.is_file():
+        pytest.skip(f"no face network at {path}")
+    return path
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 from torch.nn import functional
 
+import mmmask.register  # noqa: F401
 from mmmask.engine.pretrained import check_pretrained
 from mmmask.errors import InputError
 from mmmask.models.backbones.mobilenet_v1 import BLOCKS, FoldedMobileNetV1
@@ -56,7 +57,7 @@ def same_padded(
 
 
 def by_hand(state: dict[str, torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
-    """Return the maps after each block, from the weights of a file."""
+    """Return the maps after each block, from the weights of a file; ``x`` is in BGR."""
     convolutions = [(2, 1)]
     into = 32
     for out, stride in BLOCKS:
@@ -84,7 +85,7 @@ def test_it_computes_what_the_weights_of_a_file_say(weights, size, batch_norm):
     model = classifier(weights, out_indices=(1, 6, 13), batch_norm=batch_norm)
     check_pretrained(model, weights)
     x = 3 * torch.randn(2, 3, *size)
-    expected = by_hand(random_weights(), x)
+    expected = by_hand(random_weights(), x.flip(1))
     with torch.no_grad():
         for photos in (x, x.to(memory_format=torch.channels_last)):
             found = model.backbone(photos)

@@ -100,8 +100,8 @@ class FoldedMobileNetV1(BaseBackbone):
 
     It has no batch norms, as weights published for inference have them folded into the
     convolutions. Files of such weights name the convolutions by their place in a plain sequence
-    of convolutions and activations, ``0.weight``, ``2.weight``, ``4.weight``; they are read as
-    well as checkpoints of ours.
+    of convolutions and activations, ``0.weight``, ``2.weight``, ``4.weight``, and expect photos in
+    BGR. They are read as well as checkpoints of ours, and turned to RGB by that.
 
     Args:
         out_indices: The blocks whose maps are given, in ascending order: from 1 to 13.
@@ -169,7 +169,9 @@ class FoldedMobileNetV1(BaseBackbone):
             part.requires_grad_(False)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Take the names of files of folded weights too."""
+        """Take files of folded weights too: their names, and their order of colours."""
+        if f"{prefix}0.weight" in state:
+            state[f"{prefix}0.weight"] = state[f"{prefix}0.weight"].flip(1)  # BGR -> RGB
         convolutions = [name for name, part in self.named_modules() if isinstance(part, ConvReLU6)]
         for place, name in enumerate(convolutions):
             for part in ("weight", "bias"):
