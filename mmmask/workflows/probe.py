@@ -81,7 +81,7 @@ def probe(
     if samples["gender"].nunique() < 2:
         raise InputError(f"{cfg.data.data_root}: all people have one gender; nothing to compare")
     genders, by_year = predict_people(samples, photos)
-    known = ["image", "label", "person"]
+    known = ["image", "label", "person", "age"]
     parts = {
         "gender": [pd.DataFrame(genders)],
         "age": [pd.DataFrame(group_probabilities(by_year)), year_columns(by_year)],
