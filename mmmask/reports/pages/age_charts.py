@@ -13,9 +13,9 @@ from mmmask.reports.pages.parts import Table, figure
 
 #: Score of ages -> title, kind.
 TITLES = {
-    MAE: ("mean error, years", "years"),
+    MAE: ("MAE, years", "years"),
     NEARBY: (f"within {NEAR} years", "share"),
-    BIAS: ("too old by, years", "bias"),
+    BIAS: ("bias, years", "bias"),
 }
 #: Lowest and highest percentile of the predicted ages that the picture shows.
 _FROM, _TO = 10, 90

@@ -140,7 +140,7 @@ def _ages(comparison: Comparison) -> Table | None:
             row.append(shown(with_bounds(b.minus(a), name)[0], signed))
         rows.append(row)
     titles = ("ages", "A", "B", "B - A")[: len(rows[0])]
-    return Table("Ages of models of years", dict.fromkeys(titles, "text"), rows)
+    return Table("Ages in years", dict.fromkeys(titles, "text"), rows)
 
 
 def _shares(comparison: Comparison) -> list[Chart]:

@@ -10,7 +10,7 @@ from mmmask.evaluation.ages import MAE
 from mmmask.evaluation.intervals import Interval
 from mmmask.ledger.cards import best, status
 from mmmask.reports.pages import run_charts
-from mmmask.reports.pages.age_charts import TITLES, age_section
+from mmmask.reports.pages.age_charts import age_section
 from mmmask.reports.pages.page import write_page
 from mmmask.reports.pages.parts import Table, figure
 from mmmask.reports.pages.run_facts import MOST_PEOPLE, RunFacts, Scored
@@ -106,7 +106,7 @@ def _folds(summary: pd.DataFrame) -> Table:
             title = "class" if name == "accuracy" else name.removesuffix("_accuracy")
             columns[f"{title} right"] = ("share", summary[name])
     if MAE in summary:
-        columns[TITLES[MAE][0]] = ("years", summary[MAE])
+        columns["age MAE, years"] = ("years", summary[MAE])
     return Table.from_columns("Each fold predicted by the model that never saw it", columns)
 
 

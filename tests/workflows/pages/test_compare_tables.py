@@ -131,10 +131,10 @@ def test_models_of_years_are_compared_by_their_ages(paths, tmp_path, capsys) -> 
         assert words in page
     compare(a, paths[1], tmp_path / "page.html")
     assert "B: age in years" not in capsys.readouterr().out
-    assert "Ages of models of years" in (tmp_path / "page.html").read_text()
+    assert "Ages in years" in (tmp_path / "page.html").read_text()
     compare(*paths, tmp_path / "page.html")
     assert "age in years" not in capsys.readouterr().out
-    assert "Ages of models of years" not in (tmp_path / "page.html").read_text()
+    assert "Ages in years" not in (tmp_path / "page.html").read_text()
     with pytest.raises(InputError, match="have different true ages of the same photos"):
         compared(a, write(tmp_path / "c.parquet", one.assign(age=true + 1)))
 
