@@ -56,13 +56,14 @@ _FROM_0, _FROM_1, _0_TO_1 = (0, _LARGEST), (1, _LARGEST), (0, 1)
 _CLASS, _AGE = (0, NUM_CLASSES - 1), (0, OLDEST)
 
 _IMAGE = Column("str", "path of the photo relative to the data root, separated by /", complete=True)
+_TRUE_AGE = Column("Int16", "true age in years", required=False, limits=_AGE)
 
 SAMPLES: Mapping[str, Column] = {
     "image": _IMAGE,
     "person": Column("str", "directory of the person: ids are not unique"),
     "mask": Column("str", "state of the mask", MASKS, required=False),
     "gender": Column("str", "gender", GENDERS, required=False),
-    "age": Column("Int16", "age in years", required=False, limits=_AGE),
+    "age": _TRUE_AGE,
     "label": Column("Int8", "class 0-17, missing where unknown", required=False, limits=_CLASS),
     "source": Column("str", "where the label comes from", SOURCES, required=False),
     "weight": Column(
@@ -95,6 +96,7 @@ def _predictions(probabilities: Sequence[str], of: str) -> dict[str, Column]:
         **dict.fromkeys(probabilities, probability),
         "label": Column("Int8", "true class 0-17", required=False, limits=_CLASS),
         "person": Column("str", "directory of the person", required=False),
+        "age": _TRUE_AGE,
         "fold": Column(
             "Int8", "fold whose model made the prediction", required=False, limits=_FROM_0
         ),

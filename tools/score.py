@@ -22,8 +22,14 @@ def main() -> None:
     add_shared(parser, "--labels", help="true classes (ImageID, ans) of eval photos")
     args = parser.parse_args()
 
+    from mmmask.evaluation.ages import Ages
     from mmmask.reports.difference_report import difference_sentence
-    from mmmask.reports.score_tables import print_score_table, print_test_photos, resampled
+    from mmmask.reports.score_tables import (
+        age_sentence,
+        print_score_table,
+        print_test_photos,
+        resampled,
+    )
     from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
     from mmmask.workflows.show_predictions import show_scores
 
@@ -38,6 +44,9 @@ def main() -> None:
     for path, difference in differences(tables).items():
         print(difference_sentence(names[path], names[first], difference))
     for path, table in tables.items():
+        ages = Ages.of(table)
+        if ages is not None:
+            print(f"{names[path]}: {age_sentence(ages)}")
         print_test_photos(table.attrs.get("provenance", {}), names[path])
 
 

@@ -5,7 +5,7 @@ of the drawn people needs only what each of them adds to hits and totals of the 
 resamples are one product of matrices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,14 +180,38 @@ def score_intervals(
     counts = counts_by_person(rows, truth, predicted, classes)
     if present:
         counts = counts[:, :, np.unique(truth)]
-    hits = np.stack([np.bincount(rows, hit) for hit in right.values()], axis=1)  # (P, K)
-    photos = np.bincount(rows)
-    accuracies = (draws @ hits).T / (draws @ photos)
-    resampled = [macro_f1_of_draws(draws, counts), *accuracies]
+    resampled = [macro_f1_of_draws(draws, counts), *_means_of_draws(draws, rows, [*right.values()])]
     return {
         name: percentile_interval(values[0], values[1:])
         for name, values in zip(("macro_f1", *right), resampled, strict=True)
     }
+
+
+def mean_intervals(person: ArrayLike, values: Mapping[str, ArrayLike]) -> dict[str, Interval]:
+    """Return the mean of each of several values over the photos, with its interval.
+
+    Args:
+        person: (N,) who is in each photo; any values.
+        values: Name -> (N,) numbers, such as errors in years.
+    """
+    rows, draws = _draws(person)
+    resampled = _means_of_draws(draws, rows, [*values.values()])
+    return {
+        name: percentile_interval(means[0], means[1:])
+        for name, means in zip(values, resampled, strict=True)
+    }
+
+
+def _means_of_draws(
+    draws: Counts, rows: NDArray[np.int64], values: Sequence[ArrayLike]
+) -> NDArray[np.float64]:
+    """Return the means of values over the photos of the drawn people.
+
+    Shape:
+        ``draws``: (R, P); ``rows``: (N,) numbers 0 to P - 1; ``values``: K times (N,) -> (K, R).
+    """
+    sums = np.stack([np.bincount(rows, value) for value in values], axis=1)  # (P, K)
+    return (draws @ sums).T / (draws @ np.bincount(rows))
 
 
 def resampled_scores(

@@ -11,8 +11,9 @@ from mmpretrain.registry import METRICS
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
+from mmmask.evaluation.ages import MAE, age_errors
 from mmmask.evaluation.scores import attribute_scores, fit_temperature, scores
-from mmmask.labels import NUM_CLASSES, NUM_YEARS, decode, median_age
+from mmmask.labels import NUM_CLASSES, NUM_YEARS, decode
 from mmmask.structures import joined
 from mmmask.tables import check_finite
 
@@ -110,8 +111,8 @@ class MaskFaceMetric(BaseMetric):
         aged = columns["age"] >= 0
         result = score(truth, probabilities)
         if "years" in columns and aged.any():
-            distance = np.abs(median_age(columns["years"][aged]) - columns["age"][aged])
-            result["age_mae"] = float(distance.mean())
+            errors = age_errors(columns["years"][aged], columns["age"][aged])
+            result[MAE] = float(np.abs(errors).mean())
         result["temperature"] = fit_temperature(truth, probabilities)
         if not np.isfinite(probabilities).all():  # where NaN would count as the largest
             return dict.fromkeys(result, np.nan)

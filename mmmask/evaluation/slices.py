@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mmmask.errors import InputError
-from mmmask.evaluation.intervals import score_intervals
+from mmmask.evaluation.intervals import Interval, mean_intervals, score_intervals
 from mmmask.tables import read_csv
 
 #: Years that a slice by age spans; the edges of the age groups, 30 and 60, are multiples.
@@ -46,18 +46,55 @@ def slice_scores(
             continue
         labels = truth[chosen]
         scores = score_intervals(units[chosen], labels, predicted[chosen], attribute, present=True)
-        drawn = len(np.unique(units[chosen]))
-        row: dict[str, object] = {
-            "slice": name,
-            "units": drawn,
-            "photos": int(chosen.sum()),
-            "classes": len(np.unique(labels)),
-        }
-        for score, interval in scores.items():
-            low, high = (interval.low, interval.high) if drawn >= FEWEST else (np.nan, np.nan)
-            row |= {score: interval.value, f"{score}_low": low, f"{score}_high": high}
-        rows.append(row)
+        rows.append({**_row(name, units[chosen], scores), "classes": len(np.unique(labels))})
     return pd.DataFrame(rows)
+
+
+def slice_means(
+    units: NDArray, values: Mapping[str, NDArray[np.float64]], members: Members
+) -> pd.DataFrame:
+    """Return the means over the photos of each slice, with 95 % intervals over its people.
+
+    Args:
+        units: As for :func:`slice_scores`.
+        values: Name -> (N,) numbers of the photos.
+        members: As for :func:`slice_scores`.
+
+    Returns:
+        As :func:`slice_scores`, with the names of ``values`` as scores, and without ``classes``.
+    """
+    return pd.DataFrame(
+        [
+            _row(
+                name,
+                units[chosen],
+                mean_intervals(
+                    units[chosen], {key: value[chosen] for key, value in values.items()}
+                ),
+            )
+            for name, chosen in members.items()
+            if chosen.any()
+        ]
+    )
+
+
+def _row(name: str, units: NDArray, scores: Mapping[str, Interval]) -> dict[str, object]:
+    """Return the row of a slice, from what is drawn of it and its scores."""
+    drawn = len(np.unique(units))
+    row: dict[str, object] = {"slice": name, "units": drawn, "photos": len(units)}
+    for score, interval in scores.items():
+        low, high = (interval.low, interval.high) if drawn >= FEWEST else (np.nan, np.nan)
+        row |= {score: interval.value, f"{score}_low": low, f"{score}_high": high}
+    return row
+
+
+def with_bounds(scores: pd.DataFrame, score: str) -> list[Interval | float]:
+    """Return a score of each slice with its bounds, or alone where it has none."""
+    columns = (scores[score], scores[f"{score}_low"], scores[f"{score}_high"])
+    return [
+        value if np.isnan(low) else Interval(value, low, high)
+        for value, low, high in zip(*columns, strict=True)
+    ]
 
 
 def by_value(values: ArrayLike, order: list[str] | None = None) -> Members:

@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from mmmask.evaluation.ages import BIAS, MAE, NEAR, NEARBY, Ages
 from mmmask.evaluation.intervals import RESAMPLES, Interval, units_to_draw
+from mmmask.evaluation.slices import FEWEST, with_bounds
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, encode
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.reports.output import titled_table
 
 #: Columns of the terminal that tables fill at most.
 WIDTH = 100
+_TOO_NARROW = "too narrow: no column tells the person"
 
 
 def print_scores(
@@ -75,7 +78,30 @@ def resampled(table: pd.DataFrame) -> str:
     """Return in words how the intervals of a predictions table are made."""
     units, kind = units_to_draw(table)
     words = f"95 % of {RESAMPLES:,} resamples of {len(np.unique(units)):,} {kind}"
-    return words if kind == "people" else f"{words}; too narrow: no column tells the person"
+    return words if kind == "people" else f"{words}; {_TOO_NARROW}"
+
+
+def age_sentence(ages: Ages) -> str:
+    """Return the scores of the ages of a model of years in one line."""
+    scores, few = ages.scores, len(np.unique(ages.units)) < FEWEST
+    mae, near, bias = (with_bounds(scores, name)[0] for name in (MAE, NEARBY, BIAS))
+    words = (
+        f"age in years: MAE {_figure(mae, '{:.1f}')}, within {NEAR} years "
+        f"{_figure(near, '{:.0%}')}, bias {_figure(bias, '{:+.1f}')}"
+    )
+    if len(ages.true) < ages.photos:
+        words += f"; known of {len(ages.true):,} of {ages.photos:,} photos"
+    if few:
+        return f"{words}; no interval: fewer than {FEWEST} {ages.unit}"
+    return words if ages.unit == "people" else f"{words}; {_TOO_NARROW}"
+
+
+def _figure(score: Interval | float, form: str) -> str:
+    """Return a score, with its bounds where it has any."""
+    if not isinstance(score, Interval):
+        return form.format(score)
+    low, high = (form.format(bound).rstrip("%") for bound in (score.low, score.high))
+    return f"{form.format(score.value)} [{low}, {high}]"
 
 
 def print_test_photos(provenance: Mapping[str, Any], name: str = "") -> None:
@@ -102,10 +128,12 @@ def print_folds(summary: pd.DataFrame) -> None:
     """Print the scores of the folds; the table is that of ``studies.folds.summarise``."""
     table = Table(title="predicted by the model that never saw them", title_justify="left")
     accuracies = [name for name in summary if name.endswith("accuracy")]
-    for title in ("fold", "people", "photos", "macro F1", *accuracies):
+    of_years = ["MAE"] if MAE in summary else []
+    for title in ("fold", "people", "photos", "macro F1", *accuracies, *of_years):
         table.add_column(title.removesuffix("_accuracy"), justify="right", no_wrap=True)
     for part, row in summary.set_index("part").iterrows():
         numbers = [f"{row[name]:.3f}" for name in accuracies]
+        numbers += [f"{row[MAE]:.1f}"] * len(of_years)
         if part in ("mean", "std"):  # over the folds
             table.add_row(part, "", "", f"{row['macro_f1']:.3f}".ljust(20), *numbers)
             continue

@@ -71,11 +71,14 @@ def read_scored(
             )
         tables[path] = table
     found = aligned(tables)
-    people = (table["person"] for table in found.values() if units_to_draw(table)[1] == "people")
-    person = next(people, None)
-    if person is None:
-        return found
-    return {path: table.assign(person=person) for path, table in found.items()}  # the same photos
+    each = found.values()  # of the same photos: one may know what another does not
+    person = next((one["person"] for one in each if units_to_draw(one)[1] == "people"), None)
+    age = next((one["age"] for one in each if "age" in one), None)
+    lent = {} if person is None else {"person": person}
+    return {
+        path: table.assign(**lent, **({} if age is None or "age" in table else {"age": age}))
+        for path, table in found.items()
+    }
 
 
 def _read_submission(path: Path) -> pd.DataFrame:

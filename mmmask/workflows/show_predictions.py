@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmmask.errors import InputError
+from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.scores import attribute_scores, scores
 from mmmask.reports.ensemble_report import (
     plot_agreement,
@@ -14,6 +15,7 @@ from mmmask.reports.ensemble_report import (
 )
 from mmmask.reports.prediction_pictures import plot_confusion, plot_faces
 from mmmask.reports.score_tables import (
+    age_sentence,
     print_attribute_scores,
     print_scores,
     print_test_photos,
@@ -65,6 +67,9 @@ def show_scores(table: pd.DataFrame) -> None:
     else:
         metrics = attribute_scores(truth, probabilities(table))
         print_attribute_scores(metrics, truth, attribute, intervals, how)
+    ages = Ages.of(table)
+    if ages is not None:
+        print(age_sentence(ages))
     print_test_photos(table.attrs.get("provenance", {}))
 
 

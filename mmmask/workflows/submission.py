@@ -19,7 +19,7 @@ from mmmask.ledger.submissions import (
     warnings_of,
 )
 from mmmask.reports.submission_tables import print_submission_check
-from mmmask.tables import answers, check_table_name, read_csv
+from mmmask.tables import SAMPLES, answers, check_table_name, checked, read_csv
 
 
 def check_outputs(
@@ -98,7 +98,10 @@ def _in_order(path: str | Path, given: pd.Index, data_root: str | Path) -> pd.Se
 
 
 def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
-    """Return the samples with ``label`` from a csv (ImageID, ans) of true classes."""
+    """Return the samples with ``label`` from a csv (ImageID, ans) of true classes.
+
+    If the csv has a column ``age``, in years, it is that of the samples too.
+    """
     classes = read_submission(path)
     ids = _image_ids(samples)
     missing = ~ids.isin(classes.index)
@@ -106,7 +109,13 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
         raise InputError(
             f"{path}: {missing.sum()} photos have no answer, the first is {ids[missing][0]}"
         )
-    return samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
+    samples = samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
+    given = read_csv(path).rename(columns={"ImageID": "image"})
+    if "age" in given:
+        columns = {name: SAMPLES[name] for name in ("image", "age")}
+        ages = checked(given, columns, str(path)).set_index("image")["age"]
+        samples["age"] = ages.loc[ids].array
+    return samples
 
 
 def _image_ids(table: pd.DataFrame) -> pd.Index:

@@ -39,9 +39,10 @@ class Tested:
         if self.years is not None:
             probabilities = move_cut(probabilities, self.years, after=cuts)
         columns, _ = prediction_columns(self.attribute)
-        known = [
-            name for name in columns if name in self.samples and self.samples[name].notna().all()
-        ]
+        there = self.samples.notna()
+        known = [name for name in columns if name in there and there[name].all()]
+        if "age" in there and there["age"].any() and "age" not in known:
+            known.append("age")  # the others are known of all photos or of none
         return predictions_table(
             self.samples[known], probabilities, self.years, attribute=self.attribute
         )

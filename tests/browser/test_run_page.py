@@ -2,14 +2,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mmmask.datasets.layout import read_train, with_labels
 from mmmask.labels import decode
 from mmmask.reports.pages.run_facts import RunFacts
 from mmmask.reports.pages.run_page import write_run_page
+from mmmask.tables import PREDICTIONS, read_predictions, read_provenance, write_table
 from mmmask.workflows.pages.run_report import run_report
 from tests.fake_run import made_run
+from tests.made_ages import certain
 
 from .conftest import fits_a_phone, is_accessible, opened
 
@@ -18,7 +21,11 @@ from .conftest import fits_a_phone, is_accessible, opened
 def made(drawn, tmp_path_factory) -> tuple[Path, RunFacts]:
     """The page of a run of all drawn people, with pictures of evidence for three answers."""
     folder = tmp_path_factory.mktemp("run_page")
-    run = made_run(folder / "run", with_labels(read_train(drawn)), drawn)
+    samples = with_labels(read_train(drawn))
+    run = made_run(folder / "run", samples, drawn)
+    stated, table = (read(run / "val.parquet") for read in (read_provenance, read_predictions))
+    years = certain(samples["age"].to_numpy(dtype=int) + np.arange(len(samples)) % 9)
+    write_table(run / "val.parquet", pd.concat([table, years], axis=1), PREDICTIONS, stated)
     facts = run_report(run, folder / "run.html", cam=0)
     images = facts.scored.table["image"].iloc[facts.scored.worst[:3]]
     facts = replace(facts, heats={image: facts.thumbnails.number[image] for image in images})
@@ -43,6 +50,15 @@ def test_the_head_tells_the_scores_with_their_intervals(shown, made) -> None:
     head = shown.locator("#findings .facts").inner_text()
     assert f"{interval.value:.3f}" in head
     assert f"{interval.low:.3f} to {interval.high:.3f}" in head
+
+
+def test_ages_are_shown_with_their_bias(shown, made) -> None:
+    section, bias = shown.locator("#ages"), made[1].scored.ages.scores["age_bias"].item()
+    assert f"{bias:+.1f}" in section.locator(".facts").inner_text()
+    assert section.locator("figure").count() == 3
+    picture = section.locator("#chart-predicted-age-by-true-age-in-years .drawing")
+    ages = made[1].scored.table["age"].nunique()
+    assert picture.locator("circle").count() == picture.locator("line.l0").count() == ages
 
 
 def test_wrong_answers_filter_by_attribute(shown, made) -> None:

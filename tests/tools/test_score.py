@@ -5,6 +5,7 @@ from sklearn.metrics import f1_score
 
 from mmmask.evaluation.intervals import paired_difference
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
+from tests.made_ages import certain
 
 from .conftest import tool
 
@@ -78,6 +79,18 @@ def test_submissions_are_scored_against_given_labels(tmp_path) -> None:
     assert "resamples of 280 photos; too narrow: no column tells the person" in done.stdout
     assert "new.csv is better than old.csv by 0." in done.stdout
     assert "preds.parquet scores as old.csv does" in done.stdout
+
+
+def test_ages_of_a_model_of_years_are_a_line_of_their_own(tables, tmp_path) -> None:
+    a, b = (tmp_path / name / "oof.parquet" for name in "ab")
+    true = np.full(len(tables["b"]), 40)
+    table = pd.concat([tables["b"].assign(age=true), certain(true - 3)], axis=1)
+    write_table(b, table, PREDICTIONS)
+    words = "age in years: MAE 3.0 [3.0, 3.0], within 5 years 100% [100, 100], bias -3.0"
+    assert f"\n{words}" in tool("score.py", b).stdout
+    compared = tool("score.py", a, b).stdout
+    assert f"\nb: {words}" in compared
+    assert "a: age in years" not in compared
 
 
 def test_tables_of_other_photos_are_refused(tables, tmp_path, refused) -> None:

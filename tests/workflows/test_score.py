@@ -52,6 +52,25 @@ def test_rows_follow_the_first_table_and_people_are_lent(write, tmp_path) -> Non
     ]  # fmt: skip
 
 
+def test_ages_are_those_of_the_table_of_another_one_or_of_the_csv_of_labels(
+    write, tmp_path
+) -> None:
+    table = predictions().assign(age=pd.array([20, 30, None, 40, 50, 60], dtype="Int16"))
+    paths = [write("a.parquet", table), write("b.csv", predictions(seed=1).iloc[::-1])]
+    read = read_scored(paths)
+    assert read[paths[1]]["age"].equals(read[paths[0]]["age"])
+    assert read[paths[0]]["age"].equals(table["age"])
+    labels = tmp_path / "labels.csv"
+    labels.write_text("ImageID,ans,age\n" + "".join(f"{k}.jpg,0,{20 + k}\n" for k in range(6)))
+    assert read_scored(paths[:1], labels)[paths[0]]["age"].tolist() == [*range(20, 26)]
+    labels.write_text(labels.read_text().replace("23", "230"))
+    with pytest.raises(
+        InputError, match=r"labels\.csv, row 3 \(3\.jpg\): age must be from 0 to 120; got 230"
+    ):
+        read_scored(paths, labels)
+    assert "age" not in read_scored(paths[1:])[paths[1]]
+
+
 def test_a_submission_has_the_classes_that_it_names(write, tmp_path) -> None:
     old = submit(tmp_path / "old.csv", [0, 7, 14, 3, 10, 16])
     new = submit(tmp_path / "new.csv", [0, 7, 14, 3, 10, 17])

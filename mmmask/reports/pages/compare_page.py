@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mmmask.evaluation.scores import confusion, f1_per_class
+from mmmask.evaluation.slices import with_bounds
 from mmmask.labels import ATTRIBUTES, CLASSES, NUM_CLASSES, decode
+from mmmask.reports.pages.age_charts import TITLES
 from mmmask.reports.pages.charts import Chart, bars, intervals, matrix
 from mmmask.reports.pages.comparison import Comparison, pairs, right, signed
 from mmmask.reports.pages.page import write_page
@@ -21,6 +23,7 @@ from mmmask.reports.pages.parts import (
     changes,
     joined,
     photo_name,
+    shown,
 )
 from mmmask.reports.pages.thumbnails import Thumbnails
 
@@ -88,6 +91,7 @@ def _scored(comparison: Comparison) -> dict[str, Any]:
         ],
         "rights": _rights(comparison),
         "by_class": _by_class(comparison),
+        "ages": _ages(comparison),
     }
 
 
@@ -120,6 +124,23 @@ def _by_class(comparison: Comparison) -> Table:
         "B - A": ("difference", of_b - of_a),
     }
     return Table.from_columns("F1 of each class", columns)
+
+
+def _ages(comparison: Comparison) -> Table | None:
+    """Return the scores of ages of each that is a model of years; None where neither is."""
+    a, b = comparison.ages
+    if a is None and b is None:
+        return None
+    rows = []
+    for name, (title, kind) in TITLES.items():
+        row = [title]
+        row += ["" if x is None else shown(with_bounds(x.scores, name)[0], kind) for x in (a, b)]
+        if a is not None and b is not None:
+            signed = "points" if kind == "share" else "bias"
+            row.append(shown(with_bounds(b.minus(a), name)[0], signed))
+        rows.append(row)
+    titles = ("ages", "A", "B", "B - A")[: len(rows[0])]
+    return Table("Ages in years", dict.fromkeys(titles, "text"), rows)
 
 
 def _shares(comparison: Comparison) -> list[Chart]:

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from mmmask.evaluation.ages import MAE, Ages
 from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.slices import with_bounds
 from mmmask.labels import CLASSES
 from mmmask.ledger.submissions import agreement
-from mmmask.reports.score_tables import WIDTH
+from mmmask.reports.pages.parts import shown
+from mmmask.reports.score_tables import WIDTH, age_sentence
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Comparison:
         scores: "18 classes", "mask", "gender" and "age" -> scores; empty without true classes.
         how: How the intervals were made.
         made_by: Fact of the provenance -> (of A, of B).
+        ages: Ages of A and of B; None where it is no model of years, or true ages are unknown.
     """
 
     paths: tuple[str, str]
@@ -52,6 +56,7 @@ class Comparison:
     scores: Mapping[str, ScorePair]
     how: str
     made_by: Mapping[str, tuple[str, str]]
+    ages: tuple[Ages | None, Ages | None] = (None, None)
 
     @property
     def differing(self) -> pd.DataFrame:
@@ -115,6 +120,13 @@ def print_comparison(comparison: Comparison) -> None:
             table.add_row(name, *scores, signed(pair.difference), pair.verdict)
         console.print(table)
         console.print(comparison.how, highlight=False, soft_wrap=True)
+    for letter, ages in zip("AB", comparison.ages, strict=True):
+        if ages is not None:
+            print(f"{letter}: {age_sentence(ages)}")
+    a, b = comparison.ages
+    if a is not None and b is not None:
+        difference = with_bounds(b.minus(a), MAE)[0]
+        print(f"B - A: MAE {shown(difference, 'bias')} years")
 
 
 def signed(interval: Interval) -> str:

@@ -18,6 +18,9 @@ FORMATS: Mapping[str, str] = {
     "score": "{:.3f}",
     "difference": "{:+.3f}",
     "number": "{:,.4g}",
+    "years": "{:.1f}",
+    "bias": "{:+.1f}",
+    "points": "{:+.1%}",
 }
 
 
@@ -29,6 +32,13 @@ def shown(value: Any, kind: str) -> str:
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return "\u2013"
     return FORMATS[kind].format(value) if kind in FORMATS else str(value)
+
+
+def figure(name: str, score: Interval | float, kind: str) -> tuple[str, str, str]:
+    """Return the name of a score, its value and its bounds as a reader sees them."""
+    if not isinstance(score, Interval):
+        return name, shown(score, kind), ""
+    return name, shown(score.value, kind), f"{shown(score.low, kind)} to {shown(score.high, kind)}"
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from mmmask.evaluation.calibration import expected_calibration_error, reliability
-from mmmask.evaluation.intervals import Interval, units_to_draw
+from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.scores import TINY, confusion, f1_per_class, negative_log_likelihood
-from mmmask.evaluation.slices import Members, slice_scores
+from mmmask.evaluation.slices import Members, slice_scores, with_bounds
 from mmmask.labels import ATTRIBUTES
 from mmmask.ledger.curves import Curves
 from mmmask.reports.pages import svg
@@ -149,23 +149,15 @@ def reliability_charts(parts: Sequence[Part]) -> list[Chart]:
 
 def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
     """Return share right over mean probability, with the line where they are equal."""
-    height, left = 220, 11.0
-    ticks = [0, 0.25, 0.5, 0.75, 1]
+    height = 220
     most = max(photos for _, photos, _ in rows)
-
-    def place(sure: float) -> float:
-        return left + 3 + (94 - left) * sure  # percent
-
-    parts = svg.grid(ticks, left, height, "share")
-    parts.append(svg.line((place(0), height), (place(1), 0), "zero"))
-    across = [place(sure) for sure, _, _ in rows]
-    down = [height * (1 - right) for _, _, right in rows]
+    axis = "probability of the answer"
+    parts, place = svg.diagonal([0, 0.25, 0.5, 0.75, 1], height, "share", axis)
+    across, down = zip(*(place(sure, right) for sure, _, right in rows), strict=True)
     parts.append(svg.curve(across, down, "l0", height))
     for x, y, (sure, photos, right) in zip(across, down, rows, strict=True):
         tip = f"{photos:,} photos of {sure:.1%} in the mean: {right:.1%} right"
         parts.append(svg.dot(x, y, "s0", tip, max(2.0, 9 * (photos / most) ** 0.5)))
-    parts += [svg.words(place(tick), height + 13, f"{tick:.0%}", tone="tick") for tick in ticks]
-    parts.append(svg.words(50, height + 31, "probability of the answer", tone="axis"))
     return svg.picture(parts, height + 40)
 
 
@@ -215,7 +207,7 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
         chart = intervals(
             f"Right {whole.name} by {by} (photos)",
             [f"{name} ({n:,})" for name, n in zip(scores["slice"], scores["photos"], strict=True)],
-            _with_bounds(scores, "accuracy"),
+            with_bounds(scores, "accuracy"),
             kind="share",
             reference=scored.scores["accuracy"].value,
         )
@@ -224,22 +216,13 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
         by: ("text", scores["slice"]),
         unit: ("count", scores["units"]),
         "photos": ("count", scores["photos"]),
-        f"{whole.name} right": ("share", _with_bounds(scores, "accuracy")),
+        f"{whole.name} right": ("share", with_bounds(scores, "accuracy")),
         **{
-            f"{part.name} right": ("share", _with_bounds(scores, f"{part.name}_accuracy"))
+            f"{part.name} right": ("share", with_bounds(scores, f"{part.name}_accuracy"))
             for part in scored.parts[1:]
         },
-        "macro F1": ("score", _with_bounds(scores, "macro_f1")),
+        "macro F1": ("score", with_bounds(scores, "macro_f1")),
         "of classes": ("count", scores["classes"]),
     }
     caption = f"By {by}; in brackets 95 % of resamples of the {unit}"
     return Slices(by, scores, chart, Table.from_columns(caption, columns))
-
-
-def _with_bounds(scores: pd.DataFrame, score: str) -> list[Interval | float]:
-    """Return the score of each slice with its bounds, or alone where it has none."""
-    columns = (scores[score], scores[f"{score}_low"], scores[f"{score}_high"])
-    return [
-        value if np.isnan(low) else Interval(value, low, high)
-        for value, low, high in zip(*columns, strict=True)
-    ]

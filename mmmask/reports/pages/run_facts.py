@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.disagreement import disagreement
 from mmmask.evaluation.intervals import Interval, score_intervals, units_to_draw
 from mmmask.evaluation.slices import Members
@@ -98,6 +99,11 @@ class Scored:
         """Scores as of :func:`mmmask.evaluation.intervals.score_intervals`."""
         units = units_to_draw(self.table)[0]
         return score_intervals(units, self.whole.truth, self.whole.predicted, self.attribute)
+
+    @cached_property
+    def ages(self) -> Ages | None:
+        """How far the ages of a model of years are from the true ones; None of other models."""
+        return Ages.of(self.table)
 
     @cached_property
     def worst(self) -> NDArray[np.int64]:

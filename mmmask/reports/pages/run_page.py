@@ -6,11 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from mmmask.evaluation.ages import MAE
 from mmmask.evaluation.intervals import Interval
 from mmmask.ledger.cards import best, status
 from mmmask.reports.pages import run_charts
+from mmmask.reports.pages.age_charts import age_section
 from mmmask.reports.pages.page import write_page
-from mmmask.reports.pages.parts import Table, shown
+from mmmask.reports.pages.parts import Table, figure
 from mmmask.reports.pages.run_facts import MOST_PEOPLE, RunFacts, Scored
 from mmmask.reports.pages.run_findings import find
 from mmmask.reports.pages.run_galleries import errors, people
@@ -58,6 +60,7 @@ def _answers(facts: RunFacts, scored: Scored) -> dict[str, Any]:
         "matrices": run_charts.matrices(scored),
         "reliability": run_charts.reliability_charts(scored.parts),
         "calibration": run_charts.calibration_table(scored.parts),
+        "ages": None if scored.ages is None else age_section(scored.ages),
         "errors": errors(facts, scored),
         "people": None if scored.disagreeing.empty else people(facts, scored),
         "most_people": MOST_PEOPLE,
@@ -78,12 +81,10 @@ def _figures(scored: Scored) -> list[tuple[str, str, str]]:
     """Return name, value and interval of the scores."""
     names = {"macro_f1": "macro F1", "accuracy": f"{scored.whole.name} right"}
     names |= {f"{part.name}_accuracy": f"{part.name} right" for part in scored.parts[1:]}
-    figures = []
-    for key, name in names.items():
-        kind, interval = "score" if key == "macro_f1" else "share", scored.scores[key]
-        bounds = f"{shown(interval.low, kind)} to {shown(interval.high, kind)}"
-        figures.append((name, shown(interval.value, kind), bounds))
-    return figures
+    return [
+        figure(name, scored.scores[key], "score" if key == "macro_f1" else "share")
+        for key, name in names.items()
+    ]
 
 
 def _folds(summary: pd.DataFrame) -> Table:
@@ -104,6 +105,8 @@ def _folds(summary: pd.DataFrame) -> Table:
         if name.endswith("accuracy"):
             title = "class" if name == "accuracy" else name.removesuffix("_accuracy")
             columns[f"{title} right"] = ("share", summary[name])
+    if MAE in summary:
+        columns["age MAE, years"] = ("years", summary[MAE])
     return Table.from_columns("Each fold predicted by the model that never saw it", columns)
 
 

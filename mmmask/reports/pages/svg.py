@@ -4,7 +4,7 @@ Lengths along x are percentages, so that a picture fits any width while its word
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from markupsafe import Markup
@@ -84,9 +84,35 @@ def grid(ticks: Sequence[float], left: float, height: float, kind: str) -> list[
     parts = []
     for tick in ticks:
         y = height * (1 - (tick - ticks[0]) / (ticks[-1] - ticks[0]))
-        number = f"{tick:.0%}" if kind == "share" else shown(tick, "number")
-        parts += [line((left, y), (100, y), "grid"), words(left, y, number, "end", "tick", -5)]
+        number = words(left, y, _tick(tick, kind), "end", "tick", -5)
+        parts += [line((left, y), (100, y), "grid"), number]
     return parts
+
+
+def diagonal(
+    ticks: Sequence[float], height: float, kind: str, axis: str
+) -> tuple[list[Markup], Callable[[float, float], tuple[float, float]]]:
+    """Return a plane whose two axes have the same ticks, with a line where both are equal.
+
+    Its numbers and the words ``axis`` stand below ``height``, in 40 pixels.
+
+    Returns:
+        Its parts, and what gives the place, in percent and pixels, of two numbers.
+    """
+    left, first, span = 11.0, ticks[0], ticks[-1] - ticks[0]
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + 3 + (94 - left) * (x - first) / span, height * (1 - (y - first) / span)
+
+    parts = grid(ticks, left, height, kind)
+    parts.append(line(place(first, first), place(ticks[-1], ticks[-1]), "zero"))
+    for tick in ticks:
+        parts.append(words(place(tick, first)[0], height + 13, _tick(tick, kind), tone="tick"))
+    return [*parts, words(50, height + 31, axis, tone="axis")], place
+
+
+def _tick(value: float, kind: str) -> str:
+    return f"{value:.0%}" if kind == "share" else shown(value, "number")
 
 
 def round_ticks(low: float, high: float) -> list[float]:

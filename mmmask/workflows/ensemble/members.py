@@ -43,7 +43,7 @@ COMMON = {
     "old_from": "have different age cuts (old_from)",
 }
 #: Columns beside the probabilities that say which photo it is and what is known of it.
-KEYS = ("image", "label", "person", "fold")
+KEYS = ("image", "label", "person", "age", "fold")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Members:
 
     Attributes:
         each: The tables.
-        keys: What is known of the photos: image and, where known of all, label, person and fold.
+        keys: What is known of the photos: image and, where known, label, person, age and fold.
     """
 
     each: tuple[Member, ...]
@@ -313,7 +313,7 @@ class _Known:
             self.keys = self.keys.drop(columns="fold")
         if "label" in known and self._labels is None:
             self._labels = path
-        for name in ("label", "person"):
+        for name in ("label", "person", "age"):
             if name in known and name not in self.keys:
                 self.keys = self.keys.assign(**{name: known[name]})
 

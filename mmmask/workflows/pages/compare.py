@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError
+from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
 from mmmask.labels import ATTRIBUTES, CLASSES, decode
 from mmmask.ledger.submissions import read_submission
@@ -88,14 +89,15 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
     photos = (b if "ans" in tables[0].attrs else a)[["image"]].assign(
         a=a["answer"], b=b["answer"], sure_a=a["sure"], sure_b=b["sure"], distance=_distance(a, b)
     )
-    for name in ("person", "label"):
-        found = [table[name] for table in (a, b) if name in table and table[name].notna().all()]
-        if len(found) == 2 and name == "label" and not np.array_equal(*found):
-            raise InputError(f"{one} and {other} have different true classes of the same photos")
+    for name, truth in (("person", ""), ("label", "classes"), ("age", "ages")):
+        needed = pd.Series.any if name == "age" else pd.Series.all  # of how many it is known
+        found = [table[name] for table in (a, b) if name in table and needed(table[name].notna())]
+        if len(found) == 2 and truth and not found[0].equals(found[1]):
+            raise InputError(f"{one} and {other} have different true {truth} of the same photos")
         if found:
             photos[name] = found[0]
     if labels is not None:
-        photos["label"] = read_answers(labels, photos[["image"]])["label"]
+        photos = read_answers(labels, photos)
     return Comparison(
         paths=(str(one), str(other)),
         photos=photos,
@@ -103,6 +105,7 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
         scores=_scores(photos) if "label" in photos else {},
         how=resampled(photos) if "label" in photos else "",
         made_by=_made_by(tables[0], tables[1]),
+        ages=(_ages(a, photos), _ages(b, photos)),
     )
 
 
@@ -139,6 +142,12 @@ def _distance(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
         return pd.Series(np.abs(probabilities(a) - probabilities(b)).sum(axis=1) / 2)
     parts = zip(decode(a["answer"]).values(), decode(b["answer"]).values(), strict=True)
     return pd.Series(np.mean([mine != theirs for mine, theirs in parts], axis=0))
+
+
+def _ages(table: pd.DataFrame, photos: pd.DataFrame) -> Ages | None:
+    """Return the ages of a table, with what is known of its photos."""
+    known = photos[[name for name in ("person", "label", "age") if name in photos]]
+    return Ages.of(table.assign(**known)) if "label" in known else None
 
 
 def _scores(photos: pd.DataFrame) -> dict[str, ScorePair]:

@@ -64,6 +64,12 @@ def run_report(
     missing: list[str] = []
     root, given = Path(data_root or first.data_root or "data"), data_root is not None
     table = read_predictions(path / OOF) if folders else _predictions(first, root, given, missing)
+    if table is not None:
+        stated = table.attrs.get("provenance", {})
+        table = table.copy()  # one block: its columns are many
+        ages = table["age"] if "age" in table else _ages(table, [path, *folders])
+        table["age"], table["light"] = ages.astype("float64"), np.nan
+        table.attrs["provenance"] = stated
     facts = RunFacts(
         path=str(path),
         config_name=first.config_name,
@@ -73,10 +79,6 @@ def run_report(
         folds=summarise(table) if folders and table is not None else None,
     )
     if table is not None:
-        stated = table.attrs.get("provenance", {})
-        table = table.copy()  # one block: its columns are many
-        table["age"], table["light"] = _ages(table, [path, *folders]), np.nan
-        table.attrs["provenance"] = stated
         scored = Scored(table, _slices(table, boxes, tags), _made_by(stated))
         facts = _with_photos(replace(facts, scored=scored), scored, root, given, missing)
         if facts.thumbnails.data and cam:
@@ -188,7 +190,7 @@ def _ages(table: pd.DataFrame, folders: list[Path]) -> pd.Series:
         if (folder / SPLIT).is_file() and "person" in table:
             split = read_csv(folder / SPLIT, ("person", "age")).drop_duplicates("person")
             ages = pd.to_numeric(split.set_index("person")["age"], errors="coerce")
-            return table["person"].map(ages).astype("float64")
+            return table["person"].map(ages)
     return pd.Series(np.nan, table.index)
 
 

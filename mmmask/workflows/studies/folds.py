@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError
+from mmmask.evaluation.ages import Ages
 from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.tables import (
     YEARS,
@@ -118,7 +119,7 @@ def mean_of_folds(tables: Mapping[Path, pd.DataFrame]) -> pd.DataFrame:
     _check_alike(tables, (*_SAME, "data_fingerprint"))
     rows = list(aligned(tables).values())
     first = rows[0]
-    kept = [name for name in ("image", "label", "person") if name in first]
+    kept = [name for name in ("image", "label", "person", "age") if name in first]
     mean = np.stack([probabilities(table) for table in rows]).mean(axis=0, dtype=np.float64)
     years = [ages for ages in map(years_of, rows) if ages is not None]
     mean_years = np.stack(years).mean(axis=0) if years else None
@@ -156,23 +157,28 @@ def summarise(out_of_fold: pd.DataFrame) -> pd.DataFrame:
     ``part`` is the fold's number, ``mean``, ``std`` (over the folds, with folds - 1 below) or
     ``out of fold``; ``low`` to ``high`` is the 95 % interval of macro F1 over people. The macro F1
     of all people is not the mean of the folds': each class counts once, with all of its photos.
+    Of models of years, the scores of :class:`mmmask.evaluation.ages.Ages` have bounds of their own.
     """
     parts = {str(fold): table for fold, table in out_of_fold.groupby("fold")}
     rows = {part: _scores(table) for part, table in {**parts, "out of fold": out_of_fold}.items()}
     pooled = rows.pop("out of fold")
     summary = pd.DataFrame(rows).T
     spread = {"mean": summary.mean(), "std": summary.std(ddof=1)}
+    of_parts = [name for name in summary if name.endswith(("people", "photos", "low", "high"))]
     for row in spread.values():
-        row[["people", "photos", "low", "high"]] = np.nan
+        row[of_parts] = np.nan
     everything = {**rows, **spread, "out of fold": pooled}
     table = pd.DataFrame(everything).T.rename_axis("part").reset_index()
     return table.astype({"people": "Int64", "photos": "Int64"})
 
 
 def _scores(table: pd.DataFrame) -> dict[str, float]:
-    """Return people, photos, macro F1 with its bounds, and the accuracies."""
-    intervals = intervals_of(table)
+    """Return people, photos, macro F1 with its bounds, the accuracies, and scores of years."""
+    intervals, ages = intervals_of(table), Ages.of(table)
     macro_f1 = intervals.pop("macro_f1")
+    of_age = (
+        {} if ages is None else ages.scores.iloc[0].drop(["slice", "units", "photos"]).to_dict()
+    )
     return {
         "people": table["person"].nunique(),
         "photos": len(table),
@@ -180,6 +186,7 @@ def _scores(table: pd.DataFrame) -> dict[str, float]:
         "low": macro_f1.low,
         "high": macro_f1.high,
         **{name: interval.value for name, interval in intervals.items()},
+        **of_age,
     }
 
 

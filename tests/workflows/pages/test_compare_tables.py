@@ -11,6 +11,7 @@ from mmmask.labels import CLASSES, decode
 from mmmask.reports.pages.comparison import pairs, right
 from mmmask.tables import ATTRIBUTE_PREDICTIONS, PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.pages.compare import compare, compared
+from tests.made_ages import certain
 
 PHOTOS = 60
 
@@ -114,6 +115,28 @@ def test_the_terminal_tells_agreement_commonest_pair_and_scores(paths, tmp_path,
     assert CLASSES[pairs(comparison)["a"][0]] in out
     assert f"{comparison.scores['age'].difference.value:+.3f}" in out
     assert "10 people" in out
+
+
+def test_models_of_years_are_compared_by_their_ages(paths, tmp_path, capsys) -> None:
+    true = np.arange(20, 20 + PHOTOS)
+    one = pd.concat([table(0), certain(true + 4)], axis=1).assign(age=true)
+    other = pd.concat([table(1), certain(true - 7)], axis=1)  # it does not know the true ages
+    a, b = write(tmp_path / "one.parquet", one), write(tmp_path / "other.csv", other[::-1])
+    compare(a, b, tmp_path / "page.html")
+    out, page = capsys.readouterr().out, (tmp_path / "page.html").read_text()
+    assert "A: age in years: MAE 4.0 [4.0, 4.0], within 5 years 100% [100, 100], bias +4.0" in out
+    assert "B: age in years: MAE 7.0 [7.0, 7.0], within 5 years 0% [0, 0], bias -7.0" in out
+    assert "B - A: MAE +3.0 [+3.0, +3.0] years" in out
+    for words in ("7.0 [7.0, 7.0]", "+3.0 [+3.0, +3.0]", "-100.0% [-100.0, -100.0]", "-11.0 ["):
+        assert words in page
+    compare(a, paths[1], tmp_path / "page.html")
+    assert "B: age in years" not in capsys.readouterr().out
+    assert "Ages in years" in (tmp_path / "page.html").read_text()
+    compare(*paths, tmp_path / "page.html")
+    assert "age in years" not in capsys.readouterr().out
+    assert "Ages in years" not in (tmp_path / "page.html").read_text()
+    with pytest.raises(InputError, match="have different true ages of the same photos"):
+        compared(a, write(tmp_path / "c.parquet", one.assign(age=true + 1)))
 
 
 @pytest.mark.parametrize(

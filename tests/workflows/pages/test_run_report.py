@@ -23,6 +23,7 @@ from mmmask.workflows.pages.report import report
 from mmmask.workflows.pages.run_folder import RunFolder
 from mmmask.workflows.pages.run_report import run_report
 from tests.fake_run import made_predictions, made_run, made_samples
+from tests.made_ages import certain
 
 
 @pytest.fixture
@@ -214,6 +215,32 @@ def test_without_persons_photos_are_resampled_and_the_page_says_so(run, tmp_path
     assert "too narrow: no column tells the person" in words(tmp_path / "run.html")
     assert facts.scored.disagreeing.empty
     assert list(facts.scored.slices) == ["age group", "gender", "photo"]
+
+
+def test_a_model_of_years_has_a_section_on_ages_also_of_an_older_table(run, tmp_path):
+    stated, table = (read(run / "val.parquet") for read in (read_provenance, read_predictions))
+    true = made_samples()["age"]  # of the 12 people, as split.csv has them
+    table = pd.concat([table, certain(true + np.where(true < 40, 3, -8))], axis=1)
+    write_table(run / "val.parquet", table, PREDICTIONS, stated)
+    facts = run_report(run, tmp_path / "run.html")
+    html = words(tmp_path / "run.html")
+    mae = facts.scored.ages.scores["age_mae"].item()
+    assert mae == pytest.approx(np.where(true < 40, 3, 8).mean())
+    for told in (
+        "Ages in years", f"{mae:.1f} <small>", "Predicted age by true age, in years",
+        "Bias by true age (photos)", "Bias by age group and gender (photos)",
+    ):  # fmt: skip
+        assert told in html, told
+    assert "Ages are known of" not in html
+    some = table.assign(age=true.where(true.index > 6))  # the first person's age is unknown
+    write_table(run / "val.parquet", some, PREDICTIONS, stated)
+    run_report(run, tmp_path / "some.html")
+    assert "Ages are known of 77 of 84 photos." in words(tmp_path / "some.html")
+
+
+def test_other_models_have_no_section_on_ages(run, tmp_path):
+    run_report(run, tmp_path / "run.html")
+    assert "Ages in years" not in words(tmp_path / "run.html")
 
 
 def test_options_of_runs_are_refused_for_a_data_root(drawn, tmp_path):

@@ -135,6 +135,8 @@ def test_the_mean_of_the_folds_is_that_of_probabilities_and_years_of_each_photo(
     columns = list(PROBABILITIES)
     np.testing.assert_allclose(mean[columns], (one[columns] + other[columns]) / 2, rtol=1e-6)
     assert mean[["year_20", "year_30", "year_60"]].iloc[0].tolist() == [0.25, 0.5, 0.25]
+    aged = [table.assign(age=np.arange(6)) for table in (one, one)]
+    assert mean_of_folds(dict(zip("ab", aged, strict=True)))["age"].tolist() == [*range(6)]
     with pytest.raises(InputError, match="a and b have different photos, 1 are in one alone"):
         mean_of_folds({Path("a"): one, Path("b"): other[1:]})
 
@@ -173,3 +175,18 @@ def test_the_summary_has_each_fold_their_mean_and_spread_and_all_people() -> Non
     assert pooled["macro_f1"] == pytest.approx(score(slice(None)))
     assert (pooled["people"], pooled["photos"]) == (PEOPLE, 2 * PEOPLE)
     assert pooled["low"] < pooled["macro_f1"] < pooled["high"]
+    assert "age_mae" not in summary
+
+
+def test_the_summary_of_a_model_of_years_has_the_error_of_the_ages() -> None:
+    folds = make_folds(years=(20, 30, 40))  # the median is 30
+    for fold in folds:
+        fold.predictions["age"] = pd.array(30 + 4 * fold.number + np.arange(8) // 2, dtype="Int16")
+    table = out_of_fold(folds, SAMPLES)
+    summary = summarise(table).set_index("part")
+    assert summary.loc[["0", "1", "2"], "age_mae"].tolist() == [1.5, 5.5, 9.5]
+    assert summary.loc[["mean", "std"], "age_mae"].tolist() == [5.5, 4]
+    assert summary.loc["mean", ["age_mae_low", "age_bias_high", "people"]].isna().all()
+    pooled = summary.loc["out of fold"]
+    assert (pooled["age_bias"], pooled["age_within_5"]) == (-5.5, 6 / 12)
+    assert pooled["age_mae_low"] < 5.5 < pooled["age_mae_high"]
