@@ -60,7 +60,8 @@ def nearest(
                 near = np.concatenate([near, alike], axis=1)
                 at = np.concatenate([at, np.broadcast_to(others, alike.shape)], axis=1)
                 best = np.argpartition(-near, most - 1, axis=1)[:, :most]
-                near, at = (np.take_along_axis(each, best, axis=1) for each in (near, at))
+                near = np.take_along_axis(near, best, axis=1)
+                at = np.take_along_axis(at, best, axis=1)
             order = np.argsort(-near, axis=1, kind="stable")
             at[np.isneginf(near)] = -1
             found[some] = np.take_along_axis(at, order, axis=1)
