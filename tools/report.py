@@ -18,7 +18,8 @@ def amount(text: str) -> int:
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument(
-        "path", help="a data root, which holds train/, a run directory, or that of a k-fold"
+        "path",
+        help="a data root, which holds train/, a run directory, or that of a k-fold or a probe",
     )
     parser.add_argument("--out", metavar="HTML", default="report.html", help="default: report.html")
     parser.add_argument(
@@ -37,6 +38,12 @@ def main() -> None:
         "--tags",
         metavar="CSV",
         help="person,tag or image,tag, such as glasses: scores of the photos with each tag",
+    )
+    run.add_argument(
+        "--features",
+        metavar="ARROW",
+        help="of a probe: a map of the people, and the photos most like each wrong answer; "
+        "default: features.arrow in the folder, where it has one",
     )
     run.add_argument(
         "--cam",

@@ -23,6 +23,11 @@ def main() -> None:
     parser.add_argument(
         "--oof", metavar="OOF", help="predictions to show beside the photos, of tools/kfold.py"
     )
+    parser.add_argument(
+        "--features",
+        metavar="ARROW",
+        help="of a probe, features.arrow: shows the photos of other people that are most alike",
+    )
     parser.add_argument("--port", type=int, default=8001, help="of the page; default: 8001")
     args = parser.parse_args()
 
@@ -33,7 +38,7 @@ def main() -> None:
     from mmmask.workflows.label_errors.review_app import review_app
 
     with opened_review(args.issues, args.out, data_root=args.data_root) as review:
-        app = review_app(review, args.data_root, opinions=args.oof)
+        app = review_app(review, args.data_root, opinions=args.oof, features=args.features)
         for notice in review.notices:
             print(notice)
         try:

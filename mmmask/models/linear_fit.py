@@ -51,10 +51,10 @@ def fit_head(
     """Fill the classifiers of a head with scikit-learn's logistic regressions.
 
     Features are standardised, and the weights folded back, so that the head takes features as they
-    are. ``C`` of each attribute, the inverse strength of its L2 penalty, is that with the least log loss
-    on a quarter of the people, who are not learned from meanwhile; then everybody is fitted with
-    it. A model of years gets a ridge regression with the penalty of the age groups, and the spread
-    that the errors on these people have.
+    are. ``C`` of each attribute, the inverse strength of its L2 penalty, is that with the least log
+    loss on a quarter of the people, who are not learned from meanwhile; then everybody is fitted
+    with it. A model of years gets a ridge regression with the penalty of the age groups, and the
+    spread that the errors on these people have.
 
     Args:
         head: Its losses are cross-entropies, whose class weights count; its model of years, where

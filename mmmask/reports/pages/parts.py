@@ -116,6 +116,9 @@ class Gallery:
         chosen: Facet -> value that is chosen at the start.
         noun: What is counted, in the plural.
         rows: Whether each card takes the whole width, its pictures in a row.
+        strip: Of each card small pictures in a row below the others, each the number of its
+            thumbnail and its words, with whether they stand out.
+        strip_name: What the row shows.
     """
 
     id: str
@@ -130,6 +133,8 @@ class Gallery:
     chosen: Mapping[str, str] = field(default_factory=dict)
     noun: str = "photos"
     rows: bool = False
+    strip: Sequence[Sequence[tuple[int, Sequence[tuple[str, bool]]]]] = ()
+    strip_name: str = ""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -138,7 +143,7 @@ class Gallery:
             "pictures": {name: [int(n) for n in column] for name, column in self.pictures.items()},
             "titles": list(self.titles),
             **{
-                part: {name: _coded(column) for name, column in getattr(self, part).items()}
+                part: {name: coded(column) for name, column in getattr(self, part).items()}
                 for part in ("captions", "marked", "lines", "facets")
             },
             "orders": {
@@ -149,10 +154,12 @@ class Gallery:
             "chosen": dict(self.chosen),
             "noun": self.noun,
             "rows": self.rows,
+            "strip": self.strip,
+            "strip_name": self.strip_name,
         }
 
 
-def _coded(column: Sequence[str]) -> dict[str, list]:
+def coded(column: Sequence[str]) -> dict[str, list]:
     """Return the different values of a column and, for each card, the number of its value."""
     codes = pd.Categorical(column)
     return {"values": [str(v) for v in codes.categories], "codes": codes.codes.tolist()}

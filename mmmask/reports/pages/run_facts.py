@@ -60,6 +60,11 @@ class Scored:
     made_by: str
 
     @cached_property
+    def label(self) -> NDArray[np.int64]:
+        """(N,) the true class, 0 to 17."""
+        return self.table["label"].to_numpy(dtype=np.int64)
+
+    @cached_property
     def attribute(self) -> str | None:
         """The attribute that the model predicts alone; None: the 18 classes."""
         return attribute_of(self.table)
@@ -68,14 +73,13 @@ class Scored:
     def parts(self) -> list[Part]:
         """The class first, then its attributes; of a model of one attribute that alone."""
         values, told = probabilities(self.table), answers(self.table)
-        label = self.table["label"].to_numpy(dtype=np.int64)
-        true = decode(label)
+        true = decode(self.label)
         if self.attribute is not None:
             names = ATTRIBUTES[self.attribute]
             return [Part(self.attribute, names, true[self.attribute], told, values)]
         said, alone = decode(told), marginals(values)
         return [
-            Part("class", CLASSES, label, told, values),
+            Part("class", CLASSES, self.label, told, values),
             *(Part(name, ATTRIBUTES[name], true[name], said[name], alone[name]) for name in true),
         ]
 
@@ -127,6 +131,21 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """Who looks alike, by frozen features.
+
+    Attributes:
+        places: One row per person on the map: ``row`` in the table of the answers, of the photo
+            without mask, and ``x``, ``y``, from 0 to 1. Without rows there is no map.
+        alike: (W, K) rows of the photos of other people that are most like each of the W wrong
+            answers in :attr:`Scored.worst`, the most alike first; -1 where there are fewer.
+    """
+
+    places: pd.DataFrame
+    alike: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """What is known of a run, or of the runs of a k-fold.
 
@@ -141,6 +160,7 @@ class RunFacts:
         missing: Sentences on what the page should have and has not.
         thumbnails: The photos of ``scored.images``, as far as they are there.
         heats: Image -> number of the thumbnail that shows where the evidence lies.
+        likeness: None where there are no features to compare people by.
     """
 
     path: str
@@ -153,6 +173,7 @@ class RunFacts:
     missing: Sequence[str] = ()
     thumbnails: Thumbnails = NO_THUMBNAILS
     heats: Mapping[str, int] | None = None
+    likeness: Likeness | None = None
 
     @property
     def learned(self) -> str | None:

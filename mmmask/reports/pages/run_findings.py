@@ -9,6 +9,7 @@ from mmmask.ledger.cards import status
 from mmmask.reports.pages.parts import Finding, by_weight, shown
 from mmmask.reports.pages.run_charts import Slices
 from mmmask.reports.pages.run_facts import RunFacts, Scored
+from mmmask.reports.pages.run_likeness import against_label
 
 #: Slices that are named at most.
 _MOST = 3
@@ -24,7 +25,7 @@ def find(facts: RunFacts, slices: Sequence[Slices]) -> list[Finding]:
     found += [Finding("act", sentence, "card") for sentence in facts.missing]
     if facts.scored is not None:
         found += [*_answers(facts.scored), *_low_slices(slices, facts.scored.right.mean())]
-        found += _people(facts.scored)
+        found += [*_people(facts.scored), *_against_label(facts)]
     return by_weight([*found, *_training(facts)])
 
 
@@ -90,6 +91,23 @@ def _people(scored: Scored) -> Iterator[Finding]:
         who = f"{len(scored.disagreeing):,} of {scored.table['person'].nunique():,} people"
         text = "get different genders or ages in their photos, which cannot all be right."
         yield Finding("look", f"{who} {text}", "people")
+
+
+def _against_label(facts: RunFacts) -> Iterator[Finding]:
+    """Yield how many wrong answers agree with all photos most alike, against the label."""
+    if facts.scored is None or facts.likeness is None:
+        return
+    rows, shares = facts.scored.worst, against_label(facts.scored, facts.likeness.alike)
+    for part in facts.scored.parts:
+        if part.name in shares:
+            differ = (part.truth != part.predicted)[rows] & (shares[part.name] == 1)
+            if differ.any():
+                yield Finding(
+                    "look",
+                    f"In {differ.sum():,} wrong answers on {part.name}, none of the photos most "
+                    "alike has the label's: the label itself may be wrong.",
+                    "mistakes",
+                )
 
 
 def _training(facts: RunFacts) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, decode
 from mmmask.reports.pages.parts import Gallery, changes, joined, photo_name
 from mmmask.reports.pages.run_facts import MOST_PEOPLE, RunFacts, Scored
+from mmmask.reports.pages.run_likeness import against_label, in_words, strip
 
 
 def errors(facts: RunFacts, scored: Scored) -> Gallery:
@@ -29,6 +30,8 @@ def errors(facts: RunFacts, scored: Scored) -> Gallery:
     wrong_in = joined(wrong)
     fewest_first = sorted(set(wrong_in), key=lambda name: (name.count(" and "), name))
     labels = decode(table["label"].to_numpy(dtype=np.int64))
+    alike = None if facts.likeness is None else facts.likeness.alike
+    against = {} if alike is None else against_label(scored, alike)
     return Gallery(
         id="errors",
         pictures=pictures,
@@ -49,6 +52,7 @@ def errors(facts: RunFacts, scored: Scored) -> Gallery:
                 for name, names in ATTRIBUTES.items()
             },
             "photo": pd.Categorical([_stem(image) for image in images], list(MASK_OF_STEM)),
+            **{f"most alike: other {name}": in_words(shares) for name, shares in against.items()},
         },
         orders={
             "surest first": sure,
@@ -56,8 +60,11 @@ def errors(facts: RunFacts, scored: Scored) -> Gallery:
             "least sure first": -sure,
             "oldest first": np.nan_to_num(age, nan=-1),
             "youngest first": -np.nan_to_num(age, nan=999),
+            **({"label least like those alike": sum(against.values())} if against else {}),
         },
         noun="wrong answers",
+        strip=[] if alike is None else strip(facts, scored, alike),
+        strip_name="most alike",
     )
 
 

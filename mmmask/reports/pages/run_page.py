@@ -16,6 +16,7 @@ from mmmask.reports.pages.parts import Table, figure
 from mmmask.reports.pages.run_facts import MOST_PEOPLE, RunFacts, Scored
 from mmmask.reports.pages.run_findings import find
 from mmmask.reports.pages.run_galleries import errors, people
+from mmmask.reports.pages.run_likeness import people_on_the_map
 from mmmask.reports.score_tables import resampled
 
 _STARTS = {
@@ -53,6 +54,7 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
 
 def _answers(facts: RunFacts, scored: Scored) -> dict[str, Any]:
     """Return what the page shows of the answers to photos."""
+    likeness = facts.likeness
     return {
         "figures": _figures(scored),
         "how": resampled(scored.table),
@@ -64,6 +66,7 @@ def _answers(facts: RunFacts, scored: Scored) -> dict[str, Any]:
         "errors": errors(facts, scored),
         "people": None if scored.disagreeing.empty else people(facts, scored),
         "most_people": MOST_PEOPLE,
+        "map": None if likeness is None else people_on_the_map(facts, scored, likeness),
     }
 
 

@@ -41,18 +41,19 @@ class Review:
 
     Attributes:
         issues: Table of ``mmmask.tables.LABEL_ISSUES``, from :func:`match_label_issues`.
+        samples: Everybody's photos, as ``train.csv`` labels them.
         out: The table of corrections, .csv; its log is ``out`` + ``.log``.
         notices: What a person should know about how the files were found.
 
     Args:
-        samples: Samples table of the data's photos, as ``train.csv`` labels them.
+        samples: See above; a samples table.
 
     Raises:
         InputError: ``out`` or its log cannot be used.
     """
 
     def __init__(self, issues: pd.DataFrame, samples: pd.DataFrame, out: Path) -> None:
-        self.issues, self.out = issues, out
+        self.issues, self.samples, self.out = issues, samples, out
         columns = list(LabelIssue._fields)
         self._keys = [LabelIssue(*row) for row in issues[columns].itertuples(index=False)]
         self._number = {key: number for number, key in enumerate(self._keys)}

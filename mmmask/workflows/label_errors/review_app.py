@@ -26,6 +26,7 @@ from mmmask.reports.pages.page import as_data, render
 from mmmask.reports.pages.thumbnails import small_jpeg
 from mmmask.tables import LABEL_ISSUES, attribute_of, probabilities, read_predictions
 from mmmask.workflows.label_errors.review import EXPOSED, Review
+from mmmask.workflows.label_errors.review_alike import photos_alike
 
 #: Photos are sent no higher than this, in pixels.
 HEIGHT = 480
@@ -34,12 +35,16 @@ KEPT = 700
 
 
 def review_app(
-    review: Review, data_root: str | Path, *, opinions: str | Path | None = None
+    review: Review,
+    data_root: str | Path,
+    *,
+    opinions: str | Path | None = None,
+    features: str | Path | None = None,
 ) -> Starlette:
     """Return the page of a review.
 
     ``GET /`` is the page; ``GET /state`` where the review stands, with its version as ETag;
-    ``GET /photo/{list}/{number}`` a photo of a listed person, by its number alone, so that no
+    ``GET /photo/{list}/{number}`` a photo of the page, by its number alone, so that no
     other file can be asked for. ``POST /decide`` and ``POST /undo`` take JSON, the arguments of
     :meth:`Review.decide` and :meth:`Review.undo`, and return what these return. What cannot be
     done is answered by status 400 and a sentence.
@@ -49,13 +54,20 @@ def review_app(
         data_root: Folder that its images are relative to.
         opinions: Predictions to show beside the photos, of people that the model did not learn
             from.
+        features: Frozen features, by which photos of other people are like these.
 
     Raises:
-        InputError: ``opinions`` has none of the photos.
+        InputError: ``opinions`` has none of the photos, or ``features`` lacks one.
     """
     people = review.issues["person"].unique()
     images = [image for person in people for image in review.photos(person)]
     shown = page_data(review, {} if opinions is None else read_opinions(opinions, images))
+    shown["alike"] = [] if features is None else photos_alike(review, features)
+    numbers = {image: number for number, image in enumerate(images)}
+    for each in shown["alike"]:
+        for found in each["photos"]:
+            found["number"] = numbers.setdefault(found["image"], len(numbers))
+    images = list(numbers)
     # Part of the addresses of photos, so that a browser shows no cached photo of another list.
     shown["list"] = text_hash(str(Path(data_root).resolve()) + as_data(shown))[:12]
     html = render(

@@ -11,7 +11,7 @@ from mmmask.tables import column_names, read_csv, read_provenance
 from mmmask.workflows.studies.commands import last_checkpoint
 from mmmask.workflows.studies.folds import VAL
 
-OOF, SPLIT = "oof.parquet", "split.csv"
+OOF, FEATURES, SPLIT = "oof.parquet", "features.arrow", "split.csv"
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,6 @@ def is_run(path: Path) -> bool:
     return (path / "last_checkpoint").is_file() or any(path.glob("*.pth"))
 
 
-def is_kfold(path: Path) -> bool:
-    """Say whether tools/kfold.py put its folds together in this folder."""
-    return (path / OOF).is_file() and (path / "fold_0").is_dir()
+def is_out_of_fold(path: Path) -> bool:
+    """Say whether this folder has everybody's predictions, by models that have not seen them."""
+    return (path / OOF).is_file()

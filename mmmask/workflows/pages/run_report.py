@@ -21,7 +21,8 @@ from mmmask.reports.score_tables import WIDTH, print_macro_f1, resampled
 from mmmask.tables import BOXES, read_csv, read_predictions, read_table
 from mmmask.workflows.data_stats import measure
 from mmmask.workflows.pages.run_cams import add_heats
-from mmmask.workflows.pages.run_folder import OOF, SPLIT, RunFolder, is_kfold
+from mmmask.workflows.pages.run_folder import FEATURES, OOF, SPLIT, RunFolder, is_out_of_fold
+from mmmask.workflows.pages.run_likeness import add_likeness
 from mmmask.workflows.studies.folds import summarise
 
 #: Characters that the photos of the page may take together.
@@ -35,16 +36,19 @@ def run_report(
     data_root: str | Path | None = None,
     boxes: str | Path | None = None,
     tags: str | Path | None = None,
+    features: str | Path | None = None,
     cam: int = 48,
 ) -> RunFacts:
-    """Write the page of a run, or of a k-fold, and print its score and what the page lacks.
+    """Write the page of a run, a k-fold or a probe, and print its score and what the page lacks.
 
     Args:
-        path: Folder of a training run, or of tools/kfold.py.
+        path: Folder of a training run, or with predictions out of fold, ``oof.parquet``.
         out: The page, .html.
         data_root: Where the photos are; None: where they were in training.
         boxes: Table of tools/detect_faces.py, to slice by whether a face was found.
         tags: csv (person or image, tag), to slice by.
+        features: Frozen features of the photos, by which people look alike; None: those of the
+            folder, where it has any.
         cam: For how many of the surest wrong answers Grad-CAM shows the evidence; 0: none.
 
     Raises:
@@ -53,17 +57,14 @@ def run_report(
     if cam < 0:
         raise InputError(f"cam must be none or a number of photos; got {cam}")
     path = Path(path)
-    if is_kfold(path):
-        folders = sorted(
-            path.glob("fold_[0-9]*"), key=lambda each: int(each.name.removeprefix("fold_"))
-        )
-        runs = {each.name.replace("_", " "): RunFolder.at(each) for each in folders}
-    else:
-        folders, runs = [], {"": RunFolder.at(path)}
+    pooled = is_out_of_fold(path)
+    folders = sorted(path.glob("fold_[0-9]*"), key=_fold) if pooled else []
+    runs = {each.name.replace("_", " "): RunFolder.at(each) for each in folders}
+    runs = runs or {"": RunFolder.at(path)}
     first = next(iter(runs.values()))
     missing: list[str] = []
     root, given = Path(data_root or first.data_root or "data"), data_root is not None
-    table = read_predictions(path / OOF) if folders else _predictions(first, root, given, missing)
+    table = read_predictions(path / OOF) if pooled else _predictions(first, root, given, missing)
     if table is not None:
         stated = table.attrs.get("provenance", {})
         table = table.copy()  # one block: its columns are many
@@ -76,17 +77,24 @@ def run_report(
         curves={name: read_curves(run.path) for name, run in runs.items()},
         cards={name: run.card for name, run in runs.items() if run.card},
         config=first.config_text,
-        folds=summarise(table) if folders and table is not None else None,
+        folds=summarise(table) if table is not None and "fold" in table else None,
     )
     if table is not None:
         scored = Scored(table, _slices(table, boxes, tags), _made_by(stated))
         facts = _with_photos(replace(facts, scored=scored), scored, root, given, missing)
-        if facts.thumbnails.data and cam:
+        found = path / FEATURES
+        if features is not None or found.is_file():
+            facts = add_likeness(facts, features or found, root, features is not None, missing)
+        if facts.thumbnails.data and cam and (folders or not pooled):
             facts = add_heats(facts, runs, root, cam, missing)
     facts = replace(facts, missing=tuple(missing))
     write_run_page(out, facts)
     _print(facts)
     return facts
+
+
+def _fold(folder: Path) -> int:
+    return int(folder.name.removeprefix("fold_"))
 
 
 def _predictions(
@@ -174,6 +182,8 @@ def _made_by(stated: Mapping[str, Any]) -> str:
         names = [str(each.get("checkpoint")) for each in stated["members"]]
         chosen = any(Path(name).name.startswith("best_") for name in names)
         words = f"Out of fold: each of {len(names)} models answers for the people it has not seen"
+    elif "checkpoint" not in stated and stated.get("split") == "oof":
+        chosen, words = False, "Out of fold: each fold is answered by a model that has not seen it"
     else:
         name = Path(str(stated.get("checkpoint", "an unknown checkpoint"))).name
         chosen, words = name.startswith("best_"), f"Answers are from {name}"

@@ -1,10 +1,5 @@
 "use strict";
 (() => {
-  const shape = (tag, attributes) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    return node;
-  };
   const percent = (share) =>
     share > 0 && share < 0.005 ? "<1%" : share < 1 && share > 0.995 ? ">99%" : Math.round(100 * share) + "%";
 

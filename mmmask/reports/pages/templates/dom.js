@@ -6,3 +6,9 @@ const make = (tag, attributes = {}, ...children) => {
   node.append(...children);
   return node;
 };
+// Of a picture; a page that draws has one to begin with.
+const shape = (tag, attributes) => {
+  const node = document.createElementNS(document.querySelector("svg").namespaceURI, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+};

@@ -2,6 +2,7 @@
 (() => {
   const PAGE = 60;  // cards at a time
 
+  const hyphened = (text) => text.replace(/(\d)-(\d)/g, "$1\u2011$2");  // 30-59 stays whole
   const breaking = (text) => text.split(/(?<=[_/])/).flatMap((part) => [part, make("wbr")]);
 
   // ---- light and dark
@@ -135,7 +136,7 @@
       if (!data.rows && pictures.childElementCount === 1) pictures.querySelector("figcaption")?.remove();
       const lines = make("dl"), lead = make("p", { className: "lead" });
       for (const [term, { values, codes }] of Object.entries(data.lines)) {
-        const words = values[codes[row]].replace(/(\d)-(\d)/g, "$1\u2011$2");  // 30-59 stays whole
+        const words = hyphened(values[codes[row]]);
         if (!words) continue;
         if (term) lines.append(make("dt", { textContent: term }), make("dd", { textContent: words }));
         else lead.textContent = words;
@@ -143,9 +144,17 @@
       const title = make("p", { className: "name" }, ...breaking(data.titles[row]));
       const item = make("li", { className: data.tones[row] ?? "" }, pictures, lead, lines, title);
       item.classList.toggle("row", data.rows);
-      item.classList.toggle("several", !data.rows && pictures.childElementCount > 1);
+      item.classList.toggle("several", !data.rows && (pictures.childElementCount > 1 || data.strip.length > 0));
+      if (data.strip.length) {
+        item.classList.toggle("beside", pictures.childElementCount === 1);
+        if (data.strip[row].length) item.append(strip(data.strip[row]));
+      }
       return item;
     };
+    const strip = (others) => make("div", { className: "strip" }, make("p", { textContent: data.strip_name }),
+      make("ul", {}, ...others.map(([number, words]) => make("li", {},
+        ...(number < 0 ? [] : [make("img", { src: source(number), alt: `${data.strip_name}:`, decoding: "async" })]),
+        ...words.map(([word, unlike]) => make("span", { textContent: hyphened(word), className: unlike ? "unlike" : "" }))))));
     const buttons = [...bars].map((bar) => {
       const previous = make("button", { type: "button", className: "small previous", textContent: "Previous" });
       const next = make("button", { type: "button", className: "small next", textContent: "Next" });
@@ -194,6 +203,92 @@
     choose(data.chosen);
   };
 
+  // ---- maps: a path for each colour, so that ten thousand dots are a few elements
+  const prepareMap = (box) => {
+    const data = JSON.parse(box.querySelector("script").textContent), total = data.titles.length;
+    const form = box.querySelector("form"), keys = box.querySelector(".keys"), one = box.querySelector(".one");
+    const field = box.querySelector(".field"), picture = field.querySelector("svg"), ring = shape("circle", { r: 9 });
+    const width = Math.min(9, Math.max(4, 160 / Math.sqrt(total)));  // pixels
+    const x = data.x.map((value) => 20 + 0.96 * value), y = data.y.map((value) => 15 + 0.72 * value);
+    let view = data.views[0], only = -1, current = -1, paths = [];
+
+    const draw = () => {
+      const parts = view.values.map(() => []);
+      for (let row = 0; row < total; row++) parts[view.codes[row]].push(`M${x[row].toFixed(1)} ${y[row].toFixed(1)}h.01`);
+      paths = parts.map((part, code) => shape("path", { d: part.join(""), "stroke-width": width, class: view.tones[code] }));
+      picture.replaceChildren(...paths, ring);
+      keys.replaceChildren(...view.values.map((value, code) => {
+        const sample = shape("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" });
+        sample.append(shape("path", { d: "M6 6h.01", "stroke-width": 8, class: view.tones[code] }));
+        const button = make("button", { type: "button" }, sample, `${hyphened(value)} (${parts[code].length.toLocaleString("en")})`);
+        button.addEventListener("click", () => { only = only === code ? -1 : code; mark(); });
+        return make("li", {}, button);
+      }));
+      only = -1;
+      mark();
+    };
+    const mark = () => {  // one colour alone, or all
+      paths.forEach((path, code) => path.classList.toggle("faint", only >= 0 && only !== code));
+      keys.querySelectorAll("button").forEach((button, code) => button.setAttribute("aria-pressed", String(only === code)));
+    };
+    const words = (name, row) => data.lines[name]?.values[data.lines[name].codes[row]] ?? "";
+    const show = (row) => {
+      if (row < 0 || row === current) return;
+      current = row;
+      ring.setAttribute("cx", x[row]);
+      ring.setAttribute("cy", y[row]);
+      const list = make("dl");
+      for (const name of Object.keys(data.lines)) {
+        if (!words(name, row)) continue;
+        const differs = name === "answer" && !words("label", row).includes(words(name, row));
+        list.append(make("dt", { textContent: name }),
+          make("dd", { textContent: hyphened(words(name, row)), className: differs ? "differs" : "" }));
+      }
+      const parts = [make("p", { className: "name" }, ...breaking(data.titles[row])), list];
+      if (data.pictures[row] >= 0) parts.unshift(make("img", { src: source(data.pictures[row]), alt: "" }));
+      if (data.listed[row]) {
+        const button = make("button", { type: "button", className: "small", textContent: "Show wrong answers" });
+        Object.assign(button.dataset, { gallery: "errors", facets: "{}", search: data.titles[row] });
+        parts.push(button);
+      }
+      one.replaceChildren(...parts);
+    };
+    const nearest = (left, top, most, fits = () => true) => {
+      let best = -1, least = most * most;
+      for (let row = 0; row < total; row++) {
+        const away = (x[row] - left) ** 2 + (y[row] - top) ** 2;
+        if (away < least && (only < 0 || view.codes[row] === only) && fits(x[row] - left, y[row] - top, row)) [best, least] = [row, away];
+      }
+      return best;
+    };
+    const point = (event) => {
+      const { left, top, width: wide } = picture.getBoundingClientRect(), scale = 1000 / wide;
+      show(nearest((event.clientX - left) * scale, (event.clientY - top) * scale, 24 * scale));
+    };
+    field.addEventListener("pointermove", point);
+    field.addEventListener("pointerdown", point);
+    const SIDES = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+    field.addEventListener("keydown", (event) => {
+      const side = SIDES[event.key];
+      if (!side) return;
+      event.preventDefault();
+      if (current < 0) return show(nearest(500, 375, 2000));
+      show(nearest(x[current], y[current], 2000, (right, down, row) => row !== current &&
+        side[0] * right + side[1] * down >= Math.abs(side[1] * right) + Math.abs(side[0] * down)));
+    });
+
+    const select = make("select"), search = make("input", { type: "search" });
+    select.append(...data.views.map(({ name }) => make("option", { value: name, textContent: name })));
+    form.append(make("label", {}, "colour by", select), make("label", {}, "name contains", search));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    select.addEventListener("change", () => { view = data.views[select.selectedIndex]; draw(); });
+    search.addEventListener("input", () => {
+      const wanted = search.value.trim().toLowerCase();
+      if (wanted) show(data.titles.findIndex((title) => title.toLowerCase().includes(wanted)));
+    });
+    draw();
+  };
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-gallery]");
     if (button) {
@@ -205,6 +300,7 @@
   document.addEventListener("DOMContentLoaded", () => requestAnimationFrame(() => setTimeout(() => {
     // After the first paint: words first, then photos.
     document.querySelectorAll(".gallery").forEach(prepareGallery);
+    document.querySelectorAll(".map").forEach(prepareMap);
     document.querySelectorAll("img[data-thumbnail]").forEach((image) => {
       image.src = source(Number(image.dataset.thumbnail));
     });

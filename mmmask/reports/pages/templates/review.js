@@ -184,13 +184,14 @@
     at("none").hidden = rows.some((row) => !row.hidden);
   };
 
+  const groupOf = (age) => attributes.age[review.cuts.filter((cut) => age >= cut).length];
   const opinion = (issue, { stem, says }) => {
     if (!says) return "";
     const label = state.labels[issue.person][stem];
     const list = make("dl", { className: "says" });
     for (const [name, values] of Object.entries(says)) {
       const best = values.indexOf(Math.max(...values)), word = attributes[name][best];
-      const labelled = name === "age" ? attributes.age[review.cuts.filter((cut) => label.age >= cut).length] : label[name];
+      const labelled = name === "age" ? groupOf(label.age) : label[name];
       const bar = make("i");
       bar.style.width = `${100 * values[best]}%`;
       list.append(make("div", { className: (name === issue.kind ? "asked" : "") + (word !== labelled ? " unlike" : "") },
@@ -217,6 +218,21 @@
       return make("li", { className: about ? "doubted" : "" }, frame,
         make("p", { className: "name" }, make("b", { textContent: stem }),
           make("span", { textContent: label.mask })), opinion(issue, photo));
+    }));
+  };
+  const renderAlike = (issue, number) => {  // other people, with their labels as they are now
+    const found = review.alike[number], box = at("alike");
+    box.hidden = !found?.photos.length;
+    if (box.hidden) return;
+    const mine = state.labels[issue.person][found.of], { kind } = issue;
+    box.firstChild.textContent = `Other people's photos most like ${found.of}, with their labels`;
+    box.lastChild.replaceChildren(...found.photos.map((photo) => {
+      const label = state.labels[photo.person]?.[photo.stem] ?? photo;
+      const unlike = kind === "age" ? groupOf(label.age) !== groupOf(mine.age) : label[kind] !== mine[kind];
+      const words = kind === "mask" ? ["mask"] : kind === "age" ? ["age", "gender"] : ["gender", "age"];
+      return make("li", { title: photo.person },
+        make("img", { src: address(photo.number), alt: `${photo.person}, ${photo.stem}` }),
+        ...words.map((name) => make("span", { textContent: label[name], className: unlike && name === kind ? "unlike" : "" })));
     }));
   };
   const choose = (stem) => {
@@ -272,6 +288,7 @@
     at("years").hidden = at("set").hidden = issue.kind !== "age";
     at("photo").hidden = issue.kind !== "mask";
     renderPhotos(issue);
+    renderAlike(issue, number);
     renderOthers(issue);
     renderList();
     if (moved) {
