@@ -7,7 +7,7 @@ The weights are not supplied: docs/recipes.md says where they come from.
 
 _base_ = ["_base_/recipes/linear_probe.py", "_base_/backbones/face_mobilenet_v1.py"]
 
-backbone = dict(out_indices=(9, 11, 13))  # the last layers alone are nearly blind to masks
+backbone = dict(out_indices=(9, 13))  # the last layers alone are nearly blind to masks
 neck = dict(_delete_=True, type="PooledLayers")
-features = 512 + 512 + 1024
+features = 512 + 1024
 preprocessing = dict(size=(288, 216))  # the whole photo, its face as large as in a crop of 224

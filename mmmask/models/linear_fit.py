@@ -23,7 +23,7 @@ ABSENT = -30.0
 #: One of how many parts of the people tells which strength is best.
 PARTS = 4
 #: Gradient at which a regression has converged, and steps after which it ends all the same.
-_TOLERANCE, _MOST_STEPS = 1e-4, 300
+_TOLERANCE, _MOST_STEPS = 1e-3, 300
 #: Share by which a log loss is worse in earnest, so that larger C are not tried.
 _WORSE = 1e-2
 
@@ -199,7 +199,7 @@ def _fit_years(
     ages = samples["age"].fillna(0).to_numpy(dtype=np.float64)
     errors = []
     for rows in (known & learns, known):
-        ridge = Ridge(alpha=1 / C).fit(features[rows], ages[rows], weight[rows])
+        ridge = Ridge(alpha=1 / C, solver="lsqr").fit(features[rows], ages[rows], weight[rows])
         errors.append(ages - ridge.predict(features))
     held_out = errors[0][known & ~learns]
     mean_error = np.mean(np.abs(held_out)) if model.distribution == "laplace" else held_out.std()

@@ -5,7 +5,9 @@ everybody by a head that was fitted on other people, ``OUT/summary.csv`` their s
 was fitted on everybody is an ordinary run in ``OUT``, and ``OUT/eval.parquet`` has its predictions.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 LOOP = "LinearProbeLoop"
+#: Folds that are fitted at the same time: each has a copy of the features that it learns from.
+MOST_FITS = 4
 OOF, FEATURES = "oof.parquet", "features.arrow"
 _CUTS = (MIDDLE_FROM, OLD_FROM)
 
@@ -131,7 +135,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     features = ensure_features(cfg, images, path)
     files = {"features": path}
     folds, chosen = _folds(cfg, features, out)
-    table = out_of_fold(list(folds), read_train(root))
+    table = out_of_fold(folds, read_train(root))
     summary = summarise(table)
     checkpoint = _fit_everybody(cfg, study, path)
     meta, head = _fitted_head(cfg, checkpoint)
@@ -215,22 +219,28 @@ def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[
 
 def _folds(
     cfg: "Config", features: Features, out: Path
-) -> tuple[Iterator[Fold], list[Mapping[str, float]]]:
+) -> tuple[list[Fold], list[Mapping[str, float]]]:
     """Return the folds, each predicted by a head fitted on the others, and each head's C."""
-    chosen: list[Mapping[str, float]] = []
+    from threadpoolctl import threadpool_limits
 
-    def each() -> Iterator[Fold]:
-        for number in track(
-            range(cfg.data.folds), "fitting the folds", console=Console(stderr=True)
-        ):
-            trained, held_out = (_samples(cfg, split, number) for split in ("train", "val"))
-            head = _head(cfg)
-            chosen.append(_fit(cfg, head, features, trained))
-            tested = _predict(head, features, held_out)
-            people = (frozenset(part["person"]) for part in (trained, held_out))
-            yield Fold(number, out / f"fold_{number}", tested.table(_CUTS), *people)
+    numbers = range(cfg.data.folds)
+    parts = [[_samples(cfg, split, number) for split in ("train", "val")] for number in numbers]
+    heads = [_head(cfg) for _ in numbers]
 
-    return each(), chosen
+    def fit(number: int) -> Mapping[str, float]:
+        return _fit(cfg, heads[number], features, parts[number][0])
+
+    # A fit waits for memory more than it counts: folds side by side are faster than threads in it.
+    with threadpool_limits(1), ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_FITS)) as pool:
+        fits = pool.map(fit, numbers)
+        bar = track(fits, "fitting the folds", len(numbers), console=Console(stderr=True))
+        chosen = list(bar)
+    folds = []
+    for number, (trained, held_out) in enumerate(parts):
+        table = _predict(heads[number], features, held_out).table(_CUTS)
+        people = (frozenset(part["person"]) for part in (trained, held_out))
+        folds.append(Fold(number, out / f"fold_{number}", table, *people))
+    return folds, chosen
 
 
 def _samples(cfg: "Config", split: str, fold: int) -> pd.DataFrame:
