@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
@@ -39,6 +40,7 @@ BACKBONES = {
     "effnet_b0": "b0",
     "effnet_b3": "b3",
     "effnet_b4": "b4",
+    "face": "FoldedMobileNetV1",
     "mnasnet": "TimmBackbone",
     "mobilenet_v2": "MobileNetV2",
     "nfnet_f0": "TimmBackbone",
@@ -61,7 +63,9 @@ HEADS = {
     "gender": ("AttributeHead", "WeightedCrossEntropyLoss"),
     "age_dldl": ("AgeHead", None),
     "age": ("AttributeHead", "WeightedCrossEntropyLoss"),
+    "probe": ("DecomposedHead", None),
 }
+PROBES = [path for path in LEAVES if path.stem.endswith("_probe")]
 
 
 def ids(path: Path) -> str:
@@ -120,7 +124,7 @@ def test_the_name_tells_the_backbone_and_the_head(path: Path) -> None:
 @pytest.mark.parametrize("path", LEAVES, ids=ids)
 def test_it_opens_with_what_it_is_and_a_command_that_names_it(path: Path) -> None:
     text = ast.get_docstring(ast.parse(path.read_text()))
-    assert re.search(rf"python tools/(train|test)\.py configs/{path.name}", text)
+    assert re.search(rf"python tools/(train|test|linear_probe)\.py configs/{path.name}", text)
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=ids)
@@ -209,6 +213,7 @@ def small(path: Path, root: Path) -> Config:
     [
         pytest.param(path, marks=[pytest.mark.slow] if path.stem.startswith(HEAVY) else [])
         for path in LEAVES
+        if path not in PROBES
     ],
     ids=ids,
 )
@@ -232,3 +237,24 @@ def test_it_trains_two_steps_and_tests_on_the_people_held_out(
     assert 0 <= scores["macro_f1"] <= 1
     assert all(np.isfinite(score).all() for score in scores.values())
     shutil.rmtree(tmp_path)  # the checkpoints of all leaves are large
+
+
+@pytest.mark.parametrize("path", PROBES, ids=ids)
+def test_a_probe_fits_its_head_and_tests_on_the_people_held_out(
+    path: Path, drawn: Path, tmp_path: Path
+) -> None:
+    cfg = small(path, drawn)
+    del cfg.train_dataloader["batch_sampler"]
+    cfg.work_dir = str(tmp_path)
+    cfg.experiment_name = f"fit of {path.stem}"
+    runner = build_runner(cfg)
+    untouched = {name: value.clone() for name, value in runner.model.state_dict().items()}
+    runner.train()
+    changed = {
+        name
+        for name, value in runner.model.state_dict().items()
+        if not torch.equal(value, untouched[name])
+    }
+    assert {"head.classifiers.age.weight", "head.age_model.fc.weight"} <= changed
+    assert all(name.startswith("head.") for name in changed)
+    assert 0 <= runner.test()["macro_f1"] <= 1

@@ -72,6 +72,12 @@ class LinearProbeLoop(EpochBasedTrainLoop):
             self._rows = open_features(self.runner.cfg, model, samples["image"], self.features)
             self._iter = self.max_iters
         assert self._rows is not None  # there is a photo
+        unseen = int(np.isnan(self._rows).any(axis=1).sum())
+        if unseen:
+            raise InputError(
+                f"{unseen} of {len(samples)} photos have no features: {self.runner.cfg.pretrained} "
+                "gives nan, or train_dataloader leaves photos out"
+            )
         chosen = fit_head(model.head, self._rows, samples, Cs=self.Cs, seed=self.runner.seed or 0)
         listed = ", ".join(f"{name} {C:g}" for name, C in chosen.items())
         self.runner.logger.info(f"C of the logistic regressions: {listed}")
@@ -85,7 +91,7 @@ class LinearProbeLoop(EpochBasedTrainLoop):
         batch_rows = head_input(live_model(self.runner), data_batch)
         if self._rows is None:
             shape = len(self.dataloader.dataset), batch_rows.shape[1]
-            self._rows = np.empty(shape, np.float32)
+            self._rows = np.full(shape, np.nan, np.float32)
         self._rows[data_batch["data_samples"].get("sample_idx")] = batch_rows
         self.runner.call_hook(
             "after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=None

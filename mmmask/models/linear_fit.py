@@ -75,7 +75,7 @@ def fit_head(
     check_head(head)
     if not Cs or sorted(set(Cs)) != list(Cs) or not 0 < Cs[0] <= Cs[-1] < np.inf:
         raise InputError(f"Cs must be ascending numbers above 0; got {tuple(Cs)}")
-    labels = samples["label"].to_numpy(dtype=np.int64)
+    labels = samples["label"].to_numpy(dtype=np.int64, copy=True)  # torch wants to write to it
     head.set_class_counts(torch.bincount(torch.as_tensor(labels), minlength=NUM_CLASSES))
     weight = samples.get("weight", pd.Series(1.0, samples.index)).fillna(1).to_numpy(np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
@@ -171,9 +171,10 @@ def _losses(task: _Task, Cs: Sequence[float]) -> Iterator[tuple[float, float]]:
         return
     for C in Cs:
         model.set_params(C=C).fit(features, target, task.weight[learned])
-        log_p = model.predict_log_proba(task.features[tells])
-        own = log_p[np.arange(len(log_p)), np.searchsorted(model.classes_, task.target[tells])]
-        yield C, -float(np.average(own, weights=task.weight[tells]))
+        p = model.predict_proba(task.features[tells])
+        own = p[np.arange(len(p)), np.searchsorted(model.classes_, task.target[tells])]
+        log_p = np.log(np.maximum(own, np.finfo(own.dtype).tiny))
+        yield C, -float(np.average(log_p, weights=task.weight[tells]))
 
 
 def _regression(C: float) -> Any:

@@ -173,9 +173,11 @@ def ensure_features(cfg: "Config", images: Sequence[str], path: Path) -> Feature
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)
     check_pretrained(model, cfg.pretrained)
-    logger = MMLogger.get_instance("mmmask", log_level="ERROR")  # init_weights logs each weight
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel("ERROR")  # init_weights logs each weight
     model.init_weights()
-    logger.setLevel("WARNING")
+    logger.setLevel(level)
     model.eval()
     try:
         open_features(cfg, model, images, path)

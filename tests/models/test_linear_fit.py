@@ -1,0 +1,151 @@
+"""Heads fitted on features: the same as scikit-learn, and blind to people who are held out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from sklearn.linear_model import LogisticRegression, Ridge
+
+import mmmask.register  # noqa: F401
+from mmmask.errors import InputError
+from mmmask.labels import decode, encode
+from mmmask.models.linear_fit import check_head, fit_head, head_predictions
+from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
+
+D = 12
+PEOPLE = 60
+LOSS = {"type": "WeightedCrossEntropyLoss"}
+AGE = {"type": "RegressionAge", "distribution": "normal"}
+
+
+def head(**options):
+    init_default_scope("mmpretrain")
+    shared = {"type": "DecomposedHead", "in_channels": D, "age": AGE, "age_groups": True}
+    return MODELS.build({**shared, **options})
+
+
+@pytest.fixture
+def people() -> tuple[np.ndarray, pd.DataFrame]:
+    """Features in which mask, gender and age can be seen, in units of their own."""
+    random = np.random.default_rng(0)
+    gender, age = random.integers(2, size=PEOPLE), random.integers(18, 80, size=PEOPLE)
+    person = np.repeat(np.arange(PEOPLE), 3)
+    mask = np.tile(np.arange(3), PEOPLE)
+    group = np.digitize(age, [30, 60])
+    seen = np.stack([mask, gender[person], age[person] / 20], axis=1)
+    features = seen @ random.normal(size=(3, D)) + 0.3 * random.normal(size=(len(person), D))
+    samples = pd.DataFrame(
+        {
+            "person": person.astype(str),
+            "label": encode(mask, gender[person], group[person]),
+            "age": pd.array(age[person], dtype="Int16"),
+        }
+    )
+    return (100 + 7 * features).astype(np.float32), samples
+
+
+def test_probabilities_are_those_of_scikit_learn_on_standardised_features(people) -> None:
+    features, samples = people
+    fitted = head(losses={"age": {**LOSS, "num_classes": 3, "class_weight": "inverse"}})
+    fit_head(fitted, features, samples, Cs=(0.01,))
+    probabilities, years = head_predictions(fitted, features)
+    joint = probabilities.reshape(-1, 3, 2, 3)
+    found = {"mask": joint.sum((2, 3)), "gender": joint.sum((1, 3)), "age": joint.sum((1, 2))}
+    scaled = (features - features.mean(0)) / features.std(0)
+    for name, target in decode(samples["label"].to_numpy(dtype=np.int64)).items():
+        balanced = "balanced" if name == "age" else None
+        expected = LogisticRegression(C=0.01, class_weight=balanced, tol=1e-6, max_iter=999)
+        expected = expected.fit(scaled, target).predict_proba(scaled)
+        np.testing.assert_allclose(found[name], expected, atol=5e-3)
+    np.testing.assert_allclose(years.sum(axis=1), 1, atol=1e-5)
+
+
+def test_years_within_groups_follow_the_ridge_regression(people) -> None:
+    features, samples = people
+    fitted = head()
+    fit_head(fitted, features, samples, Cs=(0.01,))
+    scaled = (features - features.mean(0)) / features.std(0)
+    ages = samples["age"].to_numpy(dtype=np.float64)
+    expected = Ridge(alpha=100).fit(scaled, ages).predict(scaled)
+    with torch.no_grad():
+        outputs = fitted.age_model(torch.as_tensor(features))
+    location, scale = fitted.age_model.location_and_scale(outputs)
+    np.testing.assert_allclose(location[:, 0], expected, atol=0.1)
+    assert 0.5 < float(scale[0]) < ages.std()
+
+
+def test_the_strength_is_the_one_that_other_people_like_best(people) -> None:
+    features, samples = people
+    noise = np.random.default_rng(1).normal(size=features.shape).astype(np.float32)
+    Cs = (1e-3, 1.0, 1e3)
+    assert fit_head(head(), features, samples, Cs=Cs)["mask"] > 1e-3
+    assert fit_head(head(), noise, samples, Cs=Cs)["gender"] == 1e-3
+
+
+def test_a_weight_of_zero_leaves_a_photo_out(people) -> None:
+    features, samples = people
+    wrong = samples.copy()
+    wrong.loc[:29, "label"] = 17 - wrong.loc[:29, "label"]
+    wrong["weight"] = np.where(wrong.index < 30, 0.0, 1.0)
+    fitted, other = head(age=None, age_groups=False), head(age=None, age_groups=False)
+    fit_head(fitted, features, wrong, Cs=(0.1,))
+    right = samples.assign(weight=wrong["weight"])
+    fit_head(other, features, right, Cs=(0.1,))
+    one, two = (head_predictions(h, features)[0] for h in (fitted, other))
+    np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+def test_a_value_that_no_photo_has_is_nearly_impossible(people) -> None:
+    features, samples = people
+    young = samples["age"] < 60
+    fitted = head()
+    fit_head(fitted, features[young], samples[young].reset_index(drop=True), Cs=(0.1,))
+    old = head_predictions(fitted, features)[0].reshape(-1, 3, 2, 3)[..., 2].sum((1, 2))
+    assert old.max() < 1e-6
+
+
+def test_a_constant_feature_says_nothing(people) -> None:
+    features, samples = people
+    features[:, 3] = 5
+    fitted = head()
+    fit_head(fitted, features, samples, Cs=(0.1,))
+    assert (fitted.classifiers["mask"].weight[:, 3] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"age_groups": False}, "a classifier for each attribute"),
+        ({"age": {"type": "LabelDistributionAge"}}, "RegressionAge with scale='shared'"),
+        ({"age": {**AGE, "scale": "photo"}}, "RegressionAge with scale='shared'"),
+        ({"losses": {"mask": {**LOSS, "label_smoothing": 0.1}}}, "label smoothing for mask"),
+        ({"losses": {"mask": {"type": "SoftmaxFocalLoss"}}}, "got SoftmaxFocalLoss"),
+    ],
+)
+def test_a_head_of_another_kind_is_refused(options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        check_head(head(**options))
+
+
+@pytest.mark.parametrize("Cs", [(), (1, 1), (2, 1), (0, 1), (1, np.inf)])
+def test_strengths_that_do_not_ascend_are_refused(people, Cs) -> None:
+    with pytest.raises(InputError, match="Cs must be ascending numbers above 0"):
+        fit_head(head(), *people, Cs=Cs)
+
+
+def test_one_gender_alone_and_too_few_people_are_refused(people) -> None:
+    features, samples = people
+    men = decode(samples["label"].to_numpy(dtype=np.int64))["gender"] == 0
+    with pytest.raises(InputError, match="every training photo has the gender male"):
+        fit_head(head(), features[men], samples[men].reset_index(drop=True), Cs=(0.1,))
+    with pytest.raises(InputError, match="4 people or more; got 3"):
+        fit_head(head(), features[:9], samples[:9], Cs=(0.1,))
+    unknown = samples.assign(age=pd.array([None] * len(samples), dtype="Int16"))
+    with pytest.raises(InputError, match="photos of known age"):
+        fit_head(head(), features, unknown, Cs=(0.1,))
+
+
+def test_the_default_loss_is_one_that_can_be_fitted() -> None:
+    assert all(type(loss) is WeightedCrossEntropyLoss for loss in head().loss_module.values())

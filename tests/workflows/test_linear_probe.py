@@ -1,0 +1,167 @@
+"""A linear probe from photos to tables, checkpoint and submission."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+
+import mmmask.register  # noqa: F401
+from mmmask.datasets.features import read_features
+from mmmask.datasets.layout import read_train
+from mmmask.datasets.splits import assign_folds
+from mmmask.drawing.drawn_faces import draw_dataset
+from mmmask.errors import InputError
+from mmmask.ledger.cards import read_card, status
+from mmmask.tables import probabilities, read_predictions, years_of
+from mmmask.workflows.label_errors.find import find_label_errors
+from mmmask.workflows.linear_probe import LinearProbe, linear_probe
+from mmmask.workflows.predict import Request, predict
+
+CONFIG = Path(__file__).parents[2] / "configs" / "face_probe.py"
+OPTIONS = ("preprocessing.size=(32,24)", "train_dataloader.num_workers=0", "data.folds=3")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("probe")
+    draw_dataset(root / "data", people=24, eval_people=2, seed=0, size=(48, 64), processes=1)
+    init_default_scope("mmpretrain")
+    torch.manual_seed(0)
+    net = MODELS.build({"type": "FoldedMobileNetV1"})
+    net.init_weights()
+    weights = {f"backbone.{name}": value for name, value in net.state_dict().items()}
+    torch.save({"state_dict": weights}, root / "weights.pth")
+    return root
+
+
+def study(data: Path, out: Path, **more) -> LinearProbe:
+    given = {"data_root": str(data / "data"), "pretrained": str(data / "weights.pth")}
+    return LinearProbe(config=CONFIG, out=out, options=OPTIONS, **{**given, **more})
+
+
+@pytest.fixture(scope="module")
+def done(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("done") / "probe"
+    submission = out.parent / "answers.csv"
+    return linear_probe(study(data, out, submission=submission)), out, submission
+
+
+def test_everybody_is_predicted_by_a_head_that_has_not_seen_them(data, done) -> None:
+    (table, summary, files), out, _ = done
+    samples = read_train(data / "data")
+    assert table["image"].tolist() == samples["image"].tolist()
+    assert table["fold"].tolist() == assign_folds(samples, folds=3).tolist()
+    stored = read_predictions(out / "oof.parquet")
+    np.testing.assert_array_equal(probabilities(stored), probabilities(table))
+    stated = stored.attrs["provenance"]
+    assert (stated["split"], stated["folds"], len(stated["C"])) == ("oof", 3, 3)
+    assert stated["checkpoint"] is None
+    assert summary["part"].iloc[-1] == "out of fold"
+    assert {path.name for path in files.values()} >= {"features.arrow", "epoch_1.pth"}
+    assert status(read_card(out)) == "finished"
+
+
+def test_the_checkpoint_is_an_ordinary_one_that_says_what_the_table_says(data, done) -> None:
+    _, out, submission = done
+    table = read_predictions(out / "eval.parquet")
+    checkpoint = out / "epoch_1.pth"
+    request = Request(
+        config=out / "face_probe.py", checkpoint=checkpoint, out=out.parent / "again.parquet"
+    )
+    again = predict(request).table
+    assert again["image"].tolist() == table["image"].tolist()
+    np.testing.assert_allclose(probabilities(again), probabilities(table), atol=1e-5)
+    np.testing.assert_allclose(years_of(again), years_of(table), atol=1e-5)
+    given = pd.read_csv(submission)
+    info = pd.read_csv(data / "data" / "eval" / "info.csv")
+    assert given["ImageID"].tolist() == info["ImageID"].tolist()
+    assert given["ans"].tolist() == probabilities(table).argmax(axis=1).tolist()
+
+
+def test_a_second_start_keeps_features_and_run(data, done) -> None:
+    (table, *_), out, _ = done
+    kept = {name: (out / name).stat().st_mtime_ns for name in ("features.arrow", "epoch_1.pth")}
+    again, _, _ = linear_probe(study(data, out))
+    assert kept == {name: (out / name).stat().st_mtime_ns for name in kept}
+    np.testing.assert_array_equal(probabilities(again), probabilities(table))
+
+
+def test_labels_of_people_do_not_reach_their_own_predictions(data, done, tmp_path) -> None:
+    (table, *_), out, _ = done
+    held_out = table["fold"] == 1
+    people = table.loc[held_out, "person"].unique()
+    changed = pd.DataFrame(
+        {
+            "person": people,
+            "photo": "*",
+            "field": "gender",
+            "value": ["female" if "_male_" in person else "male" for person in people],
+        }
+    )
+    changed.to_csv(tmp_path / "changed.csv", index=False)
+    corrected = {"corrections": str(tmp_path / "changed.csv"), "features": out / "features.arrow"}
+    again, *_ = linear_probe(study(data, tmp_path / "probe", eval_split=False, **corrected))
+    same = (probabilities(again) == probabilities(table)).all(axis=1)
+    assert same[held_out.to_numpy()].all()
+    assert not same[~held_out.to_numpy()].any()
+    assert not (tmp_path / "probe" / "eval.parquet").exists()
+
+
+def test_its_table_serves_to_find_label_errors(data, done, tmp_path) -> None:
+    _, out, _ = done
+    found = find_label_errors(
+        [out / "oof.parquet"], tmp_path / "suspects.csv", data_root=data / "data"
+    )
+    assert {*found.summary["kind"]} == {"mask", "gender", "age"}
+
+
+def test_features_are_made_anew_once_a_photo_has_changed(data, done, tmp_path) -> None:
+    _, out, _ = done
+    shutil.copytree(data / "data", tmp_path / "data")
+    features = shutil.copy(out / "features.arrow", tmp_path / "features.arrow")
+    before = read_features(features)
+    first, other = (before.images[place] for place in (0, 7))
+    shutil.copy(tmp_path / "data" / other, tmp_path / "data" / first)
+    moved = {"data_root": str(tmp_path / "data"), "features": tmp_path / "features.arrow"}
+    linear_probe(study(data, tmp_path / "probe", eval_split=False, **moved))
+    after = read_features(features).of([first, other])
+    np.testing.assert_array_equal(after[0], after[1])
+    assert not np.array_equal(before.of([first]), before.of([other]))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"pretrained": "none"}, "pretrained must name weights"),
+        ({"features": Path("features.parquet")}, r"ends in \.arrow"),
+        ({"options": ("train_cfg.type=EpochBasedTrainLoop",)}, "train_cfg"),
+        ({"options": ("optim_wrapper.optimizer.lr=0.1",)}, "never steps"),
+        ({"options": ("device_augment.rotate=30",)}, "device_augment must be None"),
+        ({"options": ("train_cfg.max_epochs=2",)}, "max_epochs of a probe is 1; got 2"),
+        ({"eval_split": False, "submission": Path("a.csv")}, "leave out --no-eval"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused_and_nothing_is_left(
+    data, tmp_path, more, message
+) -> None:
+    out = tmp_path / "probe"
+    with pytest.raises(InputError, match=message):
+        linear_probe(LinearProbe(**{**vars(study(data, out)), **more}))
+    assert not out.exists()
+
+
+def test_a_folder_of_another_probe_is_refused(data, done) -> None:
+    _, out, _ = done
+    with pytest.raises(InputError, match="holds a run of another config"):
+        linear_probe(study(data, out, seed=5))
+
+
+def test_a_config_that_trains_is_refused(data, tmp_path) -> None:
+    other = CONFIG.with_name("mobilenet_v2_linear.py")
+    with pytest.raises(InputError, match=r"LinearProbeLoop, as in configs/face_probe\.py"):
+        linear_probe(LinearProbe(config=other, out=tmp_path / "p", data_root=str(data / "data")))
