@@ -4,16 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
+
+from mmmask.datasets.features import KIND
+from mmmask.datasets.photo_store import write_store
 
 
 def made_features(path: Path, images: Sequence[str], values: NDArray[np.floating]) -> Path:
-    """Write features of photos, (N, D), and return their file."""
-    flat = pa.array(np.asarray(values, dtype=np.float32).ravel())
-    table = pa.table(
-        {"image": list(images), "feature": pa.FixedSizeListArray.from_arrays(flat, values.shape[1])}
+    """Write features of photos, (N, D), and return their file; the photos are empty files."""
+    root = path.with_suffix("")
+    for image in images:
+        (root / image).parent.mkdir(parents=True, exist_ok=True)
+        (root / image).touch()
+    shape = values.shape[1:]
+    write_store(
+        path,
+        list(images),
+        [np.asarray(values)],
+        data_root=root,
+        made_by={},
+        kind=KIND,
+        shape=shape,
+        dtype=np.float32,
     )
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
     return path

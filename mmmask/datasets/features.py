@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import nn
 
-_KIND, _MAKER = "file of features", "tools/linear_probe.py"
+KIND, _MAKER = "file of features", "tools/linear_probe.py"
 
 
 class Features:
@@ -54,7 +54,7 @@ class Features:
 
 def read_features(path: str | Path) -> Features:
     """Return all that a file of features holds, whatever made it; the photos are not looked at."""
-    store = PhotoStore(path, None, data_root=None, made_by=None, kind=_KIND, maker=_MAKER)
+    store = PhotoStore(path, None, data_root=None, made_by=None, kind=KIND, maker=_MAKER)
     return Features(store.path, store.images, store.array())
 
 
@@ -69,7 +69,7 @@ def open_features(
         InputError: It is none.
     """
     made, root = features_made_by(cfg, model), cfg.data.data_root
-    store = PhotoStore(path, images, data_root=root, made_by=made, kind=_KIND, maker=_MAKER)
+    store = PhotoStore(path, images, data_root=root, made_by=made, kind=KIND, maker=_MAKER)
     return store.array()
 
 
@@ -94,7 +94,7 @@ def write_features(
         all_rows(),
         data_root=cfg.data.data_root,
         made_by=features_made_by(cfg, model),
-        kind=_KIND,
+        kind=KIND,
         shape=first.shape[1:],
         dtype=np.float32,
     )

@@ -6,7 +6,7 @@ it came from. So one of other settings, or of photos that have changed since, is
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def write_store(
     Args:
         path: The file.
         images: Paths of the photos relative to ``data_root``, each given once.
-        rows: Their rows in order, in batches (n, *shape) of :data:`ROWS` each but the last.
+        rows: Their rows in order, in batches (n, *shape) of any n.
         data_root: Folder that holds the photos.
         made_by: What makes the rows, as JSON has it.
         kind: As in :class:`PhotoStore`.
@@ -142,8 +142,7 @@ def write_store(
     stamps = [stamp_of(Path(data_root), image) for image in images]
     start = 0
     with atomic_write(path) as target, pa.ipc.new_file(str(target), schema) as writer:
-        for batch in rows:
-            block = np.ascontiguousarray(batch, dtype=dtype)
+        for block in _blocks(rows, shape, dtype):
             part = slice(start, start + len(block))
             column = pa.FixedSizeBinaryArray.from_buffers(
                 fields[3].type, len(block), [None, pa.py_buffer(block.reshape(-1))]
@@ -152,6 +151,20 @@ def write_store(
             names = pa.array(images[part])
             writer.write_batch(pa.record_batch([names, sizes, changes, column], schema=schema))
             start += len(block)
+
+
+def _blocks(
+    batches: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: DTypeLike
+) -> Iterator[NDArray[Any]]:
+    """Yield the rows of batches in blocks of :data:`ROWS`, the last one smaller."""
+    waiting = np.empty((0, *shape), dtype)
+    for batch in batches:
+        waiting = np.concatenate([waiting, np.asarray(batch, dtype)])
+        while len(waiting) >= ROWS:
+            yield waiting[:ROWS]
+            waiting = waiting[ROWS:]
+    if len(waiting):
+        yield waiting
 
 
 def _changes(stored: dict[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ def nearest(
     group: ArrayLike | None = None,
     most: int = 5,
 ) -> NDArray[np.int64]:
-    """Return, for some photos, the photos of other people that look most alike.
+    """Return, for some photos, those of other people that look most alike, one of each person.
 
     How alike is the cosine of standardised features: each has mean 0 and standard deviation 1 over
     the photos of a group. Blocks of photos are compared, so that beyond ``features`` little memory
@@ -40,7 +40,7 @@ def nearest(
         most: K, how many.
 
     Returns:
-        (W, K) rows, the most alike first; -1 where the group has fewer photos of other people.
+        (W, K) rows, the most alike first; -1 where the group has fewer other people.
     """
     who = np.unique(np.asarray(person, dtype=str), return_inverse=True)[1]
     rows = np.asarray(wanted, dtype=np.int64)
@@ -49,22 +49,22 @@ def nearest(
     for each in np.unique(groups[rows]):
         members, places = np.flatnonzero(groups == each), np.flatnonzero(groups[rows] == each)
         mean, scale = _spread(features, members)
+        members = members[np.argsort(who[members], kind="stable")]
         for some in _blocks(places, _WANTED):
             mine = rows[some]
             looks = _unit(features[mine], mean, scale)
             near = np.full((len(some), most), -np.inf, np.float32)
             at = np.full((len(some), most), -1, np.int64)
-            for others in _blocks(members, _OTHERS):
+            for others in _blocks_of_people(members, who):
                 alike = looks @ _unit(features[others], mean, scale).T  # (w, o)
                 alike[who[mine][:, None] == who[others]] = -np.inf
-                near = np.concatenate([near, alike], axis=1)
-                at = np.concatenate([at, np.broadcast_to(others, alike.shape)], axis=1)
-                best = np.argpartition(-near, most - 1, axis=1)[:, :most]
+                values, columns = _best_of_people(alike, who[others], most)
+                near = np.concatenate([near, values], axis=1)
+                at = np.concatenate([at, others[columns]], axis=1)
+                best = np.argsort(-near, axis=1, kind="stable")[:, :most]
                 near = np.take_along_axis(near, best, axis=1)
                 at = np.take_along_axis(at, best, axis=1)
-            order = np.argsort(-near, axis=1, kind="stable")
-            at[np.isneginf(near)] = -1
-            found[some] = np.take_along_axis(at, order, axis=1)
+            found[some] = np.where(np.isneginf(near), -1, at)
     return found
 
 
@@ -115,6 +115,34 @@ def _unit(features: NDArray[np.floating], mean: Floats, scale: Floats) -> Floats
     x = ((features - mean) / scale).astype(np.float32)
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
     return x / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+
+def _best_of_people(
+    alike: Floats, who: NDArray[np.integer], most: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the highest values of each row, one per person, and their columns: (w, k) each.
+
+    Columns of one person, ``who`` (o,), stand together; ``k`` is at most ``most``.
+    """
+    _, starts, counts = np.unique(who, return_index=True, return_counts=True)
+    highest = np.maximum.reduceat(alike, starts, axis=1)  # (w, people)
+    k = min(most, len(starts))
+    chosen = np.argpartition(-highest, k - 1, axis=1)[:, :k]
+    photo = np.arange(counts.max())
+    columns = np.minimum(starts[chosen][..., None] + photo, len(who) - 1)  # (w, k, photos)
+    theirs = np.take_along_axis(alike, columns.reshape(len(alike), -1), axis=1)
+    theirs = np.where(photo < counts[chosen][..., None], theirs.reshape(columns.shape), -np.inf)
+    return np.take_along_axis(highest, chosen, axis=1), starts[chosen] + theirs.argmax(axis=2)
+
+
+def _blocks_of_people(
+    rows: NDArray[np.integer], who: NDArray[np.integer]
+) -> Iterator[NDArray[np.integer]]:
+    """Yield rows, which are in the order of ``who``, in blocks that divide no person."""
+    starts = np.unique(who[rows], return_index=True)[1]
+    last = np.searchsorted(starts, np.arange(_OTHERS, len(rows), _OTHERS), side="right") - 1
+    cuts = np.unique(starts[last])
+    yield from np.split(rows, cuts[cuts > 0])
 
 
 def _blocks(rows: NDArray[np.integer], size: int) -> Iterator[NDArray[np.integer]]:

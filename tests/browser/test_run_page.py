@@ -13,6 +13,7 @@ from mmmask.tables import PREDICTIONS, read_predictions, read_provenance, write_
 from mmmask.workflows.pages.run_report import run_report
 from tests.fake_run import made_run
 from tests.made_ages import certain
+from tests.made_features import made_features
 
 from .conftest import fits_a_phone, is_accessible, opened
 
@@ -26,6 +27,8 @@ def made(drawn, tmp_path_factory) -> tuple[Path, RunFacts]:
     stated, table = (read(run / "val.parquet") for read in (read_provenance, read_predictions))
     years = certain(samples["age"].to_numpy(dtype=int) + np.arange(len(samples)) % 9)
     write_table(run / "val.parquet", pd.concat([table, years], axis=1), PREDICTIONS, stated)
+    looks = np.random.default_rng(0).normal(size=(len(samples), 8))
+    made_features(run / "features.arrow", samples["image"], looks)
     facts = run_report(run, folder / "run.html", cam=0)
     images = facts.scored.table["image"].iloc[facts.scored.worst[:3]]
     facts = replace(facts, heats={image: facts.thumbnails.number[image] for image in images})
@@ -91,8 +94,10 @@ def test_wrong_answers_are_ordered_and_evidence_stands_beside_the_surest(shown) 
         return [float(each.rsplit(", ", 1)[1].rstrip("%")) for each in words]
 
     assert sure() == sorted(sure(), reverse=True)
-    cards = gallery.locator(".cards li")
-    assert [cards.nth(k).locator("img").count() for k in range(4)] == [2, 2, 2, 1]
+    cards = gallery.locator(".cards > li")
+    photos = [cards.nth(k).locator("figure img").count() for k in range(4)]
+    assert photos == [2, 2, 2, 1]
+    assert [cards.nth(k).locator(".strip img").count() for k in range(4)] == [5, 5, 5, 5]
     assert cards.nth(0).locator("figcaption").all_inner_texts() == ["photo", "evidence"]
     gallery.get_by_role("combobox", name="order", exact=True).select_option("least sure first")
     assert sure() == sorted(sure())
@@ -113,6 +118,41 @@ def test_a_person_has_seven_photos_in_a_row_and_frames_tell_what_differs(shown, 
     box = gallery.get_by_role("combobox", name="differ in", exact=True)
     box.select_option(label=f"gender and age ({both})")
     assert gallery.locator(".cards li").count() == both
+
+
+def test_a_dot_of_the_map_tells_who_it_is_and_shows_their_wrong_answers(shown, made) -> None:
+    box, people = shown.locator("#people-map"), made[1].scored.table["person"].unique()
+    box.locator(".field").press("ArrowRight")
+    first = box.locator(".one .name").inner_text()
+    assert first in people
+    assert box.locator(".one img").evaluate("image => image.naturalWidth") > 0
+    box.locator(".field").press("ArrowLeft")
+    box.get_by_label("name contains").fill(people[3])
+    assert box.locator(".one .name").inner_text() == people[3]
+    ring, svg = box.locator(".field circle"), box.locator(".field svg")
+    scale = svg.bounding_box()["width"] / 1000
+    place = {x: scale * float(ring.get_attribute(f"c{x}")) for x in "xy"}
+    box.get_by_label("name contains").fill(people[5])
+    box.locator(".field").hover(position=place)
+    assert box.locator(".one .name").inner_text() == people[3]
+    box.get_by_role("button", name="Show wrong answers").click()
+    titles = shown.locator("#errors .name").all_inner_texts()
+    assert titles
+    assert all(people[3] in title for title in titles)
+
+
+def test_a_map_is_coloured_by_label_answer_or_mistake_and_shows_one_colour_alone(shown) -> None:
+    box = shown.locator("#people-map")
+    for view in ("label", "answer", "mistake"):
+        box.get_by_label("colour by").select_option(view)
+        counts = [
+            int(words.rsplit("(", 1)[1].rstrip(")"))
+            for words in box.locator(".keys button").all_inner_texts()
+        ]
+        assert sum(counts) == 12
+    box.locator(".keys button").first.click()
+    faint = box.locator(".field path").evaluate_all("all => all.map((one) => one.classList[2])")
+    assert faint == [None, "faint", "faint", "faint"]
 
 
 def test_scores_of_slices_sort_by_number(shown) -> None:

@@ -20,7 +20,7 @@ def made(people=40, photos=5, size=12, seed=0):
 
 
 def by_hand(features, person, row, group, most):
-    """Return the rows of other people in the group of a photo, by cosine, the highest first."""
+    """Return rows of other people in the group of a photo, by cosine, one of each person."""
     members = [k for k in range(len(features)) if group[k] == group[row]]
     x = features.astype(np.float64)
     x = (x - x[members].mean(axis=0)) / x[members].std(axis=0)
@@ -29,7 +29,10 @@ def by_hand(features, person, row, group, most):
         for k in members
         if person[k] != person[row]
     }
-    return sorted(cosine, key=lambda k: -cosine[k])[:most]
+    first: dict[str, int] = {}
+    for k in sorted(cosine, key=lambda k: -cosine[k]):
+        first.setdefault(person[k], k)
+    return list(first.values())[:most]
 
 
 @pytest.mark.parametrize("blocks", [(1024, 4096), (7, 11)])
@@ -38,6 +41,8 @@ def test_the_nearest_are_those_of_a_loop_over_all_other_people(blocks, grouped, 
     monkeypatch.setattr(neighbours, "_WANTED", blocks[0])
     monkeypatch.setattr(neighbours, "_OTHERS", blocks[1])
     features, person, group = made()
+    order = np.random.default_rng(2).permutation(len(features))  # people are not in a row
+    features, group, person = features[order], group[order], [person[k] for k in order]
     wanted = np.random.default_rng(1).permutation(len(features))[:60]
     found = nearest(features, person, wanted, group=group if grouped else None, most=4)
     same = group if grouped else np.zeros(len(group))
@@ -51,6 +56,12 @@ def test_a_photo_of_the_same_person_is_never_near_though_it_is_the_same_photo():
     found = nearest(features, person, np.arange(len(features)))
     who = np.array(person)
     assert (who[found] != who[:, None]).all()
+
+
+def test_five_photos_are_of_five_people():
+    features, person, _ = made(people=9)
+    found = nearest(features, person, np.arange(len(features)))
+    assert all(len({person[k] for k in row}) == 5 for row in found)
 
 
 def test_where_there_are_too_few_other_people_places_stay_empty():

@@ -137,8 +137,9 @@ class Likeness:
     Attributes:
         places: One row per person on the map: ``row`` in the table of the answers, of the photo
             without mask, and ``x``, ``y``, from 0 to 1. Without rows there is no map.
-        alike: (W, K) rows of the photos of other people that are most like each of the W wrong
-            answers in :attr:`Scored.worst`, the most alike first; -1 where there are fewer.
+        alike: (W, K) rows of the photos of other people, one of each, that are most like each of
+            the W wrong answers in :attr:`Scored.worst`, the most alike first; -1 where there are
+            fewer.
     """
 
     places: pd.DataFrame

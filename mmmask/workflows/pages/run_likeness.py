@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from rich.console import Console
 
 from mmmask.datasets.features import read_features
 from mmmask.errors import InputError
@@ -50,7 +51,8 @@ def add_likeness(
     bare = _without_mask(scored)
     places = pd.DataFrame({"row": bare, "x": np.nan, "y": np.nan})
     try:
-        places[["x", "y"]] = people_map(values[bare])
+        with Console(stderr=True).status(f"a map of {len(bare):,} people"):  # can take minutes
+            places[["x", "y"]] = people_map(values[bare])
     except InputError as error:
         missing.append(f"There is no map of the people: {error}")
         places = places.iloc[:0]
