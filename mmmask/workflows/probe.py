@@ -187,12 +187,13 @@ def _photos(cfg: "Config") -> tuple["MaskFaceDataset", Iterable[list[NDArray[np.
     from mmpretrain.registry import MODELS
 
     import mmmask.register  # noqa: F401
-    from mmmask.engine.pretrained import check_pretrained
+    from mmmask.engine.pretrained import check_pretrained, pretrained_weights
     from mmmask.models.frozen_features import features
 
     init_default_scope(cfg.default_scope)
     cfg.test_dataloader.dataset.split = "all"
     compose(cfg)
+    pretrained_weights(cfg.model)  # refuses a missing file
     if cfg.data.pack is not None:
         ensure_pack(cfg)
     model = MODELS.build(cfg.model)
