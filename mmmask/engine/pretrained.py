@@ -2,20 +2,33 @@
 
 import copy
 import re
+from pathlib import Path
 from typing import Any
 
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
+from mmmask.engine.downloads import OTHER_WAYS
 from mmmask.engine.unwrap import classifier_of
-from mmmask.errors import InputError, first_line
+from mmmask.errors import InputError, MissingFileError, first_line
 
 
 def pretrained_weights(model: dict[str, Any]) -> str | None:
-    """Return which weights the config of a classifier starts its backbone from, path or URL."""
+    """Return which weights the config of a classifier starts its backbone from, path or URL.
+
+    Raises:
+        MissingFileError: It is a path, and there is no such file; the message says what to do.
+    """
     start = (model.get("backbone") or {}).get("init_cfg") or {}
-    named = isinstance(start, dict) and start.get("type") == "Pretrained"
-    return start["checkpoint"] if named else None
+    if not isinstance(start, dict) or start.get("type") != "Pretrained":
+        return None
+    weights = start["checkpoint"]
+    if "://" not in weights and not Path(weights).expanduser().is_file():
+        raise MissingFileError(
+            f"pretrained weights {weights}: no such file; place it there (tools/convert_weights.py "
+            f"makes faceres_deep_mobilenetv1.pth), {OTHER_WAYS}"
+        )
+    return weights
 
 
 def check_pretrained(model: nn.Module, weights: str) -> None:

