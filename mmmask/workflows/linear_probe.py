@@ -129,8 +129,10 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     if study.submission is not None and not study.eval_split:
         raise InputError("--submission needs predictions of eval/; leave out --no-eval")
     check_outputs(submission=study.submission, data_root=root)
-    claim(out, {**study.plan, **contents({**study.plan, "data.data_root": str(root)})})
     path = study.features or out / FEATURES
+    if path.suffix != ".arrow":
+        raise InputError(f"{path}: a file of features ends in .arrow, got {path.suffix or 'none'}")
+    claim(out, {**study.plan, **contents({**study.plan, "data.data_root": str(root)})})
     images = [name for name in photos_of(cfg) if with_eval or not name.startswith("eval/")]
     features = ensure_features(cfg, images, path)
     files = {"features": path}
@@ -166,10 +168,10 @@ def ensure_features(cfg: "Config", images: Sequence[str], path: Path) -> Feature
     from mmpretrain.registry import MODELS
 
     import mmmask.register  # noqa: F401
+    from mmmask.engine.allocator import keep_freed_memory
     from mmmask.engine.pretrained import check_pretrained
 
-    if path.suffix != ".arrow":
-        raise InputError(f"{path}: a file of features ends in .arrow, got {path.suffix or 'none'}")
+    keep_freed_memory()
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)
     check_pretrained(model, cfg.pretrained)

@@ -7,12 +7,7 @@ from torch.nn import functional
 import mmmask.register  # noqa: F401
 from mmmask.engine.pretrained import check_pretrained
 from mmmask.errors import InputError
-<<<<<<< HEAD
-from mmmask.models.backbones.mobilenet_v1 import BLOCKS, FoldedMobileNetV1
-=======
 from mmmask.models.backbones.mobilenet_v1 import BLOCKS, FoldedMobileNetV1, IdentityNorm
-from mmmask.models.frozen_features import tapped
->>>>>>> h-weights
 from mmmask.models.grad_cam import grad_cam
 from mmmask.models.layers import blocks, depths
 

@@ -138,10 +138,10 @@ def test_features_are_made_anew_once_a_photo_has_changed(data, done, tmp_path) -
     ("more", "message"),
     [
         ({"pretrained": "none"}, "pretrained must name weights"),
-        ({"features": Path("features.parquet")}, r"ends in \.arrow"),
+        ({"features": Path("f.parquet")}, r"f\.parquet: a file of features ends in \.arrow"),
         ({"options": ("train_cfg.type=EpochBasedTrainLoop",)}, "train_cfg"),
         ({"options": ("optim_wrapper.optimizer.lr=0.1",)}, "never steps"),
-        ({"options": ("device_augment.rotate=30",)}, "device_augment must be None"),
+        ({"options": ("augmentations.0.type=RandomFlip",)}, "--cfg-options"),
         ({"options": ("train_cfg.max_epochs=2",)}, "max_epochs of a probe is 1; got 2"),
         ({"eval_split": False, "submission": Path("a.csv")}, "leave out --no-eval"),
     ],

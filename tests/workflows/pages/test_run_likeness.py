@@ -135,7 +135,7 @@ def test_a_run_is_compared_by_features_of_elsewhere_that_are_named(probe, tmp_pa
 def test_features_that_are_named_and_of_other_photos_or_none_are_refused(probe, tmp_path):
     other = made_features(tmp_path / "other.arrow", ["train/images/x/normal.jpg"], np.ones((1, 4)))
     page = tmp_path / "page.html"
-    with pytest.raises(InputError, match=r"other\.arrow: .* 280 .*, such as train/images/"):
+    with pytest.raises(InputError, match=r"other\.arrow: .* 280 .*, the first is train/images/"):
         run_report(probe, page, features=other)
     with pytest.raises(InputError, match=r"gone\.arrow: no such file"):
         run_report(probe, page, features=tmp_path / "gone.arrow")
