@@ -5,9 +5,7 @@ everybody by a head that was fitted on other people, ``OUT/summary.csv`` their s
 was fitted on everybody is an ordinary run in ``OUT``, and ``OUT/eval.parquet`` has its predictions.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 LOOP = "LinearProbeLoop"
-#: Folds that are fitted at the same time: each has a copy of the features that it learns from.
-MOST_FITS = 4
 OOF, FEATURES = "oof.parquet", "features.arrow"
 _CUTS = (MIDDLE_FROM, OLD_FROM)
 
@@ -225,23 +221,12 @@ def _folds(
     cfg: "Config", features: Features, out: Path
 ) -> tuple[list[Fold], list[Mapping[str, float]]]:
     """Return the folds, each predicted by a head fitted on the others, and each head's C."""
-    from threadpoolctl import threadpool_limits
-
-    numbers = range(cfg.data.folds)
-    parts = [[_samples(cfg, split, number) for split in ("train", "val")] for number in numbers]
-    heads = [_head(cfg) for _ in numbers]
-
-    def fit(number: int) -> Mapping[str, float]:
-        return _fit(cfg, heads[number], features, parts[number][0])
-
-    # A fit waits for memory more than it counts: folds side by side are faster than threads in it.
-    with threadpool_limits(1), ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_FITS)) as pool:
-        fits = pool.map(fit, numbers)
-        bar = track(fits, "fitting the folds", len(numbers), console=Console(stderr=True))
-        chosen = list(bar)
-    folds = []
-    for number, (trained, held_out) in enumerate(parts):
-        table = _predict(heads[number], features, held_out).table(_CUTS)
+    chosen, folds = [], []
+    for number in track(range(cfg.data.folds), "fitting the folds", console=Console(stderr=True)):
+        trained, held_out = (_samples(cfg, split, number) for split in ("train", "val"))
+        head = _head(cfg)
+        chosen.append(_fit(cfg, head, features, trained))
+        table = _predict(head, features, held_out).table(_CUTS)
         people = (frozenset(part["person"]) for part in (trained, held_out))
         folds.append(Fold(number, out / f"fold_{number}", table, *people))
     return folds, chosen
