@@ -98,7 +98,13 @@ def _in_order(path: str | Path, given: pd.Index, data_root: str | Path) -> pd.Se
 
 
 def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
-    """Return the samples with ``label`` from a csv (ImageID, ans) of true classes."""
+    """Return the samples with ``label`` from a csv (ImageID, ans) of true classes.
+
+    Where the csv has a third column ``person``, who is in each photo, the samples get that too.
+
+    Raises:
+        InputError: A sample has no class, or the csv names only some people.
+    """
     classes = read_submission(path)
     ids = _image_ids(samples)
     missing = ~ids.isin(classes.index)
@@ -106,7 +112,18 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
         raise InputError(
             f"{path}: {missing.sum()} photos have no answer, the first is {ids[missing][0]}"
         )
-    return samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
+    found = samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
+    table = read_csv(path, SUBMISSION).set_index("ImageID")
+    if "person" not in table:
+        return found
+    person = table["person"].loc[ids]
+    unknown = person.isna().to_numpy()
+    if unknown.any():
+        raise InputError(
+            f"{path}: person must be given for all photos or the column left out; it is empty for "
+            f"{unknown.sum()}, the first is {ids[unknown][0]}"
+        )
+    return found.assign(person=person.to_numpy())
 
 
 def _image_ids(table: pd.DataFrame) -> pd.Index:

@@ -45,7 +45,7 @@ def compare(
         other: B, likewise.
         out: The page, .html.
         data_root: Where the photos are; None: the page has none.
-        labels: csv (ImageID, ans) of true classes; by default those in the predictions.
+        labels: csv (ImageID, ans, perhaps person) of true classes; by default as A and B tell.
 
     Raises:
         InputError: The tables have no photo in common, contradict each other on true classes, or
@@ -95,7 +95,7 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
         if found:
             photos[name] = found[0]
     if labels is not None:
-        photos["label"] = read_answers(labels, photos[["image"]])["label"]
+        photos = read_answers(labels, photos)
     return Comparison(
         paths=(str(one), str(other)),
         photos=photos,
