@@ -21,13 +21,10 @@ PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist worksteal
 demo: export MMMASK_LEDGER = $(DEMO)/submissions
 demo: $(READY)
 	rm -rf $(DEMO)
-	$(RUN) tools/make_faces.py --out $(DEMO)/data --people 300 --eval-people 60
-	$(RUN) tools/train.py configs/effnet_b3_arcface.py --data-root $(DEMO)/data \
-		--pretrained none --work-dir $(DEMO)/run --cfg-options \
-		'preprocessing.size=(64,48)' 'preprocessing.crop=(0.7,0.7)' \
-		train_cfg.max_epochs=11 train_cfg.val_interval=4 optim_wrapper.optimizer.lr=5e-4 'optim_wrapper.optimizer.betas=(0.9,0.99)' \
-		default_hooks.margin_warmup.begin=8 default_hooks.margin_warmup.end=16
-	$(RUN) tools/test.py $(DEMO)/run/effnet_b3_arcface.py $(DEMO)/run/best_*.pth --tta \
+	$(RUN) tools/make_faces.py --out $(DEMO)/data --people 600 --eval-people 60
+	$(RUN) tools/train.py configs/resnet18_arcface_small.py --data-root $(DEMO)/data \
+		--pack $(DEMO)/photos.arrow --work-dir $(DEMO)/run
+	$(RUN) tools/test.py $(DEMO)/run/resnet18_arcface_small.py $(DEMO)/run/best_*.pth --tta \
 		--labels $(DEMO)/data/eval_labels.csv --out $(DEMO)/predictions.parquet \
 		--submission $(DEMO)/submission.csv --pictures $(DEMO)
 

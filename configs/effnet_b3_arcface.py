@@ -3,7 +3,7 @@
     python tools/train.py configs/effnet_b3_arcface.py
 
 Cost: made for a GPU (300x300, batch 32, 20 epochs). Score on the competition's data: not measured
-here. `make demo` trains it small, on drawn faces.
+here.
 """
 
 _base_ = [

@@ -44,6 +44,7 @@ BACKBONES = {
     "mnasnet": "TimmBackbone",
     "mobilenet_v2": "MobileNetV2",
     "nfnet_f0": "TimmBackbone",
+    "resnet18": "ResNet",
     "resnet50": "ResNet",
     "resnext50": "ResNeXt",
     "swin_tiny": "SwinTransformer",
@@ -189,6 +190,7 @@ def small(path: Path, root: Path) -> Config:
     """Return a leaf that trains two steps, in this process, and tests on the people held out."""
     cfg = load_config(path)
     cfg.data.data_root = str(root)
+    cfg.data.folds = 5  # there are six people
     cfg.pretrained = None
     cfg.preprocessing.size = (64, 64)
     if cfg.preprocessing.get("faces"):

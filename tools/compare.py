@@ -19,7 +19,11 @@ def main() -> None:
         "--out", metavar="HTML", default="compare.html", help="default: compare.html"
     )
     add_shared(parser, "--data-root", help="holds the photos; default: a page without photos")
-    add_shared(parser, "--labels", help="true classes (ImageID, ans); default: those in A or B")
+    add_shared(
+        parser,
+        "--labels",
+        help="true classes (ImageID, ans, perhaps person); default: those in A or B",
+    )
     args = parser.parse_args()
 
     from mmmask.workflows.pages.compare import compare

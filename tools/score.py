@@ -19,7 +19,7 @@ def main() -> None:
         metavar="PREDS",
         help="predictions or submissions of the same photos; all are compared with the first",
     )
-    add_shared(parser, "--labels", help="true classes (ImageID, ans) of eval photos")
+    add_shared(parser, "--labels", help="csv of eval's true classes (ImageID, ans, perhaps person)")
     args = parser.parse_args()
 
     from mmmask.evaluation.ages import Ages

@@ -23,7 +23,7 @@ def main() -> None:
         "--out", metavar="PATH", help="predictions, .parquet or .csv; default: beside checkpoint"
     )
     add_shared(parser, "--submission")
-    add_shared(parser, "--labels", help="true classes of eval photos (ImageID, ans), to score them")
+    add_shared(parser, "--labels", help="csv of eval's true classes (ImageID, ans, perhaps person)")
     add_shared(parser, "--old-from")
     parser.add_argument("--pictures", metavar="DIR", help="draw confusion matrix and faces")
     add_shared(parser, "--cfg-options", "--launcher", "--local-rank")

@@ -6,7 +6,7 @@
     train/images/{id}_{gender}_Asian_{age}/         mask1 ... mask5, incorrect_mask, normal
     eval/info.csv                                   ImageID,ans; the answers are placeholders
     eval/images/{40 hex digits}.jpg                 seven photos per person, not grouped
-    eval_labels.csv                                 ImageID,ans; the true answers
+    eval_labels.csv                                 ImageID,ans,person; the true answers
 
 Train and eval show different people. As in the competition, recorded ages end at 60: the old are
 drawn up to 80 years of age. Gender and age group are balanced; mask states are 5 : 1 : 1.
@@ -87,10 +87,13 @@ def draw_dataset(
         people_rows.to_csv(folder / "train/train.csv", index=False)
         if eval_people:
             # Names are hashes, so sorting by them shuffles.
-            answers = sorted(photo for _, photos in drawn[people:] for photo in photos)
-            labels = pd.DataFrame(answers, columns=["ImageID", "ans"])
+            answers = sorted(
+                (*photo, f"eval_{row['id']}") for row, photos in drawn[people:] for photo in photos
+            )
+            labels = pd.DataFrame(answers, columns=["ImageID", "ans", "person"])
             labels.to_csv(folder / "eval_labels.csv", index=False)
-            labels.assign(ans=0).to_csv(folder / "eval/info.csv", index=False)
+            info = labels[["ImageID"]].assign(ans=0)
+            info.to_csv(folder / "eval/info.csv", index=False)
 
 
 def _check(

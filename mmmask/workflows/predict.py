@@ -41,7 +41,7 @@ class Request:
     out: str | Path | None = None
     #: Where a submission in info.csv's order goes; with the split ``eval`` only.
     submission: str | Path | None = None
-    #: csv (ImageID, ans) with the true classes of the photos in ``eval``.
+    #: csv (ImageID, ans) with the true classes of the photos in ``eval``; ``person`` is optional.
     labels: str | Path | None = None
     #: First age, in years, called old in the predictions, for a model of years; None keeps the
     #: competition's 60. True classes always have the competition's cut.

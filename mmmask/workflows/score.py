@@ -49,7 +49,7 @@ def intervals_of(table: pd.DataFrame) -> dict[str, Interval]:
 
 def read_scored(
     paths: Sequence[str | Path],
-    labels: str | Path | None = None,  # csv (ImageID, ans); None: the true classes in the tables
+    labels: str | Path | None = None,  # csv (ImageID, ans, person); None: as the tables tell
 ) -> dict[Path, pd.DataFrame]:
     """Read tables that can be scored and compared: of the same photos, in the first one's order.
 

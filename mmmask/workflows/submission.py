@@ -100,7 +100,14 @@ def _in_order(path: str | Path, given: pd.Index, data_root: str | Path) -> pd.Se
 def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
     """Return the samples with ``label`` from a csv (ImageID, ans) of true classes.
 
+<<<<<<< HEAD
     If the csv has a column ``age``, in years, it is that of the samples too.
+=======
+    Where the csv has a third column ``person``, who is in each photo, the samples get that too.
+
+    Raises:
+        InputError: A sample has no class, or the csv names only some people.
+>>>>>>> h-demo
     """
     classes = read_submission(path)
     ids = _image_ids(samples)
@@ -109,6 +116,7 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
         raise InputError(
             f"{path}: {missing.sum()} photos have no answer, the first is {ids[missing][0]}"
         )
+<<<<<<< HEAD
     samples = samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
     given = read_csv(path).rename(columns={"ImageID": "image"})
     if "age" in given:
@@ -116,6 +124,20 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
         ages = checked(given, columns, str(path)).set_index("image")["age"]
         samples["age"] = ages.loc[ids].array
     return samples
+=======
+    found = samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
+    table = read_csv(path, SUBMISSION).set_index("ImageID")
+    if "person" not in table:
+        return found
+    person = table["person"].loc[ids]
+    unknown = person.isna().to_numpy()
+    if unknown.any():
+        raise InputError(
+            f"{path}: person must be given for all photos or the column left out; it is empty for "
+            f"{unknown.sum()}, the first is {ids[unknown][0]}"
+        )
+    return found.assign(person=person.to_numpy())
+>>>>>>> h-demo
 
 
 def _image_ids(table: pd.DataFrame) -> pd.Index:

@@ -116,6 +116,16 @@ def test_eval_labels_are_the_true_classes_in_the_order_of_info_csv(drawn: Path) 
     ]
 
 
+def test_eval_labels_tell_who_is_in_each_photo(drawn: Path) -> None:
+    classes: dict[str, set[int]] = {}
+    photos = Counter()
+    for row in rows_of(drawn / "eval_labels.csv"):
+        photos[row["person"]] += 1
+        classes.setdefault(row["person"], set()).add(int(row["ans"]) % 6)
+    assert photos == {f"eval_{number:06d}": 7 for number in range(1, EVAL_PEOPLE + 1)}
+    assert {len(found) for found in classes.values()} == {1}  # one gender, one age group
+
+
 def test_eval_classes_stand_five_to_one_to_one(drawn: Path) -> None:
     counts = Counter(int(row["ans"]) for row in rows_of(drawn / "eval_labels.csv"))
     wear, other = 5 * EVAL_PEOPLE // 6, EVAL_PEOPLE // 6

@@ -81,6 +81,18 @@ def test_a_submission_has_the_classes_that_it_names(write, tmp_path) -> None:
     assert differences(read)[new].value == pytest.approx(1 / 18)
 
 
+def test_true_classes_may_come_with_the_people(write, tmp_path) -> None:
+    plain = predictions().drop(columns=["label", "person"])
+    table = write("one.parquet", plain)
+    labels = submit(tmp_path / "labels.csv", [0, 7, 14, 3, 10, 16])
+    told = pd.read_csv(labels).assign(person=list("ccbbaa"))
+    told.iloc[::-1].to_csv(labels, index=False)
+    assert read_scored([table], labels)[table]["person"].tolist() == list("ccbbaa")
+    told.assign(person=[*"ccbba", ""]).to_csv(labels, index=False)
+    with pytest.raises(InputError, match=r"labels.csv: person .* empty for 1, the first is 5.jpg"):
+        read_scored([table], labels)
+
+
 def test_a_model_of_one_attribute_is_scored_and_compared_by_it(write) -> None:
     columns = ATTRIBUTE_PROBABILITIES["gender"]
     right = predictions(columns)

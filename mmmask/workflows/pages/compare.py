@@ -46,7 +46,7 @@ def compare(
         other: B, likewise.
         out: The page, .html.
         data_root: Where the photos are; None: the page has none.
-        labels: csv (ImageID, ans) of true classes; by default those in the predictions.
+        labels: csv (ImageID, ans, perhaps person) of true classes; by default as A and B tell.
 
     Raises:
         InputError: The tables have no photo in common, contradict each other on true classes, or

