@@ -5,6 +5,7 @@ everybody by a head that was fitted on other people, ``OUT/summary.csv`` their s
 was fitted on everybody is an ordinary run in ``OUT``, and ``OUT/eval.parquet`` has its predictions.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,8 @@ from mmmask.workflows.train import train
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+logger = logging.getLogger("mmmask")
 
 LOOP = "LinearProbeLoop"
 OOF, FEATURES = "oof.parquet", "features.arrow"
@@ -128,9 +131,11 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     path = study.features or out / FEATURES
     if path.suffix != ".arrow":
         raise InputError(f"{path}: a file of features ends in .arrow, got {path.suffix or 'none'}")
-    claim(out, {**study.plan, **contents({**study.plan, "data.data_root": str(root)})})
+    plan = {**study.plan, **contents({**study.plan, "data.data_root": str(root)})}
+    model = frozen_model(cfg)
+    claim(out, plan)
     images = [name for name in photos_of(cfg) if with_eval or not name.startswith("eval/")]
-    features = ensure_features(cfg, images, path)
+    features = ensure_features(cfg, model, images, path)
     files = {"features": path}
     folds, chosen = _folds(cfg, features, out)
     table = out_of_fold(folds, read_train(root))
@@ -157,26 +162,35 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     return table, summary, files
 
 
-def ensure_features(cfg: "Config", images: Sequence[str], path: Path) -> Features:
-    """Return features from a file, which is made first unless it is still right."""
+def frozen_model(cfg: "Config") -> Any:
+    """Return the classifier of a config in evaluation mode, its backbone filled with its weights.
+
+    Raises:
+        InputError: The weights are not there, or do not fit.
+    """
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
     from mmpretrain.registry import MODELS
 
-    import mmmask.register  # noqa: F401
     from mmmask.engine.allocator import keep_freed_memory
-    from mmmask.engine.pretrained import check_pretrained
+    from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 
     keep_freed_memory()
     init_default_scope(cfg.default_scope)
+    log = MMLogger.get_current_instance()
+    level = log.level
+    log.setLevel("ERROR")  # MMEngine tells each layer and each weight
+    weights = pretrained_weights(cfg.model)
+    assert weights is not None  # the config names some
     model = MODELS.build(cfg.model)
-    check_pretrained(model, cfg.pretrained)
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel("ERROR")  # init_weights logs each weight
+    check_pretrained(model, weights)
     model.init_weights()
-    logger.setLevel(level)
-    model.eval()
+    log.setLevel(level)
+    return model.eval()
+
+
+def ensure_features(cfg: "Config", model: Any, images: Sequence[str], path: Path) -> Features:
+    """Return features from a file, which is made first unless it is still right."""
     try:
         open_features(cfg, model, images, path)
     except (MissingFileError, StalePackError) as error:
