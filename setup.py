@@ -84,6 +84,7 @@ setup(
             "torchvision>=0.21,<1",
             "matplotlib>=3.8,<4",
             "jinja2>=3.1,<4",
+            "scikit-learn>=1.4,<2",  # tools/linear_probe.py, and the map of people on its page
         ],
         # Apart, because others provide the same packages: the fork `onedl-*`, or a full mmcv, which
         # must not be installed together with mmcv-lite. mmmask needs no operator of the full one.

@@ -35,8 +35,16 @@ def assign_folds(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.
         index=people.index,
         dtype="str",
     )
-    random = np.random.default_rng([seed, folds])
-    shuffled = people.iloc[random.permutation(len(people))]
-    dealt = shuffled["person"].iloc[np.argsort(stratum[shuffled.index].to_numpy(), kind="stable")]
-    fold_of = pd.Series(np.arange(len(dealt)) % folds, index=dealt.to_numpy())
+    fold_of = deal(people["person"], stratum, folds, seed)
     return samples["person"].map(fold_of).astype("Int8")
+
+
+def deal(people: pd.Series, stratum: pd.Series, parts: int, seed: int) -> pd.Series:
+    """Return the part 0..parts-1 of each person, by person, each stratum spread over all parts.
+
+    ``people``, each once, and their strata, which can be ordered, have the same index.
+    """
+    random = np.random.default_rng([seed, parts])
+    shuffled = people.iloc[random.permutation(len(people))]
+    dealt = shuffled.iloc[np.argsort(stratum[shuffled.index].to_numpy(), kind="stable")]
+    return pd.Series(np.arange(len(dealt)) % parts, index=dealt.to_numpy())

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import expm1, log
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mmmask.datasets.splits import deal
 from mmmask.errors import InputError
-from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.labels import ATTRIBUTES, MASKS, NUM_CLASSES, decode
 from mmmask.models.ages.regression import LEAST_SCALE, RegressionAge
 from mmmask.models.heads.decomposed import DecomposedHead
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
 from mmmask.packages import require
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 #: Logit of a value that no training photo has: its probability is nearly 0.
 ABSENT = -30.0
@@ -25,6 +29,8 @@ ABSENT = -30.0
 PARTS = 4
 #: Gradient at which a regression has converged, and steps after which it ends all the same.
 _TOLERANCE, _MOST_STEPS = 1e-3, 300
+#: The same gradient while strengths are tried.
+_ROUGH = 3e-3
 #: Share by which a log loss is worse in earnest, so that larger C are not tried.
 _WORSE = 1e-2
 
@@ -134,17 +140,15 @@ def check_head(head: nn.Module) -> None:
 
 def _learns(samples: pd.DataFrame, labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     """Return which photos are learned from while the others tell how well: people stay whole."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    person = pd.factorize(samples["person"])[0]
-    people = person.max() + 1
-    if people < PARTS:
-        raise InputError(f"a linear probe needs photos of {PARTS} people or more; got {people}")
-    splitter = StratifiedGroupKFold(PARTS, shuffle=True, random_state=seed)
-    learned = np.zeros(len(labels), dtype=bool)
-    # Without the mask, which all people share, people are stratified.
-    learned[next(splitter.split(labels, labels % (NUM_CLASSES // 3), person))[0]] = True
-    return learned
+    # Strata are gender and age group: all people share the states of the mask.
+    stratum = pd.Series(labels % (NUM_CLASSES // len(MASKS)), samples.index)
+    people = samples["person"].drop_duplicates().sort_values()
+    if len(people) < PARTS:
+        raise InputError(
+            f"a linear probe needs photos of {PARTS} people or more; got {len(people)}"
+        )
+    part = deal(people, stratum[people.index], PARTS, seed)
+    return (samples["person"].map(part) != 0).to_numpy()
 
 
 def _classifier(
@@ -153,13 +157,15 @@ def _classifier(
     classes: int,
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """Return the best C, and kernel (classes, D) and bias (classes,) of everybody at it."""
-    best, least = Cs[0], np.inf
-    for C, loss in _losses(task, Cs):
+    model, best, least = _regression(), Cs[0], np.inf
+    for C, loss in _losses(model, task, Cs):
         if loss > least * (1 + _WORSE):
             break
         if loss < least:
             best, least = C, loss
-    model = _regression(best).fit(task.features, task.target, task.weight)
+    if not np.array_equal(getattr(model, "classes_", ()), np.unique(task.target)):
+        model = _regression()  # not from the weights of fewer values
+    model.set_params(C=best, tol=_TOLERANCE).fit(task.features, task.target, task.weight)
     kernel, bias = model.coef_, model.intercept_
     if len(kernel) == 1:  # of two values, scikit-learn gives the logit of the second
         kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
@@ -169,10 +175,11 @@ def _classifier(
     return best, whole_kernel, whole_bias
 
 
-def _losses(task: _Task, Cs: Sequence[float]) -> Iterator[tuple[float, float]]:
+def _losses(
+    model: "LogisticRegression", task: _Task, Cs: Sequence[float]
+) -> Iterator[tuple[float, float]]:
     """Yield each C with its log loss on the people who are not learned from."""
     learned, tells = task.learns, ~task.learns
-    model = _regression(Cs[0])
     features, target = task.features[learned], task.target[learned]
     tells &= np.isin(task.target, target)
     if len(np.unique(target)) < 2 or not tells.any():  # too few people to tell
@@ -185,10 +192,11 @@ def _losses(task: _Task, Cs: Sequence[float]) -> Iterator[tuple[float, float]]:
         yield C, -float(np.average(log_p, weights=task.weight[tells]))
 
 
-def _regression(C: float) -> Any:
+def _regression() -> "LogisticRegression":
+    """Return a regression whose next fit starts from the weights of the one before."""
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=C, tol=_TOLERANCE, max_iter=_MOST_STEPS, warm_start=True)
+    return LogisticRegression(tol=_ROUGH, max_iter=_MOST_STEPS, warm_start=True)
 
 
 def _fit_years(
@@ -208,7 +216,9 @@ def _fit_years(
     ages = samples["age"].fillna(0).to_numpy(dtype=np.float64)
     errors = []
     for rows in (known & learns, known):
-        ridge = Ridge(alpha=1 / C, solver="lsqr").fit(features[rows], ages[rows], weight[rows])
+        ridge = Ridge(alpha=1 / C, solver="lsqr", tol=_TOLERANCE).fit(
+            features[rows], ages[rows], weight[rows]
+        )
         errors.append(ages - ridge.predict(features))
     held_out = errors[0][known & ~learns]
     mean_error = np.mean(np.abs(held_out)) if model.distribution == "laplace" else held_out.std()

@@ -143,8 +143,10 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     checkpoint = _fit_everybody(cfg, study, path)
     meta, head = _fitted_head(cfg, checkpoint)
     tested = Tested(table, np.empty((0, 0), np.float32), _years(head), None)
-    provenance = provenance_of(cfg, meta, checkpoint, tested, "oof", _CUTS)
-    provenance |= {
+    stated = provenance_of(cfg, meta, checkpoint, tested, "eval", _CUTS)
+    provenance = {
+        **stated,
+        "split": "oof",
         # Heads of other people made them, which no file holds.
         "checkpoint": None,
         "checkpoint_hash": None,
@@ -158,7 +160,13 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     table.attrs["provenance"] = provenance
     if with_eval:
         files["eval"] = out / EVAL
-        _predict_eval(cfg, study, features, files, (meta, head))
+        _predict_eval(
+            cfg,
+            study,
+            _predict(head, features, _samples(cfg, "test", "eval")),
+            files,
+            stated,
+        )
     return table, summary, files
 
 
@@ -236,8 +244,12 @@ def _folds(
 ) -> tuple[list[Fold], list[Mapping[str, float]]]:
     """Return the folds, each predicted by a head fitted on the others, and each head's C."""
     chosen, folds = [], []
+    # The former as a training takes them, the latter with the competition's labels, all of them.
+    learned, scored = (_samples(cfg, loader, "all") for loader in ("train", "test"))
     for number in track(range(cfg.data.folds), "fitting the folds", console=Console(stderr=True)):
-        trained, held_out = (_samples(cfg, split, number) for split in ("train", "val"))
+        # Further samples are in no fold, and in every training.
+        trained = learned[learned["fold"].ne(number).fillna(True)].reset_index(drop=True)
+        held_out = scored[scored["fold"] == number].reset_index(drop=True)
         head = _head(cfg)
         chosen.append(_fit(cfg, head, features, trained))
         table = _predict(head, features, held_out).table(_CUTS)
@@ -246,12 +258,12 @@ def _folds(
     return folds, chosen
 
 
-def _samples(cfg: "Config", split: str, fold: int) -> pd.DataFrame:
+def _samples(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
+    """Return a split of the dataset that a dataloader names; nothing of its photos is read."""
     from mmpretrain.registry import DATASETS
 
-    place = cfg.train_dataloader if split == "train" else cfg.test_dataloader
-    options = {"split": split, "fold": fold, "pack": None, "pipeline": []}
-    return DATASETS.build({**place.dataset, **options}).samples
+    dataset = cfg[f"{loader}_dataloader"].dataset
+    return DATASETS.build({**dataset, "split": split, "pack": None, "pipeline": []}).samples
 
 
 def _head(cfg: "Config") -> Any:
@@ -313,15 +325,13 @@ def _fitted_head(cfg: "Config", checkpoint: Path) -> tuple[Mapping[str, Any], An
 def _predict_eval(
     cfg: "Config",
     study: LinearProbe,
-    features: Features,
+    tested: Tested,
     files: dict[str, Path],
-    fitted: tuple[Mapping[str, Any], Any],
+    stated: Mapping[str, Any],
 ) -> None:
     """Write the predictions of ``eval/``, and the submission that is asked for."""
-    meta, head = fitted
-    tested = _predict(head, features, _samples(cfg, "eval", cfg.data.fold))
     table = tested.table(_CUTS)
-    provenance = provenance_of(cfg, meta, files["checkpoint"], tested, "eval", _CUTS)
+    provenance = {**stated, "data_fingerprint": fingerprint(tested.samples)}
     write_table(files["eval"], table, PREDICTIONS, provenance)
     if study.submission is not None:
         origin = {**provenance, "predictions": str(files["eval"])}

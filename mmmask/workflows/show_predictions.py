@@ -13,7 +13,6 @@ from mmmask.reports.ensemble_report import (
     print_gain,
     print_members,
 )
-from mmmask.reports.prediction_pictures import plot_confusion, plot_faces
 from mmmask.reports.score_tables import (
     age_sentence,
     print_attribute_scores,
@@ -39,6 +38,9 @@ def show(
     if labelled:
         show_scores(table)
     if pictures is not None:
+        # matplotlib takes seconds to load, and few ask for pictures
+        from mmmask.reports.prediction_pictures import plot_confusion, plot_faces
+
         attribute = attribute_of(table)
         if attribute is not None:
             raise InputError(f"--pictures needs the 18 classes, got a model of {attribute} alone")

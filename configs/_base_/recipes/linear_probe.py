@@ -18,7 +18,7 @@ head = dict(
 train_cfg = dict(
     type="LinearProbeLoop",
     max_epochs=1,
-    Cs=(3e-4, 1.5e-3, 8e-3, 4e-2, 0.2),  # inverse strengths of the penalty to try
+    Cs=(3e-4, 2e-3, 1.5e-2, 0.1),  # inverse strengths of the penalty to try
     features=None,  # tools/linear_probe.py keeps the features in a file
 )
 val_cfg = dict()
