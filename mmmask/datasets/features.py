@@ -36,6 +36,12 @@ class Features:
     def __init__(self, path: Path, images: pd.Index, values: NDArray[np.float32]) -> None:
         self.path, self.images, self.values = path, images, values
 
+    def digest(self) -> str:
+        """Return the SHA-256 of photos and features."""
+        digest = hashlib.sha256("\n".join(self.images).encode())
+        digest.update(self.values.tobytes())
+        return digest.hexdigest()
+
     def of(self, images: Iterable[str]) -> NDArray[np.float32]:
         """Return the features of some photos, (n, D).
 

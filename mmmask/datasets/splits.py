@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mmmask.errors import InputError
-from mmmask.labels import AGE_GROUPS, age_group
+from mmmask.labels import AGE_GROUPS, MASKS, NUM_CLASSES, age_group
 
 
 def assign_folds(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Series:
@@ -48,3 +49,20 @@ def deal(people: pd.Series, stratum: pd.Series, parts: int, seed: int) -> pd.Ser
     shuffled = people.iloc[random.permutation(len(people))]
     dealt = shuffled.iloc[np.argsort(stratum[shuffled.index].to_numpy(), kind="stable")]
     return pd.Series(np.arange(len(dealt)) % parts, index=dealt.to_numpy())
+
+
+def all_but_a_quarter(samples: pd.DataFrame, *, seed: int = 0) -> NDArray[np.bool_]:
+    """Return, (N,), which photos are of three quarters of the people; the others choose by them.
+
+    People are stratified by gender and age group. ``samples`` have ``person`` and ``label``.
+
+    Raises:
+        InputError: There are fewer than four people.
+    """
+    parts = 4
+    people = samples["person"].drop_duplicates().sort_values()
+    if len(people) < parts:
+        raise InputError(f"photos of {parts} people or more are needed; got {len(people)}")
+    stratum = samples["label"] % (NUM_CLASSES // len(MASKS))  # the mask is no trait of a person
+    part = deal(people, stratum[people.index], parts, seed)
+    return (samples["person"].map(part) != 0).to_numpy()

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from mmmask.blocks import plain
 from mmmask.datasets.features import open_features
+from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
 from mmmask.models.linear_fit import Features, check_head, fit_head
@@ -38,8 +39,8 @@ class LinearProbeLoop(EpochBasedTrainLoop):
         dataloader: Of the training photos, without augmentation.
         max_epochs: 1.
         Cs: As in :func:`fit_head`.
-        features: File of :mod:`mmmask.datasets.features` with the features of the photos, which
-            no batch is looked at then; None: each photo is put through the backbone.
+        features: File of :mod:`mmmask.datasets.features` that has the photos, which are then not
+            looked at; None: each is put through the backbone.
         **kwargs: Options of MMEngine's loop.
     """
 
@@ -78,7 +79,10 @@ class LinearProbeLoop(EpochBasedTrainLoop):
                 f"{unseen} of {len(samples)} photos have no features: {self.runner.cfg.pretrained} "
                 "gives nan, or train_dataloader leaves photos out"
             )
-        chosen = fit_head(model.head, self._rows, samples, Cs=self.Cs, seed=self.runner.seed or 0)
+        device = next(model.head.parameters()).device
+        learns = all_but_a_quarter(samples, seed=self.runner.seed or 0)
+        chosen = fit_head(model.head.cpu(), self._rows, samples, Cs=self.Cs, learns=learns)
+        model.head.to(device)
         listed = ", ".join(f"{name} {C:g}" for name, C in chosen.items())
         self.runner.logger.info(f"C of the logistic regressions: {listed}")
         self.runner.call_hook("after_train_epoch")
@@ -108,6 +112,16 @@ def check_probe(cfg: Any) -> None:
             raise InputError(
                 f"{name} must be {must} for a linear probe, which looks at each photo once, as it "
                 f"is; got {plain(cfg[name])}"
+            )
+    loader = cfg.train_dataloader
+    for name, got, must in (
+        ("sampler", loader.sampler.type, "EpochSampler"),
+        ("dataset", loader.dataset.type, "MaskFaceDataset"),
+    ):
+        if got != must:
+            raise InputError(
+                f"train_dataloader.{name}.type must be {must} for a linear probe, in which each "
+                f"photo counts once; got {got}"
             )
     if plain(cfg.optim_wrapper) != NO_STEPS:
         raise InputError(

@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mmmask.datasets.splits import deal
 from mmmask.errors import InputError
-from mmmask.labels import ATTRIBUTES, MASKS, NUM_CLASSES, decode
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.models.ages.regression import LEAST_SCALE, RegressionAge
 from mmmask.models.heads.decomposed import DecomposedHead
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Logit of a value that no training photo has: its probability is nearly 0.
 ABSENT = -30.0
-#: One of how many parts of the people tells which strength is best.
-PARTS = 4
 #: Gradient at which a regression has converged, and steps after which it ends all the same.
 _TOLERANCE, _MOST_STEPS = 1e-3, 300
 #: The same gradient while strengths are tried.
@@ -53,15 +50,15 @@ def fit_head(
     samples: pd.DataFrame,
     *,
     Cs: Sequence[float],
-    seed: int = 0,
+    learns: NDArray[np.bool_],
 ) -> dict[str, float]:
     """Fill the classifiers of a head with scikit-learn's logistic regressions.
 
     Features are standardised, and the weights folded back, so that the head takes features as they
     are. ``C`` of each attribute, the inverse strength of its L2 penalty, is that with the least log
-    loss on a quarter of the people, who are not learned from meanwhile; then everybody is fitted
-    with it. A model of years gets a ridge regression with the penalty of the age groups, and the
-    spread that the errors on these people have.
+    loss on people who are not learned from meanwhile; then everybody is fitted with it. A model of
+    years gets a ridge regression with the penalty of the age groups, and the spread that the errors
+    on these people have.
 
     Args:
         head: Its losses are cross-entropies, whose class weights count; its model of years, where
@@ -69,14 +66,14 @@ def fit_head(
         features: (N, D) of the training photos.
         samples: Their rows, with ``label``, ``person`` and perhaps ``age`` (years) and ``weight``.
         Cs: Values of ``C`` to try, ascending.
-        seed: Deals the people into parts.
+        learns: (N,) which photos are learned from while others tell how good a ``C`` is, see
+            :func:`mmmask.datasets.splits.all_but_a_quarter`.
 
     Returns:
         Attribute -> chosen ``C``.
 
     Raises:
-        InputError: The head is of another kind, an attribute has one value alone, or there are too
-            few people.
+        InputError: The head is of another kind, or an attribute has one value alone.
     """
     require("a linear probe", "sklearn")
     from threadpoolctl import threadpool_limits
@@ -90,7 +87,6 @@ def fit_head(
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     deviation[deviation < 1e-6 * (1 + np.abs(mean))] = np.inf  # a constant says nothing
     scaled = (features - mean) / deviation
-    learns = _learns(samples, labels, seed)
     tasks = {}
     for name, target in decode(labels).items():
         if len(np.unique(target)) < 2:
@@ -136,19 +132,6 @@ def check_head(head: nn.Module) -> None:
             "a linear probe needs RegressionAge with scale='shared' as head.age; got "
             f"{type(age).__name__}"
         )
-
-
-def _learns(samples: pd.DataFrame, labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
-    """Return which photos are learned from while the others tell how well: people stay whole."""
-    # Strata are gender and age group: all people share the states of the mask.
-    stratum = pd.Series(labels % (NUM_CLASSES // len(MASKS)), samples.index)
-    people = samples["person"].drop_duplicates().sort_values()
-    if len(people) < PARTS:
-        raise InputError(
-            f"a linear probe needs photos of {PARTS} people or more; got {len(people)}"
-        )
-    part = deal(people, stratum[people.index], PARTS, seed)
-    return (samples["person"].map(part) != 0).to_numpy()
 
 
 def _classifier(

@@ -5,36 +5,30 @@ everybody by a head that was fitted on other people, ``OUT/summary.csv`` their s
 was fitted on everybody is an ordinary run in ``OUT``, and ``OUT/eval.parquet`` has its predictions.
 """
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
 from mmmask.config import parse_options, with_flags, write_config
-from mmmask.datasets.features import (
-    Features,
-    open_features,
-    read_features,
-    write_features,
-)
+from mmmask.datasets.features import Features
 from mmmask.datasets.layout import read_train
-from mmmask.datasets.packed import ensure_pack, photos_of
-from mmmask.datasets.photo_store import StalePackError
-from mmmask.errors import InputError, MissingFileError
-from mmmask.files import write_csv
+from mmmask.datasets.packed import photos_of
+from mmmask.datasets.splits import all_but_a_quarter
+from mmmask.errors import InputError
+from mmmask.files import atomic_write, write_csv
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
-from mmmask.ledger.provenance import fingerprint
-from mmmask.tables import PREDICTIONS, check_finite, write_table
+from mmmask.ledger.provenance import code_version, fingerprint
+from mmmask.tables import PREDICTIONS, read_predictions, write_table
+from mmmask.workflows.frozen_features import ensure_features, frozen_model
 from mmmask.workflows.predict import provenance_of
-from mmmask.workflows.studies.commands import Study, claim, contents, last_checkpoint
+from mmmask.workflows.studies.commands import PLAN, Study, claim, contents, last_checkpoint
 from mmmask.workflows.studies.folds import EVAL, Fold, out_of_fold, summarise
 from mmmask.workflows.submission import check_outputs, write_submission
 from mmmask.workflows.testing import Tested
@@ -43,10 +37,10 @@ from mmmask.workflows.train import train
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-logger = logging.getLogger("mmmask")
-
 LOOP = "LinearProbeLoop"
-OOF, FEATURES = "oof.parquet", "features.arrow"
+OOF, SCORES, FEATURES = "oof.parquet", "summary.csv", "features.arrow"
+#: What the results in the folder were made of; it is written when they are whole.
+FITTED = "fitted.json"
 _CUTS = (MIDDLE_FROM, OLD_FROM)
 
 
@@ -113,8 +107,7 @@ class LinearProbe(Study):
 def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Path]]:
     """Predict everybody out of fold, fit a head on everybody, and predict ``eval/`` with it.
 
-    Features are kept: a second start with the same photos, weights and preprocessing takes
-    seconds. A run that is there already is kept too.
+    Features are kept, and so is all else while photos, labels and code stay the same.
 
     Returns:
         The predictions out of fold, their scores as of :func:`summarise`, and the files written.
@@ -133,17 +126,65 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
         raise InputError(f"{path}: a file of features ends in .arrow, got {path.suffix or 'none'}")
     plan = {**study.plan, **contents({**study.plan, "data.data_root": str(root)})}
     model = frozen_model(cfg)
+    if (out / "last_checkpoint").exists() and not (out / PLAN).exists():
+        raise InputError(f"{out}: holds a run that is no probe; use another --work-dir")
     claim(out, plan)
     images = [name for name in photos_of(cfg) if with_eval or not name.startswith("eval/")]
     features = ensure_features(cfg, model, images, path)
-    files = {"features": path}
-    folds, chosen = _folds(cfg, features, out)
-    table = out_of_fold(folds, read_train(root))
-    summary = summarise(table)
-    checkpoint = _fit_everybody(cfg, study, path)
+    learned, scored = (_samples(cfg, loader, "all") for loader in ("train", "test"))
+    facts = {
+        "features": features.digest(),
+        "learned": fingerprint(learned, ("image", "person", "label", "age", "weight", "fold")),
+        "scored": fingerprint(scored),
+        "eval": with_eval,
+        "code": code_version()["hash"],
+    }
+    if _read(out / FITTED) != facts:
+        for name in (FITTED, "last_checkpoint"):  # of photos, labels or code that have changed
+            (out / name).unlink(missing_ok=True)
+        _fit_all(cfg, study, features, (learned, scored), with_eval)
+        with atomic_write(out / FITTED) as partial:
+            partial.write_text(json.dumps(facts, indent=1))
+    files = {
+        "features": path,
+        "out of fold": out / OOF,
+        "scores": out / SCORES,
+        "checkpoint": last_checkpoint(out),
+        **({"eval": out / EVAL} if with_eval else {}),
+    }
+    if study.submission is not None:
+        table = read_predictions(out / EVAL)
+        origin = {**table.attrs["provenance"], "predictions": str(out / EVAL)}
+        write_submission(study.submission, table, root, origin=origin)
+        files["submission"] = study.submission
+    table = read_predictions(out / OOF)
+    return table, summarise(table), files
+
+
+def _read(path: Path) -> Any:
+    """Return what a JSON file says; None where it is not there or no JSON."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _fit_all(
+    cfg: "Config",
+    study: LinearProbe,
+    features: Features,
+    samples: tuple[pd.DataFrame, pd.DataFrame],
+    with_eval: bool,
+) -> None:
+    """Write the predictions out of fold, their scores, the run on everybody, and ``eval/``'s."""
+    folds, chosen = _folds(cfg, features, *samples, study.out)
+    table = out_of_fold(folds, read_train(cfg.data.data_root))
+    checkpoint = _train_on_everybody(cfg, study, features.path)
     meta, head = _fitted_head(cfg, checkpoint)
-    tested = Tested(table, np.empty((0, 0), np.float32), _years(head), None)
+    tested = _predict(head, features, _samples(cfg, "test", "eval") if with_eval else samples[1])
     stated = provenance_of(cfg, meta, checkpoint, tested, "eval", _CUTS)
+    if with_eval:
+        write_table(study.out / EVAL, tested.table(_CUTS), PREDICTIONS, stated)
     provenance = {
         **stated,
         "split": "oof",
@@ -154,98 +195,19 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
         "folds": cfg.data.folds,
         "C": chosen,
     }
-    files |= {"out of fold": out / OOF, "scores": out / "summary.csv", "checkpoint": checkpoint}
-    write_table(files["out of fold"], table, PREDICTIONS, provenance)
-    write_csv(files["scores"], summary)
-    table.attrs["provenance"] = provenance
-    if with_eval:
-        files["eval"] = out / EVAL
-        _predict_eval(
-            cfg,
-            study,
-            _predict(head, features, _samples(cfg, "test", "eval")),
-            files,
-            stated,
-        )
-    return table, summary, files
-
-
-def frozen_model(cfg: "Config") -> Any:
-    """Return the classifier of a config in evaluation mode, its backbone filled with its weights.
-
-    Raises:
-        InputError: The weights are not there, or do not fit.
-    """
-    from mmengine.logging import MMLogger
-    from mmengine.registry import init_default_scope
-    from mmpretrain.registry import MODELS
-
-    from mmmask.engine.allocator import keep_freed_memory
-    from mmmask.engine.pretrained import check_pretrained, pretrained_weights
-
-    keep_freed_memory()
-    init_default_scope(cfg.default_scope)
-    log = MMLogger.get_current_instance()
-    level = log.level
-    log.setLevel("ERROR")  # MMEngine tells each layer and each weight
-    weights = pretrained_weights(cfg.model)
-    assert weights is not None  # the config names some
-    model = MODELS.build(cfg.model)
-    check_pretrained(model, weights)
-    model.init_weights()
-    log.setLevel(level)
-    return model.eval()
-
-
-def ensure_features(cfg: "Config", model: Any, images: Sequence[str], path: Path) -> Features:
-    """Return features from a file, which is made first unless it is still right."""
-    try:
-        open_features(cfg, model, images, path)
-    except (MissingFileError, StalePackError) as error:
-        if path.is_file():
-            logger.warning(f"{error}; making it anew")
-        if cfg.data.pack is not None:
-            ensure_pack(cfg)
-        write_features(cfg, model, images, _seen(cfg, model, images), path)
-    return read_features(path)
-
-
-def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-    """Yield the head's input for photos in their order, batch by batch, with a progress bar."""
-    import torch
-    from mmengine.device import get_device
-    from mmengine.runner import Runner
-
-    from mmmask.datasets.listed_photos import ListedPhotos
-    from mmmask.engine.linear_probe_loop import head_input
-
-    device = get_device()
-    model = model.to(device).to(memory_format=torch.channels_last)
-    options = ("batch_size", "num_workers", "collate_fn", "persistent_workers")
-    loader = Runner.build_dataloader(
-        {
-            **{
-                name: cfg.train_dataloader[name] for name in options if name in cfg.train_dataloader
-            },
-            "sampler": {"type": "DefaultSampler", "shuffle": False},
-            "dataset": ListedPhotos(cfg, images),
-        }
-    )
-    title = f"features of {len(images)} photos"
-    for batch in track(loader, title, console=Console(stderr=True)):
-        rows = head_input(model, batch)
-        check_finite(cfg.pretrained, rows)
-        yield rows
-    model.to("cpu")
+    write_table(study.out / OOF, table, PREDICTIONS, provenance)
+    write_csv(study.out / SCORES, summarise(table))
 
 
 def _folds(
-    cfg: "Config", features: Features, out: Path
+    cfg: "Config", features: Features, learned: pd.DataFrame, scored: pd.DataFrame, out: Path
 ) -> tuple[list[Fold], list[Mapping[str, float]]]:
-    """Return the folds, each predicted by a head fitted on the others, and each head's C."""
+    """Return the folds, each predicted by a head fitted on the others, and each head's C.
+
+    ``learned`` are the samples as a training takes them, ``scored`` all with the competition's
+    labels.
+    """
     chosen, folds = [], []
-    # The former as a training takes them, the latter with the competition's labels, all of them.
-    learned, scored = (_samples(cfg, loader, "all") for loader in ("train", "test"))
     for number in track(range(cfg.data.folds), "fitting the folds", console=Console(stderr=True)):
         # Further samples are in no fold, and in every training.
         trained = learned[learned["fold"].ne(number).fillna(True)].reset_index(drop=True)
@@ -282,7 +244,8 @@ def _fit(
     from mmmask.models.linear_fit import fit_head
 
     rows, Cs = features.of(samples["image"]), cfg.train_cfg.Cs
-    return fit_head(head, rows, samples, Cs=Cs, seed=cfg.randomness.seed or 0)
+    learns = all_but_a_quarter(samples, seed=cfg.randomness.seed or 0)
+    return fit_head(head, rows, samples, Cs=Cs, learns=learns)
 
 
 def _predict(head: Any, features: Features, samples: pd.DataFrame) -> Tested:
@@ -292,18 +255,12 @@ def _predict(head: Any, features: Features, samples: pd.DataFrame) -> Tested:
     return Tested(samples, probabilities, years, None)
 
 
-def _years(head: Any) -> NDArray[np.float32] | None:
-    """Return years of no photo, where a head models them."""
-    return None if head.age_model is None else np.empty((0, 0), np.float32)
-
-
-def _fit_everybody(cfg: "Config", study: LinearProbe, features: Path) -> Path:
-    """Return the checkpoint of a run on everybody, which is trained unless it is there."""
-    if not (study.out / "last_checkpoint").exists():
-        config = study.out / study.config.name
-        cfg.train_cfg.features = str(features)
-        write_config(cfg, config)
-        train(config, work_dir=study.out, split="all")
+def _train_on_everybody(cfg: "Config", study: LinearProbe, features: Path) -> Path:
+    """Return the checkpoint of a run that is trained on everybody."""
+    config = study.out / study.config.name
+    cfg.train_cfg.features = str(features)
+    write_config(cfg, config)
+    train(config, work_dir=study.out, split="all")
     return last_checkpoint(study.out)
 
 
@@ -320,20 +277,3 @@ def _fitted_head(cfg: "Config", checkpoint: Path) -> tuple[Mapping[str, Any], An
     }
     head.load_state_dict(weights)
     return content["meta"], head
-
-
-def _predict_eval(
-    cfg: "Config",
-    study: LinearProbe,
-    tested: Tested,
-    files: dict[str, Path],
-    stated: Mapping[str, Any],
-) -> None:
-    """Write the predictions of ``eval/``, and the submission that is asked for."""
-    table = tested.table(_CUTS)
-    provenance = {**stated, "data_fingerprint": fingerprint(tested.samples)}
-    write_table(files["eval"], table, PREDICTIONS, provenance)
-    if study.submission is not None:
-        origin = {**provenance, "predictions": str(files["eval"])}
-        write_submission(study.submission, table, cfg.data.data_root, origin=origin)
-        files["submission"] = study.submission

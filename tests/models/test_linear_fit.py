@@ -9,9 +9,11 @@ from mmpretrain.registry import MODELS
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import mmmask.register  # noqa: F401
+from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.errors import InputError
 from mmmask.labels import decode, encode
-from mmmask.models.linear_fit import check_head, fit_head, head_predictions
+from mmmask.models import linear_fit
+from mmmask.models.linear_fit import check_head, head_predictions
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
 
 D = 12
@@ -24,6 +26,11 @@ def head(**options):
     init_default_scope("mmpretrain")
     shared = {"type": "DecomposedHead", "in_channels": D, "age": AGE, "age_groups": True}
     return MODELS.build({**shared, **options})
+
+
+def fit_head(fitted, features, samples, *, Cs):
+    learns = all_but_a_quarter(samples)
+    return linear_fit.fit_head(fitted, features, samples, Cs=Cs, learns=learns)
 
 
 @pytest.fixture
@@ -143,7 +150,7 @@ def test_one_gender_alone_and_too_few_people_are_refused(people) -> None:
     men = decode(samples["label"].to_numpy(dtype=np.int64))["gender"] == 0
     with pytest.raises(InputError, match="every training photo has the gender male"):
         fit_head(head(), features[men], samples[men].reset_index(drop=True), Cs=(0.1,))
-    with pytest.raises(InputError, match="4 people or more; got 3"):
+    with pytest.raises(InputError, match="4 people or more are needed; got 3"):
         fit_head(head(), features[:9], samples[:9], Cs=(0.1,))
     unknown = samples.assign(age=pd.array([None] * len(samples), dtype="Int16"))
     with pytest.raises(InputError, match="photos of known age"):

@@ -11,10 +11,12 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
 import mmmask.register  # noqa: F401
+from mmmask.config import load_config
 from mmmask.datasets.features import read_features
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.splits import assign_folds
 from mmmask.drawing.drawn_faces import draw_dataset
+from mmmask.engine.linear_probe_loop import check_probe
 from mmmask.errors import InputError
 from mmmask.ledger.cards import read_card, status
 from mmmask.tables import probabilities, read_predictions, years_of
@@ -155,10 +157,36 @@ def test_what_would_have_no_effect_is_refused_and_nothing_is_left(
     assert not out.exists()
 
 
+def test_samplers_that_repeat_photos_are_refused() -> None:
+    cfg = load_config(CONFIG)
+    check_probe(cfg)
+    cfg.train_dataloader.sampler = {"type": "BalancedSampler"}
+    with pytest.raises(InputError, match=r"must be EpochSampler .* got BalancedSampler"):
+        check_probe(cfg)
+
+
+def test_a_probe_that_was_interrupted_is_fitted_anew(data, done, tmp_path) -> None:
+    (table, *_), out, _ = done
+    probe = study(data, tmp_path / "probe", features=out / "features.arrow")
+    linear_probe(probe)
+    written = (tmp_path / "probe" / "epoch_1.pth").stat().st_mtime_ns
+    (tmp_path / "probe" / "fitted.json").unlink()  # as where it was interrupted at the end
+    again, *_ = linear_probe(probe)
+    np.testing.assert_array_equal(probabilities(again), probabilities(table))
+    assert (tmp_path / "probe" / "epoch_1.pth").stat().st_mtime_ns > written
+
+
 def test_a_folder_of_another_probe_is_refused(data, done) -> None:
     _, out, _ = done
     with pytest.raises(InputError, match="holds a run of another config"):
         linear_probe(study(data, out, seed=5))
+
+
+def test_a_folder_of_a_run_that_is_no_probe_is_refused(data, tmp_path) -> None:
+    (tmp_path / "last_checkpoint").write_text("epoch_6.pth")
+    with pytest.raises(InputError, match="holds a run that is no probe"):
+        linear_probe(study(data, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["last_checkpoint"]
 
 
 def test_a_config_that_trains_is_refused(data, tmp_path) -> None:

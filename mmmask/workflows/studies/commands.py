@@ -13,6 +13,8 @@ from mmmask.files import atomic_write
 from mmmask.ledger.config_differences import DATA_FILES, changes, flat_config
 from mmmask.ledger.provenance import file_hash
 
+#: What the runs of a folder are made of.
+PLAN = "plan.json"
 #: Starts a workflow in a process of its own.
 STEP = (sys.executable, "-m", "mmmask.workflows.studies.step")
 
@@ -89,7 +91,7 @@ def contents(plan: Mapping[str, Any]) -> dict[str, str]:
 
 def claim(folder: Path, plan: Mapping[str, Any]) -> None:
     """Write down what a run is made of; refuse a folder that holds a run of something else."""
-    path = folder / "plan.json"
+    path = folder / PLAN
     text = json.dumps(plan, default=str, indent=1, sort_keys=True)
     if not path.exists():
         with atomic_write(path) as partial:
