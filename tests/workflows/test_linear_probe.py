@@ -144,6 +144,7 @@ def test_features_are_made_anew_once_a_photo_has_changed(data, done, tmp_path) -
         ({"options": ("train_cfg.type=EpochBasedTrainLoop",)}, "train_cfg"),
         ({"options": ("optim_wrapper.optimizer.lr=0.1",)}, "never steps"),
         ({"options": ("augmentations.0.type=RandomFlip",)}, "--cfg-options"),
+        ({"options": ("data.old_from=57",)}, r"data\.old_from must be 60 where head\.age_groups"),
         ({"options": ("train_cfg.max_epochs=2",)}, "max_epochs of a probe is 1; got 2"),
         ({"eval_split": False, "submission": Path("a.csv")}, "leave out --no-eval"),
     ],

@@ -39,6 +39,7 @@ from mmmask.engine.config_check.options import Options, keys_read, options_of
 from mmmask.engine.config_check.trial_builds import try_block, try_optimizer, try_part
 from mmmask.engine.config_check.value_kinds import fits, is_number, misfit, one_of, words
 from mmmask.errors import InputError, first_line, nearest
+from mmmask.labels import OLD_FROM
 from mmmask.models.device_augment import DeviceAugment
 from mmmask.models.preprocessor import FacePreprocessor
 
@@ -143,7 +144,16 @@ def _check_options(where: str, owner: str, part: Part, options: Options, *owners
 
 
 def _check_together(config: Part) -> None:
-    """Refuse a part of training, validation or test without the others, as MMEngine does."""
+    """Refuse a part of training, validation or test without the others, as MMEngine does.
+
+    And another age cut of training beside a head that divides the competition's groups by years.
+    """
+    old_from = (config.get("data") or {}).get("old_from", OLD_FROM)
+    if (config.get("head") or {}).get("age_groups") and old_from != OLD_FROM:
+        raise InputError(
+            f"data.old_from must be {OLD_FROM} where head.age_groups is True, as its years lie on "
+            f"either side of {OLD_FROM}; got {old_from}"
+        )
     for name, last in (
         ("train", "optim_wrapper"),
         ("val", "val_evaluator"),
