@@ -70,3 +70,37 @@ def test_the_starting_ages_survive_the_heads_initialisation() -> None:
 def test_a_loss_for_a_model_of_years_is_refused() -> None:
     with pytest.raises(InputError, match="age and a loss of age"):
         DecomposedHead(6, loss={"type": "SoftmaxFocalLoss"}, age={"type": "CoralAge"})
+
+
+def groups_and_years() -> DecomposedHead:
+    age = {"type": "RegressionAge", "distribution": "normal"}
+    return DecomposedHead(6, age=age, age_groups=True, loss_weights={"age": 0.5})
+
+
+def test_groups_of_a_classifier_hold_and_years_lie_within_them() -> None:
+    feature, samples = batch()
+    head = groups_and_years().eval()
+    with torch.no_grad():
+        head.age_model.bias[1] = -3  # so sure of the years that a group may have none
+        head.age_model.fc.weight.mul_(30)
+    logits = {name: classify(feature) for name, classify in head.classifiers.items()}
+    result = head.predict((feature,), samples)
+    torch.testing.assert_close(result.pred_score, joint_log_probabilities(logits).exp())
+    torch.testing.assert_close(
+        group_probabilities(result.pred_years), logits["age"].softmax(dim=1), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_groups_and_years_have_a_loss_each() -> None:
+    feature, samples = batch()
+    head = groups_and_years()
+    losses = head.loss((feature,), samples)
+    assert list(losses) == ["loss_mask", "loss_gender", "loss_age", "loss_years"]
+    shares = torch.eye(121)[samples.age[:19]]
+    alone = head.age_model.loss(head.age_model(feature[:19]), shares)
+    torch.testing.assert_close(losses["loss_years"], 0.5 * alone)
+
+
+def test_groups_need_years_beside_them() -> None:
+    with pytest.raises(InputError, match=r"age_groups must be False.*got True"):
+        DecomposedHead(6, age_groups=True)

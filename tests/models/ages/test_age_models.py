@@ -135,6 +135,19 @@ def test_another_share_for_each_group_keeps_the_proportions_within(model) -> Non
     torch.testing.assert_close(scaled[:, 40] * years[:, 50], scaled[:, 50] * years[:, 40])
 
 
+def test_a_group_without_probability_gets_it_in_the_year_nearest_to_the_mean() -> None:
+    years = torch.zeros(2, 121)
+    years[0, 24:27] = 1 / 3  # mean 25: of 60 and over, 60 is nearest
+    years[1, 70] = 1.0  # of the young 29, of the middle 59
+    wanted = torch.tensor([[0.7, 0.2, 0.1]] * 2)
+    scaled = rescale_groups(years, group_probabilities(years), wanted)
+    torch.testing.assert_close(group_probabilities(scaled), wanted)
+    assert scaled[0, 30] == wanted[0, 1]
+    assert scaled[0, 60] == wanted[0, 2]
+    assert scaled[1, 29] == wanted[1, 0]
+    assert scaled[1, 59] == wanted[1, 1]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
