@@ -1,5 +1,7 @@
 """Rows of photos in a file: whole, in order, and of one kind."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def stored(tmp_path):
 
     def write(kind: str, sizes: list[int]):
         edges = np.cumsum([0, *sizes])
-        batches = [rows[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        batches = [rows[a:b] for a, b in itertools.pairwise(edges)]
         path = tmp_path / "rows.arrow"
         facts = {"data_root": tmp_path, "made_by": {"a": 1}, "kind": kind}
         write_store(path, IMAGES, batches, shape=(3,), dtype=np.float32, **facts)
