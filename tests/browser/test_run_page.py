@@ -122,14 +122,17 @@ def test_a_person_has_seven_photos_in_a_row_and_frames_tell_what_differs(shown, 
 
 def test_a_dot_of_the_map_tells_who_it_is_and_shows_their_wrong_answers(shown, made) -> None:
     box, people = shown.locator("#people-map"), made[1].scored.table["person"].unique()
+    ring = box.locator(".field circle")
+    assert ring.bounding_box()["width"] < 5  # nobody is marked yet, only the line has a width
     box.locator(".field").press("ArrowRight")
+    assert ring.bounding_box()["width"] > 5
     first = box.locator(".one .name").inner_text()
     assert first in people
     assert box.locator(".one img").evaluate("image => image.naturalWidth") > 0
     box.locator(".field").press("ArrowLeft")
     box.get_by_label("name contains").fill(people[3])
     assert box.locator(".one .name").inner_text() == people[3]
-    ring, svg = box.locator(".field circle"), box.locator(".field svg")
+    svg = box.locator(".field svg")
     scale = svg.bounding_box()["width"] / 1000
     place = {x: scale * float(ring.get_attribute(f"c{x}")) for x in "xy"}
     box.get_by_label("name contains").fill(people[5])

@@ -182,7 +182,7 @@ def _made_by(stated: Mapping[str, Any]) -> str:
         names = [str(each.get("checkpoint")) for each in stated["members"]]
         chosen = any(Path(name).name.startswith("best_") for name in names)
         words = f"Out of fold: each of {len(names)} models answers for the people it has not seen"
-    elif "checkpoint" not in stated and stated.get("split") == "oof":
+    elif not stated.get("checkpoint") and stated.get("split") == "oof":
         chosen, words = False, "Out of fold: each fold is answered by a model that has not seen it"
     else:
         name = Path(str(stated.get("checkpoint", "an unknown checkpoint"))).name

@@ -196,6 +196,15 @@ def test_a_kfold_is_scored_out_of_fold_with_the_curves_of_each(tmp_path):
     assert "What differs between the runs" in html
 
 
+def test_out_of_fold_answers_of_no_checkpoint_are_said_to_be_so(run, tmp_path):
+    out = tmp_path / "probe"
+    out.mkdir()
+    stated = {"split": "oof", "checkpoint": None}
+    write_table(out / "oof.parquet", read_predictions(run / "val.parquet"), PREDICTIONS, stated)
+    run_report(out, tmp_path / "run.html")
+    assert "each fold is answered by a model that has not seen it" in words(tmp_path / "run.html")
+
+
 def test_right_answers_alone_leave_no_errors_to_show(tmp_path):
     samples = made_samples()
     run = made_run(tmp_path / "run", samples, tmp_path)

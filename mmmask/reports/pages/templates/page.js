@@ -207,7 +207,7 @@
   const prepareMap = (box) => {
     const data = JSON.parse(box.querySelector("script").textContent), total = data.titles.length;
     const form = box.querySelector("form"), keys = box.querySelector(".keys"), one = box.querySelector(".one");
-    const field = box.querySelector(".field"), picture = field.querySelector("svg"), ring = shape("circle", { r: 9 });
+    const field = box.querySelector(".field"), picture = field.querySelector("svg"), ring = shape("circle", {});
     const width = Math.min(9, Math.max(4, 160 / Math.sqrt(total)));  // pixels
     const x = data.x.map((value) => 20 + 0.96 * value), y = data.y.map((value) => 15 + 0.72 * value);
     let view = data.views[0], only = -1, current = -1, paths = [];
@@ -235,6 +235,7 @@
     const show = (row) => {
       if (row < 0 || row === current) return;
       current = row;
+      ring.setAttribute("r", 9);  // without it nothing is drawn
       ring.setAttribute("cx", x[row]);
       ring.setAttribute("cy", y[row]);
       const list = make("dl");
