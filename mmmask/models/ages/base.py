@@ -87,12 +87,13 @@ def rescale_groups(years: Tensor, groups: Tensor, wanted: Tensor) -> Tensor:
     """
     least = torch.finfo(groups.dtype).tiny
     factors = wanted / groups.clamp_min(least)
-    mean = years @ torch.arange(years.shape[1], device=years.device, dtype=years.dtype)
+    ages = torch.arange(years.shape[1], device=years.device, dtype=years.dtype)
+    mean = (years * ages).sum(dim=1, keepdim=True).round()
     parts = []
     for k, part in enumerate(group_slices()):
         inside = years[:, part] * factors[:, k : k + 1]
-        year = torch.arange(part.start, part.stop, device=years.device)
-        nearest = mean.clamp(part.start, part.stop - 1).round()[:, None] == year
+        own = ages[part]
+        nearest = (own - mean).abs() == (own - mean).abs().amin(dim=1, keepdim=True)
         empty = groups[:, k : k + 1] < least
         parts.append(torch.where(empty, nearest * wanted[:, k : k + 1], inside))
     return torch.cat(parts, dim=1)
