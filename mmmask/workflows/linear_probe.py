@@ -7,6 +7,7 @@ was fitted on everybody is an ordinary run in ``OUT``, and ``OUT/eval.parquet`` 
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,9 +129,17 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     model = frozen_model(cfg)
     if (out / "last_checkpoint").exists() and not (out / PLAN).exists():
         raise InputError(f"{out}: holds a run that is no probe; use another --work-dir")
+    first = not (out / PLAN).exists()
     claim(out, plan)
     images = [name for name in photos_of(cfg) if with_eval or not name.startswith("eval/")]
-    features = ensure_features(cfg, model, images, path)
+    try:
+        features = ensure_features(cfg, model, images, path)
+    except InputError:  # of weights or photos, which may be others the next time
+        if first:
+            (out / PLAN).unlink()
+            with suppress(OSError):  # there is something else in it
+                out.rmdir()
+        raise
     learned, scored = (_samples(cfg, loader, "all") for loader in ("train", "test"))
     facts = {
         "features": features.digest(),

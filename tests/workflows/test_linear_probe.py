@@ -158,6 +158,15 @@ def test_what_would_have_no_effect_is_refused_and_nothing_is_left(
     assert not out.exists()
 
 
+def test_weights_that_give_no_numbers_leave_the_folder_free(data, tmp_path) -> None:
+    content = torch.load(data / "weights.pth")
+    content["state_dict"]["backbone.stem.bias"][:] = torch.nan
+    torch.save(content, tmp_path / "nan.pth")
+    with pytest.raises(InputError, match=r"nan\.pth"):
+        linear_probe(study(data, tmp_path / "probe", pretrained=str(tmp_path / "nan.pth")))
+    assert not (tmp_path / "probe").exists()
+
+
 def test_samplers_that_repeat_photos_are_refused() -> None:
     cfg = load_config(CONFIG)
     check_probe(cfg)

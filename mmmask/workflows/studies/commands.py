@@ -102,7 +102,7 @@ def claim(folder: Path, plan: Mapping[str, Any]) -> None:
         key, (was, now) = next(iter(different.items()))
         raise InputError(
             f"{folder}: holds a run of another config, {len(different)} values differ: {key} was "
-            f"{was}, is {now}; use another --out, or delete the folder"
+            f"{was}, is {now}; use another folder, or delete this one"
         )
 
 

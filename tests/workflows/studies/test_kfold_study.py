@@ -207,7 +207,7 @@ def test_a_folder_of_another_config_is_refused(study) -> None:
         kfold(replace(study, folds=2))
     with (study.root / "train" / "train.csv").open("a") as people:
         people.write("\n")
-    with pytest.raises(InputError, match=r"train\.csv was .*; use another --out"):
+    with pytest.raises(InputError, match=r"train\.csv was .*; use another folder"):
         kfold(study)
 
 
