@@ -133,7 +133,7 @@ def print_folds(summary: pd.DataFrame) -> None:
         table.add_column(title.removesuffix("_accuracy"), justify="right", no_wrap=True)
     for part, row in summary.set_index("part").iterrows():
         numbers = [f"{row[name]:.3f}" for name in accuracies]
-        numbers += [f"{row[MAE]:.1f}"] * len(of_years)
+        numbers += [f"{row[MAE]:.1f}" for _ in of_years]
         if part in ("mean", "std"):  # over the folds
             table.add_row(part, "", "", f"{row['macro_f1']:.3f}".ljust(20), *numbers)
             continue

@@ -58,7 +58,7 @@ def test_photos_without_features_are_not_compared_and_those_of_an_issue_must_hav
     last = listed[-1].split("/")[-2]
     others = [image for image in dict.fromkeys(listed) if last not in image]
     path = features_of(others, tmp_path / "features.arrow")
-    with pytest.raises(InputError, match=rf"features\.arrow: .*such as train/images/{last}"):
+    with pytest.raises(InputError, match=rf"features\.arrow: .*the first is train/images/{last}"):
         photos_alike(review, path)
     with pytest.raises(InputError, match=r"gone\.arrow: no such file"):
         review_app(review, tmp_path / "data", features=tmp_path / "gone.arrow")
