@@ -6,6 +6,7 @@ with its neck and their weights, and is stale once any of them, or a photo, is a
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +67,8 @@ def read_features(path: str | Path) -> Features:
 
 def open_features(
     cfg: "Config", model: "nn.Module", images: Sequence[str], path: str | Path
-) -> NDArray[np.float32]:
-    """Return what a classifier's head gets for photos, (N, D), from a file.
+) -> Features:
+    """Return what a classifier's head gets for photos, from a file.
 
     Raises:
         MissingFileError: No such file, or a photo is gone.
@@ -76,7 +77,7 @@ def open_features(
     """
     made, root = features_made_by(cfg, model), cfg.data.data_root
     store = PhotoStore(path, images, data_root=root, made_by=made, kind=KIND, maker=_MAKER)
-    return store.array()
+    return Features(store.path, store.images, store.array())
 
 
 def write_features(
@@ -89,15 +90,10 @@ def write_features(
     """Write what a classifier's head gets for photos: batches of rows (n, D) in their order."""
     rows = iter(batches)
     first = next(rows)
-
-    def all_rows() -> Iterable[NDArray[np.float32]]:
-        yield first
-        yield from rows
-
     write_store(
         path,
         images,
-        all_rows(),
+        chain([first], rows),
         data_root=cfg.data.data_root,
         made_by=features_made_by(cfg, model),
         kind=KIND,

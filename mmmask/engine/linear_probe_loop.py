@@ -70,7 +70,8 @@ class LinearProbeLoop(EpochBasedTrainLoop):
             for index, batch in enumerate(self.dataloader):
                 self.run_iter(index, batch)
         else:
-            self._rows = open_features(self.runner.cfg, model, samples["image"], self.features)
+            stored = open_features(self.runner.cfg, model, samples["image"], self.features)
+            self._rows = stored.values
             self._iter = self.max_iters
         assert self._rows is not None  # there is a photo
         unseen = int(np.isnan(self._rows).any(axis=1).sum())

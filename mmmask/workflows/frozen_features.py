@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.datasets.features import Features, open_features, read_features, write_features
+from mmmask.datasets.features import Features, open_features, write_features
 from mmmask.datasets.packed import ensure_pack
 from mmmask.datasets.photo_store import StalePackError
 from mmmask.errors import MissingFileError
@@ -52,14 +52,14 @@ def frozen_model(cfg: "Config") -> Any:
 def ensure_features(cfg: "Config", model: Any, images: Sequence[str], path: Path) -> Features:
     """Return features from a file, which is made first unless it is still right."""
     try:
-        open_features(cfg, model, images, path)
+        return open_features(cfg, model, images, path)
     except (MissingFileError, StalePackError) as error:
         if path.is_file():
             logger.warning(f"{error}; making it anew")
         if cfg.data.pack is not None:
             ensure_pack(cfg)
         write_features(cfg, model, images, _seen(cfg, model, images), path)
-    return read_features(path)
+    return open_features(cfg, model, images, path)
 
 
 def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[np.float32]]:

@@ -92,8 +92,8 @@ def rescale_groups(years: Tensor, groups: Tensor, wanted: Tensor) -> Tensor:
     parts = []
     for k, part in enumerate(group_slices()):
         inside = years[:, part] * factors[:, k : k + 1]
-        own = ages[part]
-        nearest = (own - mean).abs() == (own - mean).abs().amin(dim=1, keepdim=True)
+        distance = (ages[part] - mean).abs()
+        nearest = distance == distance.amin(dim=1, keepdim=True)
         empty = groups[:, k : k + 1] < least
         parts.append(torch.where(empty, nearest * wanted[:, k : k + 1], inside))
     return torch.cat(parts, dim=1)
