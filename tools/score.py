@@ -4,8 +4,9 @@ r"""Score predictions with intervals, and tell whether one is better than anothe
 Example: python tools/score.py work_dirs/kfold/a/oof.parquet work_dirs/kfold/b/oof.parquet
          python tools/score.py submission.csv best.csv --labels eval_labels.csv
 
-People are resampled, because the photos of a person are alike. A difference is paired: both are
-scored on the same resamples. It tells what other people would change, not what other seeds would.
+Intervals are over people, because the photos of a person are alike. A difference is paired: both
+are scored on the same people. It speaks of these models, not of their configs: other seeds may
+move a score as much. For configs, see tools/ablate.py.
 """
 
 from mmmask.cli import add_shared, command, parser_of
@@ -23,12 +24,12 @@ def main() -> None:
     args = parser.parse_args()
 
     from mmmask.evaluation.ages import Ages
-    from mmmask.reports.difference_report import difference_sentence
+    from mmmask.reports.difference_report import ONE_MODEL, difference_sentence
     from mmmask.reports.score_tables import (
         age_sentence,
+        how_sure,
         print_score_table,
         print_test_photos,
-        resampled,
     )
     from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
     from mmmask.workflows.show_predictions import show_scores
@@ -39,10 +40,11 @@ def main() -> None:
         show_scores(tables[first])
         return
     names = dict(zip(tables, short_names(tables), strict=True))
-    print(f"{len(tables[first]):,} photos, {resampled(tables[first])}")
+    print(f"{len(tables[first]):,} photos, {how_sure(tables[first])}")
     print_score_table({names[path]: intervals_of(tables[path]) for path in tables})
     for path, difference in differences(tables).items():
         print(difference_sentence(names[path], names[first], difference))
+    print(ONE_MODEL)
     for path, table in tables.items():
         ages = Ages.of(table)
         if ages is not None:

@@ -38,7 +38,7 @@ class Ages:
         true: (N,) true ages in years.
         errors: (N,) predicted minus true age in years.
         gender: (N,) index of the gender.
-        units: (N,) what a resample draws.
+        units: (N,) of whom, see ``units_to_draw``.
         unit: What that is: "people" or "photos".
         photos: How many photos are predicted, those of unknown age included.
     """

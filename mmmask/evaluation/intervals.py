@@ -1,8 +1,12 @@
-"""How sure a score is: intervals from resampling people, in plain numpy.
+"""How sure a score is: intervals from leaving out one person at a time, in plain numpy.
 
-The photos of a person are alike, so people and not photos are drawn (with replacement). A score
-of the drawn people needs only what each of them adds to hits and totals of the classes, so all
-resamples are one product of matrices.
+The photos of a person are alike, so people and not photos are left out. A score of the others
+needs only what each person adds to hits and totals of the classes, so all are one subtraction.
+The jackknife's pseudo-values ``P * score - (P - 1) * score without the person`` behave like P
+independent observations of the score (Tukey, 1958): their mean is the score freed of the bias of
+small samples (macro F1 is too low on few people), their spread tells its standard error, and their
+fourth moment the degrees of freedom of Student's t (Satterthwaite, 1946): few, where few people of
+rare classes decide.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,39 +15,142 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln, nctdtrinc
+from scipy.stats import t as student_t
 
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 
-#: How often people are drawn anew, unless told otherwise.
-RESAMPLES = 1000
-#: Above so many people, groups of them are resampled; the bounds then scatter by about 1 %.
+#: Fewer people tell nothing: a part of the photos has no interval, a class no reliable one.
+FEWEST = 5
+#: Above so many people, groups of them are left out; their sums scatter as much.
 GROUPS = 5000
+#: Share of samples whose interval holds the truth, and of those that show a detectable difference.
+LEVEL, POWER = 0.95, 0.8
 
 Counts = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value on the people as they are, and the bounds that most resamples of them lie between."""
+    """A value on the people as they are, and the bounds of its 95 % interval over people.
+
+    The bounds are NaN where there is one person alone.
+    """
 
     value: float
     low: float
     high: float
 
+    def __str__(self) -> str:
+        bounds = "" if np.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f}{bounds}"
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """A paired difference.
+
+    Attributes:
+        detectable: The smallest true difference that is shown in 80 % of such samples. Of smaller
+            ones, that none is shown says little.
+    """
+
+    detectable: float
+
     @property
     def shown(self) -> bool:
-        """Whether a difference of this interval is shown: 0 lies outside the bounds."""
-        return not self.low <= 0 <= self.high
+        """Whether 0 lies outside the bounds."""
+        return self.low > 0 or self.high < 0
 
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+    @property
+    def verdict(self) -> str:
+        """Whether the difference is shown, and if not, what would be."""
+        if self.shown or self.low == self.high or np.isnan(self.low):
+            return "shown" if self.shown else "not shown"
+        return (
+            f"not shown; a true difference of {self.detectable:.3f} would be shown in "
+            f"{100 * POWER:.0f} % of samples"
+        )
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """A score of K models of the same people.
+
+    Attributes:
+        values: (K,) on the people as they are.
+        pseudo: (K, P) the pseudo-value of each person.
+    """
+
+    values: NDArray[np.float64]
+    pseudo: NDArray[np.float64]
+
+    def __getitem__(self, models: slice | list[int]) -> "Jackknife":
+        return Jackknife(self.values[models], self.pseudo[models])
+
+    def __sub__(self, other: "Jackknife") -> "Jackknife":
+        return Jackknife(self.values - other.values, self.pseudo - other.pseudo)
+
+    def interval(self) -> Interval:
+        """Return the mean over the models."""
+        centre, (half, _) = float(self.pseudo.mean()), self._reach()
+        return Interval(float(self.values.mean()), centre - half, centre + half)
+
+    def score_interval(self, below: float, above: float) -> Interval:
+        """Return the mean over the models, a score from 0 to 1.
+
+        Args:
+            below: By how much it may be lower for reasons that the people do not show.
+            above: The same, higher.
+        """
+        value, centre = float(self.values.mean()), float(self.pseudo.mean())
+        half, _ = self._reach()
+        low = max(centre - float(np.hypot(half, below)), 0.0)
+        high = min(centre + float(np.hypot(half, above)), 1.0)
+        return Interval(value, min(low, value), max(high, value))
+
+    def difference(self) -> Difference:
+        """Return the mean over the models, a difference that may be 0."""
+        centre, (half, detectable) = float(self.pseudo.mean()), self._reach()
+        return Difference(float(self.values.mean()), centre - half, centre + half, detectable)
+
+    def _reach(self) -> tuple[float, float]:
+        """Return how far the interval reaches to either side, and the detectable difference.
+
+        Several models are trainings of one recipe. What other people would change in their mean is
+        the mean covariance of two of them over people; what other trainings would change is the
+        variance of their scores over their number. The variance of the mean over people has a part
+        of the latter in it, which would count twice (Owen, The pigeonhole bootstrap, 2007;
+        Bouthillier et al., Accounting for variance in machine learning benchmarks, 2021).
+        """
+        models, people = self.pseudo.shape
+        if people < 2:
+            return np.nan, np.nan
+        moves = self.pseudo - self.pseudo.mean(axis=1, keepdims=True)  # (K, P)
+        squares = moves.mean(axis=0) ** 2
+        spread = (squares**2).sum() - squares.sum() ** 2 / people
+        freedom = min(2 * squares.sum() ** 2 / spread, people - 1) if spread > 0 else people - 1
+        variance = squares.sum() / (people * (people - 1))
+        if models > 1:
+            own = (moves**2).sum() / (people * (people - 1)) / models**2
+            shared = max(variance - own, 0) * models / (models - 1)
+            trainings = self.values.var(ddof=1) / models
+            variance = shared + trainings
+            if variance > 0:
+                parts = shared**2 / freedom + trainings**2 / (models - 1)
+                freedom = variance**2 / parts
+        error, tail = np.sqrt(variance), student_t.ppf((1 + LEVEL) / 2, freedom)
+        # The non-central t that exceeds the tail so often, by the error freed of its bias.
+        halves = gammaln((freedom + 1) / 2) - gammaln(freedom / 2)
+        unbiased = error / (np.sqrt(2 / freedom) * np.exp(halves))
+        return float(tail * error), float(nctdtrinc(freedom, 1 - POWER, tail) * unbiased)
 
 
 def units_to_draw(table: pd.DataFrame) -> tuple[NDArray, str]:
-    """Return what a resample draws, one value per row, and its name: the people, else the photos.
+    """Return what is left out one at a time, one value per row, and its name.
 
-    Photos are drawn where the table does not tell the person of every photo. The photos of a
-    person are alike, so the interval is then too narrow.
+    That is the people, or the photos where the table does not tell the person of every photo. The
+    photos of a person are alike, so the interval is then too narrow.
     """
     person = table["person"] if "person" in table else pd.Series(dtype="str")
     if len(person) and person.notna().all() and (person != "").all():
@@ -51,7 +158,7 @@ def units_to_draw(table: pd.DataFrame) -> tuple[NDArray, str]:
     return np.arange(len(table)), "photos"
 
 
-def resample_people(people: int, resamples: int = RESAMPLES, seed: int = 0) -> Counts:
+def resample_people(people: int, resamples: int = 1000, seed: int = 0) -> Counts:
     """Return how often each person is drawn in each resample: (R, P), rows sum to P."""
     random = np.random.default_rng(seed)
     return random.multinomial(people, np.full(people, 1 / people), resamples).astype(np.float64)
@@ -87,28 +194,43 @@ def counts_by_person(
     return np.stack([np.einsum("pcc->pc", counts), counts.sum(axis=1) + counts.sum(axis=2)], axis=1)
 
 
-def macro_f1_of_draws(draws: Counts, counts: Counts) -> NDArray[np.float64]:
-    """Return the macro F1 of the drawn people, by ``F1 = 2 hits / totals`` of each class.
+def macro_f1_of_counts(counts: Counts) -> NDArray[np.float64]:
+    """Return macro F1 of hits and totals, (..., 2, C) -> (...), by ``F1 = 2 hits / totals``.
 
     As in :mod:`mmmask.evaluation.scores`, a class in neither truth nor prediction scores 0.
+    """
+    hits, totals = counts[..., 0, :], counts[..., 1, :]
+    f1 = np.divide(2 * hits, totals, out=np.zeros_like(hits), where=totals > 0)
+    return f1.mean(axis=-1)
+
+
+def macro_f1_of_draws(draws: Counts, counts: Counts) -> NDArray[np.float64]:
+    """Return the macro F1 of the drawn people.
 
     Shape:
         ``draws``: (R, P); ``counts``: (P, 2, C) -> (R,).
     """
     people, _, classes = counts.shape
-    summed = (draws @ counts.reshape(people, -1)).reshape(-1, 2, classes)
-    hits, totals = summed[:, 0], summed[:, 1]
-    f1 = np.divide(2 * hits, totals, out=np.zeros_like(hits), where=totals > 0)
-    return f1.mean(axis=1)
+    return macro_f1_of_counts((draws @ counts.reshape(people, -1)).reshape(-1, 2, classes))
 
 
-def percentile_interval(
-    value: float, resampled: NDArray[np.floating], level: float = 0.95
-) -> Interval:
-    """Return the interval that leaves ``(1 - level) / 2`` of the resampled values at each end."""
-    tail = (1 - level) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(float(value), float(low), float(high))
+def jackknife(
+    person: ArrayLike,
+    truth: ArrayLike,
+    predicted: Sequence[ArrayLike],
+    *,
+    classes: int = NUM_CLASSES,
+) -> Jackknife:
+    """Return macro F1 of each model with its pseudo-values over people.
+
+    Args:
+        person: (N,) who is in each photo; any values.
+        truth: (N,) labels of the photos.
+        predicted: Predicted labels, (N,), of each model.
+        classes: C, the number of labels.
+    """
+    rows, labels, models = _numbered(person, truth, predicted)
+    return macro_f1_jackknife([counts_by_person(rows, labels, one, classes) for one in models])
 
 
 def macro_f1_interval(
@@ -118,16 +240,14 @@ def macro_f1_interval(
     *,
     classes: int = NUM_CLASSES,
 ) -> Interval:
-    """Return macro F1, the mean over the given predictions of the same photos, with its interval.
+    """Return macro F1, the mean over several trainings of one recipe, with its interval.
 
-    Args:
-        person: (N,) who is in each photo; any values.
-        truth: (N,) labels of the photos.
-        predicted: Predicted labels, (N,), of each model (seed).
-        classes: C, the number of labels.
+    That of a single model is given this model: it says nothing about other trainings. ``Args`` as
+    in :func:`jackknife`.
     """
-    scores = resampled_scores(person, truth, predicted, classes=classes).mean(axis=0)
-    return percentile_interval(scores[0], scores[1:])
+    rows, labels, models = _numbered(person, truth, predicted)
+    counts = [counts_by_person(rows, labels, one, classes) for one in models]
+    return macro_f1_interval_of(counts, people_by_class(rows, labels, classes))
 
 
 def paired_difference(
@@ -137,17 +257,16 @@ def paired_difference(
     baseline: Sequence[ArrayLike],
     *,
     classes: int = NUM_CLASSES,
-) -> Interval:
+) -> Difference:
     """Return by how much ``predicted`` beats ``baseline`` in macro F1, each a mean over its models.
 
-    Both are scored on the same resampled people: who is hard for one is mostly hard for the
-    other, which a difference of two intervals would count twice. The interval tells what other
-    people would change, not what other seeds would. ``Args`` as in :func:`macro_f1_interval`.
+    Both are scored on the same people, with and without each: who is hard for one is mostly hard
+    for the other, which a difference of two intervals would count twice. Models of the same place
+    in both are a pair, such as trainings of one seed. One pair tells what other people would
+    change, and not what other trainings would. ``Args`` as in :func:`jackknife`.
     """
-    scores = resampled_scores(person, truth, [*predicted, *baseline], classes=classes)
-    ours, theirs = scores[: len(predicted)], scores[len(predicted) :]
-    difference = ours.mean(axis=0) - theirs.mean(axis=0)
-    return percentile_interval(difference[0], difference[1:])
+    found = jackknife(person, truth, [*predicted, *baseline], classes=classes)
+    return (found[: len(predicted)] - found[len(predicted) :]).difference()
 
 
 def score_intervals(
@@ -161,7 +280,7 @@ def score_intervals(
     """Return the scores of one model with their intervals, by their names in ``scores``.
 
     They are ``macro_f1``, ``accuracy`` and, of the 18 classes, ``mask_accuracy``,
-    ``gender_accuracy`` and ``age_accuracy``; all from the same resamples.
+    ``gender_accuracy`` and ``age_accuracy``.
 
     Args:
         person: (N,) who is in each photo; any values.
@@ -176,14 +295,14 @@ def score_intervals(
     if attribute is None:
         parts, others = decode(truth), decode(predicted)
         right |= {f"{name}_accuracy": parts[name] == others[name] for name in parts}
-    rows, draws = _draws(person)
+    rows = _rows(person)
     counts = counts_by_person(rows, truth, predicted, classes)
+    people = people_by_class(rows, truth, classes)
     if present:
-        counts = counts[:, :, np.unique(truth)]
-    resampled = [macro_f1_of_draws(draws, counts), *_means_of_draws(draws, rows, [*right.values()])]
+        counts, people = counts[:, :, people > 0], people[people > 0]
     return {
-        name: percentile_interval(values[0], values[1:])
-        for name, values in zip(("macro_f1", *right), resampled, strict=True)
+        "macro_f1": macro_f1_interval_of([counts], people),
+        **{name: _share_interval(rows, hits) for name, hits in right.items()},
     }
 
 
@@ -194,57 +313,85 @@ def mean_intervals(person: ArrayLike, values: Mapping[str, ArrayLike]) -> dict[s
         person: (N,) who is in each photo; any values.
         values: Name -> (N,) numbers, such as errors in years.
     """
-    rows, draws = _draws(person)
-    resampled = _means_of_draws(draws, rows, [*values.values()])
-    return {
-        name: percentile_interval(means[0], means[1:])
-        for name, means in zip(values, resampled, strict=True)
-    }
+    rows = _rows(person)
+    return {name: _mean_jackknife(rows, each).interval() for name, each in values.items()}
 
 
-def _means_of_draws(
-    draws: Counts, rows: NDArray[np.int64], values: Sequence[ArrayLike]
-) -> NDArray[np.float64]:
-    """Return the means of values over the photos of the drawn people.
+def people_by_class(
+    person: ArrayLike, truth: NDArray[np.integer], classes: int = NUM_CLASSES
+) -> NDArray[np.int64]:
+    """Return how many people have photos of each true class: (N,), (N,) -> (C,)."""
+    pairs = pd.DataFrame({"person": np.asarray(person), "truth": truth}).drop_duplicates()
+    return np.bincount(pairs["truth"], minlength=classes)
 
-    Shape:
-        ``draws``: (R, P); ``rows``: (N,) numbers 0 to P - 1; ``values``: K times (N,) -> (K, R).
+
+def macro_f1_jackknife(counts: Sequence[Counts]) -> Jackknife:
+    """Return macro F1 of each model from its counts by person, (P, 2, C)."""
+    totals = [one.sum(axis=0) for one in counts]
+    without = (macro_f1_of_counts(all_ - one) for all_, one in zip(totals, counts, strict=True))
+    return _pseudo_values(macro_f1_of_counts(np.stack(totals)), np.stack([*without]))
+
+
+def percentile_interval(value: float, resampled: NDArray[np.floating]) -> Interval:
+    """Return the interval that leaves 2.5 % of the resampled values at each end."""
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(value), float(low), float(high))
+
+
+def macro_f1_interval_of(counts: Sequence[Counts], people: NDArray[np.integer]) -> Interval:
+    """Return the interval of macro F1 of models from their counts, and the people of each class.
+
+    Whoever is left out, a class without any right answer counts 0, and one without any wrong
+    answer 1: its people do not show how uncertain it is. Of others, up to ``_open(k)`` may be
+    answered otherwise than all of k people were.
     """
-    sums = np.stack([np.bincount(rows, value) for value in values], axis=1)  # (P, K)
-    return (draws @ sums).T / (draws @ np.bincount(rows))
+    summed = np.stack([one.sum(axis=0) for one in counts])  # (K, 2, C)
+    hits, totals = summed[:, 0], summed[:, 1]
+    wrong, right = hits == 0, (hits > 0) & (2 * hits == totals)
+    below, above = (float((some * _open(people)).mean()) for some in (right, wrong))
+    return macro_f1_jackknife(counts).score_interval(below, above)
 
 
-def resampled_scores(
-    person: ArrayLike,
-    truth: ArrayLike,
-    predicted: Sequence[ArrayLike],
-    *,
-    classes: int = NUM_CLASSES,
-    resamples: int = RESAMPLES,
-) -> NDArray[np.float64]:
-    """Return macro F1 of each model, on the people as they are, then on each resample of them.
+def _share_interval(rows: NDArray[np.int64], hits: NDArray[np.bool_]) -> Interval:
+    """Return the share of right photos, (N,), with its interval."""
+    open_ = float(_open(rows.max() + 1))
+    below, above = open_ * bool(hits.all()), open_ * (not hits.any())
+    return _mean_jackknife(rows, hits).score_interval(below, above)
 
-    All models are scored on the same resamples. ``Args`` as in :func:`macro_f1_interval`.
 
-    Returns:
-        (K, 1 + R), one row per model.
+def _open(people: ArrayLike) -> NDArray[np.float64]:
+    """Return which share may be wrong where all of k people are right, or the reverse.
+
+    The bound of the posterior after k equal outcomes, from a uniform prior.
     """
-    rows, draws = _draws(person, resamples)
+    return 1 - ((1 - LEVEL) / 2) ** (1 / (np.asarray(people) + 1))
+
+
+def _mean_jackknife(rows: NDArray[np.int64], values: ArrayLike) -> Jackknife:
+    """Return the mean of values, (N,), over the photos."""
+    sums, photos = np.bincount(rows, values), np.bincount(rows)
+    without = np.full(len(sums), np.nan)
+    if len(sums) > 1:
+        without = (sums.sum() - sums) / (photos.sum() - photos)
+    return _pseudo_values(np.array([sums.sum() / photos.sum()]), without[None])
+
+
+def _pseudo_values(values: NDArray[np.float64], without: NDArray[np.float64]) -> Jackknife:
+    people = without.shape[1]
+    return Jackknife(values, people * values[:, None] - (people - 1) * without)
+
+
+def _numbered(
+    person: ArrayLike, truth: ArrayLike, predicted: Sequence[ArrayLike]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]:
     labels, *models = (np.asarray(values, dtype=np.int64) for values in (truth, *predicted))
-    counts = (counts_by_person(rows, labels, model, classes) for model in models)
-    return np.stack([macro_f1_of_draws(draws, one) for one in counts])
+    return _rows(person), labels, models
 
 
-def _draws(person: ArrayLike, resamples: int = RESAMPLES) -> tuple[NDArray[np.int64], Counts]:
-    """Return the number of the person of each photo, (N,), and how often each is drawn.
-
-    The first of the draws, (1 + R, P), is of the people as they are. Beyond ``GROUPS`` people,
-    that many groups of people are drawn: their sums scatter as much, and time and memory stay
-    bounded.
-    """
+def _rows(person: ArrayLike) -> NDArray[np.int64]:
+    """Return the number of the person of each photo, (N,); beyond ``GROUPS``, of a group."""
     _, rows = np.unique(np.asarray(person), return_inverse=True)
     people = int(rows.max()) + 1
     if people > GROUPS:
         rows = np.random.default_rng(0).permutation(people)[rows] % GROUPS
-        people = GROUPS
-    return rows, np.vstack([np.ones(people), resample_people(people, resamples)])
+    return rows

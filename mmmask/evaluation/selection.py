@@ -12,10 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmmask.evaluation.intervals import (
     Counts,
+    Difference,
     Interval,
     counts_by_person,
+    macro_f1_interval_of,
+    macro_f1_jackknife,
+    macro_f1_of_counts,
     macro_f1_of_draws,
-    percentile_interval,
+    people_by_class,
     resample_people,
 )
 from mmmask.labels import NUM_CLASSES
@@ -40,7 +44,7 @@ class Selection:
     """
 
     scores: list[Interval]
-    differences: list[Interval]
+    differences: list[Difference]
     best: int
     corrected: float
     low: float
@@ -77,18 +81,18 @@ def select(
     labels = np.asarray(truth, dtype=np.int64)
     models = [np.asarray(model, dtype=np.int64) for model in predicted]
     counts = np.stack([counts_by_person(rows, labels, model, classes) for model in models])
+    found, of_class = macro_f1_jackknife([*counts]), people_by_class(rows, labels, classes)
     people = counts.shape[1]
     draws = np.vstack([np.ones(people), resample_people(people, resamples, seed)])
     scores = np.stack([macro_f1_of_draws(draws, model) for model in counts])  # (M, 1 + R)
-    differences = scores - scores[0]
     dealt = np.tile(np.arange(people) % min(GROUPS, people), (DEALINGS, 1))
     dealt = np.random.default_rng(seed).permuted(dealt, axis=1)
     return Selection(
-        scores=[percentile_interval(model[0], model[1:]) for model in scores],
-        differences=[percentile_interval(model[0], model[1:]) for model in differences],
+        scores=[macro_f1_interval_of([model], of_class) for model in counts],
+        differences=[(found[[k]] - found[[0]]).difference() for k in range(len(models))],
         best=int(scores[:, 0].argmax()),
         corrected=float(cross_selected(counts, dealt).mean() - scores[0, 0]),
-        low=simultaneous_low(differences),
+        low=simultaneous_low(scores - scores[0]),
     )
 
 
@@ -131,5 +135,4 @@ def cross_selected(counts: Counts, dealt: NDArray[np.integer]) -> Counts:
         others = np.stack([macro_f1_of_draws(1 - inside, model) for model in counts])
         best = others.argmax(axis=0)  # (M, D) -> (D,)
         pooled += np.einsum("dp,dpxc->dxc", inside, counts[best])
-    # The pooled counts of a dealing score like those of one person, drawn once.
-    return macro_f1_of_draws(np.eye(len(dealt)), pooled)
+    return macro_f1_of_counts(pooled)

@@ -7,13 +7,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mmmask.errors import InputError
-from mmmask.evaluation.intervals import Interval, mean_intervals, score_intervals
+from mmmask.evaluation.intervals import FEWEST, Interval, mean_intervals, score_intervals
 from mmmask.tables import read_csv
 
 #: Years that a slice by age spans; the edges of the age groups, 30 and 60, are multiples.
 YEARS_PER_SLICE = 5
-#: Of fewer people a resample is too much like the others: no interval.
-FEWEST = 5
 #: Name of a slice -> which photos are in it, (N,).
 Members = Mapping[str, NDArray[np.bool_]]
 
@@ -28,7 +26,7 @@ def slice_scores(
     """Return the scores of each slice of the photos, with 95 % intervals over its people.
 
     Args:
-        units: (N,) what a resample draws, see :func:`mmmask.evaluation.intervals.units_to_draw`.
+        units: (N,) of whom, see :func:`mmmask.evaluation.intervals.units_to_draw`.
         truth: (N,) labels of the photos.
         predicted: (N,) predicted labels.
         members: The slices, which may overlap; an empty one is left out.

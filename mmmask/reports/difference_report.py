@@ -6,9 +6,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.intervals import POWER, Difference, Interval
 from mmmask.reports.output import save_figure, titled_table
 
+#: What a difference of two models does not tell.
+ONE_MODEL = "This is about these models: other seeds of their configs may move a score as much."
 _COLOURS = {"shown": "#1d5f8a", "not shown": "#8a8a8a"}
 
 
@@ -17,9 +19,10 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
     first = comparison.iloc[0]
     score = Interval(first["baseline"], first["baseline_low"], first["baseline_high"])
     table = titled_table(
-        f"macro F1 against {baseline}, {score}; 95 % over {first['people']} people held out",
+        f"macro F1 against {baseline}, {score}; 95 % over {first['people']} people held out"
+        f"{' and the seeds' if len(first['seeds'].split()) > 1 else '; one seed shows nothing'}",
         ("variant", "changes"),
-        ("macro F1", "difference", "95 %", "by seed"),
+        ("macro F1", "difference", "95 %", "shown from", "by seed"),
     )
     table.add_column("verdict")
     for row in comparison.itertuples(index=False):
@@ -29,13 +32,20 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
             str(Interval(row.macro_f1, row.macro_f1_low, row.macro_f1_high)),
             f"{row.difference:+.3f}",
             f"{row.low:+.3f} to {row.high:+.3f}",
+            "" if pd.isna(row.detectable) else f"{row.detectable:.3f}",
             row.seeds,
             row.verdict,
         )
-    Console(width=140).print(table)
+    console = Console(width=140)
+    console.print(table)
+    console.print(
+        f"shown from: the smallest true difference that {POWER:.0%} of such studies would show; "
+        "a smaller one may be there.",
+        style="dim",
+    )
 
 
-def difference_sentence(name: str, baseline: str, difference: Interval) -> str:
+def difference_sentence(name: str, baseline: str, difference: Difference) -> str:
     """Return in words which of two is better in macro F1, by how much, and whether that is shown.
 
     ``difference`` is that of their macro F1, paired, as from ``paired_difference``.
@@ -46,8 +56,8 @@ def difference_sentence(name: str, baseline: str, difference: Interval) -> str:
     better = "better"
     if value < 0:
         better, value, low, high = "worse", -value, -high, -low
-    verdict = "shown" if difference.shown else "not shown"
-    return f"{name} is {better} than {baseline} by {Interval(value, low, high)}: {verdict}"
+    by = Interval(value, low, high)
+    return f"{name} is {better} than {baseline} by {by}: {difference.verdict}"
 
 
 def plot_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) -> None:
@@ -65,5 +75,5 @@ def plot_differences(comparison: pd.DataFrame, baseline: str, path: str | Path) 
     names = [f"{row.variant}\n{row.verdict}" for row in comparison.itertuples(index=False)]
     axes.set_yticks(range(rows), names, fontsize=8)
     axes.set_ylim(rows - 0.5, -0.5)
-    axes.set_xlabel(f"macro F1 minus that of {baseline}; bar: 95 % over people, dots: seeds")
+    axes.set_xlabel(f"macro F1 minus that of {baseline}; bar: 95 % interval, dots: seeds")
     save_figure(figure, path)

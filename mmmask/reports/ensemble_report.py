@@ -10,7 +10,7 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.intervals import Difference
 from mmmask.reports.output import save_figure
 
 _WIDTH = 140
@@ -61,17 +61,16 @@ def print_members(members: pd.DataFrame, photos: int, people: int | None) -> Non
 def print_gain(
     equal: float,
     fitted: float,
-    difference: Interval,
+    difference: Difference,
     in_sample: float,
     log_loss: tuple[float, float, float],
 ) -> None:
     """Print what a fitted vote brings over the plain mean on people it was not fitted on."""
-    verdict = "shown" if difference.shown else "not shown"
     Console(width=_WIDTH, markup=False, highlight=False).print(
         f"On people that it was not fitted on, this vote has macro F1 {fitted:.3f}, equal weights "
         f"{equal:.3f}: {difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}], "
-        f"{verdict}; log loss {log_loss[1]:.3f} and {log_loss[0]:.3f} nats. On the people of the "
-        f"fit it would seem {in_sample:+.4f}, and {log_loss[2]:.3f} nats.",
+        f"{difference.verdict}; log loss {log_loss[1]:.3f} and {log_loss[0]:.3f} nats. On the "
+        f"people of the fit it would seem {in_sample:+.4f}, and {log_loss[2]:.3f} nats.",
     )
 
 

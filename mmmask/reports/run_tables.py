@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from mmmask.engine.stage_display import clock, print_line
-from mmmask.evaluation.intervals import Interval
-from mmmask.reports.difference_report import difference_sentence
+from mmmask.evaluation.intervals import Difference, Interval
+from mmmask.reports.difference_report import ONE_MODEL, difference_sentence
 from mmmask.reports.output import titled_table
 
 
@@ -23,7 +23,7 @@ class ScoreDifference:
     resampled: str  # ``people`` or ``photos``
     one: Interval  # macro F1 of the first run
     other: Interval  # of the second
-    difference: Interval  # by how much the second is better
+    difference: Difference  # by how much the second is better
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,9 @@ def print_comparison(compared: RunComparison, one: str, other: str) -> None:
         print_line(console, f"{score.split}{views}: macro F1 {score.one} and {score.other}")
         sentence = difference_sentence(other, one, score.difference)
         over = f"95 % over {score.size:,} {score.resampled}"
-        print_line(console, f"    {sentence} ({over}; other seeds may move it as much)")
+        print_line(console, f"    {sentence} ({over})")
+    if compared.scores:
+        print_line(console, ONE_MODEL)
     for name, learned in zip((one, other), compared.learned, strict=False):
         if learned is not None:
             print_line(console, f"warning: {name}: {learned}")

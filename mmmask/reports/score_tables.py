@@ -10,11 +10,22 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.ages import BIAS, MAE, NEAR, NEARBY, Ages
-from mmmask.evaluation.intervals import RESAMPLES, Interval, units_to_draw
-from mmmask.evaluation.slices import FEWEST, with_bounds
-from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, encode
+from mmmask.evaluation.intervals import FEWEST, Interval, people_by_class, units_to_draw
+from mmmask.evaluation.slices import with_bounds
+from mmmask.labels import (
+    AGE_GROUPS,
+    ATTRIBUTES,
+    CLASSES,
+    GENDERS,
+    JOINT_SHAPE,
+    MASKS,
+    NUM_CLASSES,
+    decode,
+    encode,
+)
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.reports.output import titled_table
+from mmmask.tables import attribute_of
 
 #: Columns of the terminal that tables fill at most.
 WIDTH = 100
@@ -30,7 +41,7 @@ def print_scores(
     """Print macro F1, the accuracies and the F1 of each class with its number of photos.
 
     ``metrics`` and ``intervals`` are from :func:`mmmask.evaluation.scores.scores` and
-    :func:`mmmask.evaluation.intervals.score_intervals`, ``how`` from :func:`resampled`.
+    :func:`mmmask.evaluation.intervals.score_intervals`, ``how`` from :func:`how_sure`.
     """
     console = Console(width=WIDTH)
     print_macro_f1(console, intervals["macro_f1"], how)
@@ -74,11 +85,45 @@ def print_macro_f1(console: Console, interval: Interval, how: str) -> None:
     console.print(f"[b]macro F1 {interval}[/b]: {how}", highlight=False, soft_wrap=True)
 
 
-def resampled(table: pd.DataFrame) -> str:
-    """Return in words how the intervals of a predictions table are made."""
+def how_sure(table: pd.DataFrame) -> str:
+    """Return in words what the intervals of a predictions table with true classes rest on."""
     units, kind = units_to_draw(table)
-    words = f"95 % of {RESAMPLES:,} resamples of {len(np.unique(units)):,} {kind}"
-    return words if kind == "people" else f"{words}; {_TOO_NARROW}"
+    words = f"95 % interval over {len(np.unique(units)):,} {kind}"
+    if kind == "photos":
+        words += f", {_TOO_NARROW}"
+    few = rare(table)
+    return f"{words}; unreliable for {few}" if few else words
+
+
+def rare(table: pd.DataFrame, most: int = 4) -> str:
+    """Return the classes of fewer than ``FEWEST`` people, and of how many; "" where all have more.
+
+    Nothing can tell how uncertain their F1 is. Of an absent class it is 0. Where all states of the
+    mask have the same few people, they are named together.
+    """
+    units, kind = units_to_draw(table)
+    attribute, truth = attribute_of(table), table["label"].to_numpy(dtype=np.int64)
+    if attribute is not None:
+        names, truth = ATTRIBUTES[attribute], decode(truth)[attribute]
+        found = dict(zip(names, people_by_class(units, truth, len(names)), strict=True))
+    else:
+        people = people_by_class(units, truth).reshape(JOINT_SHAPE)
+        same = (people == people[0]).all(axis=0)  # (2, 3)
+        found = {
+            f"{gender} {age}": people[0, g, a]
+            for g, gender in enumerate(GENDERS)
+            for a, age in enumerate(AGE_GROUPS)
+            if same[g, a]
+        }
+        each = zip(CLASSES, people.ravel(), np.tile(same.ravel(), len(MASKS)), strict=True)
+        found |= {name: count for name, count, together in each if not together}
+    words = [
+        f"{name} ({f'{count} {kind}' if count else 'absent: F1 0'})"
+        for name, count in found.items()
+        if count < FEWEST
+    ]
+    more = [f"{len(words) - most} more"] if len(words) > most else []
+    return ", ".join([*words[:most], *more])
 
 
 def age_sentence(ages: Ages) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import (
+    Difference,
     Interval,
     paired_difference,
     score_intervals,
@@ -120,7 +121,7 @@ def short_names(paths: Iterable[Path]) -> list[str]:
     return [str(Path(*name)) for name in names]
 
 
-def differences(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, Interval]:
+def differences(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, Difference]:
     """Return by how much each table of :func:`read_scored` beats the first in macro F1, paired."""
     (_, first), *others = tables.items()
     classes = len(prediction_columns(attribute_of(first))[1])

@@ -45,8 +45,8 @@ def show_export(models: Sequence[Exported], torch_speed: float) -> None:
 
 def _in_words(scores: Scores, name: str, former: str) -> str:
     """Return what a model has lost or gained."""
-    shown = "" if scores.change.shown else ": no difference is shown"
     return (
         f"macro F1 on {scores.people} people held out: {former} {scores.former}, {name} "
-        f"{scores.score}; {name} minus {former} {scores.change}{shown}"
+        f"{scores.score}; {name} minus {former} {scores.change}: "
+        f"{scores.change.verdict}"
     )

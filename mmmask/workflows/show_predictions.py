@@ -15,10 +15,10 @@ from mmmask.reports.ensemble_report import (
 )
 from mmmask.reports.score_tables import (
     age_sentence,
+    how_sure,
     print_attribute_scores,
     print_scores,
     print_test_photos,
-    resampled,
 )
 from mmmask.tables import answers, attribute_of, probabilities
 from mmmask.workflows.ensemble.combine import Ensemble
@@ -63,7 +63,7 @@ def show_scores(table: pd.DataFrame) -> None:
     Where its models learned from photos of the test set, it says so.
     """
     attribute = attribute_of(table)
-    truth, intervals, how = labels_of(table)[0], intervals_of(table), resampled(table)
+    truth, intervals, how = labels_of(table)[0], intervals_of(table), how_sure(table)
     if attribute is None:
         print_scores(scores(truth, probabilities(table), answers(table)), truth, intervals, how)
     else:

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.intervals import Difference
 from mmmask.reports.ensemble_report import (
     plot_agreement,
     print_agreement,
@@ -44,8 +44,9 @@ def test_without_labels_and_people_the_table_says_so(capsys) -> None:
 
 
 def test_a_gain_is_shown_where_its_interval_excludes_0(capsys) -> None:
-    for low, verdict in ((-0.01, "not shown"), (0.001, "shown")):
-        print_gain(0.5, 0.51, Interval(0.01, low, 0.02), 0.05, (1.2, 1.1, 1.0))
+    missed = "not shown; a true difference of 0.022 would be shown in 80 % of samples"
+    for low, verdict in ((-0.01, missed), (0.001, "shown")):
+        print_gain(0.5, 0.51, Difference(0.01, low, 0.02, 0.022), 0.05, (1.2, 1.1, 1.0))
         text = " ".join(capsys.readouterr().out.split())
         assert f"+0.0100 [{low:+.4f}, +0.0200], {verdict}; log loss 1.100 and 1.200" in text
         assert "it would seem +0.0500, and 1.000 nats" in text

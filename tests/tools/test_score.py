@@ -45,15 +45,16 @@ def test_two_tables_are_compared_on_the_same_people(tables, tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     truth, a = labels(tables["a"])
     assert f"{f1_score(truth, a, average='macro'):.3f} [" in done.stdout
-    assert "280 photos, 95 % of 1,000 resamples of 40 people" in done.stdout
+    assert "280 photos, 95 % interval over 40 people" in done.stdout
     person = tables["a"]["person"]
-    for name, shown in (("b", "shown"), ("c", "not shown")):
+    for name, shown in (("b", True), ("c", False)):
         other = labels(tables[name])[1]
         difference = paired_difference(person, truth, [other], [a])
         word = "better" if difference.value > 0 else "worse"
         line = next(line for line in done.stdout.splitlines() if line.startswith(f"{name} is "))
         assert line.startswith(f"{name} is {word} than a by {abs(difference.value):.3f} [")
-        assert line.endswith(f"]: {shown}")
+        assert difference.shown == shown
+        assert line.endswith(f"]: {difference.verdict}")
 
 
 def test_one_table_is_told_by_class(tables, tmp_path) -> None:
@@ -76,7 +77,7 @@ def test_submissions_are_scored_against_given_labels(tmp_path) -> None:
     paths = [tmp_path / name for name in ("old.csv", "new.csv", "preds.parquet")]
     done = tool("score.py", *paths, "--labels", tmp_path / "labels.csv")
     assert done.returncode == 0, done.stderr
-    assert "resamples of 280 photos; too narrow: no column tells the person" in done.stdout
+    assert "interval over 280 photos, too narrow: no column tells the person" in done.stdout
     assert "new.csv is better than old.csv by 0." in done.stdout
     assert "preds.parquet scores as old.csv does" in done.stdout
 

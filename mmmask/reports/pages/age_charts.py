@@ -78,7 +78,7 @@ def score_table(ages: Ages, scores: pd.DataFrame) -> Table:
         "photos": ("count", scores["photos"]),
         **{title: (kind, with_bounds(scores, name)) for name, (title, kind) in TITLES.items()},
     }
-    caption = f"Ages in years; in brackets 95 % of resamples of the {ages.unit}"
+    caption = f"Ages in years; in brackets the 95 % interval over {ages.unit}"
     return Table.from_columns(caption, columns)
 
 

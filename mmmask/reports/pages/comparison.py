@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.ages import MAE, Ages
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.intervals import Difference, Interval
 from mmmask.evaluation.slices import with_bounds
 from mmmask.labels import CLASSES
 from mmmask.ledger.submissions import agreement
@@ -20,17 +20,17 @@ from mmmask.reports.score_tables import WIDTH, age_sentence
 
 @dataclass(frozen=True)
 class ScorePair:
-    """Macro F1 of A and of B, and by how much B beats A on the same resamples."""
+    """Macro F1 of A and of B, and by how much B beats A, paired."""
 
     a: Interval
     b: Interval
-    difference: Interval
+    difference: Difference
 
     @property
     def verdict(self) -> str:
         """What the interval of the difference allows to say."""
         if not self.difference.shown:
-            return "no difference shown"
+            return f"no difference shown; {self.difference.detectable:.3f} mostly would be"
         return "B is better" if self.difference.value > 0 else "A is better"
 
 

@@ -224,5 +224,5 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
         "macro F1": ("score", with_bounds(scores, "macro_f1")),
         "of classes": ("count", scores["classes"]),
     }
-    caption = f"By {by}; in brackets 95 % of resamples of the {unit}"
+    caption = f"By {by}; in brackets the 95 % interval over {unit}"
     return Slices(by, scores, chart, Table.from_columns(caption, columns))

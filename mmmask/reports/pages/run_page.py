@@ -17,7 +17,7 @@ from mmmask.reports.pages.run_facts import MOST_PEOPLE, RunFacts, Scored
 from mmmask.reports.pages.run_findings import find
 from mmmask.reports.pages.run_galleries import errors, people
 from mmmask.reports.pages.run_likeness import people_on_the_map
-from mmmask.reports.score_tables import resampled
+from mmmask.reports.score_tables import how_sure
 
 _STARTS = {
     "start": "text",
@@ -57,7 +57,7 @@ def _answers(facts: RunFacts, scored: Scored) -> dict[str, Any]:
     likeness = facts.likeness
     return {
         "figures": _figures(scored),
-        "how": resampled(scored.table),
+        "how": how_sure(scored.table),
         "classes": run_charts.by_class(scored.whole),
         "matrices": run_charts.matrices(scored),
         "reliability": run_charts.reliability_charts(scored.parts),

@@ -1,13 +1,18 @@
 """What each member adds to an ensemble, and what fitting the vote has brought."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mmmask.evaluation.intervals import Interval, percentile_interval, resampled_scores
+from mmmask.evaluation.intervals import (
+    Difference,
+    Interval,
+    jackknife,
+    macro_f1_interval,
+    paired_difference,
+)
 from mmmask.evaluation.scores import TINY, negative_log_likelihood
 from mmmask.workflows.ensemble.fitted_votes import Learned, Outcome, equal_weights, mix
 from mmmask.workflows.ensemble.members import Members
@@ -29,7 +34,7 @@ class Gain:
 
     equal: float
     fitted: float
-    difference: Interval
+    difference: Difference
     in_sample: float
     log_loss: tuple[float, float, float]
 
@@ -56,11 +61,21 @@ def contributions(validation: Members, judged: Outcome, learned: Learned | None)
         table["changes"] = [*(without != labels[:, None]).mean(axis=0), np.nan]
     if not validation.labelled:
         return table
-    scores = _scores(validation, [*judged.answers.T, labels])
-    _put(table, "macro_f1", scores)
+    person, truth, classes = validation.people(), validation.truth(), validation.classes
+    _put(
+        table,
+        "macro_f1",
+        [
+            macro_f1_interval(person, truth, [voter], classes=classes)
+            for voter in (*judged.answers.T, labels)
+        ],
+    )
     if without is not None:
-        helps = scores[-1] - _scores(validation, [*without.T])
-        _put(table, "helps", np.vstack([helps, np.full_like(scores[-1], np.nan)]))
+        helps = [
+            paired_difference(person, truth, [labels], [others], classes=classes)
+            for others in without.T
+        ]
+        _put(table, "helps", [*helps, Interval(np.nan, np.nan, np.nan)])
     return table
 
 
@@ -68,28 +83,28 @@ def gain_of(validation: Members, learned: Learned) -> Gain:
     """Return what a fitted vote brings over the plain mean."""
     plain = mix(validation, equal_weights(validation), leave_out=False)
     outcomes = (plain, learned.outcome, learned.in_sample)
-    equal, fitted, in_sample = _scores(validation, [outcome.labels for outcome in outcomes])
-    truth, difference = validation.truth(), fitted - equal
+    truth = validation.truth()
+    scores = jackknife(
+        validation.people(),
+        truth,
+        [outcome.labels for outcome in outcomes],
+        classes=validation.classes,
+    )
+    equal, fitted, in_sample = scores.values.tolist()
 
     def log_loss(outcome: Outcome) -> float:
         return negative_log_likelihood(truth, np.log(np.maximum(outcome.probabilities, TINY)))
 
     return Gain(
-        equal=float(equal[0]),
-        fitted=float(fitted[0]),
-        difference=percentile_interval(difference[0], difference[1:]),
-        in_sample=float(in_sample[0] - equal[0]),
+        equal=equal,
+        fitted=fitted,
+        difference=(scores[[1]] - scores[[0]]).difference(),
+        in_sample=in_sample - equal,
         log_loss=(log_loss(plain), log_loss(learned.outcome), log_loss(learned.in_sample)),
     )
 
 
-def _scores(validation: Members, voters: Sequence[NDArray[np.integer]]) -> NDArray[np.float64]:
-    """Return macro F1 of answers on the people as they are, and on resamples of them."""
-    person = validation.people()
-    return resampled_scores(person, validation.truth(), voters, classes=validation.classes)
-
-
-def _put(table: pd.DataFrame, name: str, scores: NDArray[np.float64]) -> None:
-    """Add scores, (rows, 1 + R), with their intervals."""
-    intervals = [astuple(percentile_interval(row[0], row[1:])) for row in scores]
-    table[[name, f"{name}_low", f"{name}_high"]] = intervals
+def _put(table: pd.DataFrame, name: str, intervals: Sequence[Interval]) -> None:
+    """Add a score of each row with its interval."""
+    columns = [name, f"{name}_low", f"{name}_high"]
+    table[columns] = [(one.value, one.low, one.high) for one in intervals]

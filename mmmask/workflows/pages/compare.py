@@ -15,7 +15,7 @@ from mmmask.ledger.submissions import read_submission
 from mmmask.reports.pages.compare_page import write_compare_page
 from mmmask.reports.pages.comparison import Comparison, ScorePair, print_comparison
 from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, make_thumbnails
-from mmmask.reports.score_tables import resampled
+from mmmask.reports.score_tables import how_sure
 from mmmask.tables import (
     PROBABILITIES,
     answers,
@@ -103,7 +103,7 @@ def compared(one: Path, other: Path, labels: str | Path | None = None) -> Compar
         photos=photos,
         alone=(len(keys[0]) - len(common), len(keys[1]) - len(common)),
         scores=_scores(photos) if "label" in photos else {},
-        how=resampled(photos) if "label" in photos else "",
+        how=how_sure(photos) if "label" in photos else "",
         made_by=_made_by(tables[0], tables[1]),
         ages=(_ages(a, photos), _ages(b, photos)),
     )

@@ -17,7 +17,7 @@ from mmmask.ledger.curves import read_curves
 from mmmask.reports.pages.run_facts import BY_YEAR, RunFacts, Scored
 from mmmask.reports.pages.run_page import write_run_page
 from mmmask.reports.pages.thumbnails import make_thumbnails
-from mmmask.reports.score_tables import WIDTH, print_macro_f1, resampled
+from mmmask.reports.score_tables import WIDTH, how_sure, print_macro_f1
 from mmmask.tables import BOXES, read_csv, read_predictions, read_table
 from mmmask.workflows.data_stats import measure
 from mmmask.workflows.pages.run_cams import add_heats
@@ -169,7 +169,7 @@ def _print(facts: RunFacts) -> None:
     """Print the score, and what the page should have and has not."""
     console = Console(width=WIDTH)
     if facts.scored is not None:
-        how = resampled(facts.scored.table)
+        how = how_sure(facts.scored.table)
         print_macro_f1(console, facts.scored.scores["macro_f1"], how)
     warnings = [] if facts.learned is None else [f"warning: {facts.learned}"]
     for sentence in [*warnings, *facts.missing]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError
@@ -106,9 +107,10 @@ def compare(
 ) -> pd.DataFrame:
     """Return one row for each variant: what it changes, and by how much macro F1 moved.
 
-    ``difference`` is the mean over the seeds, ``low`` to ``high`` its 95 % interval over people,
-    ``seeds`` the difference of each seed. It is ``shown`` where the interval excludes 0 and at
-    least two seeds agree in its sign, all of them.
+    ``difference`` is the mean over the seeds, ``low`` to ``high`` its 95 % interval over people
+    and seeds, ``detectable`` what a true difference must be to be shown in 80 % of such studies,
+    ``seeds`` the difference of each seed. It is ``shown`` where the interval excludes 0; never by
+    one seed, which cannot tell what another would change.
     """
     baseline, *variants = tables
     named = {
@@ -128,7 +130,6 @@ def compare(
         seeds = [macro_f1(truth, one) - macro_f1(truth, other) for one, other in pairs]
         difference = paired_difference(person, truth, labels[variant], labels[baseline])
         score, other = (macro_f1_interval(person, truth, labels[c]) for c in (variant, baseline))
-        agree = len(seeds) > 1 and (min(seeds) > 0 or max(seeds) < 0)
         rows.append(
             {
                 "variant": variant.stem,
@@ -146,7 +147,8 @@ def compare(
                 "low": difference.low,
                 "high": difference.high,
                 "seeds": " ".join(f"{seed:+.4f}" for seed in seeds),
-                "verdict": "shown" if difference.shown and agree else "not shown",
+                "detectable": difference.detectable if len(seeds) > 1 else np.nan,
+                "verdict": "shown" if difference.shown and len(seeds) > 1 else "not shown",
             }
         )
     return pd.DataFrame(rows)

@@ -144,7 +144,7 @@ def test_what_was_found_out_of_fold_is_applied_to_other_photos(write, vote, out)
     plain = np.mean(arrays(others), axis=0).argmax(axis=1)
     assert "label" not in found.prediction.table
     assert macro_f1(truth, predicted) > macro_f1(truth, plain) + 0.1
-    assert found.gain is not None and found.gain.difference.low > 0.05
+    assert found.gain is not None and found.gain.difference.low > 0.02
     assert found.photos == 280 and found.people == 40
     if vote == "weighted":
         weights = found.prediction.table.attrs["provenance"]["weights"]

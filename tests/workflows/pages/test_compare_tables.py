@@ -97,7 +97,7 @@ def test_a_submission_meets_predictions_by_file_name(tmp_path) -> None:
     pd.DataFrame({"ImageID": names, "ans": 4}).to_csv(labels, index=False)
     labelled = compared(predictions, submission, labels)
     assert labelled.scores["18 classes"].b.value == pytest.approx(1 / 18)
-    assert "photos; too narrow" in labelled.how
+    assert "photos, too narrow" in labelled.how
 
 
 def test_equal_predictions_differ_nowhere(paths, tmp_path, capsys) -> None:

@@ -124,7 +124,8 @@ def verdict(baseline: list[pd.DataFrame], variant: list[pd.DataFrame]) -> str:
 
 def test_shown_needs_people_and_seeds_that_agree() -> None:
     bad, good, better = predictions(0.3), predictions(0.6), predictions(0.8)
-    assert verdict([bad, bad], [good, better]) == "shown"
+    assert verdict([bad] * 3, [good, predictions(0.62), predictions(0.64)]) == "shown"
+    assert verdict([bad, bad], [good, better]) == "not shown"  # of two that differ, a third might
     assert verdict([bad], [good]) == "not shown"  # one seed
     assert verdict([bad, good], [better, bad]) == "not shown"  # seeds disagree
     assert verdict([good, good], [good, good]) == "not shown"

@@ -458,6 +458,7 @@ def test_the_best_is_confirmed_on_the_next_fold_with_other_seeds(plan, monkeypat
                 "baseline": [0.5], "baseline_low": [0.4], "baseline_high": [0.6],
                 "macro_f1": [0.5], "macro_f1_low": [0.4], "macro_f1_high": [0.6],
                 "difference": [0.0], "low": [-0.1], "high": [0.1], "seeds": ["+0.1 -0.1"],
+                "detectable": [0.2],
                 "verdict": ["not shown"],
             }
         )  # fmt: skip
