@@ -171,7 +171,8 @@ def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
 
 def print_folds(summary: pd.DataFrame) -> None:
     """Print the scores of the folds; the table is that of ``studies.folds.summarise``."""
-    table = Table(title="predicted by the model that never saw them", title_justify="left")
+    title = "each predicted by the model that never saw them"
+    table = Table(title=title, title_justify="left")
     accuracies = [name for name in summary if name.endswith("accuracy")]
     of_years = ["MAE"] if MAE in summary else []
     for title in ("fold", "people", "photos", "macro F1", *accuracies, *of_years):
@@ -179,9 +180,15 @@ def print_folds(summary: pd.DataFrame) -> None:
     for part, row in summary.set_index("part").iterrows():
         numbers = [f"{row[name]:.3f}" for name in accuracies]
         numbers += [f"{row[MAE]:.1f}" for _ in of_years]
-        if part in ("mean", "std"):  # over the folds
-            table.add_row(part, "", "", f"{row['macro_f1']:.3f}".ljust(20), *numbers)
+        if pd.isna(row["low"]):  # mean and standard deviation
+            table.add_row(part, "", "", f"{row['macro_f1']:.3f}", *numbers)
             continue
         interval = Interval(row["macro_f1"], row["low"], row["high"])
         table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", str(interval), *numbers)
-    Console(width=WIDTH).print(table)
+    console = Console(width=WIDTH)
+    console.print(table)
+    console.print(
+        f"brackets: {summary['interval'].iloc[-1]}; other training people or seeds may move a "
+        "score as much",
+        style="dim",
+    )

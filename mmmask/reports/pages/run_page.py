@@ -110,7 +110,8 @@ def _folds(summary: pd.DataFrame) -> Table:
             columns[f"{title} right"] = ("share", summary[name])
     if MAE in summary:
         columns["age MAE, years"] = ("years", summary[MAE])
-    return Table.from_columns("Each fold predicted by the model that never saw it", columns)
+    title = "Each fold predicted by the model that never saw it"
+    return Table.from_columns(f"{title}; brackets: {summary['interval'].iloc[-1]}", columns)
 
 
 def _card(cards: Mapping[str, Mapping[str, Any]]) -> list[Table]:

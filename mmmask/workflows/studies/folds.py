@@ -23,6 +23,8 @@ from mmmask.tables import (
 )
 from mmmask.workflows.score import aligned, intervals_of
 
+#: What the bounds of a k-fold's scores are.
+INTERVAL = "95 % over people, given these models"
 VAL, EVAL = "val.parquet", "eval.parquet"
 #: What the predictions of all folds have in common, and keep when they are put together.
 _SHARED = (
@@ -154,21 +156,25 @@ def provenance_of(tables: Mapping[int, Path], *, split: str, fingerprint: str) -
 def summarise(out_of_fold: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of each fold, their mean and spread, and those of all people together.
 
-    ``part`` is the fold's number, ``mean``, ``std`` (over the folds, with folds - 1 below) or
-    ``out of fold``; ``low`` to ``high`` is the 95 % interval of macro F1 over people. The macro F1
-    of all people is not the mean of the folds': each class counts once, with all of its photos.
+    ``part`` is the fold's number, ``mean of folds``, ``std of folds`` (with folds - 1 below) or
+    ``out of fold``; ``low`` to ``high`` is the ``interval`` of macro F1. It is given these models:
+    how much other training people or seeds would change cannot be told from one k-fold (Bengio and
+    Grandvalet, 2004; Bates, Hastie and Tibshirani, 2021). The macro F1 of all people is not the
+    mean of the folds': each class counts once, with all of its photos.
     Of models of years, the scores of :class:`mmmask.evaluation.ages.Ages` have bounds of their own.
     """
     parts = {str(fold): table for fold, table in out_of_fold.groupby("fold")}
     rows = {part: _scores(table) for part, table in {**parts, "out of fold": out_of_fold}.items()}
     pooled = rows.pop("out of fold")
     summary = pd.DataFrame(rows).T
-    spread = {"mean": summary.mean(), "std": summary.std(ddof=1)}
+    spread = {"mean of folds": summary.mean(), "std of folds": summary.std(ddof=1)}
     of_parts = [name for name in summary if name.endswith(("people", "photos", "low", "high"))]
     for row in spread.values():
         row[of_parts] = np.nan
     everything = {**rows, **spread, "out of fold": pooled}
     table = pd.DataFrame(everything).T.rename_axis("part").reset_index()
+    bounded = table["low"].notna()
+    table.insert(table.columns.get_loc("high") + 1, "interval", np.where(bounded, INTERVAL, ""))
     return table.astype({"people": "Int64", "photos": "Int64"})
 
 

@@ -53,7 +53,15 @@ def test_a_probe_has_a_page_with_its_folds_and_a_map_of_all_people(probe, tmp_pa
         "Map of the people", "Most alike: photos of other people",
     ):  # fmt: skip
         assert told in html, told
-    assert facts.folds["part"].tolist() == ["0", "1", "2", "3", "mean", "std", "out of fold"]
+    assert facts.folds["part"].tolist() == [
+        "0",
+        "1",
+        "2",
+        "3",
+        "mean of folds",
+        "std of folds",
+        "out of fold",
+    ]
     assert not any("Grad-CAM" in sentence for sentence in facts.missing)
     drawn = people_on_the_map(facts, facts.scored, facts.likeness)
     table = facts.scored.table

@@ -188,7 +188,14 @@ def test_a_kfold_is_scored_out_of_fold_with_the_curves_of_each(tmp_path):
     report(out, tmp_path / "kfold.html")
     facts = run_report(out, tmp_path / "kfold.html")
     assert list(facts.curves) == ["fold 0", "fold 1", "fold 2"]
-    assert facts.folds["part"].tolist() == ["0", "1", "2", "mean", "std", "out of fold"]
+    assert facts.folds["part"].tolist() == [
+        "0",
+        "1",
+        "2",
+        "mean of folds",
+        "std of folds",
+        "out of fold",
+    ]
     assert facts.scored.table["age"].notna().all()
     html = words(tmp_path / "kfold.html")
     assert "each of 3 models answers for the people it has not seen" in html

@@ -159,7 +159,14 @@ def test_a_model_of_one_attribute_is_put_together_averaged_and_scored() -> None:
 def test_the_summary_has_each_fold_their_mean_and_spread_and_all_people() -> None:
     table = out_of_fold(make_folds(), SAMPLES)
     summary = summarise(table)
-    assert summary["part"].tolist() == ["0", "1", "2", "mean", "std", "out of fold"]
+    assert summary["part"].tolist() == [
+        "0",
+        "1",
+        "2",
+        "mean of folds",
+        "std of folds",
+        "out of fold",
+    ]
     by_part = summary.set_index("part")
     predicted = table[list(PROBABILITIES)].to_numpy().argmax(axis=1)
 
@@ -169,8 +176,8 @@ def test_the_summary_has_each_fold_their_mean_and_spread_and_all_people() -> Non
 
     scores = [score(table["fold"] == fold) for fold in range(FOLDS)]
     np.testing.assert_allclose(by_part.loc[["0", "1", "2"], "macro_f1"].astype(float), scores)
-    assert by_part.loc["mean", "macro_f1"] == pytest.approx(np.mean(scores))
-    assert by_part.loc["std", "macro_f1"] == pytest.approx(np.std(scores, ddof=1))
+    assert by_part.loc["mean of folds", "macro_f1"] == pytest.approx(np.mean(scores))
+    assert by_part.loc["std of folds", "macro_f1"] == pytest.approx(np.std(scores, ddof=1))
     pooled = by_part.loc["out of fold"]
     assert pooled["macro_f1"] == pytest.approx(score(slice(None)))
     assert (pooled["people"], pooled["photos"]) == (PEOPLE, 2 * PEOPLE)
@@ -185,8 +192,8 @@ def test_the_summary_of_a_model_of_years_has_the_error_of_the_ages() -> None:
     table = out_of_fold(folds, SAMPLES)
     summary = summarise(table).set_index("part")
     assert summary.loc[["0", "1", "2"], "age_mae"].tolist() == [1.5, 5.5, 9.5]
-    assert summary.loc[["mean", "std"], "age_mae"].tolist() == [5.5, 4]
-    assert summary.loc["mean", ["age_mae_low", "age_bias_high", "people"]].isna().all()
+    assert summary.loc[["mean of folds", "std of folds"], "age_mae"].tolist() == [5.5, 4]
+    assert summary.loc["mean of folds", ["age_mae_low", "age_bias_high", "people"]].isna().all()
     pooled = summary.loc["out of fold"]
     assert (pooled["age_bias"], pooled["age_within_5"]) == (-5.5, 6 / 12)
     assert pooled["age_mae_low"] < 5.5 < pooled["age_mae_high"]
