@@ -34,7 +34,7 @@ def main() -> None:
     from mmmask.errors import InputError
     from mmmask.files import write_csv
     from mmmask.reports.coverage_report import print_coverage
-    from mmmask.workflows.studies.coverage import measure
+    from mmmask.workflows.coverage import measure
 
     if args.sets < 2:
         raise InputError(f"--sets must be at least 2; got {args.sets}")

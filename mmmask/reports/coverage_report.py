@@ -7,7 +7,7 @@ from mmmask.reports.output import titled_table
 
 
 def print_coverage(measured: pd.DataFrame) -> None:
-    """Print the table of :func:`mmmask.workflows.studies.coverage.measure`."""
+    """Print the table of :func:`mmmask.workflows.coverage.measure`."""
     console = Console(width=120)
     for (population, of), part in measured.groupby(["population", "of"], sort=False):
         table = titled_table(

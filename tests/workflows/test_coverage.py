@@ -5,7 +5,7 @@ import pytest
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import macro_f1_of_counts
 from mmmask.tables import PREDICTIONS, write_table
-from mmmask.workflows.studies.coverage import SimulatedPeople, TablePeople, measure
+from mmmask.workflows.coverage import SimulatedPeople, TablePeople, measure
 from tests.simulated_people import simulate_people, table_of
 
 
