@@ -27,7 +27,7 @@ def main() -> None:
     from mmmask.reports.score_tables import (
         age_sentence,
         print_score_table,
-        print_test_photos,
+        print_warnings,
         resampled,
     )
     from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
@@ -47,7 +47,7 @@ def main() -> None:
         ages = Ages.of(table)
         if ages is not None:
             print(f"{names[path]}: {age_sentence(ages)}")
-        print_test_photos(table.attrs.get("provenance", {}), names[path])
+        print_warnings(table.attrs.get("provenance", {}), names[path])
 
 
 if __name__ == "__main__":
