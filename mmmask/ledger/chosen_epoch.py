@@ -126,7 +126,7 @@ def chosen_by_people(provenance: Mapping[str, Any]) -> str | None:
     known = sorted({number for number in epochs if number is not None})
     among = f" of {' to '.join(map(str, dict.fromkeys((known[0], known[-1]))))}" if known else ""
     metrics = sorted({choice["by"] for choice in choices} - {_SCORE})
-    by = f" by {' and '.join(metrics)}" if metrics else ""
+    by = f" in {' and '.join(metrics)}" if metrics else ""
     flattered = choices[0]["flattery"] if len(models) == 1 else None
     return (
         f"{which} chosen as the best{among}{by} by these very people: on others "

@@ -160,7 +160,7 @@ def test_a_choice_by_another_metric_is_named_and_not_estimated(tmp_path) -> None
     found = stated(tmp_path)
     assert found == {"by": "nll", "epochs": [2], "flattery": None}
     assert chosen_by_people({"split": "val", "chosen": found}) == (
-        "its epoch was chosen as the best of 2 by nll by these very people: on others expect a "
+        "its epoch was chosen as the best of 2 in nll by these very people: on others expect a "
         "lower macro F1; how much lower is unknown"
     )
 
