@@ -192,6 +192,13 @@ SCORES: Mapping[str, Column] = {
     "predictions": Column("str", "table that was scored"),
 }
 
+#: Of the people held out; beside these, ``epoch_N``, the answers of a validated epoch.
+EPOCH_ANSWERS: Mapping[str, Column] = {
+    "image": _IMAGE,
+    "person": Column("str", "directory of the person", complete=True),
+    "label": PREDICTIONS["label"],
+}
+
 SHARES: Mapping[str, Column] = {
     "of": Column("str", "what has shares that sum to 1", ("class", *ATTRIBUTES)),
     "value": Column("str", "class 0-17, or a value of the attribute such as >=60"),

@@ -29,7 +29,7 @@ def main() -> None:
         age_sentence,
         how_sure,
         print_score_table,
-        print_test_photos,
+        print_warnings,
     )
     from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
     from mmmask.workflows.show_predictions import show_scores
@@ -49,7 +49,7 @@ def main() -> None:
         ages = Ages.of(table)
         if ages is not None:
             print(f"{names[path]}: {age_sentence(ages)}")
-        print_test_photos(table.attrs.get("provenance", {}), names[path])
+        print_warnings(table.attrs.get("provenance", {}), names[path])
 
 
 if __name__ == "__main__":

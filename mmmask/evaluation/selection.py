@@ -85,13 +85,11 @@ def select(
     people = counts.shape[1]
     draws = np.vstack([np.ones(people), resample_people(people, resamples, seed)])
     scores = np.stack([macro_f1_of_draws(draws, model) for model in counts])  # (M, 1 + R)
-    dealt = np.tile(np.arange(people) % min(GROUPS, people), (DEALINGS, 1))
-    dealt = np.random.default_rng(seed).permuted(dealt, axis=1)
     return Selection(
         scores=[macro_f1_interval_of([model], of_class) for model in counts],
         differences=[(found[[k]] - found[[0]]).difference() for k in range(len(models))],
         best=int(scores[:, 0].argmax()),
-        corrected=float(cross_selected(counts, dealt).mean() - scores[0, 0]),
+        corrected=float(cross_selected(counts, deal(people, seed)).mean() - scores[0, 0]),
         low=simultaneous_low(scores - scores[0]),
     )
 
@@ -113,6 +111,12 @@ def simultaneous_low(differences: NDArray[np.floating], level: float = 0.95) -> 
     return float(value.max() - np.quantile(luck, 1 - (1 - level) / 2))
 
 
+def deal(people: int, seed: int = 0) -> NDArray[np.int64]:
+    """Return the group of each person in each dealing, (``DEALINGS``, P); groups are even."""
+    dealt = np.tile(np.arange(people) % min(GROUPS, people), (DEALINGS, 1))
+    return np.random.default_rng(seed).permuted(dealt, axis=1)
+
+
 def cross_selected(counts: Counts, dealt: NDArray[np.integer]) -> Counts:
     """Return macro F1 where each group of people is predicted by the model best on the others.
 
@@ -129,10 +133,38 @@ def cross_selected(counts: Counts, dealt: NDArray[np.integer]) -> Counts:
     Returns:
         (D,) of each dealing.
     """
+    return macro_f1_of_counts(_cross_selected_counts(counts, dealt))
+
+
+def flattery(choices: Sequence[Counts], seed: int = 0) -> float:
+    """Return by how much macro F1 is too high where it has chosen the models that it scores.
+
+    That is the score of the chosen less what :func:`cross_selected` says of choosing so. Among
+    equally good models it is right on average, and rough each time: the fewer people, the rougher.
+
+    Args:
+        choices: (M, P, 2, C) of each choice, as for :func:`cross_selected`: of its M models the
+            best on its P people is taken. The people of all choices, such as those of the folds,
+            are scored together.
+        seed: Of the dealings into groups.
+    """
+    chosen = [
+        counts[_best(counts, np.ones((1, counts.shape[1])))].sum(axis=1) for counts in choices
+    ]
+    others = [_cross_selected_counts(counts, deal(counts.shape[1], seed)) for counts in choices]
+    one, other = (np.sum(each, axis=0) for each in (chosen, others))
+    return float(macro_f1_of_counts(one).mean() - macro_f1_of_counts(other).mean())
+
+
+def _cross_selected_counts(counts: Counts, dealt: NDArray[np.integer]) -> Counts:
+    """Return the counts of all people together: ``Args`` as :func:`cross_selected`, (D, 2, C)."""
     pooled = np.zeros((len(dealt), *counts.shape[2:]))
     for group in range(int(dealt.max()) + 1):
         inside = (dealt == group).astype(np.float64)
-        others = np.stack([macro_f1_of_draws(1 - inside, model) for model in counts])
-        best = others.argmax(axis=0)  # (M, D) -> (D,)
-        pooled += np.einsum("dp,dpxc->dxc", inside, counts[best])
-    return macro_f1_of_counts(pooled)
+        pooled += np.einsum("dp,dpxc->dxc", inside, counts[_best(counts, 1 - inside)])
+    return pooled
+
+
+def _best(counts: Counts, draws: Counts) -> NDArray[np.intp]:
+    """Return the best of M models, (M, P, 2, C), on the people of each draw: (D, P) -> (D,)."""
+    return np.stack([macro_f1_of_draws(draws, model) for model in counts]).argmax(axis=0)

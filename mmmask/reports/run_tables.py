@@ -24,6 +24,7 @@ class ScoreDifference:
     one: Interval  # macro F1 of the first run
     other: Interval  # of the second
     difference: Difference  # by how much the second is better
+    chosen: Sequence[str | None]  # of each run, the sentence on its choice by these people
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def print_runs(runs: pd.DataFrame, folder: str) -> None:
     table = titled_table(
         f"{len(runs)} runs in {escape(folder)}",
         ("run", "status", "started"),
-        ("took", "epochs", "photos/s", "seed", "fold", "macro F1 (epoch)"),
+        ("took", "epochs", "photos/s", "seed", "fold", "macro F1 (epoch)", "on others"),
     )
     table.add_column("tested", overflow="fold")
     for row in runs.to_dict("records"):
@@ -63,10 +64,17 @@ def print_runs(runs: pd.DataFrame, folder: str) -> None:
             _number(row["seed"]),
             fold,
             "" if row["macro_f1"] is None else f"{row['macro_f1']:.3f} ({row['best_epoch']:.0f})",
+            "" if row["on_others"] is None else f"{row['on_others']:.3f}",
             escape("\n".join(row["tested"])),
         )
     console = Console(width=160)
     console.print(table)
+    if runs["macro_f1"].notna().any():
+        print_line(
+            console,
+            "macro F1: of the epoch that the people held out chose as the best; on others: what to "
+            "expect of other people, where that can be told",
+        )
     for run, sentence in zip(runs["run"], runs["learned"], strict=True):
         if not _missing(sentence):
             print_line(console, f"warning: {run.removeprefix(f'{folder}/')}: {sentence}")
@@ -92,6 +100,9 @@ def print_comparison(compared: RunComparison, one: str, other: str) -> None:
         sentence = difference_sentence(other, one, score.difference)
         over = f"95 % over {score.size:,} {score.resampled}"
         print_line(console, f"    {sentence} ({over})")
+        for name, chosen in zip((one, other), score.chosen, strict=True):
+            if chosen is not None:
+                print_line(console, f"    {name}: {chosen}")
     if compared.scores:
         print_line(console, ONE_MODEL)
     for name, learned in zip((one, other), compared.learned, strict=False):

@@ -23,6 +23,7 @@ from mmmask.labels import (
     decode,
     encode,
 )
+from mmmask.ledger.chosen_epoch import chosen_by_people
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.reports.output import titled_table
 from mmmask.tables import attribute_of
@@ -149,11 +150,14 @@ def _figure(score: Interval | float, form: str) -> str:
     return f"{form.format(score.value)} [{low}, {high}]"
 
 
-def print_test_photos(provenance: Mapping[str, Any], name: str = "") -> None:
-    """Warn of a model that learned from photos of the test set; ``name`` tells it from others."""
-    sentence = learned_from_test_set(provenance)
-    if sentence is not None:
-        print(f"warning: {name}{': ' if name else ''}{sentence}")
+def print_warnings(provenance: Mapping[str, Any], name: str = "") -> None:
+    """Warn of a model that learned from photos of the test set, or was chosen by the people here.
+
+    ``name`` tells it from others.
+    """
+    for sentence in (learned_from_test_set(provenance), chosen_by_people(provenance)):
+        if sentence is not None:
+            print(f"warning: {name}{': ' if name else ''}{sentence}")
 
 
 def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:

@@ -19,7 +19,7 @@ from mmmask.evaluation.prior_shift.estimates import METHODS
 from mmmask.evaluation.prior_shift.simulation import summary
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, encode
 from mmmask.reports.output import save_figure, titled_table
-from mmmask.reports.score_tables import WIDTH, print_test_photos
+from mmmask.reports.score_tables import WIDTH, print_warnings
 
 _OURS, _TRAINING, _OTHERS = "#1d5f8a", "#8a8a8a", ("#d1495b", "#e0a458", "#2a9d6f")
 _TITLES = {"em": "EM", "bbse_soft": "BBSE soft", "bbse_hard": "BBSE hard"}
@@ -34,7 +34,7 @@ def print_outcome(outcome: Outcome) -> None:
     _print_choice(console, choice)
     for note in outcome.notes:
         console.print(f"note: {note}", highlight=False)
-    print_test_photos(outcome.table.attrs.get("provenance", {}))
+    print_warnings(outcome.table.attrs.get("provenance", {}))
     if choice.chosen is None:
         console.print(f"[b]nothing changed[/b]: {choice.reason}", highlight=False)
         return

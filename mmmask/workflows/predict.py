@@ -13,6 +13,7 @@ from mmmask.datasets.face_boxes import preprocessing_facts
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import MIDDLE_FROM, OLD_FROM, Cuts, checked_cuts
+from mmmask.ledger.chosen_epoch import CHOSEN, chosen_epoch
 from mmmask.ledger.provenance import file_hash, fingerprint, made_now, text_hash
 from mmmask.ledger.score_log import note_score
 from mmmask.tables import prediction_columns, write_table
@@ -119,7 +120,11 @@ def predict(request: Request) -> Prediction | None:
     table = tested.table(cuts)
     views = "_tta" if cfg.tta.enabled else ""
     path = Path(request.out or checkpoint.parent / f"predictions_{request.split}{views}.parquet")
-    provenance = provenance_of(cfg, meta, checkpoint, tested, request.split, cuts)
+    chose = request.split == "val"  # the people predicted
+    provenance = {
+        **provenance_of(cfg, meta, checkpoint, tested, request.split, cuts),
+        CHOSEN: chosen_epoch(content, checkpoint, tested.samples) if chose else None,
+    }
     write_table(path, table, prediction_columns(tested.attribute)[0], provenance)
     if "label" in table:
         score, resampled = intervals_of(table)["macro_f1"], units_to_draw(table)[1]

@@ -11,7 +11,9 @@ import pandas as pd
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.intervals import Interval, units_to_draw
 from mmmask.ledger.cards import CARD, best, read_card, status
+from mmmask.ledger.chosen_epoch import chosen_by, chosen_by_people, flattery_of
 from mmmask.ledger.config_differences import blocks, changes, decides_weights, flat_text
+from mmmask.ledger.epoch_answers import FILE as EPOCH_ANSWERS
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.score_log import read_scores
 from mmmask.reports.run_tables import RunComparison, ScoreDifference
@@ -35,6 +37,7 @@ COLUMNS = {
     "fold": "the fold held out",
     "macro_f1": "best validation",
     "best_epoch": "its epoch",
+    "on_others": "expected on other people than those that chose this epoch",
     "tested": "list: the last score of each split and kind of test, in words",
     "learned": "warning of photos of the test set that it learned from",
 }
@@ -104,7 +107,7 @@ def _row(run: Path) -> dict[str, Any]:
         no_card = isinstance(error, MissingFileError)
         why = "no card: an older run" if no_card else str(error).removeprefix(f"{run}/")
         return {**row, "status": why, "learned": _learned(run, {})}
-    session, top = card["sessions"][-1], best(card) or {}
+    session, top, flattered = card["sessions"][-1], best(card) or {}, flattery_of(run)
     split = session.get("split") or {}
     why = f" ({session['error'].split('; ')[0][:60]})" if "error" in session else ""
     as_stated = ("start", "epoch", "max_epochs", "photos_per_second", "seed")
@@ -118,6 +121,7 @@ def _row(run: Path) -> dict[str, Any]:
         "fold": split.get("fold"),
         "macro_f1": top.get("macro_f1"),
         "best_epoch": top.get("epoch"),
+        "on_others": None if flattered is None else top["macro_f1"] - flattered,
         "learned": _learned(run, card),
     }
 
@@ -143,7 +147,9 @@ def _in_words(score: Mapping[str, Any]) -> str:
     views = "" if pd.isna(score["views"]) else f" {score['views'].replace(' ', '+')}"
     cut = "" if pd.isna(score["old_from"]) or score["old_from"] == 60 else f" {score['old_from']}+"
     interval = Interval(score["macro_f1"], score["low"], score["high"])
-    return f"{score['split']}{views}{cut} {interval} ({score['resampled']})"
+    chosen = score["split"] == "val" and chosen_by({}, Path(score["checkpoint"]))
+    note = f"{score['resampled']}{', who chose its epoch' if chosen else ''}"
+    return f"{score['split']}{views}{cut} {interval} ({note})"
 
 
 def _seconds(session: Mapping[str, Any]) -> float | None:
@@ -213,7 +219,7 @@ def _predictions(folder: Path) -> dict[tuple[str, str, str], Path]:
     listed = [Path(path) for path in read_scores(folder)["predictions"]]
     found: dict[tuple[str, str, str], tuple[str, Path]] = {}
     for path in dict.fromkeys([*sorted(folder.resolve().glob("*.parquet")), *listed]):
-        if path.suffix != ".parquet" or not path.is_file():
+        if path.suffix != ".parquet" or path.name == EPOCH_ANSWERS or not path.is_file():
             continue
         stated = read_provenance(path)
         if path.parent != folder.resolve() and not _made_by(stated, folder):
@@ -239,4 +245,5 @@ def _difference(kind: tuple[str, str, str], one: Path, other: Path) -> ScoreDiff
         one=before,
         other=after,
         difference=differences(tables)[other],
+        chosen=[chosen_by_people(table.attrs.get("provenance", {})) for table in tables.values()],
     )

@@ -18,7 +18,7 @@ from mmmask.reports.score_tables import (
     how_sure,
     print_attribute_scores,
     print_scores,
-    print_test_photos,
+    print_warnings,
 )
 from mmmask.tables import answers, attribute_of, probabilities
 from mmmask.workflows.ensemble.combine import Ensemble
@@ -51,7 +51,7 @@ def show(
         files["faces"] = folder / "faces.png"
         plot_faces(table, prediction.data_root, files["faces"])
     if not labelled:
-        print_test_photos(table.attrs.get("provenance", {}))
+        print_warnings(table.attrs.get("provenance", {}))
     width = max(map(len, files))
     for name, path in files.items():
         print(f"{name:>{width}}: {path.resolve()}")
@@ -60,7 +60,7 @@ def show(
 def show_scores(table: pd.DataFrame) -> None:
     """Print the scores of a predictions table with a column ``label``, and their intervals.
 
-    Where its models learned from photos of the test set, it says so.
+    It says where models learned from photos of the test set, or were chosen by these people.
     """
     attribute = attribute_of(table)
     truth, intervals, how = labels_of(table)[0], intervals_of(table), how_sure(table)
@@ -72,7 +72,7 @@ def show_scores(table: pd.DataFrame) -> None:
     ages = Ages.of(table)
     if ages is not None:
         print(age_sentence(ages))
-    print_test_photos(table.attrs.get("provenance", {}))
+    print_warnings(table.attrs.get("provenance", {}))
 
 
 def show_ensemble(

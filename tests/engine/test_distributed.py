@@ -12,6 +12,7 @@ from tiny_engine import differences, state
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.engine.distributed import start_distributed, wrap_for_device
 from mmmask.errors import InputError
+from mmmask.ledger.epoch_answers import EpochAnswers
 
 HERE = Path(__file__).parent
 SCRIPT = """
@@ -23,6 +24,7 @@ from mmengine.hooks import Hook
 from tiny_engine import tiny_config, train
 from mmmask.engine.distributed import start_distributed, wrap_for_device
 from mmmask.engine.hooks.batch_norm_sync_hook import BatchNormSyncHook
+from mmmask.ledger.epoch_answers import EpochAnswers
 
 torch.set_num_threads(1)
 folder, launcher = Path(sys.argv[1]), sys.argv[2]
@@ -54,10 +56,15 @@ def config(name):
         {"type": "ChannelsLastHook"},
         {"type": "BatchNormSyncHook"},
         {"type": "ProgressHook"},
+        {"type": "RunCardHook"},
     ]
+    config.val_evaluator = {"type": "TinyFaceMetric"}
     wrap_for_device(config)
     return config
 
+written = []
+write = EpochAnswers.write
+EpochAnswers.write = lambda answers, folder: written.append(folder) or write(answers, folder)
 gradient = FirstGradient()
 train(config("whole"), hooks=[gradient])
 train(config("killed"), kill={"point": "inside the epoch", "epoch": 2})
@@ -72,6 +79,7 @@ print(flush=True)
     "temperature": net.head.temperature.item(),
     "counts": net.head.class_counts.sum().item(),
     "random": torch.rand(()).item(),
+    "written": len(written),
     "gradient": [gradient.got.flatten().tolist(), gradient.expected.flatten().tolist()],
 }))
 """
@@ -133,12 +141,17 @@ def test_the_model_that_every_process_validates_is_the_one_that_is_stored(two_pr
 
 
 def test_only_the_first_process_prints_and_writes(two_processes):
-    folder, _, printed = two_processes
+    folder, found, printed = two_processes
     summaries = [line[:9] for line in printed.splitlines() if "train loss" in line]
     assert summaries == [*(f"epoch {epoch}/3" for epoch in (1, 2, 3)), "epoch 1/3"] + [
         f"epoch {epoch}/3" for epoch in (2, 3)
     ]
     assert (folder / "whole" / "split.csv").exists()
+    assert [process["written"] for process in found] == [6, 0]
+    answers = EpochAnswers.read(folder / "whole")
+    assert answers.epochs == [1, 2, 3]
+    assert answers.table["image"].tolist() == [f"{photo}.jpg" for photo in range(24)]
+    assert answers.table.equals(EpochAnswers.read(folder / "killed").table)
 
 
 @pytest.fixture

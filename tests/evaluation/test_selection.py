@@ -1,15 +1,28 @@
 import numpy as np
 import pytest
 
-from mmmask.evaluation.intervals import counts_by_person, paired_difference
+from mmmask.evaluation.intervals import (
+    counts_by_person,
+    macro_f1_of_draws,
+    paired_difference,
+)
 from mmmask.evaluation.scores import macro_f1
-from mmmask.evaluation.selection import cross_selected, select, simultaneous_low
+from mmmask.evaluation.selection import (
+    cross_selected,
+    deal,
+    flattery,
+    select,
+    simultaneous_low,
+)
 
 
 def world(
-    seed: int, models: int, *, people: int = 100, better: float = 0.0
+    seed: int, models: int, *, people: int = 100, better: float = 0.0, alike: float = 0.7
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Models that are right on other people by chance alone; the last one may be better."""
+    """Models that are right on other people by chance alone; the last one may be better.
+
+    Models share how hard a person is in all but ``1 - alike`` of the people.
+    """
     random = np.random.default_rng(seed)
     person = np.repeat(np.arange(people), 7)
     mask = np.tile([0, 0, 0, 0, 0, 1, 2], people)
@@ -18,7 +31,7 @@ def world(
     shared = random.random(people)  # how hard a person is for all models
     predicted = []
     for model in range(models):
-        hard = np.where(random.random(people) < 0.3, random.random(people), shared)
+        hard = np.where(random.random(people) < 1 - alike, random.random(people), shared)
         right = 0.6 + (better if model == models - 1 else 0)
         predicted.append(np.where(np.repeat(hard, 7) < right, truth, wrong))
     return person, truth, predicted
@@ -99,3 +112,54 @@ def test_models_of_one_attribute_are_scored_by_its_values() -> None:
     truth = np.tile([0, 1, 2], 4)
     found = select(person, truth, [truth, np.zeros_like(truth)], classes=3)
     assert [score.value for score in found.scores] == pytest.approx([1, 0.5 / 3])
+
+
+def all_counts(seed: int, models: int, **more) -> np.ndarray:
+    person, truth, predicted = world(seed, models, **more)
+    return np.stack([counts_by_person(person, truth, one) for one in predicted])
+
+
+def of_all(counts: np.ndarray) -> np.ndarray:
+    """Return macro F1 of each model, (M,)."""
+    return np.array([macro_f1_of_draws(np.ones((1, len(one))), one)[0] for one in counts])
+
+
+def test_the_flattery_of_the_best_of_12_equal_epochs_is_estimated_without_bias() -> None:
+    """Chosen by 140 people; on others each is as good as any."""
+    epochs = [all_counts(seed, 12, people=140, alike=0.9) for seed in range(300)]
+    scores = np.stack([of_all(counts) for counts in epochs])
+    real = scores.max(axis=1) - scores.mean(axis=1)
+    assert 0.02 < real.mean() < 0.04
+    error = np.array([flattery([counts]) for counts in epochs]) - real
+    assert abs(error.mean()) < 0.004
+    assert error.std(ddof=1) / np.sqrt(len(error)) < 0.002  # half of the tolerance
+
+
+def test_an_epoch_that_is_the_best_for_everybody_is_not_flattered() -> None:
+    assert flattery([all_counts(0, 12, people=140, better=0.3)]) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_flattery_of_one_choice_is_its_score_less_the_cross_selected_one() -> None:
+    counts = all_counts(5, 6, people=40)
+    expected = of_all(counts).max() - cross_selected(counts, deal(40)).mean()
+    assert flattery([counts]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_people_of_all_folds_are_scored_together() -> None:
+    folds = [all_counts(seed, 5, people=40) for seed in (1, 2)]
+    dealt = deal(40)
+    chosen, others = (
+        [counts[of_all(counts).argmax()] for counts in folds],
+        [
+            sum(
+                (dealt[row] == group)[:, None, None]
+                * counts[of_all(counts[:, dealt[row] != group]).argmax()]
+                for group in range(10)
+            )
+            for row in range(100)
+            for counts in folds
+        ],
+    )
+    one = of_all(np.concatenate(chosen)[None])[0]
+    other = [of_all(np.concatenate(others[2 * row : 2 * row + 2])[None])[0] for row in range(100)]
+    assert flattery(folds) == pytest.approx(one - np.mean(other), abs=1e-12)

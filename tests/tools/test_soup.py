@@ -23,11 +23,13 @@ def test_the_soup_is_a_checkpoint_that_the_test_takes(run, soup, tmp_path) -> No
     done = tool("test.py", run.config, out, "--split", "val", "--out", tmp_path / "p.parquet")
     assert done.returncode == 0, done.stderr
     assert "macro F1" in done.stdout
+    assert "warning: its epoch was chosen as the best by these very people" in done.stdout
     content = torch.load(out, weights_only=False)
     stated = content["meta"]["soup"]
     assert [part["hash"] for part in stated["members"]] == [file_hash(path) for path in members]
     assert stated["batch_norms_estimated"] == 52
     assert content["meta"]["trained_on"] == "train"
+    assert content["meta"]["chosen_by"] == "macro_f1"  # one of the two
     assert not {"epoch", "iter"} & content["meta"].keys()
     assert content.keys() == {"meta", "state_dict"}
 

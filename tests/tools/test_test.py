@@ -120,6 +120,24 @@ def test_the_held_out_fold_scores_as_it_did_in_training(run, tmp_path) -> None:
     assert (table.groupby("person").size() == 7).all()
 
 
+def test_a_score_by_the_people_who_chose_the_epoch_says_so_and_on_others_not(
+    run, tested, tmp_path
+) -> None:
+    sentence = "its epoch was chosen as the best of 2 by these very people: on others expect "
+    assert sentence not in tested[1]
+    out = tmp_path / "val.parquet"
+    plain = ("test.py", run.config, run.best, "--data-root", run.data, "--split", "val")
+    done = tool(*plain, "--tta", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert f"warning: {sentence}" in done.stdout
+    stated = read_table(out, PREDICTIONS).attrs["provenance"]["chosen"]
+    assert (stated["by"], stated["epochs"]) == ("macro_f1", [2])
+    assert isinstance(stated["flattery"], float)
+    assert f"warning: {sentence}" in tool("score.py", out).stdout
+    done = tool(*plain[:2], run.work_dir / "epoch_2.pth", *plain[3:], "--out", out)
+    assert "chosen" not in done.stdout
+
+
 def test_another_preprocessing_is_refused_with_both_shown(run, refused) -> None:
     line = refused("test.py", CONFIG, run.best, "--data-root", run.data)
     assert "size was [32, 24], is [160, 120]" in line

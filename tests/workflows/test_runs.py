@@ -10,10 +10,12 @@ import pytest
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.intervals import Interval, paired_difference
 from mmmask.ledger.cards import write_card
+from mmmask.ledger.chosen_epoch import chosen_by_people, flattery_of
 from mmmask.ledger.score_log import note_score, read_scores
 from mmmask.reports.run_tables import print_comparison, print_runs
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.runs import compare_runs, list_runs
+from tests.fake_run import answered
 
 CONFIG = "head = dict(margin={margin})\ndata = dict(data_root='data')\nwork_dir = '{name}'\n"
 
@@ -123,6 +125,41 @@ def test_the_last_score_of_each_kind_of_test_is_listed(tmp_path) -> None:
         "val identity+hflip 0.500 [0.300, 0.600] (people)",
         "val 0.450 [0.300, 0.600] (people)",
     ]
+
+
+def test_the_best_score_is_listed_beside_what_to_expect_on_others(tmp_path, capsys) -> None:
+    run = answered(make_run(tmp_path / "new"))
+    make_run(tmp_path / "old", score=0.1)
+    best = {"checkpoint": str(run / "best_macro_f1_epoch_6.pth"), "tta": [], "old_from": 60}
+    for split in ("val", "eval"):
+        stated = {**best, "split": split}
+        note_score(Interval(0.4, 0.3, 0.6), "people", 140, tmp_path / "p.parquet", stated)
+    new, old = list_runs(tmp_path).to_dict("records")
+    assert new["on_others"] == new["macro_f1"] - flattery_of(run) < new["macro_f1"]
+    assert new["tested"] == [
+        "val 0.400 [0.300, 0.600] (people, who chose its epoch)",
+        "eval 0.400 [0.300, 0.600] (people)",
+    ]
+    assert np.isnan(old["on_others"])
+    print_runs(list_runs(tmp_path), str(tmp_path))
+    text = capsys.readouterr().out
+    assert f"{new['on_others']:.3f}" in text
+    assert "on others: what to expect of other people" in text
+
+
+def test_scores_that_chose_their_runs_say_so_where_they_are_compared(tmp_path, capsys) -> None:
+    one, other = answered(make_run(tmp_path / "one")), make_run(tmp_path / "other")
+    chosen = {"by": "macro_f1", "epochs": [12], "flattery": 0.024}
+    predict(one, 1, chosen=chosen)
+    predict(other, 2, chosen=None)
+    found = compare_runs(one, other)
+    assert found.reasons == []  # the answers of epochs are no predictions
+    (score,) = found.scores
+    assert score.chosen == [chosen_by_people({"split": "val", "chosen": chosen}), None]
+    print_comparison(found, "one", "other")
+    text = capsys.readouterr().out
+    assert f"one: {score.chosen[0]}" in text.replace("\n", " ")
+    assert "other: its epoch" not in text
 
 
 def test_two_runs_are_compared_in_config_facts_and_score(tmp_path, capsys) -> None:

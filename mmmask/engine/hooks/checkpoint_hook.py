@@ -1,6 +1,7 @@
 """Checkpoints from which a run continues exactly at an epoch boundary."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
@@ -39,9 +40,10 @@ class ResumableCheckpointHook(CheckpointHook):
     whole, old ones removed only after, and all of them named by the current work directory,
     so that a copied work directory never touches the original.
 
-    ``best_<metric>_epoch_N.pth`` holds the weights without the optimizer. Where an EMAHook is
-    used, the averaged weights are those validated and those under ``state_dict`` of either file;
-    the weights being trained are under ``ema_state_dict``.
+    ``best_<metric>_epoch_N.pth`` holds the weights without the optimizer; ``meta`` says by which
+    metric it is ``chosen_by`` the people held out. Where an EMAHook is used, the averaged weights
+    are those validated and those under ``state_dict`` of either file; the weights being trained
+    are under ``ema_state_dict``.
 
     With gradient accumulation the number of steps per epoch should be a multiple of
     ``accumulative_counts``; MMEngine does not store a gradient begun in one epoch and used in
@@ -134,7 +136,7 @@ class ResumableCheckpointHook(CheckpointHook):
         hub.update_info("best_score", score)
         hub.update_info(_BEST_EPOCHS, [*hub.get_info(_BEST_EPOCHS, []), runner.epoch])
         hub.update_info("best_ckpt", str(self._path(_BEST_EPOCHS, runner.epoch)))
-        self._save(runner, _BEST_EPOCHS, with_optimizer=False)
+        self._save(runner, _BEST_EPOCHS, with_optimizer=False, chosen_by=self.metric)
 
     def _write_epoch(self, runner: Runner) -> None:
         hub = runner.message_hub
@@ -146,13 +148,13 @@ class ResumableCheckpointHook(CheckpointHook):
         if is_main_process():
             _write_last_checkpoint(path)
 
-    def _save(self, runner: Runner, key: str, *, with_optimizer: bool) -> None:
+    def _save(self, runner: Runner, key: str, *, with_optimizer: bool, **facts: Any) -> None:
         runner.save_checkpoint(
             self.out_dir,
             self._path(key, runner.epoch).name,
             save_optimizer=with_optimizer,
             save_param_scheduler=with_optimizer and runner.param_schedulers is not None,
-            meta={"epoch": runner.epoch, "iter": runner.iter},
+            meta={"epoch": runner.epoch, "iter": runner.iter, **facts},
             backend_args=self.backend_args,
         )
 

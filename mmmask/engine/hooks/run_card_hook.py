@@ -18,8 +18,10 @@ from mmmask.engine.hooks.without_truth_hooks import WithoutTruthHook
 from mmmask.engine.photo_rate import PhotoRate
 from mmmask.engine.unwrap import samples_of
 from mmmask.errors import DivergedError, InputError, first_line
+from mmmask.evaluation.metric import MaskFaceMetric
 from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
 from mmmask.ledger.config_differences import changes, decides_weights, flat, flat_config
+from mmmask.ledger.epoch_answers import EpochAnswers
 from mmmask.ledger.provenance import (
     code_version,
     command_line,
@@ -29,6 +31,7 @@ from mmmask.ledger.provenance import (
     text_hash,
     versions,
 )
+from mmmask.tables import EPOCH_ANSWERS
 
 
 @HOOKS.register_module()
@@ -36,13 +39,16 @@ class RunCardHook(Hook):
     """Keep ``card.json`` in the work directory; :mod:`mmmask.ledger.cards` says what stands in it.
 
     The main process writes it at the start, after each epoch and its validation, and at the end.
-    A run that is refused before it starts leaves none.
+    A run that is refused before it starts leaves none. Where :class:`MaskFaceMetric` scores the
+    validations, their answers go into ``val_answers.parquet`` beside it, see
+    :mod:`mmmask.ledger.epoch_answers`.
     """
 
     priority = priorities.RUN_CARD
 
     def __init__(self) -> None:
         self._card: dict[str, Any] | None = None  # None but in a training, on the main process
+        self._answers: EpochAnswers | None = None  # None before the first validation
 
     def before_run(self, runner: Runner) -> None:
         # Formatting takes a while, so the text that RuntimeInfoHook made is used where there is
@@ -54,6 +60,9 @@ class RunCardHook(Hook):
         if not is_main_process():
             return
         former = _former(Path(runner.work_dir))
+        answers = EpochAnswers.read(runner.work_dir)
+        answers = None if answers is None else answers.until(runner.epoch)
+        self._answers = answers if answers is not None and answers.epochs else None
         session = {
             "status": "running",
             "start": now(),
@@ -105,6 +114,8 @@ class RunCardHook(Hook):
                 if isinstance(value, Real) and math.isfinite(value) and not name.startswith("f1_")
             }
             self._card["validations"].append({"epoch": runner.epoch, **scores})
+            if "macro_f1" in scores:
+                self._keep_answers(runner)
 
     def after_val(self, runner: Runner) -> None:
         self._write(runner)
@@ -121,6 +132,20 @@ class RunCardHook(Hook):
         else:
             reason = f"{type(error).__name__}: {first_line(error)}"
             self._end(runner, status="failed", error=reason)
+
+    def _keep_answers(self, runner: Runner) -> None:
+        metrics = (one for one in runner.val_evaluator.metrics if isinstance(one, MaskFaceMetric))
+        metric = next(metrics, None)
+        if metric is None or metric.predictions is None:
+            return
+        rows, probabilities = metric.predictions
+        photos = samples_of(runner.val_dataloader.dataset).iloc[rows]
+        if not {*EPOCH_ANSWERS} <= {*photos}:  # a dataset of somebody else
+            return
+        if self._answers is None:
+            self._answers = EpochAnswers.of(photos, metric.attribute)
+        self._answers = self._answers.with_epoch(runner.epoch, probabilities.argmax(axis=1))
+        self._answers.write(runner.work_dir)
 
     def _end(self, runner: Runner, **how: str) -> None:
         if self._card is not None:

@@ -14,6 +14,7 @@ from mmmask.evaluation.disagreement import disagreement
 from mmmask.evaluation.intervals import Interval, score_intervals, units_to_draw
 from mmmask.evaluation.slices import Members
 from mmmask.labels import ATTRIBUTES, CLASSES, decode, marginals
+from mmmask.ledger.chosen_epoch import chosen_by_people
 from mmmask.ledger.curves import Curves
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, Thumbnails
@@ -179,5 +180,14 @@ class RunFacts:
     @property
     def learned(self) -> str | None:
         """The warning of test photos that it learned from, as cards or predictions tell."""
-        told = {} if self.scored is None else self.scored.table.attrs.get("provenance", {})
-        return learned_from_test_set({"cards": dict(self.cards), "predictions": told})
+        return learned_from_test_set({"cards": dict(self.cards), "predictions": self._told})
+
+    @property
+    def chosen(self) -> str | None:
+        """The sentence on a score by people who chose the epoch."""
+        return chosen_by_people(self._told)
+
+    @property
+    def _told(self) -> Mapping[str, Any]:
+        """The provenance of the predictions that are scored; empty without any."""
+        return {} if self.scored is None else self.scored.table.attrs.get("provenance", {})

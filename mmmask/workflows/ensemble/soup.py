@@ -11,6 +11,7 @@ from mmmask.blocks import plain
 from mmmask.config import load_config
 from mmmask.errors import InputError
 from mmmask.files import atomic_write
+from mmmask.ledger.chosen_epoch import chosen_by
 from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now
 from mmmask.workflows.testing import check_same, load_weights, prepare_test
 from mmmask.workflows.train import build_runner
@@ -31,7 +32,7 @@ SHARED = {
 #: Parts of ``data`` that say where it lies, not what it is.
 PLACES = ("data_root", "pack")
 #: What a checkpoint says of its run alone.
-OF_A_RUN = ("epoch", "iter", "seed", "experiment_name", "time")
+OF_A_RUN = ("chosen_by", "epoch", "iter", "seed", "experiment_name", "time")
 
 
 def soup(
@@ -75,16 +76,19 @@ def soup(
     meta = first.get("meta", {})
     check_same(cfg, meta, "preprocessing", paths[0])
     check_same(cfg, meta, "data", paths[0], keys=("folds", "fold", "split_seed", "old_from"))
-    mean = Mean(first["state_dict"])
+    mean, chosen = Mean(first["state_dict"]), chosen_by(meta, paths[0])
     for path in paths[1:]:
         other = load_checkpoint_file(str(path))
         check_alike(meta, other.get("meta", {}), paths[0], path)
+        chosen = chosen or chosen_by(other.get("meta", {}), path)
         mean.add(other["state_dict"], paths[0], path)
     runner = _tester(cfg, meta.get("trained_on", "train"), Path(out).parent / "test")
     load_weights(runner.model, {"state_dict": mean.weights()}, paths[0])
     _check_weights(runner.model, paths)
     norms = estimate_statistics(runner)
     stored = {key: value for key, value in meta.items() if key not in OF_A_RUN}
+    if chosen is not None:
+        stored["chosen_by"] = chosen
     stored["soup"] = {
         "members": [{"path": str(path), "hash": file_hash(path)} for path in paths],
         "batch_norms_estimated": norms,

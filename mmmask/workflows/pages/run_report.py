@@ -171,26 +171,23 @@ def _print(facts: RunFacts) -> None:
     if facts.scored is not None:
         how = how_sure(facts.scored.table)
         print_macro_f1(console, facts.scored.scores["macro_f1"], how)
-    warnings = [] if facts.learned is None else [f"warning: {facts.learned}"]
+    warnings = [f"warning: {words}" for words in (facts.learned, facts.chosen) if words is not None]
     for sentence in [*warnings, *facts.missing]:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def _made_by(stated: Mapping[str, Any]) -> str:
-    """Return in words which checkpoint answered, and whether its epoch was chosen by the score."""
+    """Return in words which checkpoint answered."""
     if "members" in stated:
-        names = [str(each.get("checkpoint")) for each in stated["members"]]
-        chosen = any(Path(name).name.startswith("best_") for name in names)
-        words = f"Out of fold: each of {len(names)} models answers for the people it has not seen"
+        count = len(stated["members"])
+        words = f"Out of fold: each of {count} models answers for the people it has not seen"
     elif not stated.get("checkpoint") and stated.get("split") == "oof":
-        chosen, words = False, "Out of fold: each fold is answered by a model that has not seen it"
+        words = "Out of fold: each fold is answered by a model that has not seen it"
     else:
         name = Path(str(stated.get("checkpoint", "an unknown checkpoint"))).name
-        chosen, words = name.startswith("best_"), f"Answers are from {name}"
+        words = f"Answers are from {name}"
     if stated.get("tta"):
         words += f", test-time augmentation with {', '.join(stated['tta'])}"
-    if chosen:
-        words += ". Its epoch was chosen by this very score, which flatters it"
     return f"{words}."
 
 

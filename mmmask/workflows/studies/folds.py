@@ -10,6 +10,7 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.evaluation.ages import Ages
+from mmmask.ledger.chosen_epoch import CHOSEN, chosen_in_folds
 from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.tables import (
     YEARS,
@@ -149,6 +150,7 @@ def provenance_of(tables: Mapping[int, Path], *, split: str, fingerprint: str) -
         "split": split,
         "data_fingerprint": fingerprint,
         "members": members,
+        CHOSEN: chosen_in_folds({path.parent: stated[fold] for fold, path in tables.items()}),
         **made_now(),
     }
 

@@ -26,10 +26,9 @@ def table(seed: int, *, folder: str = "train/images/p") -> pd.DataFrame:
     return frame
 
 
-def write(path: Path, frame: pd.DataFrame) -> Path:
-    write_table(
-        path, frame, PREDICTIONS, {"tta": ["hflip"], "old_from": 60, "config_hash": "a" * 64}
-    )
+def write(path: Path, frame: pd.DataFrame, **stated) -> Path:
+    made = {"tta": ["hflip"], "old_from": 60, "config_hash": "a" * 64}
+    write_table(path, frame, PREDICTIONS, {**made, **stated})
     return path
 
 
@@ -77,6 +76,16 @@ def test_the_difference_is_paired_over_people(paths) -> None:
     assert "10 people" in comparison.how
     assert comparison.made_by["config_hash"] == ("aaaaaaaaaaaa",) * 2
     assert comparison.made_by["tta"] == ("hflip", "hflip")
+    assert "chosen" not in comparison.made_by
+
+
+def test_people_who_chose_a_model_are_told_of_beside_what_made_it(tmp_path) -> None:
+    chosen = {"by": "macro_f1", "epochs": [12], "flattery": 0.024}
+    a = write(tmp_path / "a.parquet", table(0), split="val", chosen=chosen)
+    b = write(tmp_path / "b.parquet", table(1), split="val", chosen=None)
+    sentence, none = compared(a, b).made_by["chosen"]
+    assert sentence.endswith("on others expect a macro F1 about 0.024 lower")
+    assert none == ""
 
 
 def test_a_submission_meets_predictions_by_file_name(tmp_path) -> None:

@@ -54,7 +54,8 @@ def test_the_page_tells_score_split_seed_code_and_config_of_the_run(run, tmp_pat
         "fold 1 of 5, split seed 0", "commit aaaaaaaaaaaa, with changes",
         "fingerprint ffffffffffff", "best: epoch 3", "macro F1 0.500, epoch 3", "70.5",
         "mobilenet_v2_linear: 84 photos",
-        "Its epoch was chosen by this very score", "seed = 7  # &lt;/script&gt; &amp; all",
+        "Its epoch was chosen as the best by these very people: on others expect a lower",
+        "Answers are from best_macro_f1_epoch_3.pth.", "seed = 7  # &lt;/script&gt; &amp; all",
     ):  # fmt: skip
         assert told in html, told
     assert facts.curves[""].steps["step"].tolist() == [10, 20, 30]

@@ -19,6 +19,7 @@ from mmmask.workflows.studies.kfold import KFold, kfold
 CONFIGS = Path(__file__).parents[3] / "configs"
 CONFIG = CONFIGS / "mobilenet_v2_linear.py"
 FOLDS = 3
+CHOSEN = {"by": "macro_f1", "epochs": [6], "flattery": None}
 PEOPLE = [(f"{n:06d}", ("male", "female")[n % 2], (20, 40, 60)[n % 3]) for n in range(9)]
 
 #: Stands in for ``studies.step``: writes down what it is asked for and copies what was prepared.
@@ -91,6 +92,8 @@ def study(tmp_path, make_layout, stand_in) -> KFold:
                     "old_from": 60,
                     "config_hash": "abc",
                     "data_fingerprint": fingerprint(part),
+                    "split": name,
+                    "chosen": CHOSEN if (name, which) == ("val", "best") else None,
                 }
                 table = predicted(part, seed=10 * len(views) + fold)
                 write_table(prepared / f"{stem}.parquet", table, PREDICTIONS, provenance)
@@ -177,7 +180,10 @@ def test_views_and_checkpoints_are_predicted_anew_and_not_trained_anew(study) ->
     ]
     oof = read_predictions(study.out / "oof.parquet")
     assert oof.attrs["provenance"]["tta"] == ["hflip"]
+    assert oof.attrs["provenance"]["chosen"] is None
     kfold(replace(study, checkpoint="best", eval_split=False))
+    chosen = read_predictions(study.out / "oof.parquet").attrs["provenance"]["chosen"]
+    assert chosen == {"by": "macro_f1", "epochs": [6, 6, 6], "flattery": None}
     assert log(study) == [f"test {fold} val best_macro_f1_epoch_2" for fold in range(FOLDS)]
     (study.folder(0) / "best_macro_f1_epoch_2.pth").unlink()
     with pytest.raises(InputError, match=r"fold_0: has no best_\*\.pth; use --checkpoint last"):
