@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.evaluation.intervals import Counts, counts_by_person, macro_f1_of_draws
+from mmmask.evaluation.intervals import Counts, counts_by_person, macro_f1_of_counts
 from mmmask.labels import decode
 from mmmask.tables import EPOCH_ANSWERS, prediction_columns, read_table, write_table
 
@@ -88,9 +88,5 @@ class EpochAnswers:
     @property
     def scores(self) -> dict[int, float]:
         """Epoch -> macro F1."""
-        counts = self.counts
-        everybody = np.ones((1, counts.shape[1]))
-        return {
-            epoch: float(macro_f1_of_draws(everybody, one)[0])
-            for epoch, one in zip(self.epochs, counts, strict=True)
-        }
+        scores = macro_f1_of_counts(self.counts.sum(axis=1))
+        return dict(zip(self.epochs, scores.tolist(), strict=True))
