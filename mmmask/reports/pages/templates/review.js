@@ -165,7 +165,7 @@
       make("td", { textContent: issue.kind }),
       make("td", { className: "wide", textContent: issue.photo === "*" ? "all" : issue.photo }),
       make("td", { className: "wide" }), make("td", { textContent: proposed(issue) }),
-      make("td", { className: "figure wide", textContent: issue.score?.toFixed(1) ?? "–" }), make("td"));
+      make("td", { className: "figure wide", textContent: issue.probability?.toFixed(2) ?? "–" }), make("td"));
     at("rows").append(row);
     return row;
   });
@@ -271,7 +271,8 @@
       chosen = stems.find((stem) => isAbout(issue, stem)) ?? stems[0];
       at("age").value = "";
     }
-    const kinds = issue.score === null ? [issue.kind] : [issue.kind, `score ${issue.score.toFixed(1)}`];
+    const kinds = issue.probability === null ? [issue.kind]
+      : [issue.kind, `wrong with probability ${issue.probability.toFixed(2)}`];
     const label = labels[stems[0]], corrected = stems.some((stem) => labels[stem].corrected);
     at("place").textContent = [`Label issue ${number + 1} of ${issues.length}`, ...kinds, issue.person,
       `labelled ${label.gender}, ${label.age}${corrected ? " (corrected)" : ""}`].join(" · ");
