@@ -53,9 +53,9 @@ def class_channel(labels: Integers, classes: int) -> Channel:
 def age_channel(ages: Integers, group: Integers, deviation: float) -> Channel:
     """Return the channel of ages in years.
 
-    A right age differs from the one that shows by an error of mean 0. A wrong one belongs to
-    another age group, and may be any from the least to the greatest, so a label at the edge of its
-    group is not suspect by itself. That common ages are more probable labels is left out on
+    A label is from the least age to the greatest. A right one differs from the age that shows by
+    some error. A wrong one belongs to another age group and may be any, so a label at the edge of
+    its group is not suspect by itself. That common ages are more probable labels is left out on
     purpose: of ages far from what it sees, a network says too little to be weighed against their
     shares.
 
@@ -65,10 +65,13 @@ def age_channel(ages: Integers, group: Integers, deviation: float) -> Channel:
         deviation: Standard deviation of the error, in years.
     """
     years = np.arange(len(group))
-    kernel = np.exp(-0.5 * ((years[:, None] - years) / deviation) ** 2)
-    kernel /= kernel.sum(axis=1, keepdims=True)
+    possible = np.arange(ages.min(), ages.max() + 1)
+
+    def near(labels: Integers) -> Floats:
+        return np.exp(-0.5 * ((labels[:, None] - years) / deviation) ** 2)  # (labels, V)
+
     elsewhere = group != group[ages][:, None]  # (N, V)
-    return Channel(kernel[:, ages].T, elsewhere / (int(np.ptp(ages)) + 1))
+    return Channel(near(ages) / near(possible).sum(axis=0), elsewhere / len(possible))
 
 
 class Judged(NamedTuple):
