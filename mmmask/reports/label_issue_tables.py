@@ -18,10 +18,10 @@ def print_label_issues(issues: pd.DataFrame, summary: pd.DataFrame, most: int = 
     )
     for row in summary.itertuples(index=False):
         votes = "" if np.isnan(row.votes) else f"{row.votes:.2f}"
-        found = row.wrong
-        wrong = f"{found.value:.0f} [{found.low:.0f}, {found.high:.0f}]"
-        if row.kind == "age":  # most wrong ages look as right as right ones do
-            wrong = f"{found.low:.0f} or more"
+        # Told apart from none, it is one at least. Most wrong ages look as right as right ones.
+        least = max(round(row.wrong.low), 1) if row.wrong.low else 0
+        wrong = f"{row.wrong.value:.0f} [{least}, {row.wrong.high:.0f}]"
+        wrong = f"{least} or more" if row.kind == "age" else wrong
         listed = (f"{row.listed}", f"{row.listed_wrong:.0f}" if row.listed else "")
         table.add_row(row.kind, f"{row.labels:,}", wrong, *listed, votes)
     console.print(table)
@@ -38,5 +38,6 @@ def print_label_issues(issues: pd.DataFrame, summary: pd.DataFrame, most: int = 
         for name in ("probability", "person", "photo", "proposed", "reason"):
             table.add_column(name, justify="right" if name == "probability" else "left")
         for row in shown.itertuples(index=False):
-            table.add_row(f"{row.probability:.2f}", row.person, row.photo, row.value, row.reason)
+            sure = f"{row.probability:.2f}" if row.probability < 0.995 else ">0.99"
+            table.add_row(sure, row.person, row.photo, row.value, row.reason)
         console.print(table)
