@@ -101,7 +101,7 @@ def claims() -> pd.DataFrame:
     """What is claimed and true, by share of wrong labels, kind and seed."""
     rows = []
     for share in (0, 0.02, 0.05):
-        for seed in range(6):
+        for seed in range(4):
             people = simulate(share, seed)
             for kind, find in FINDERS.items():
                 issues, counts = find(people.held_out)
@@ -140,7 +140,7 @@ def test_without_wrong_labels_none_is_expected_or_listed(claims, kind) -> None:
 def test_as_many_labels_are_expected_to_be_wrong_as_are(claims, share, kind) -> None:
     found = claims[(claims["share"] == share) & (claims["kind"] == kind)]
     assert found["wrong"].mean() == pytest.approx(found["true"].mean(), rel=0.2)
-    assert found["covered"].sum() >= 5
+    assert found["covered"].sum() >= 3
     assert found["low"].gt(0).all()
     assert found["claimed"].sum() == pytest.approx(found["found"].sum(), rel=0.12)
 
