@@ -55,7 +55,7 @@ def _answers(scored: Scored) -> Iterator[Finding]:
         yield Finding("act", text, "classes")
     gaps = whole.probabilities.max(axis=1) - (whole.probabilities.argmax(axis=1) == whole.truth)
     gap = mean_intervals(scored.units, {"gap": gaps})["gap"]
-    if abs(gap.value) >= _DISHONEST and gap.shown:
+    if abs(gap.value) >= _DISHONEST and not gap.low <= 0 <= gap.high:
         sure, side = ("sure", "above") if gap.value > 0 else ("unsure", "below")
         yield Finding(
             "look",
