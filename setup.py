@@ -117,7 +117,6 @@ setup(
             *APPS,
             *SWEEP,
             "abstention>=0.1.3,<0.2",
-            "cleanlab>=2.7,<3",
             "coral-pytorch>=1.4,<2",
             "playwright>=1.49,<2",  # drives the Chromium of the system in tests/browser
         ],

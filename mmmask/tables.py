@@ -129,7 +129,9 @@ CORRECTIONS: Mapping[str, Column] = {
 LABEL_ISSUES: Mapping[str, Column] = {
     "kind": Column("str", "which label is doubted", (*ATTRIBUTES,)),
     **{name: column for name, column in CORRECTIONS.items() if name != "reason"},
-    "score": Column("float64", "log of how much better than the label the value fits, in nats"),
+    "probability": Column(
+        "float64", "of a wrong label, as models estimate it", required=False, limits=_0_TO_1
+    ),
     "reason": CORRECTIONS["reason"],
 }
 

@@ -26,7 +26,7 @@ def list_label_issues(root: Path, path: Path) -> pd.DataFrame:
             value = MASKS[(MASKS.index(mask) + 1) % 3]
             rows.append(("mask", person, Path(image).stem, value, f"looks {value}"))
     table = pd.DataFrame(rows, columns=["kind", "person", "photo", "value", "reason"])
-    table["field"], table["score"] = table["kind"], 3.0
+    table["field"], table["probability"] = table["kind"], 0.9
     order = pd.Categorical(table["kind"], categories=("gender", "mask", "age")).codes
     table = table.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
     write_table(path, table, LABEL_ISSUES)

@@ -32,9 +32,10 @@ def main() -> None:
     parser.add_argument(
         "--min-score",
         type=float,
-        default=0.0,
-        metavar="S",
-        help="lowest score to list, in nats; default 0: the proposal fits as well as the label",
+        default=0.1,
+        metavar="P",
+        help="lowest probability of a wrong label to list; 0 lists the first N of each kind, "
+        "suspect or not; default: 0.1",
     )
     args = parser.parse_args()
 

@@ -213,41 +213,68 @@ def person_weights(person: ArrayLike | None, photos: int) -> NDArray[np.float64]
 class Reliability(NamedTuple):
     """How often the top answer is right, by how sure it is; one value per bin, 0 in an empty one.
 
-    ``confidence`` is the mean probability of the top answer, ``accuracy`` the share of right ones.
+    ``confidence`` is the mean probability of the top answer, ``accuracy`` the share of right ones,
+    ``error`` the standard error of their difference over people: NaN where there is but one.
     """
 
     photos: NDArray[np.int64]
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error, 0 to 1: the mean over photos of their bin's |difference|.
+
+        Guo et al. 2017, of the top answer, in bins of equal width.
+        """
+        return self._mean(np.abs(self.confidence - self.accuracy))
+
+    @property
+    def ece_by_chance(self) -> float:
+        """The ECE to expect of as many people if the probabilities were perfectly calibrated.
+
+        A bin's difference is then about normal around 0, and E|x| = sqrt(2 / pi) * deviation.
+        """
+        return self._mean(np.sqrt(2 / np.pi) * self.error)
+
+    @property
+    def ece_in_words(self) -> str:
+        """The error beside its yardstick, such as "ECE 0.042 (chance 0.041)"."""
+        return f"ECE {self.ece:.3f} (chance {self.ece_by_chance:.3f})"
+
+    def _mean(self, of_bins: NDArray[np.float64]) -> float:
+        return float(np.average(of_bins, weights=self.photos))
 
 
 def reliability(
-    probabilities: NDArray[np.floating], labels: ArrayLike, bins: int = 15
+    probabilities: NDArray[np.floating], labels: ArrayLike, person: ArrayLike, bins: int = 15
 ) -> Reliability:
-    """Return confidence and accuracy in bins of equal width over the confidence 0 to 1."""
+    """Return confidence and accuracy in bins of equal width over the confidence 0 to 1.
+
+    The photos of a person share their luck, so the errors are those of a ratio of two sums over
+    people (Cochran, Sampling Techniques, 1977, section 6.4): of the gaps, and of the photos.
+
+    Args:
+        probabilities: (N, C).
+        labels: (N,) true classes.
+        person: (N,) who is in each photo, any values.
+        bins: B, how many.
+    """
     sure = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == np.asarray(labels)
     # As in the paper a bin holds its upper bound; rounding may lift a row's sum above 1.
     rows = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
     photos = np.bincount(rows, minlength=bins)
     filled = np.maximum(photos, 1)
-    return Reliability(
-        photos,
-        np.bincount(rows, sure, minlength=bins) / filled,
-        np.bincount(rows, right, minlength=bins) / filled,
-    )
-
-
-def expected_calibration_error(
-    probabilities: NDArray[np.floating], labels: ArrayLike, bins: int = 15
-) -> float:
-    """Return the mean over the photos of |confidence - accuracy| of their bin, 0 to 1.
-
-    Guo et al. 2017, of the top answer, in bins of equal width.
-    """
-    found = reliability(probabilities, labels, bins)
-    share = found.photos / found.photos.sum()
-    return float(np.sum(share * np.abs(found.confidence - found.accuracy)))
+    confidence, accuracy = (np.bincount(rows, of, minlength=bins) / filled for of in (sure, right))
+    _, who = np.unique(np.asarray(person), return_inverse=True)
+    people = int(who.max()) + 1
+    beyond = sure - right - (confidence - accuracy)[rows]  # sums to 0 in each bin
+    sums = np.bincount(rows * people + who, beyond, minlength=bins * people).reshape(bins, people)
+    correction = people / (people - 1) if people > 1 else np.nan
+    error = np.sqrt(correction * np.sum(sums**2, axis=1)) / filled
+    return Reliability(photos, confidence, accuracy, error)
 
 
 def _log(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:

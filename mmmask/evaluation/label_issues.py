@@ -1,73 +1,98 @@
 """Which labels are probably wrong, from predictions of models that did not learn from them.
 
-Two views. *Confident learning* counts photos or people that a model is surer of than it is on
-average, and so estimates how many labels are wrong. *Pooled people* are ranked: gender and age
-belong to a person, so the photos of a person are pooled, and a wrong label is a hypothesis that
-explains all of them better than the label does.
+A label is right, or with some small probability wrong. That rate of wrong labels, and how much the
+models' probabilities are worth, are fitted together, so that wrong labels do not make good models
+look unsure: Bootkrajang and Kaban, Label-Noise Robust Logistic Regression and Its Applications,
+2012. By Bayes' rule each label then is wrong with a probability, and their sum is the number of
+wrong labels. Where right labels explain all that the models see, the rate is 0.
 
-Scores are logarithms, in nats, of how many times more probable the other explanation makes what
-the models saw; above 0 it is the better one. How rare errors are is not in them.
+Models cannot tell a wrong label from a person who looks unlike what he is: both count as wrong. A
+wrong label that fits the photos is not seen.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.optimize import brentq, minimize
+from scipy.special import logit, logsumexp
 
+from mmmask.evaluation.intervals import Interval
 from mmmask.evaluation.scores import TINY
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer]
 
-_SLACK = 1e-6  # of a mean of equal numbers, which may come out above them
+#: Least and largest rate of wrong labels that is looked for.
+_RATES = (1e-6, 0.4)
+#: 1 / variance of a normal prior of the votes, which keeps them finite where photos tell all.
+_PULL = 0.01
+#: By how much the log likelihood falls to the bounds of a 95 % interval: half of chi-squared.
+_FALL = 1.92
+#: The logarithm of the largest ratio that is told apart from larger ones.
+_LARGEST = 500.0
 
 
-def confident_classes(labels: Integers, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the class that each row confidently belongs to, or -1: (N,), (N, C) -> (N,).
+class Channel(NamedTuple):
+    """How probable the label of each row is, (N, C), were each of the C values the true one.
 
-    Northcutt et al., Confident Learning, 2021: a class is confident where its probability reaches
-    its mean over the rows labelled so; a class that no label names never is. Where several are,
-    the most probable class of all counts, as in the package cleanlab.
+    ``right``: if the label is right; ``wrong``: if it is wrong.
     """
-    classes = probabilities.shape[1]
-    counts = np.bincount(labels, minlength=classes)
-    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    sums = np.bincount(labels, weights=own, minlength=classes)
-    thresholds = np.divide(sums, counts, out=np.full(classes, np.inf), where=counts > 0)
-    confident = probabilities >= thresholds - _SLACK
-    found = confident.sum(axis=1)
-    guess = np.where(found > 1, probabilities.argmax(axis=1), confident.argmax(axis=1))
-    return np.where(found > 0, guess, -1)
+
+    right: Floats
+    wrong: Floats
 
 
-def confident_joint(labels: Integers, probabilities: NDArray[np.floating]) -> Floats:
-    """Return the estimated number of rows by given label (row) and true class (column), (C, C).
+def class_channel(labels: Integers, classes: int) -> Channel:
+    """Return the channel of labels, (N,): a wrong one is any other of the C classes."""
+    right = np.eye(classes)[labels]
+    return Channel(right, (1 - right) / (classes - 1))
 
-    The counts of :func:`confident_classes`, scaled so that each row of the result has as many as
-    have the label, and all sum to N. At least one row of each class counts as right.
+
+def age_channel(ages: Integers, group: Integers, deviation: float) -> Channel:
+    """Return the channel of ages in years.
+
+    A label is from the least age to the greatest. A right one differs from the age that shows by
+    some error. A wrong one belongs to another age group and may be any, so a label at the edge of
+    its group is not suspect by itself. That common ages are more probable labels is left out on
+    purpose: of ages far from what it sees, a network says too little to be weighed against their
+    shares.
+
+    Args:
+        ages: (N,) labels.
+        group: (V,) age group of each year from 0.
+        deviation: Standard deviation of the error, in years.
     """
-    classes = probabilities.shape[1]
-    guess = confident_classes(labels, probabilities)
-    sure = guess >= 0
-    joint = np.zeros((classes, classes))
-    np.add.at(joint, (labels[sure], guess[sure]), 1)
-    np.fill_diagonal(joint, np.maximum(np.diagonal(joint), 1))
-    given = np.bincount(labels, minlength=classes)
-    return joint / joint.sum(axis=1, keepdims=True) * given[:, None]
+    years = np.arange(len(group))
+    possible = np.arange(ages.min(), ages.max() + 1)
+
+    def near(labels: Integers) -> Floats:
+        return np.exp(-0.5 * ((labels[:, None] - years) / deviation) ** 2)  # (labels, V)
+
+    elsewhere = group != group[ages][:, None]  # (N, V)
+    return Channel(near(ages) / near(possible).sum(axis=0), elsewhere / len(possible))
 
 
-def confident_errors(labels: Integers, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return which labels confident learning takes for wrong: (N,).
+class Judged(NamedTuple):
+    """Labels as the models judge them.
 
-    Those off the diagonal of the confident joint that the model does not predict as given.
+    ``log_p``: (N, C) log probabilities of the true values, the labels aside; ``ratios``: (N,) logs
+    of how many times more probable the label is if it is wrong than if it is right; ``votes``:
+    (S,) of :func:`fit_votes`.
     """
-    guess = confident_classes(labels, probabilities)
-    return (guess >= 0) & (guess != labels) & (probabilities.argmax(axis=1) != labels)
+
+    log_p: Floats
+    ratios: Floats
+    votes: Floats
 
 
-def expected_errors(joint: NDArray[np.floating]) -> float:
-    """Return how many labels are wrong by a joint of given (row) and true class (column)."""
-    return float(joint.sum() - np.trace(joint))
+def judge(log_p: Floats, channel: Channel) -> Judged:
+    """Weigh what speaks for and against each label: (N, S, C) of :func:`fit_votes`."""
+    votes = fit_votes(log_p, channel)
+    of_rows = pooled(log_p, votes)
+    wrong, right = (logsumexp(of_rows, axis=1, b=of) for of in (channel.wrong, channel.right))
+    return Judged(of_rows, wrong - right, votes)
 
 
 def log_p_of_people(
@@ -94,55 +119,106 @@ def log_p_of_people(
     return sums / np.maximum(counts, 1)[:, :, None]
 
 
-def fit_votes(log_p: Floats, labels: Integers) -> Floats:
-    """Return how many independent votes each state of the mask is worth, by maximum likelihood.
+def fit_votes(log_p: Floats, channel: Channel) -> Floats:
+    """Return how many independent votes each of several witnesses is worth.
 
     The photos of a person are alike, and models are too sure: seven photos are not seven votes.
-    So a person's probabilities are taken as ``softmax(sum of votes * log_p)``, a logarithmic
-    opinion pool, with the votes (0 or more) under which the labels are most probable.
+    So a row's probabilities are taken as ``softmax(sum of votes * log_p)``, a logarithmic
+    opinion pool, with the votes (0 or more) under which, together with a rate of wrong labels,
+    the labels are most probable.
 
     Args:
-        log_p: (P, S, C) of :func:`log_p_of_people`.
-        labels: (P,)
+        log_p: (N, S, C) of N people or photos, by S witnesses: models, or states of the mask.
+        channel: Of the N labels.
 
     Returns:
         (S,) votes.
     """
-    states = log_p.shape[1]
-    rows = np.arange(len(labels))
-    of_label = log_p[rows, :, labels]  # (P, S)
+    rows, witnesses = log_p.shape[:2]
+    more = channel.wrong - channel.right
 
-    def loss(votes: Floats) -> tuple[float, Floats]:
-        of_people = pooled(log_p, votes)  # (P, C)
-        expected = np.einsum("pc,psc->ps", np.exp(of_people), log_p)
-        return -of_people[rows, labels].mean(), (expected - of_label).mean(axis=0)
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        votes, rate = theta[:-1], theta[-1]
+        p = np.exp(pooled(log_p, votes))  # (N, C)
+        joint = p * (channel.right + rate * more)
+        likelihood = joint.sum(axis=1)
+        posterior = joint / likelihood[:, None]
+        slope = np.einsum("nc,nsc->s", p - posterior, log_p) + _PULL * votes
+        of_rate = -np.sum(np.sum(p * more, axis=1) / likelihood)
+        value = -np.log(likelihood).sum() + 0.5 * _PULL * votes @ votes
+        return value / rows, np.append(slope, of_rate) / rows
 
-    start = np.full(states, 1 / states)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * states)
-    return found.x
+    bounds = [(0, None)] * witnesses + [_RATES]
+    # Unsure models with right labels may be one optimum, sure models with wrong labels another.
+    fits = [
+        minimize(loss, [*np.full(witnesses, votes / witnesses), 0.02], jac=True, bounds=bounds)
+        for votes in (1, 10)
+    ]
+    return min(fits, key=lambda fit: fit.fun).x[:-1]
 
 
 def pooled(log_p: Floats, votes: Floats) -> Floats:
-    """Return the log probabilities of each person, see :func:`fit_votes`: (P, S, C) -> (P, C)."""
+    """Return the log probabilities of each row, see :func:`fit_votes`: (N, S, C) -> (N, C)."""
     summed = np.tensordot(votes, log_p, axes=(0, 1))
     return summed - logsumexp(summed, axis=1, keepdims=True)
 
 
-def best_alternative(log_p: Floats, labels: Integers) -> tuple[NDArray[np.int64], Floats]:
-    """Return the most probable class beside the label, and by how much it beats the label.
+def error_rate(ratios: Floats) -> Interval:
+    """Return the share of wrong labels, the most likely one, with its 95 % interval.
 
-    Shape:
-        ``log_p``: (N, C); ``labels``: (N,) -> (N,) classes, (N,) scores in nats.
+    ``ratios``, (N,), are logs as of :class:`Judged`, of labels independent of each other. The
+    interval holds the rates whose log likelihood ``sum of log(1 - rate + rate * ratio)`` is less
+    than 1.92 below the greatest. It begins at 0 where wrong labels are not told apart from none.
     """
-    rows = np.arange(len(labels))
-    others = log_p.astype(np.float64)
-    others[rows, labels] = -np.inf
-    proposed = others.argmax(axis=1)
-    return proposed, log_p[rows, proposed] - log_p[rows, labels]
+    more = np.expm1(np.minimum(ratios, _LARGEST))
+
+    def slope(rate: float) -> float:
+        return float(np.sum(more / (1 + rate * more)))
+
+    def above(rate: float) -> float:
+        return float(np.sum(np.log1p(rate * more))) - best + _FALL
+
+    most = _RATES[1]
+    value = _crossing(slope, 0.0, most)
+    best = float(np.sum(np.log1p(value * more)))
+    low = 0.0 if above(0.0) >= 0 else float(brentq(above, 0.0, value))
+    return Interval(value, low, _crossing(above, value, most))
 
 
-def swap_scores(log_p: Floats, one: Integers, other: Integers, values: tuple[int, int]) -> Floats:
-    """Return how much better two photos of each person fit with their labels exchanged, in nats.
+def _crossing(falling: Callable[[float], float], start: float, end: float) -> float:
+    """Return where a function that falls from start to end is 0, or the end nearest to that."""
+    if falling(start) <= 0:
+        return start
+    return end if falling(end) >= 0 else float(brentq(falling, start, end))
+
+
+def log_odds(ratios: Floats, rate: float) -> Floats:
+    """Return the log odds that each label is wrong: (N,) -> (N,).
+
+    That no label seems wrong does not prove that none is. So one more is reckoned with than the
+    ``rate`` that was found says, by the rule of succession.
+    """
+    labels = len(ratios)
+    return ratios + logit((rate * labels + 1) / (labels + 2))
+
+
+def best_alternative(log_p: Floats, labels: Integers) -> NDArray[np.int64]:
+    """Return the most probable class beside the label: (N, C), (N,) -> (N,)."""
+    others = log_p.copy()
+    others[np.arange(len(labels)), labels] = -np.inf
+    return others.argmax(axis=1)
+
+
+def median_elsewhere(log_p: Floats, channel: Channel) -> NDArray[np.int64]:
+    """Return the median of the values that are true if the label is wrong: (N, C) -> (N,)."""
+    others = np.where(channel.wrong > 0, log_p, -np.inf)
+    others = np.exp(others - others.max(axis=1, keepdims=True))
+    reached = others.cumsum(axis=1) >= 0.5 * others.sum(axis=1, keepdims=True)
+    return reached.argmax(axis=1)
+
+
+def swap_ratios(log_p: Floats, one: Integers, other: Integers, values: tuple[int, int]) -> Floats:
+    """Return the log ratios of two photos of each person: exchanged labels against right ones.
 
     Both photos bear witness at once, so a swap can be sure where neither photo is.
 
@@ -154,40 +230,3 @@ def swap_scores(log_p: Floats, one: Integers, other: Integers, values: tuple[int
     """
     gain = log_p[:, values[1]] - log_p[:, values[0]]
     return gain[one] - gain[other]
-
-
-def age_scores(
-    log_p: Floats, labels: Integers, group: Integers, possible: int
-) -> tuple[NDArray[np.int64], Floats]:
-    """Return a proposed age and how much better a wrong label explains each person.
-
-    The label is right: it is as probable as the model says. Or it is wrong: the person belongs to
-    another age group, and the label may be any. So a label at the edge of its group is no label
-    issue by itself. That common ages are more probable labels is left out on purpose: of ages
-    far from what it sees, a network says too little to be weighed against their shares.
-
-    Args:
-        log_p: (P, V) log probabilities of the values, years or age groups.
-        labels: (P,) value that each person is labelled with.
-        group: (V,) age group of each value.
-        possible: How many values a wrong label may have.
-
-    Returns:
-        (P,) values, which are the medians of what the other groups hold, and (P,) in nats.
-    """
-    elsewhere = group[None, :] != group[labels][:, None]  # (P, V)
-    others = np.where(elsewhere, log_p, -np.inf)
-    mass = logsumexp(others, axis=1)
-    reached = np.exp(others - mass[:, None]).cumsum(axis=1) >= 0.5
-    scores = mass - np.log(possible) - log_p[np.arange(len(labels)), labels]
-    return reached.argmax(axis=1), scores
-
-
-def blurred(probabilities: Floats, deviation: float) -> Floats:
-    """Return probabilities of ages, (P, V) consecutive years, as of a label that errs by some.
-
-    ``deviation`` is the standard deviation of its errors, in years.
-    """
-    years = np.arange(probabilities.shape[1])
-    kernel = np.exp(-0.5 * ((years[:, None] - years) / deviation) ** 2)
-    return probabilities @ (kernel / kernel.sum(axis=1, keepdims=True))

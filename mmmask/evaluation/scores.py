@@ -66,7 +66,7 @@ def scores(
             f"{name}_accuracy": float(np.mean(truth_parts[name] == predicted_parts[name]))
             for name in ATTRIBUTES
         },
-        "nll": negative_log_likelihood(truth, np.log(np.maximum(probabilities, TINY))),
+        "nll": float(log_losses(truth, probabilities).mean()),
         **{f"f1_{label:02d}": float(value) for label, value in enumerate(per_class)},
     }
 
@@ -85,9 +85,17 @@ def attribute_scores(
     return {
         "macro_f1": float(per_value.mean()),
         "accuracy": float(np.mean(truth == predicted)),
-        "nll": negative_log_likelihood(truth, np.log(np.maximum(probabilities, TINY))),
+        "nll": float(log_losses(truth, probabilities).mean()),
         **{f"f1_{value}": float(f1) for value, f1 in enumerate(per_value)},
     }
+
+
+def log_losses(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return -log p(true class) of each photo, in nats: (N,), (N, C) -> (N,)."""
+    own = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    return -np.log(np.maximum(own, TINY))
 
 
 def negative_log_likelihood(

@@ -9,31 +9,44 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mmmask.evaluation.calibration import expected_calibration_error, reliability
+from mmmask.evaluation.calibration import reliability
 from mmmask.reports.output import save_figure, titled_table
 
 
 def print_calibration(measured: pd.DataFrame, people: int | None) -> None:
     """Print the table that ``mmmask.workflows.calibrate.calibrate`` returns."""
     unit = "people" if people else "photos (the table names no people)"
-    title = "calibration, each fold by a fit on the others"
-    table = titled_table(
-        title, ("of",), ("ECE before", "after", "NLL before", "after", f"change, 95 % over {unit}")
+    title = f"calibration, each fold by a fit on the others; intervals: 95 % over {unit}"
+    columns = ("log loss\nbefore", "after", "change", "ECE before\n(chance)", "after\n(chance)")
+    table = titled_table(title, ("of",), columns)
+    for row in measured.itertuples(index=False):
+        change = row.nll_after - row.nll_before
+        table.add_row(
+            row.of,
+            f"{row.nll_before:.3f}",
+            f"{row.nll_after:.3f}",
+            f"{change:+.3f} [{row.nll_low:+.3f}, {row.nll_high:+.3f}]",
+            f"{row.ece_before:.3f} ({row.chance_before:.3f})",
+            f"{row.ece_after:.3f} ({row.chance_after:.3f})",
+        )
+    console = Console(width=100)
+    console.print(table)
+    console.print(
+        "ECE: by how much confidence and share of right answers differ, in the mean; chance: the "
+        "ECE that perfectly calibrated probabilities of as many people would have",
+        style="dim",
     )
-    for of, *values, low, high in measured.itertuples(index=False):
-        table.add_row(of, *(f"{value:.3f}" for value in values), f"{low:+.3f} to {high:+.3f}")
-    Console(width=100).print(table)
 
 
 def plot_reliability(
-    parts: Mapping[str, Sequence[NDArray]], path: str | Path, bins: int = 15
+    parts: Mapping[str, Sequence[NDArray]], person: NDArray, path: str | Path
 ) -> None:
     """Plot accuracy over confidence before and after calibration, one panel per part, as PNG.
 
     Args:
         parts: Name -> probabilities before, after (N, C), and true values (N,).
+        person: (N,) who is in each photo.
         path: The picture.
-        bins: Of equal width over the confidence 0 to 1.
     """
     figure = Figure(figsize=(3.6 * len(parts), 4.6), layout="constrained")
     grid = figure.subplots(2, len(parts), squeeze=False, height_ratios=(3, 1), sharex=True)
@@ -43,11 +56,12 @@ def plot_reliability(
             ("before", before, "#d1495b", -0.2),
             ("after", after, "#1d5f8a", 0.2),
         ):
-            found = reliability(values, labels, bins)
+            found = reliability(values, labels, person)
             filled = found.photos > 0
             confidence, accuracy = found.confidence[filled], found.accuracy[filled]
-            label = f"{when}: ECE {expected_calibration_error(values, labels, bins):.3f}"
+            label = f"{when}: {found.ece_in_words}"
             upper.plot(confidence, accuracy, "o-", color=colour, markersize=4, label=label)
+            bins = len(found.photos)
             middles = (np.arange(bins) + 0.5) / bins
             lower.bar(middles + side / bins, found.photos, width=0.4 / bins, color=colour)
         upper.set(title=name, xlim=(0, 1), ylim=(0, 1))

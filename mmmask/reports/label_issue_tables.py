@@ -14,24 +14,30 @@ def print_label_issues(issues: pd.DataFrame, summary: pd.DataFrame, most: int = 
     table = titled_table(
         "Label errors by kind",
         ("kind",),
-        ("labels", "expected wrong", "flagged", "listed", "votes of a person's photos"),
+        ("labels", "wrong", "listed", "of them wrong", "votes of a person's photos"),
     )
     for row in summary.itertuples(index=False):
         votes = "" if np.isnan(row.votes) else f"{row.votes:.2f}"
-        numbers = (f"{row.labels:,}", f"{row.expected:.0f}", f"{row.flagged}", f"{row.listed}")
-        table.add_row(row.kind, *numbers, votes)
+        # Told apart from none, it is one at least. Most wrong ages look as right as right ones.
+        least = max(round(row.wrong.low), 1) if row.wrong.low else 0
+        wrong = f"{row.wrong.value:.0f} [{least}, {row.wrong.high:.0f}]"
+        wrong = f"{least} or more" if row.kind == "age" else wrong
+        listed = (f"{row.listed}", f"{row.listed_wrong:.0f}" if row.listed else "")
+        table.add_row(row.kind, f"{row.labels:,}", wrong, *listed, votes)
     console.print(table)
     console.print(
-        "expected wrong, flagged: by confident learning, which also counts as wrong what models "
-        "find hard; score: log of how much better than the label the proposal fits",
+        "wrong: an estimate with its 95 % interval; from 0, wrong labels are not told apart from "
+        "none. Who looks unlike the label counts as wrong. Of ages only gross errors can be told, "
+        "so more may be wrong. probability: that the label is wrong",
         style="dim",
     )
     for kind, part in issues.groupby("kind", sort=False):
         shown = part.head(most)
-        title = f"{kind}: {len(shown)} of {len(part)} label issues, best first"
+        title = f"{kind}: {len(shown)} of {len(part)} label issues, most probable first"
         table = Table(title=title, title_justify="left")
-        for name in ("score", "person", "photo", "proposed", "reason"):
-            table.add_column(name, justify="right" if name == "score" else "left")
+        for name in ("probability", "person", "photo", "proposed", "reason"):
+            table.add_column(name, justify="right" if name == "probability" else "left")
         for row in shown.itertuples(index=False):
-            table.add_row(f"{row.score:.1f}", row.person, row.photo, row.value, row.reason)
+            sure = f"{row.probability:.2f}" if row.probability < 0.995 else ">0.99"
+            table.add_row(sure, row.person, row.photo, row.value, row.reason)
         console.print(table)

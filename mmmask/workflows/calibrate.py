@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.evaluation.calibrated_tables import BELONGING, held_out_parts, people_of, true_values
+from mmmask.evaluation.calibrated_tables import BELONGING, held_out_parts, true_values
 from mmmask.evaluation.calibration import (
     Calibration,
     cross_calibrated,
-    expected_calibration_error,
     fit_calibration,
+    reliability,
 )
-from mmmask.evaluation.intervals import percentile_interval, resample_people
-from mmmask.evaluation.scores import TINY
+from mmmask.evaluation.intervals import mean_intervals, units_to_draw
+from mmmask.evaluation.scores import log_losses
 from mmmask.files import atomic_write
 from mmmask.labels import decode, marginals
 from mmmask.ledger.provenance import file_hash, made_now
@@ -40,20 +40,22 @@ def calibrate(
 
     Returns:
         The calibration fitted on all photos, and its measure: one row for the predicted classes and
-        for each attribute, with ``ece`` and ``nll`` (nats) before and after; after by a
+        for each attribute. ``nll`` is the log loss (nats) before and after; after by a
         calibration fitted on the other folds, or on other people where there are no folds.
-        ``nll_low`` to ``nll_high`` is the 95 % interval over people of after minus before.
+        ``nll_low`` to ``nll_high`` is the 95 % interval over people of after minus before. ``ece``
+        stands beside ``chance``, what perfectly calibrated probabilities would have by chance.
 
     Raises:
         InputError: The table has no labels.
     """
     table = read_predictions(oof)
-    truth, before, person = true_values(table, oof), probabilities(table), people_of(table)
+    truth, before = true_values(table, oof), probabilities(table)
+    person, unit = units_to_draw(table)
     stated, attribute = table.attrs.get("provenance", {}), attribute_of(table)
     provenance = {
         "input": {"path": str(oof), "hash": file_hash(Path(oof))},
         "attribute": attribute,
-        "people": None if person is None else len(set(person)),
+        "people": len(set(person)) if unit == "people" else None,
         "photos": len(table),
         **{key: stated.get(key) for key in ("data_fingerprint", "split", *BELONGING)},
         **made_now(),
@@ -74,7 +76,7 @@ def calibrate(
     if plot is not None:
         from mmmask.reports.calibration_report import plot_reliability
 
-        plot_reliability(parts, plot)
+        plot_reliability(parts, person, plot)
     measured = [{"of": name, **_measured(*part, person)} for name, part in parts.items()]
     return fitted, pd.DataFrame(measured)
 
@@ -83,26 +85,19 @@ def _measured(
     before: NDArray[np.floating],
     after: NDArray[np.floating],
     truth: NDArray[np.integer],
-    person: NDArray | None,
+    person: NDArray,
 ) -> dict[str, float]:
-    """Return what :func:`calibrate` says of one part: the errors, and the change of the loss."""
-    rows = np.arange(len(truth))
-    losses, changed = (
-        -np.log(np.maximum(values[rows, truth].astype(np.float64), TINY))
-        for values in (before, after)
-    )
-    change = changed - losses
-    _, unit, photos = np.unique(
-        rows if person is None else person, return_inverse=True, return_counts=True
-    )
-    draws = resample_people(len(photos))
-    resampled = draws @ np.bincount(unit, change) / (draws @ photos)
-    interval = percentile_interval(change.mean(), resampled)
+    """Return what :func:`calibrate` says of one part: the change of the loss, and the errors."""
+    loss, changed = log_losses(truth, before), log_losses(truth, after)
+    change = mean_intervals(person, {"nll": changed - loss})["nll"]
+    found, repaired = (reliability(values, truth, person) for values in (before, after))
     return {
-        "ece_before": expected_calibration_error(before, truth),
-        "ece_after": expected_calibration_error(after, truth),
-        "nll_before": losses.mean(),
+        "nll_before": loss.mean(),
         "nll_after": changed.mean(),
-        "nll_low": interval.low,
-        "nll_high": interval.high,
+        "nll_low": change.low,
+        "nll_high": change.high,
+        "ece_before": found.ece,
+        "chance_before": found.ece_by_chance,
+        "ece_after": repaired.ece,
+        "chance_after": repaired.ece_by_chance,
     }

@@ -6,13 +6,13 @@ from abstention.calibration import TempScaling, VectorScaling, compute_ece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
+from scipy.stats import norm
 
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import (
     METHODS,
     Calibration,
     cross_calibrated,
-    expected_calibration_error,
     fit_calibration,
     influence,
     reliability,
@@ -80,13 +80,13 @@ def test_attributes_that_are_too_sure_apart_are_all_repaired_on_other_people() -
     repaired = cross_calibrated(p, truth, person % 5, person=person)
     for name, labels in decode(truth).items():
         before, after = (
-            expected_calibration_error(marginals(values)[name], labels) for values in (p, repaired)
+            reliability(marginals(values)[name], labels, person).ece for values in (p, repaired)
         )
         assert after < 0.05
         assert name == "gender" or before > 0.08
     one_scale = cross_calibrated(p, truth, person % 5, "temperature", person=person)
     mask = decode(truth)["mask"]
-    assert expected_calibration_error(marginals(one_scale)["mask"], mask) > 0.08
+    assert reliability(marginals(one_scale)["mask"], mask, person).ece > 0.08
 
 
 @pytest.mark.parametrize("joint", [True, False])
@@ -185,14 +185,63 @@ def test_one_temperature_moves_no_decision() -> None:
 def test_the_calibration_error_equals_that_of_abstention(bins) -> None:
     truth, p = predictions(sharpness=2)
     expected = compute_ece(p, np.eye(3)[truth], bins + 1) / 100  # it counts edges, in percent
-    assert expected_calibration_error(p, truth, bins) == pytest.approx(expected)
+    found = reliability(p, truth, np.arange(len(truth)), bins)
+    assert found.ece == pytest.approx(expected)
 
 
 def test_a_bin_holds_its_upper_bound_and_certain_answers_the_last() -> None:
     p = np.array([[0.6, 0.4], [0.61, 0.39], [1.0, 0.0], [np.float32(1.0000001), 0]])
-    found = reliability(p, [0, 0, 1, 1], bins=5)
+    found = reliability(p, [0, 0, 1, 1], np.arange(4), bins=5)
     assert found.photos.tolist() == [0, 0, 1, 1, 2]
     assert found.accuracy.tolist() == [0, 0, 1, 1, 0]
+
+
+def alike_photos(people: int, seed: int):
+    """Return person, labels drawn from probabilities, and these, of seven photos each.
+
+    A person's photos look alike and share part of their luck.
+    """
+    random = np.random.default_rng(seed)
+    person = np.repeat(np.arange(people), 7)
+    face = random.normal(size=(people, 3))[person]
+    p = softmax(1.2 * face + 0.6 * random.normal(size=(len(person), 3)), axis=1)
+    p = -np.sort(-p, axis=1)  # the top answer is always 0, so good luck makes it right
+    luck = np.sqrt(0.6) * random.normal(size=people)[person]
+    luck += np.sqrt(0.4) * random.normal(size=len(person))
+    labels = (p.cumsum(axis=1) < norm.cdf(luck)[:, None]).sum(axis=1)
+    return person, labels, p
+
+
+@pytest.mark.parametrize(("people", "repeats"), [(60, 200), (140, 200), (700, 100)])
+def test_calibrated_probabilities_have_the_error_that_chance_gives(people, repeats) -> None:
+    errors, by_chance, too_sure = [], [], []
+    for seed in range(repeats):
+        person, labels, p = alike_photos(people, seed)
+        found = reliability(p, labels, person)
+        errors.append(found.ece)
+        by_chance.append(found.ece_by_chance)
+        too_sure.append(reliability(softmax(2 * np.log(p), axis=1), labels, person).ece)
+    assert np.mean(by_chance) == pytest.approx(np.mean(errors), rel=0.08)
+    assert np.mean(too_sure) > 2 * np.mean(by_chance)
+    alone = reliability(p, labels, np.arange(len(labels)))  # as if all photos were others
+    assert alone.ece_by_chance < 0.9 * by_chance[-1]
+
+
+def test_the_error_of_a_bin_is_that_of_a_ratio_over_people() -> None:
+    """By the jackknife, which for a ratio is nearly the same."""
+    person, labels, p = alike_photos(60, seed=0)
+    found = reliability(p, labels, person, bins=5)
+    gaps = []
+    for who in range(60):
+        rest = person != who
+        left = reliability(p[rest], labels[rest], person[rest], bins=5)
+        gaps.append(left.confidence - left.accuracy)
+    jackknife = np.sqrt(59 * np.var(gaps, axis=0))
+    np.testing.assert_allclose(found.error[2:], jackknife[2:], rtol=0.05)
+
+
+def test_of_one_person_nothing_is_known_about_chance() -> None:
+    assert np.isnan(reliability(np.array([[0.6, 0.4]]), [0], [7]).ece_by_chance)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from mmmask.evaluation.calibrated_tables import (
     read_calibration,
     with_probabilities,
 )
-from mmmask.evaluation.calibration import expected_calibration_error
+from mmmask.evaluation.calibration import reliability
 from mmmask.labels import decode, encode, group_probabilities, marginals, product
 from mmmask.tables import (
     ATTRIBUTE_PREDICTIONS,
@@ -73,10 +73,11 @@ def test_ages_become_honest_and_the_measure_is_of_people_held_out(written, tmp_p
     assert age.nll_low < age.nll_after - age.nll_before < age.nll_high < 0
     table = predictions()
     truth = table["label"].to_numpy(dtype=int)
-    before = expected_calibration_error(
-        marginals(probabilities(table))["age"], decode(truth)["age"]
+    before = reliability(
+        marginals(probabilities(table))["age"], decode(truth)["age"], table["person"]
     )
-    assert age.ece_before == pytest.approx(before)
+    assert (age.ece_before, age.chance_before) == (before.ece, before.ece_by_chance)
+    assert age.ece_before > 3 * age.chance_before
     # Measured on people that each fit has not seen, so never better than on its own people.
     own = fitted(probabilities(table))[np.arange(len(truth)), truth]
     assert -np.log(own).mean() < measured.loc["class", "nll_after"]

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from mmmask.evaluation.calibration import expected_calibration_error, reliability
-from mmmask.evaluation.intervals import units_to_draw
-from mmmask.evaluation.scores import TINY, confusion, f1_per_class, negative_log_likelihood
+from mmmask.evaluation.calibration import reliability
+from mmmask.evaluation.intervals import mean_intervals, units_to_draw
+from mmmask.evaluation.scores import confusion, f1_per_class, log_losses
 from mmmask.evaluation.slices import Members, slice_scores, with_bounds
 from mmmask.labels import ATTRIBUTES
 from mmmask.ledger.curves import Curves
@@ -18,8 +18,6 @@ from mmmask.reports.pages.charts import MOST_SERIES, Chart, bars, intervals, lin
 from mmmask.reports.pages.parts import Table
 from mmmask.reports.pages.run_facts import BY_YEAR, Part, Scored
 
-#: Bins of the reliability plots, of equal width over the probability 0 to 1.
-BINS = 10
 #: Accuracy of a validation -> what the page calls it.
 _RIGHT = {"accuracy": "class"} | {f"{name}_accuracy": name for name in ATTRIBUTES}
 #: Column of the validations -> title, kind.
@@ -122,27 +120,27 @@ def by_class(part: Part) -> Chart:
     return replace(chart, table=Table.from_columns(title, columns))
 
 
-def reliability_charts(parts: Sequence[Part]) -> list[Chart]:
+def reliability_charts(scored: Scored) -> list[Chart]:
     """Return how often answers are right, by how probable they are; one chart per part.
 
     The area of a dot is as the number of photos in its bin.
     """
     charts = []
-    for part in parts:
-        found = reliability(part.probabilities, part.truth, BINS)
-        error = expected_calibration_error(part.probabilities, part.truth, BINS)
+    for part in scored.parts:
+        found = reliability(part.probabilities, part.truth, scored.units)
         filled = found.photos > 0
         columns = {
             "mean probability": ("share", found.confidence[filled].tolist()),
             "photos": ("count", found.photos[filled].tolist()),
             "share right": ("share", found.accuracy[filled].tolist()),
         }
-        title = f"{part.name.capitalize()}: ECE {error:.3f}"
+        title = f"{part.name.capitalize()}: {found.ece_in_words}"
         description = (
-            f"Expected calibration error {error:.3f}: by so much the probability of the most "
-            f"probable {part.name} differs from the share of right ones, in the mean over photos."
+            f"Expected calibration error {found.ece:.3f}: by so much the probability of the most "
+            f"probable {part.name} differs from the share of right ones, in the mean over photos. "
+            f"Perfectly calibrated probabilities would have {found.ece_by_chance:.3f} by chance."
         )
-        table = Table.from_columns(f"{title}, in bins of {1 / BINS:g}", columns)
+        table = Table.from_columns(f"{title}, in {len(filled)} bins of equal width", columns)
         charts.append(Chart(title, description, _diagonal(table.rows), table))
     return charts
 
@@ -161,17 +159,23 @@ def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
     return svg.picture(parts, height + 40)
 
 
-def calibration_table(parts: Sequence[Part]) -> Table:
-    """Return, for each part, how sure the answers are, how often right, and by how much it errs."""
+def calibration_table(scored: Scored) -> Table:
+    """Return, for each part, its log loss, how sure the answers are, how often right, its ECE."""
     rows = []
-    for part in parts:
+    for part in scored.parts:
         p = part.probabilities
-        sure, right = float(p.max(axis=1).mean()), float((p.argmax(axis=1) == part.truth).mean())
-        error = expected_calibration_error(p, part.truth, BINS)
-        loss = negative_log_likelihood(part.truth, np.log(np.maximum(p, TINY)))
-        rows.append([part.name, sure, right, sure - right, error, loss])
-    kinds = {"of": "text", "mean probability": "share", "share right": "share"}
-    kinds |= {"too sure by": "difference", "ECE": "score", "-log p, nats": "score"}
+        found = reliability(p, part.truth, scored.units)
+        sure, right = p.max(axis=1), p.argmax(axis=1) == part.truth
+        means = mean_intervals(
+            scored.units, {"loss": log_losses(part.truth, p), "gap": sure - right}
+        )
+        shares = [float(sure.mean()), float(right.mean())]
+        rows.append(
+            [part.name, means["loss"], *shares, means["gap"], found.ece, found.ece_by_chance]
+        )
+    kinds = {"of": "text", "log loss, nats": "score", "mean probability": "share"}
+    kinds |= {"share right": "share", "too sure by": "difference"}
+    kinds |= {"ECE": "score", "ECE by chance": "score"}
     return Table("Probabilities of the most probable answers", kinds, rows)
 
 

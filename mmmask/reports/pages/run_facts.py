@@ -71,6 +71,11 @@ class Scored:
         return attribute_of(self.table)
 
     @cached_property
+    def units(self) -> NDArray:
+        """(N,) who is in each photo; where that is unknown each photo is by itself."""
+        return units_to_draw(self.table)[0]
+
+    @cached_property
     def parts(self) -> list[Part]:
         """The class first, then its attributes; of a model of one attribute that alone."""
         values, told = probabilities(self.table), answers(self.table)
@@ -102,8 +107,7 @@ class Scored:
     @cached_property
     def scores(self) -> dict[str, Interval]:
         """Scores as of :func:`mmmask.evaluation.intervals.score_intervals`."""
-        units = units_to_draw(self.table)[0]
-        return score_intervals(units, self.whole.truth, self.whole.predicted, self.attribute)
+        return score_intervals(self.units, self.whole.truth, self.whole.predicted, self.attribute)
 
     @cached_property
     def ages(self) -> Ages | None:

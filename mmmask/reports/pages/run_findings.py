@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mmmask.evaluation.intervals import mean_intervals
 from mmmask.evaluation.scores import confusion, f1_per_class
 from mmmask.ledger.cards import status
 from mmmask.reports.pages.parts import Finding, by_weight, shown
@@ -13,7 +14,8 @@ from mmmask.reports.pages.run_likeness import against_label
 
 #: Slices that are named at most.
 _MOST = 3
-#: From this mean difference of probability and share of right answers on, a finding.
+#: From this mean difference of probability and share of right answers on, a finding, unless 0 is
+#: in its interval.
 _DISHONEST = 0.05
 
 
@@ -53,15 +55,14 @@ def _answers(scored: Scored) -> Iterator[Finding]:
     if without:
         text = f"No photo to score is {without}: such a {whole.name} counts 0 in macro F1."
         yield Finding("act", text, "classes")
-    gap = float(whole.probabilities.max(axis=1).mean()) - float(
-        (whole.probabilities.argmax(axis=1) == whole.truth).mean()
-    )
-    if abs(gap) >= _DISHONEST:
-        sure, side = ("sure", "above") if gap > 0 else ("unsure", "below")
+    gaps = whole.probabilities.max(axis=1) - (whole.probabilities.argmax(axis=1) == whole.truth)
+    gap = mean_intervals(scored.units, {"gap": gaps})["gap"]
+    if abs(gap.value) >= _DISHONEST and not gap.low <= 0 <= gap.high:
+        sure, side = ("sure", "above") if gap.value > 0 else ("unsure", "below")
         yield Finding(
             "look",
-            f"Answers are too {sure}: their mean probability is {abs(gap):.1%} {side} the share "
-            "that is right. tools/calibrate.py mends that.",
+            f"Answers are too {sure}: their mean probability is {abs(gap.value):.1%} {side} the "
+            "share that is right. tools/calibrate.py mends that.",
             "probabilities",
         )
 

@@ -8,22 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from mmmask.datasets.corrections import SWAP, correct, read_corrections
 from mmmask.datasets.layout import read_train, with_labels
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import true_values
+from mmmask.evaluation.intervals import Interval
 from mmmask.evaluation.label_issues import (
-    age_scores,
+    Channel,
+    Judged,
+    age_channel,
     best_alternative,
-    blurred,
-    confident_errors,
-    confident_joint,
-    expected_errors,
-    fit_votes,
+    class_channel,
+    error_rate,
+    judge,
+    log_odds,
     log_p_of_people,
-    pooled,
-    swap_scores,
+    median_elsewhere,
+    swap_ratios,
 )
 from mmmask.evaluation.scores import TINY
 from mmmask.labels import (
@@ -43,14 +46,15 @@ from mmmask.workflows.ensemble.members import Members, read_members
 
 #: Splits whose people a model may have learned from, or whose labels are unknown.
 NOT_HELD_OUT = ("train", "all", "eval")
-#: By how many years the stated age of a person and the age that shows may differ. Small networks
-#: trained on few people err by about as much; of 2 to 12 years, 8 ranked planted errors best.
+#: Standard deviation of the years by which a right age and the age that shows differ. Small
+#: networks trained on few people err by about as much; of 2 to 12 years, 8 ranked planted errors
+#: best.
 AGE_BLUR = 8.0
 INCORRECT, NORMAL = MASKS.index("incorrect"), MASKS.index("normal")
 _GROUP_OF_YEAR = age_group(np.arange(NUM_YEARS))
 _STATE_IN_WORDS = {0: "worn", 1: "worn wrongly", 2: "without mask"}
 
-#: Label issues, each as person, photo, proposed value, score and reason.
+#: Label issues, each as person, photo, proposed value, log odds that it is wrong, and reason.
 Rows = list[tuple[str, str, str, float, str]]
 
 
@@ -61,9 +65,10 @@ class LabelErrors:
     Attributes:
         issues: Table of ``mmmask.tables.LABEL_ISSUES``.
         summary: One row per kind: ``labels``, how many were examined (of people, or of photos
-            for the mask); ``expected``, how many of them are wrong by the confident joint;
-            ``flagged``, how many confident learning takes for wrong; ``votes``, how many
-            independent votes the photos of a person count as (NaN for the mask); ``listed``.
+            for the mask); ``wrong``, the :class:`~mmmask.evaluation.intervals.Interval` of how
+            many of them are; ``votes``, how many independent votes the photos of a person count
+            as (NaN for the mask); ``listed``, and how many of these are expected to be wrong:
+            ``listed_wrong``.
     """
 
     issues: pd.DataFrame
@@ -101,7 +106,7 @@ def find_label_errors(
     corrections: str | Path | None = None,
     calibrations: Sequence[str | Path] = (),
     top: int = 40,
-    min_score: float = 0.0,
+    min_score: float = 0.1,
 ) -> LabelErrors:
     """Rank the labels that the predictions speak against, and write corrections to review.
 
@@ -117,7 +122,7 @@ def find_label_errors(
         corrections: csv of corrections that the models were trained with.
         calibrations: One per table, or none.
         top: The most label issues to list per kind.
-        min_score: The lowest score to list, in nats; at 0 the proposal fits as well as the label.
+        min_score: The lowest probability of a wrong label to list.
 
     Raises:
         InputError: No table has labels or people, or one is not out of fold, does not match the
@@ -125,6 +130,8 @@ def find_label_errors(
     """
     if top < 1:
         raise InputError(f"--top must be at least 1; got {top}")
+    if not 0 <= min_score <= 1:
+        raise InputError(f"--min-score must be from 0 to 1; got {min_score:g}")
     held_out = read_held_out(predictions, data_root, corrections, calibrations)
     finders = {"gender": gender_issues, "mask": mask_issues, "age": age_issues}
     tables, summary = [], []
@@ -132,11 +139,14 @@ def find_label_errors(
         if kind not in held_out.parts:
             continue
         rows, counts = find(held_out)
-        table = pd.DataFrame(rows, columns=["person", "photo", "value", "score", "reason"])
-        table = table[table["score"] >= min_score].assign(kind=kind, field=kind)
-        table = table.sort_values("score", ascending=False, kind="stable").head(top)
+        table = pd.DataFrame(rows, columns=["person", "photo", "value", "odds", "reason"])
+        table = table.assign(kind=kind, field=kind, probability=expit(table["odds"]))
+        # By their odds: many probabilities may be 1.
+        table = table.sort_values("odds", ascending=False, kind="stable")
+        table = table[table["probability"] >= min_score].head(top)
         tables.append(table)
-        summary.append({"kind": kind, **counts, "listed": len(table)})
+        listed = {"listed": len(table), "listed_wrong": table["probability"].sum()}
+        summary.append({"kind": kind, **counts, **listed})
     issues = pd.concat(tables, ignore_index=True)[list(LABEL_ISSUES)]
     provenance = {
         "inputs": [{"path": str(path), "hash": file_hash(Path(path))} for path in predictions],
@@ -229,10 +239,11 @@ def labelled_as(
 
 
 def gender_issues(held_out: HeldOut) -> tuple[Rows, dict[str, Any]]:
-    """Return the other gender of each person with its score, and counts for the summary."""
+    """Return the other gender of each person with its log odds, and counts for the summary."""
     parts, labels = held_out.parts["gender"], held_out.labels["gender"][held_out.first]
-    log_p, votes = _pool_photos(held_out, parts, labels)
-    proposed, scores = best_alternative(log_p, labels)
+    judged = _judge_people(held_out, parts, class_channel(labels, len(GENDERS)))
+    proposed, rate = best_alternative(judged.log_p, labels), error_rate(judged.ratios)
+    odds = log_odds(judged.ratios, rate.value)
     probability = np.mean(parts, axis=0)[np.arange(len(held_out.person)), proposed[held_out.person]]
     by_state = pd.Series(probability).groupby([held_out.person, held_out.labels["mask"]]).mean()
     said = by_state.map("{:.2f} ".format) + by_state.index.get_level_values(1).map(_STATE_IN_WORDS)
@@ -241,79 +252,86 @@ def gender_issues(held_out: HeldOut) -> tuple[Rows, dict[str, Any]]:
     for number, person in enumerate(held_out.people):
         label, value = GENDERS[labels[number]], GENDERS[proposed[number]]
         reason = f"labelled {label}; the photos say {value}: {said[number]}"
-        rows.append((person, "*", value, scores[number], reason))
-    return rows, _counts(labels, np.exp(log_p), votes)
+        rows.append((person, "*", value, odds[number], reason))
+    return rows, _counts(len(labels), _times(rate, len(labels)), judged)
 
 
 def mask_issues(held_out: HeldOut) -> tuple[Rows, dict[str, Any]]:
-    """Return another state of each photo, or a swap of two, and counts for the summary."""
-    probability, labels = np.mean(held_out.parts["mask"], axis=0), held_out.labels["mask"]
-    log_p = np.log(np.maximum(probability, TINY))
-    proposed, scores = best_alternative(log_p, labels)
+    """Return another state of each photo, or a swap of two, and counts for the summary.
+
+    Swaps have a rate of their own among the pairs that can be swapped, other errors among the
+    photos that no swap explains.
+    """
+    parts, labels = held_out.parts["mask"], held_out.labels["mask"]
+    log_p = np.log(np.maximum(np.stack(parts, axis=1), TINY))
+    judged = judge(log_p, class_channel(labels, len(MASKS)))
+    proposed, probability = best_alternative(judged.log_p, labels), np.mean(parts, axis=0)
     people = held_out.people[held_out.person]
     stems = [Path(image).stem for image in held_out.samples["image"]]
-    alone = np.ones(len(labels), dtype=bool)  # photos that no swap explains
-    rows: Rows = []
     pairs = _pairs(held_out.person, labels)
-    swaps = swap_scores(log_p, pairs[:, 0], pairs[:, 1], (INCORRECT, NORMAL))
-    for (one, other), score in zip(pairs, swaps, strict=True):
-        if score > max(scores[one], scores[other]):
-            alone[[one, other]] = False
-            reason = (
-                f"{stems[one]} looks normal ({probability[one, NORMAL]:.2f}), "
-                f"{stems[other]} looks incorrect ({probability[other, INCORRECT]:.2f})"
-            )
-            rows.append((people[one], "*", SWAP, score, reason))
-    for row in np.flatnonzero(alone):
+    swaps = swap_ratios(judged.log_p, pairs[:, 0], pairs[:, 1], (INCORRECT, NORMAL))
+    swapped = swaps > judged.ratios[pairs].max(axis=1)
+    alone = np.setdiff1d(np.arange(len(labels)), pairs[swapped])  # photos that no swap explains
+    rate_of_swaps, rate = error_rate(swaps), error_rate(judged.ratios[alone])
+    rows: Rows = []
+    swap_odds = log_odds(swaps, rate_of_swaps.value)
+    for (one, other), odds in zip(pairs[swapped], swap_odds[swapped], strict=True):
+        reason = (
+            f"{stems[one]} looks normal ({probability[one, NORMAL]:.2f}), "
+            f"{stems[other]} looks incorrect ({probability[other, INCORRECT]:.2f})"
+        )
+        rows.append((people[one], "*", SWAP, odds, reason))
+    for row, odds in zip(alone, log_odds(judged.ratios[alone], rate.value), strict=True):
         value, label = proposed[row], labels[row]
         reason = (
             f"named {MASKS[label]} ({probability[row, label]:.2f}), "
             f"looks {MASKS[value]} ({probability[row, value]:.2f})"
         )
-        rows.append((people[row], stems[row], MASKS[value], scores[row], reason))
-    return rows, _counts(labels, probability)
+        rows.append((people[row], stems[row], MASKS[value], odds, reason))
+    # Two labels for each swap. The sum of bounds is wider than the 95 % interval of the sum.
+    each = _times(rate_of_swaps, 2 * len(pairs)), _times(rate, len(alone))
+    sums = (sum(getattr(one, name) for one in each) for name in ("value", "low", "high"))
+    return rows, _counts(len(labels), Interval(*sums))
 
 
 def age_issues(held_out: HeldOut) -> tuple[Rows, dict[str, Any]]:
     """Return for each person an age of another group, and counts for the summary."""
     ages = held_out.samples["age"].to_numpy(dtype=np.int64)[held_out.first]
-    groups = age_group(ages)
-    log_groups, votes = _pool_photos(held_out, held_out.parts["age"], groups)
     if held_out.years is None:
-        proposed, scores = age_scores(log_groups, groups, np.arange(len(AGE_GROUPS)), possible=2)
+        groups = age_group(ages)
+        channel = class_channel(groups, len(AGE_GROUPS))
+        judged = _judge_people(held_out, held_out.parts["age"], channel)
+        proposed = best_alternative(judged.log_p, groups)
         typical = [int(np.median(ages[groups == k])) if k in groups else 0 for k in range(3)]
         values = np.take(typical, proposed)
-        sure = np.exp(log_groups[np.arange(len(ages)), proposed])
+        sure = np.exp(judged.log_p[np.arange(len(ages)), proposed])
         said = [f"{AGE_GROUPS[k]} ({p:.2f})" for k, p in zip(proposed, sure, strict=True)]
     else:
-        log_years, _ = _pool_photos(held_out, held_out.years, ages)
-        log_blurred = np.log(np.maximum(blurred(np.exp(log_years), AGE_BLUR), TINY))
-        possible = int(np.ptp(ages)) + 1
-        values, scores = age_scores(log_blurred, ages, _GROUP_OF_YEAR, possible)
-        quarters = [age_reached(np.exp(log_years), share) for share in (0.25, 0.75)]
+        channel = age_channel(ages, _GROUP_OF_YEAR, AGE_BLUR)
+        judged = _judge_people(held_out, held_out.years, channel)
+        values = median_elsewhere(judged.log_p, channel)
+        quarters = [age_reached(np.exp(judged.log_p), share) for share in (0.25, 0.75)]
         said = [f"{a} to {b} (middle half)" for a, b in zip(*quarters, strict=True)]
+    rate = error_rate(judged.ratios)
     rows = [
-        (person, "*", str(value), score, f"labelled {age}; the photos say {shown}")
-        for person, value, score, age, shown in zip(
-            held_out.people, values, scores, ages, said, strict=True
+        (person, "*", str(value), odds, f"labelled {age}; the photos say {shown}")
+        for person, value, odds, age, shown in zip(
+            held_out.people, values, log_odds(judged.ratios, rate.value), ages, said, strict=True
         )
     ]
-    return rows, _counts(groups, np.exp(log_groups), votes)
+    return rows, _counts(len(ages), _times(rate, len(ages)), judged)
 
 
-def _pool_photos(
-    held_out: HeldOut, models: Sequence[NDArray[np.floating]], labels: NDArray[np.integer]
-) -> tuple[NDArray[np.float64], float]:
-    """Return the log probabilities of the people, (P, C), and how many votes their photos are.
+def _judge_people(
+    held_out: HeldOut, models: Sequence[NDArray[np.floating]], channel: Channel
+) -> Judged:
+    """Return the labels of the people, judged by all their photos.
 
     Each model has votes of its own for each state of the mask: a better one has more.
     """
     mask = held_out.labels["mask"]
-    of_people = np.concatenate(
-        [log_p_of_people(part, held_out.person, mask, len(MASKS)) for part in models], axis=1
-    )
-    votes = fit_votes(of_people, labels)
-    return pooled(of_people, votes), float(votes.sum())
+    of_people = [log_p_of_people(part, held_out.person, mask, len(MASKS)) for part in models]
+    return judge(np.concatenate(of_people, axis=1), channel)
 
 
 def _pairs(person: NDArray[np.integer], mask: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -326,12 +344,10 @@ def _pairs(person: NDArray[np.integer], mask: NDArray[np.integer]) -> NDArray[np
     return pd.concat(single, axis=1, join="inner").to_numpy(dtype=np.int64)
 
 
-def _counts(
-    labels: NDArray[np.integer], probability: NDArray[np.floating], votes: float = np.nan
-) -> dict[str, Any]:
-    return {
-        "labels": len(labels),
-        "expected": expected_errors(confident_joint(labels, probability)),
-        "flagged": int(confident_errors(labels, probability).sum()),
-        "votes": votes,
-    }
+def _times(rate: Interval, labels: int) -> Interval:
+    return Interval(rate.value * labels, rate.low * labels, rate.high * labels)
+
+
+def _counts(labels: int, wrong: Interval, people: Judged | None = None) -> dict[str, Any]:
+    votes = np.nan if people is None else float(people.votes.sum())
+    return {"labels": labels, "wrong": wrong, "votes": votes}

@@ -329,5 +329,6 @@ def match_label_issues(table: pd.DataFrame, samples: pd.DataFrame, where: str) -
     folders = folders_by_name(samples)
     reasons = table["reason"].fillna("") if "reason" in table else ""
     people = [folders[person][0] for person in table["person"]]
-    table = table.assign(person=people, reason=reasons)
+    probability = table.get("probability", float("nan"))  # of a list made by hand, unknown
+    table = table.assign(person=people, reason=reasons, probability=probability)
     return table.drop_duplicates(list(LabelIssue._fields)).reset_index(drop=True)

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from mmmask.evaluation.calibration import expected_calibration_error
+from mmmask.evaluation.calibration import reliability
+from mmmask.evaluation.scores import scores
 from mmmask.labels import AGE_GROUPS, CLASSES, GENDERS, decode
 from mmmask.ledger.curves import Curves
 from mmmask.reports.pages.run_charts import (
@@ -65,12 +66,24 @@ def test_matrices_hold_counts_and_row_shares(scored):
 
 
 def test_reliability_counts_each_photo_once_and_tells_the_error(scored):
-    for chart, part in zip(reliability_charts(scored.parts), scored.parts, strict=True):
+    for chart, part in zip(reliability_charts(scored), scored.parts, strict=True):
         assert sum(photos for _, photos, _ in chart.table.rows) == len(scored.table)
-        error = expected_calibration_error(part.probabilities, part.truth, 10)
-        assert chart.title.endswith(f"ECE {error:.3f}")
-    table = calibration_table(scored.parts)
+        found = reliability(part.probabilities, part.truth, scored.table["person"])
+        assert chart.title.endswith(f"ECE {found.ece:.3f} (chance {found.ece_by_chance:.3f})")
+
+
+def test_the_log_loss_leads_with_its_interval_and_the_error_has_its_yardstick(scored):
+    table = calibration_table(scored)
     assert [row[0] for row in table.rows] == ["class", "mask", "gender", "age"]
+    assert list(table.columns)[1] == "log loss, nats"
+    whole = scored.whole
+    loss, found = (
+        table.rows[0][1],
+        reliability(whole.probabilities, whole.truth, scored.table["person"]),
+    )
+    assert loss.value == pytest.approx(scores(whole.truth, whole.probabilities)["nll"])
+    assert loss.low < loss.value < loss.high
+    assert table.rows[0][-2:] == [found.ece, found.ece_by_chance]
 
 
 def test_errors_are_the_wrong_answers_surest_first_with_evidence_beside(facts, scored):

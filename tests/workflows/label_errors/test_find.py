@@ -63,7 +63,7 @@ def planted(make_layout) -> Planted:
     true_gender = [gender for _, gender, _ in people]
     true_age = [age for *_, age in people]
     true_gender[FLIPPED] = GENDERS[(FLIPPED + 1) % 2]
-    true_age[AGED] = 64
+    true_age[AGED] = 75
     root = make_layout(people)
     samples = read_train(root)
     number = samples["person"].str[:6].astype(int)
@@ -107,16 +107,19 @@ def test_each_planted_error_is_the_first_of_its_kind_and_the_only_one(planted) -
     }
     counts = found.issues["kind"].value_counts()
     assert (counts["gender"], counts["mask"]) == (1, 1)
-    assert abs(int(firsts(found.issues)["age"][2]) - 64) <= 6
+    assert abs(int(firsts(found.issues)["age"][2]) - 75) <= 6
     summary = found.summary.set_index("kind")
     assert summary["labels"].to_dict() == {"gender": 45, "mask": 315, "age": 45}
-    assert summary.loc["mask", "expected"] == pytest.approx(2, abs=1)
+    for kind, wrong in {"gender": 1, "mask": 2, "age": 1}.items():
+        assert summary.loc[kind, "wrong"].low < wrong < summary.loc[kind, "wrong"].high
+        listed = found.issues.loc[found.issues["kind"] == kind, "probability"]
+        assert summary.loc[kind, "listed_wrong"] == pytest.approx(listed.sum())
 
 
 def test_the_list_is_a_corrections_csv_that_makes_the_labels_right(planted) -> None:
     find(planted, planted.write(planted.root / "oof.parquet"), top=1)
     path = planted.root / "suspects.csv"
-    assert path.read_text().startswith("kind,person,photo,field,value,score,reason\n")
+    assert path.read_text().startswith("kind,person,photo,field,value,probability,reason\n")
     samples = correct(read_train(planted.root), read_corrections(path), str(path))
     for name in ("mask", "gender"):
         assert samples[name].tolist() == planted.truth[name].tolist()
@@ -141,7 +144,7 @@ def test_the_list_reads_back_with_provenance_and_reasons(planted) -> None:
 def test_a_single_photo_may_be_named_wrongly(planted) -> None:
     row = planted.truth.index[planted.truth["image"].str.contains("000020.*incorrect_mask")][0]
     planted.parts["mask"][row] = [0.9, 0.06, 0.04]
-    found = find(planted, planted.write(planted.root / "oof.parquet"))
+    found = find(planted, planted.write(planted.root / "oof.parquet"), min_score=0.01)
     masks = found.issues[found.issues["kind"] == "mask"]
     assert ("incorrect_mask", "wear") in zip(masks["photo"], masks["value"], strict=True)
     assert masks["reason"].str.startswith("named incorrect (0.06), looks wear (0.90)").any()
@@ -161,11 +164,11 @@ def test_models_of_one_attribute_serve_for_it_and_several_are_averaged(planted) 
 
 def test_the_order_of_rows_in_a_second_table_changes_no_bit(planted) -> None:
     one, other = (planted.write(planted.root / f"{name}.parquet") for name in ("one", "other"))
-    find(planted, one, other, min_score=-100)
+    find(planted, one, other, min_score=0)
     expected = (planted.root / "suspects.csv").read_bytes()
     shuffled = read_table(other, PREDICTIONS).sample(frac=1, random_state=0)
     write_table(other, shuffled, PREDICTIONS, {"split": "oof"})
-    find(planted, one, other, min_score=-100)
+    find(planted, one, other, min_score=0)
     assert (planted.root / "suspects.csv").read_bytes() == expected
 
 
@@ -175,18 +178,18 @@ def test_without_years_an_age_of_the_other_group_is_proposed(planted) -> None:
     assert (person, photo) == (f"{AGED:06d}", "*")
     assert int(value) >= 60
     reasons = found.issues.loc[found.issues["kind"] == "age", "reason"]
-    assert reasons.iloc[0].startswith(f"labelled {20 + AGED}; the photos say >=60 (0.")
+    assert reasons.iloc[0].startswith(f"labelled {20 + AGED}; the photos say >=60 (1.00)")
 
 
 def test_what_is_listed_can_be_limited(planted) -> None:
     oof = planted.write(planted.root / "oof.parquet")
-    everything = find(planted, oof, top=15, min_score=-100)
+    everything = find(planted, oof, top=15, min_score=0)
     assert everything.issues["kind"].value_counts().to_dict() == dict.fromkeys(
         ("gender", "mask", "age"), 15
     )
     for _, part in everything.issues.groupby("kind"):
-        assert part["score"].is_monotonic_decreasing
-    nothing = find(planted, oof, min_score=100)
+        assert part["probability"].is_monotonic_decreasing
+    nothing = find(planted, oof, min_score=1)
     assert nothing.issues.empty
     assert read_corrections(planted.root / "suspects.csv").empty
 
@@ -233,4 +236,6 @@ def test_input_at_fault_is_named(planted, tmp_path) -> None:
         find(planted, submission)
     with pytest.raises(InputError, match="--top must be at least 1; got 0"):
         find(planted, oof, top=0)
+    with pytest.raises(InputError, match=r"--min-score must be from 0 to 1; got 2\.5"):
+        find(planted, oof, min_score=2.5)
     assert not (planted.root / "suspects.csv").exists()

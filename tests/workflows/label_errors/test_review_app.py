@@ -156,7 +156,7 @@ def test_photos_are_turned_upright_and_no_larger_than_shown(make_layout, tmp_pat
     ):
         client = Client(address)
         data = client.ask(f"/photo/{client.state()['list']}/0")[2]
-        assert client.ask("/")[0] == 200  # without a score
+        assert client.ask("/")[0] == 200  # without a probability
         path.with_name("incorrect_mask.jpg").write_bytes(b"broken")
         status, _, content = client.ask(f"/photo/{client.state()['list']}/1")
         assert status == 400

@@ -33,10 +33,10 @@ class Place:
         self.samples = read_train(root)
         self.list = folder / "suspects.csv"
         rows = [
-            ("gender", A, "*", "gender", "female", 6.6, "looks female, surely"),
-            ("gender", "000003", "*", "gender", "female", 2.0, ""),
-            ("mask", B, "*", "mask", SWAP, 8.1, "looks the other way round"),
-            ("mask", C, "mask2", "mask", "incorrect", 1.0, "shows the nose"),
+            ("gender", A, "*", "gender", "female", 0.99, "looks female, surely"),
+            ("gender", "000003", "*", "gender", "female", 0.8, ""),
+            ("mask", B, "*", "mask", SWAP, 0.99, "looks the other way round"),
+            ("mask", C, "mask2", "mask", "incorrect", 0.7, "shows the nose"),
             ("age", B, "*", "age", "28", 0.5, "labelled 61"),
         ]
         write_table(self.list, pd.DataFrame(rows, columns=list(LABEL_ISSUES)), LABEL_ISSUES)
@@ -460,7 +460,7 @@ def test_one_process_at_a_time(place) -> None:
     ],
 )
 def test_label_issues_that_fit_nobody_are_refused(place, rows, said) -> None:
-    place.list.write_text("kind,person,photo,field,value,score\n" + rows)
+    place.list.write_text("kind,person,photo,field,value,probability\n" + rows)
     with (
         pytest.raises(InputError, match=said),
         opened_review(place.list, place.out, data_root=place.root),
@@ -471,7 +471,7 @@ def test_label_issues_that_fit_nobody_are_refused(place, rows, said) -> None:
 
 def test_label_issues_without_reasons_and_listed_twice_are_taken_once(place) -> None:
     row = "gender,000001,*,gender,female,1\n"
-    place.list.write_text("kind,person,photo,field,value,score\n" + 2 * row)
+    place.list.write_text("kind,person,photo,field,value,probability\n" + 2 * row)
     with opened_review(place.list, place.out, data_root=place.root) as review:
         Hand(review).decide(0, "accept")
     assert read_corrections(place.out)["reason"].tolist() == ["reviewed"]
@@ -558,6 +558,7 @@ def test_lists_and_logs_of_older_versions_are_read_and_written_alike(place) -> N
     log.write_text(OLD_LOG)
     place.out.write_text(HEAD + f"{A},*,gender,female,reviewed: surely\n")
     with opened_review(place.list, place.out, data_root=place.root) as review:
+        assert review.issues["probability"].isna().all()  # its scores were something else
         hand = Hand(review)
         assert hand.verdicts() == ["accept", "later"]
         hand.decide(1, "accept")

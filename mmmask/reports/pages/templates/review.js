@@ -16,6 +16,7 @@
     at("said").classList.toggle("fault", fault);
   };
   const capital = (text) => text[0].toUpperCase() + text.slice(1);
+  const sure = (probability) => probability < 0.995 ? probability.toFixed(2) : ">0.99";
   const plural = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 
   // ---- what a label issue is about
@@ -165,7 +166,7 @@
       make("td", { textContent: issue.kind }),
       make("td", { className: "wide", textContent: issue.photo === "*" ? "all" : issue.photo }),
       make("td", { className: "wide" }), make("td", { textContent: proposed(issue) }),
-      make("td", { className: "figure wide", textContent: issue.score?.toFixed(1) ?? "–" }), make("td"));
+      make("td", { className: "figure wide", textContent: issue.probability === null ? "–" : sure(issue.probability) }), make("td"));
     at("rows").append(row);
     return row;
   });
@@ -271,7 +272,8 @@
       chosen = stems.find((stem) => isAbout(issue, stem)) ?? stems[0];
       at("age").value = "";
     }
-    const kinds = issue.score === null ? [issue.kind] : [issue.kind, `score ${issue.score.toFixed(1)}`];
+    const kinds = issue.probability === null ? [issue.kind]
+      : [issue.kind, `wrong with probability ${sure(issue.probability)}`];
     const label = labels[stems[0]], corrected = stems.some((stem) => labels[stem].corrected);
     at("place").textContent = [`Label issue ${number + 1} of ${issues.length}`, ...kinds, issue.person,
       `labelled ${label.gender}, ${label.age}${corrected ? " (corrected)" : ""}`].join(" · ");
