@@ -32,7 +32,7 @@ def print_calibration(measured: pd.DataFrame, people: int | None) -> None:
     console = Console(width=100)
     console.print(table)
     console.print(
-        "ECE: by how much confidence and share of right answers differ, in the mean; chance: the "
+        "ECE: by how much confidence and share of right answers differ, on average; chance: the "
         "ECE that perfectly calibrated probabilities of as many people would have",
         style="dim",
     )

@@ -137,7 +137,7 @@ def reliability_charts(scored: Scored) -> list[Chart]:
         title = f"{part.name.capitalize()}: {found.ece_in_words}"
         description = (
             f"Expected calibration error {found.ece:.3f}: by so much the probability of the most "
-            f"probable {part.name} differs from the share of right ones, in the mean over photos. "
+            f"probable {part.name} differs from the share of right ones, on average over photos. "
             f"Perfectly calibrated probabilities would have {found.ece_by_chance:.3f} by chance."
         )
         table = Table.from_columns(f"{title}, in {len(filled)} bins of equal width", columns)
@@ -154,7 +154,7 @@ def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
     across, down = zip(*(place(sure, right) for sure, _, right in rows), strict=True)
     parts.append(svg.curve(across, down, "l0", height))
     for x, y, (sure, photos, right) in zip(across, down, rows, strict=True):
-        tip = f"{photos:,} photos of {sure:.1%} in the mean: {right:.1%} right"
+        tip = f"{photos:,} photos of {sure:.1%} on average: {right:.1%} right"
         parts.append(svg.dot(x, y, "s0", tip, max(2.0, 9 * (photos / most) ** 0.5)))
     return svg.picture(parts, height + 40)
 
