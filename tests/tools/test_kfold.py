@@ -56,7 +56,7 @@ def test_a_k_fold_that_was_killed_continues_at_the_fold_and_epoch_where_it_was(
     score = macro_f1(truth, probabilities(oof).argmax(axis=1))
     assert abs(summary.loc["out of fold", "macro_f1"] - score) < 1e-9
     assert f"macro F1 {score:.3f} [" in done.stdout
-    assert "resamples of 24 people" in done.stdout
+    assert "95 % interval over 24 people" in done.stdout
     assert not (out / "eval.parquet").exists()
 
 

@@ -52,7 +52,7 @@ def test_the_printed_score_is_that_of_the_table(run, tested) -> None:
     truth = answers.loc[predictions["image"].str.split("/").str[-1]].to_numpy()
     score = macro_f1(truth, probabilities(predictions).argmax(axis=1))
     assert f"{score:.3f}" in text
-    assert "resamples of 6 people" in text
+    assert "95 % interval over 6 people" in text
     for word in ("macro F1", "accuracy", "gender", "female 30-59", "submission.csv"):
         assert word in text
 
