@@ -32,7 +32,8 @@ def main() -> None:
     from mmmask.workflows.export import export
     from mmmask.workflows.show_export import show_export
 
-    show_export(*export(args.pop("config"), args.pop("checkpoint"), **args))
+    config, checkpoint = args.pop("config"), args.pop("checkpoint")
+    show_export(*export(config, checkpoint, **args), checkpoint)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """Show what an export has found: size, speed, agreement, and what 8 bits cost."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from mmmask.reports.score_tables import WIDTH
+from mmmask.reports.score_tables import WIDTH, print_warnings
 from mmmask.workflows.export import Exported, Scores
 
 
-def show_export(models: Sequence[Exported], torch_speed: float) -> None:
+def show_export(models: Sequence[Exported], torch_speed: float, checkpoint: str | Path) -> None:
     """Print one row per file, what the differences are, and where the files are."""
     console = Console(width=WIDTH)
     table = Table("model")
@@ -39,6 +40,8 @@ def show_export(models: Sequence[Exported], torch_speed: float) -> None:
     for (name, former), model in zip(pairs, models, strict=False):
         if model.scores is not None:
             console.print(_in_words(model.scores, name, former), highlight=False)
+    if models[0].scores is not None:
+        print_warnings({"split": "val", "checkpoint": str(checkpoint)})
     for name, model in zip(names, models, strict=False):
         print(f"{name:>10}: {model.path.resolve()}")
 
