@@ -32,8 +32,8 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "--decision": {
             "metavar": "macro-f1|argmax",
             "default": "argmax",
-            "help": "answer for the best expected macro F1, or the most probable class; "
-            "default: %(default)s",
+            "help": "answer for the best expected macro F1, of calibrated probabilities; it loses "
+            "where class shares are not those of training. Default: the most probable class",
         },
         "--device": {"default": "cpu", "help": "such as cuda; default: cpu"},
         "--labels": {"metavar": "CSV"},

@@ -3,8 +3,7 @@ r"""Correct predictions for other class shares than those of training, where evi
 
 Example: python tools/prior_shift.py work_dirs/kfold/NAME/eval.parquet \
     --oof work_dirs/kfold/NAME/oof.parquet --out corrected.parquet --submission submission.csv
-    python tools/prior_shift.py work_dirs/kfold/NAME/oof.parquet \
-    --simulate 210 --people 200 --out simulated
+    python tools/prior_shift.py oof.parquet --simulate 210 --people 200 --out simulated
 """
 
 from argparse import SUPPRESS
@@ -21,8 +20,9 @@ def main() -> None:
     parser.add_argument(
         "--prior", metavar="TABLE", help="known shares (csv: of, value, share); default: estimated"
     )
-    add_shared(parser, "--decision", default="macro-f1")
-    caution = "correct if the expected gain is over X of its standard deviations; default: 1.25"
+    decision = "answer for the best expected macro F1 (default), or the most probable class"
+    add_shared(parser, "--decision", default="macro-f1", help=decision)
+    caution = "correct if the expected gain is over X of its standard deviations; default: 1"
     parser.add_argument("--caution", type=float, default=SUPPRESS, metavar="X", help=caution)
     add_shared(parser, "--submission")
     add_shared(parser, "--data-root", default="data", help="holds eval/info.csv; default: data")

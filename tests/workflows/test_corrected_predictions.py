@@ -342,7 +342,7 @@ def test_simulated_shifts_are_measured_on_labelled_predictions(
     assert (tmp_path / "simulated.png").read_bytes().startswith(b"\x89PNG")
     print_simulation(found)
     text = capsys.readouterr().out
-    for name in ("competition", "given up", "promised", "abstention_bbse", "ours, always"):
+    for name in ("competition", "given up", "promised", "│ em", "ours, always"):
         assert name in text
 
 

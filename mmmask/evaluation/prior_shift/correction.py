@@ -13,7 +13,7 @@ from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
 
 #: A correction must be expected to gain even by so many standard deviations of that expectation
 #: less than estimated.
-CAUTION = 1.25
+CAUTION = 1.0
 #: A model that is by so many standard deviations more or less sure of the photos than it would be
 #: of out-of-fold photos of the same shares sees other photos, not only other shares.
 STRANGE = 5.0

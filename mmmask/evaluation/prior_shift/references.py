@@ -1,7 +1,7 @@
 """Estimates of class shares by other methods, to compare ours with.
 
-They see the same calibrated probabilities. Those of abstention and quapy are there where the
-packages are installed: ``pip install abstention``, ``pip install --no-deps quapy``.
+They see the same calibrated probabilities. Those of quapy are there where it is installed:
+``pip install --no-deps quapy``.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,8 +20,6 @@ Reference = Callable[[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64
 def references() -> Mapping[str, Reference]:
     """Return name -> estimate, of all that can be imported here."""
     found: dict[str, Reference] = {"em": _em}
-    if find_spec("abstention"):
-        found["abstention_bbse"] = _abstention_bbse
     if find_spec("quapy"):
         found |= {"quapy_pacc": _quapy_pacc, "quapy_kdey": _quapy_kdey}
     return found
@@ -30,16 +28,6 @@ def references() -> Mapping[str, Reference]:
 def _em(known: NDArray[np.float64], labels: NDArray[np.int64], given: NDArray) -> Shares:
     """Estimate as we do, but without pseudo-people: the maximum of the likelihood."""
     return estimate_shares(given, implied_shares(known))
-
-
-def _abstention_bbse(
-    known: NDArray[np.float64], labels: NDArray[np.int64], given: NDArray
-) -> Shares:
-    from abstention.label_shift import BBSEImbalanceAdapter
-
-    truth = np.eye(known.shape[1])[labels]
-    factors = BBSEImbalanceAdapter(soft=True)(truth, given, known).multipliers
-    return _normalised(factors * truth.mean(axis=0))
 
 
 def _quapy_pacc(known: NDArray[np.float64], labels: NDArray[np.int64], given: NDArray) -> Shares:

@@ -8,7 +8,7 @@ sets.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from mmmask.evaluation.intervals import resample_people
 from mmmask.evaluation.prior_shift.correction import CAUTION, Choice, surprise, weigh
 from mmmask.evaluation.prior_shift.references import Reference, references
 from mmmask.evaluation.prior_shift.shares import Shares, with_margins
-from mmmask.evaluation.prior_shift.shift import Shift, estimate_shift, learn
+from mmmask.evaluation.prior_shift.shift import Evidence, Shift, estimate_shift, learn
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import JOINT_SHAPE, NUM_CLASSES, marginals
 
@@ -72,12 +72,10 @@ class Drawn:
     Attributes:
         kind: What shifted.
         rows: (N,) of the photos in the test set.
-        part: (P,) of each person, 0 to ``PARTS - 1``.
     """
 
     kind: str
     rows: NDArray[np.int64]
-    part: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,29 @@ class Population:
     labels: NDArray[np.int64]
     person: NDArray[np.int64]
 
+    @cached_property
+    def cell(self) -> NDArray[np.int64]:
+        """Gender and age group of each person, (P,): of the last photo, as all are alike."""
+        cell = np.zeros(int(self.person.max()) + 1, dtype=np.int64)
+        cell[self.person] = self.labels % _CELLS
+        return cell
+
+    @cached_property
+    def part(self) -> NDArray[np.int64]:
+        """Part of each person, (P,); each has as many of each gender and age group."""
+        part = np.empty(len(self.cell), dtype=np.int64)
+        random = np.random.default_rng(0)
+        for value in range(_CELLS):
+            who = random.permutation(np.flatnonzero(self.cell == value))
+            part[who] = (np.arange(len(who)) + random.integers(PARTS)) % PARTS
+        return part
+
+    @cached_property
+    def evidence(self) -> list[Evidence]:
+        """What the people outside each part teach."""
+        known = [self.part[self.person] != part for part in range(PARTS)]
+        return [learn(self.probabilities[k], self.labels[k], self.person[k]) for k in known]
+
     def draw(self, people: int, number: int, seed: int = 0) -> Drawn:
         """Draw the test set of a number; the kinds of shift take turns.
 
@@ -101,30 +122,23 @@ class Population:
         """
         random = np.random.default_rng((seed, number))
         kind = [*KINDS][number % len(KINDS)]
-        cell = np.zeros(int(self.person.max()) + 1, dtype=np.int64)
-        cell[self.person] = self.labels % _CELLS  # of the person's last photo, as all are alike
         base = np.bincount(self.labels, minlength=NUM_CLASSES) / len(self.labels)
         base = np.maximum(base, 1e-6) / np.maximum(base, 1e-6).sum()
         target = KINDS[kind](base, random)
         if kind == "classes":
-            photos = round(people * len(self.labels) / len(cell))
+            photos = round(people * len(self.labels) / len(self.cell))
             rows = _drawn(self.labels, target, photos, random)
         else:
             by_cell = target.reshape(JOINT_SHAPE).sum(axis=0).ravel()
-            who = _drawn(cell, by_cell, people, random)
+            who = _drawn(self.cell, by_cell, people, random)
             rows = np.concatenate([np.flatnonzero(self.person == one) for one in who])
-        part = np.empty(len(cell), dtype=np.int64)
-        for value in range(_CELLS):  # each part gets as many of each gender and age group
-            who = random.permutation(np.flatnonzero(cell == value))
-            part[who] = (np.arange(len(who)) + random.integers(PARTS)) % PARTS
-        return Drawn(kind, rows, part)
+        return Drawn(kind, rows)
 
     def estimate(self, drawn: Drawn, part: int, resamples: int, seed: int) -> Shift:
         """Estimate the shift of a test set by what the people outside a part teach."""
-        known = drawn.part[self.person] != part
-        evidence = learn(self.probabilities[known], self.labels[known], self.person[known])
-        draws = resample_people(len(drawn.part), resamples, seed)  # the same for all parts
-        return estimate_shift(evidence, [self.probabilities[drawn.rows]], seed=seed, draws=draws)
+        draws = resample_people(len(self.part), resamples, seed)  # the same for all parts
+        given = [self.probabilities[drawn.rows]]
+        return estimate_shift(self.evidence[part], given, seed=seed, draws=draws)
 
     def simulate(
         self,
@@ -148,7 +162,7 @@ class Population:
         """
         truth, given = self.labels[drawn.rows], self.probabilities[drawn.rows]
         shares = np.bincount(truth, minlength=NUM_CLASSES) / len(truth)
-        own = [drawn.part[self.person[drawn.rows]] == part for part in range(PARTS)]
+        own = [self.part[self.person[drawn.rows]] == part for part in range(PARTS)]
         wholes = [self.estimate(drawn, part, resamples, seed) for part in range(PARTS)]
 
         def parts(shares_of: Callable[[Shift], Shares]) -> list[Shift]:

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
-from mmmask.evaluation.calibrated_tables import unlike
+from mmmask.evaluation.calibrated_tables import check_decision, unlike
+from mmmask.evaluation.decision import check_rule
 from mmmask.evaluation.ensemble.voting import agreement, agreement_by_attribute
 from mmmask.ledger.provenance import checkpoint_hashes
 from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
@@ -60,6 +61,7 @@ def ensemble(
     paths: Sequence[str | Path],
     *,
     vote: str = "soft",
+    decision: str = "argmax",
     oof: Sequence[str | Path] = (),
     calibrations: Sequence[str | Path] = (),
     out: str | Path,
@@ -77,6 +79,8 @@ def ensemble(
     Args:
         paths: Predictions of the same photos; for ``hard`` also submissions.
         vote: One of ``VOTES``.
+        decision: One of ``mmmask.evaluation.decision.RULES``; all but ``argmax`` need
+            calibrated members, or a stack, which is fitted on labels.
         oof: Predictions of the same models, in the same order, of people that they have not
             learned from, with labels; the members are judged on them.
         calibrations: One for each model, applied before the vote to its predictions in ``paths``
@@ -91,6 +95,13 @@ def ensemble(
     """
     check_outputs(out, submission=submission, data_root=data_root)
     members = _read(paths, vote, calibrations, old_from)
+    check_rule(decision)
+    if decision != "argmax" and vote == "hard":
+        raise InputError(f"--decision {decision} needs probabilities, and --vote hard counts votes")
+    if vote != "stack":
+        members.check_decision(decision)
+    if members.attribute is not None:
+        check_decision(decision, paths[0], members.attribute, True)
     check_covered(submission, members.keys, data_root)
     validation = members
     if oof:
@@ -110,7 +121,13 @@ def ensemble(
     people = validation.people()
     return Ensemble(
         members.write(
-            final.probabilities, years, made, out=out, submission=submission, data_root=data_root
+            final.probabilities,
+            years,
+            made,
+            decision=decision,
+            out=out,
+            submission=submission,
+            data_root=data_root,
         ),
         agreement=found,
         members=contributions(validation, judged, learned),

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,19 +57,22 @@ def test_nobody_is_drawn_twice_before_all_alike_are(population) -> None:
 def test_the_same_seed_draws_the_same(population) -> None:
     one, other, third = (population.draw(150, 4, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.rows, other.rows)
-    np.testing.assert_array_equal(one.part, other.part)
     assert len(one.rows) != len(third.rows) or (one.rows != third.rows).any()
 
 
 def test_the_labels_of_a_part_change_nothing_where_it_is_corrected(population) -> None:
     drawn = population.draw(100, 1)
+
+    class Dealt(Population):
+        part = population.part
+
     wrong = population.labels.copy()
-    wrong[drawn.part[population.person] == 2] = 2
+    wrong[population.part[population.person] == 2] = 2
     one, other = (
-        replace(population, labels=labels).estimate(drawn, 2, 3, 0)
+        Dealt(population.probabilities, labels, population.person).estimate(drawn, 2, 3, 0)
         for labels in (population.labels, wrong)
     )
-    assert set(drawn.part) == set(range(PARTS))
+    assert set(population.part) == set(range(PARTS))
     np.testing.assert_array_equal(one.corrected(), other.corrected())
     for a, b in zip(one.worlds(), other.worlds(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -79,7 +80,7 @@ def test_the_labels_of_a_part_change_nothing_where_it_is_corrected(population) -
 
 def test_each_shift_is_scored_by_all_on_the_same_test_set(simulated) -> None:
     assert simulated["kind"].tolist() == ["none", "competition", "old"]
-    assert set(references()) >= {"em", "abstention_bbse"}
+    assert "em" in references()
     assert simulation.references_in(simulated) == [*references()]
     assert simulated.notna().all(axis=None)
     corrected = simulated["corrected"].astype(bool)
