@@ -87,22 +87,19 @@ def correct(
         InputError: The tables do not fit together, are corrected already, or are not of the 18
             classes; ``oof`` is of other models; ``prior`` holds no shares.
     """
-    check_rule(decision)
-    check_caution(caution)
+    _check_choice(decision, caution)
     check_outputs(out, shares, submission=submission, data_root=data_root)
     if prior is not None:
         _read_shares(prior)
     table = _read_joint(predictions)
     check_covered(submission, table, data_root)
     labelled, evidence = read_evidence(oof)
-    check_alike(labelled.attrs.get("provenance", {}), oof, table, predictions)
     check_models(labelled, oof, table, predictions)
-    models, notes = models_of(table)
+    (models, notes), before = models_of(table), answers(table)
     if people_of(labelled) is None:
         notes += (f"{oof} tells no people: photos stand for people, intervals are too narrow",)
     with Console(stderr=True).status("estimating the class shares"):
         shift = estimate_shift(evidence, models, resamples=resamples, seed=seed)
-        before = answers(table)
         found = shift.table(before)
     if prior is not None:
         true = read_prior(prior, evidence.source)
@@ -110,17 +107,12 @@ def correct(
     choice = choose(shift, before, decision, caution)
     if choice.corrects:
         table = with_probabilities(table, choice.probabilities)
-        if decision != "argmax":
-            table = table.assign(answer=choice.answers)
+        table = table if decision == "argmax" else table.assign(answer=choice.answers)
     provenance = {
         **table.attrs.get("provenance", {}),
         "corrected_from": {"path": str(predictions), "hash": file_hash(Path(predictions))},
         "out_of_fold": {"path": str(oof), "hash": file_hash(Path(oof))},
-        "shift": {
-            **_described(shift, choice),
-            "prior": None if prior is None else str(prior),
-            "seed": seed,
-        },
+        "shift": {**_described(shift, choice), "prior": prior and str(prior), "seed": seed},
         **made_now(),
     }
     write_table(out, table, PREDICTIONS, provenance)
@@ -132,8 +124,9 @@ def correct(
     return Outcome(table, found, choice, notes)
 
 
-def check_caution(caution: float) -> None:
-    """Refuse a caution that is no number from 0."""
+def _check_choice(decision: str, caution: float) -> None:
+    """Refuse an unknown rule of deciding, and a caution that is no number from 0."""
+    check_rule(decision)
     if not 0 <= caution < np.inf:
         raise InputError(f"--caution must be a number from 0; got {caution:g}")
 
@@ -181,8 +174,7 @@ def simulate_shifts(
     Raises:
         InputError: The table has no labels or tells no people.
     """
-    check_rule(decision)
-    check_caution(caution)
+    _check_choice(decision, caution)
     table = _read_joint(oof)
     truth, person = true_values(table, oof), people_of(table)
     if person is None:
@@ -300,11 +292,12 @@ def models_of(table: pd.DataFrame) -> tuple[list[NDArray[np.float32]], tuple[str
 def check_models(
     labelled: pd.DataFrame, oof: str | Path, table: pd.DataFrame, predictions: str | Path
 ) -> None:
-    """Refuse out-of-fold predictions of other models, or combined otherwise, as far as told.
+    """Refuse out-of-fold predictions made otherwise or by other models, as far as told.
 
     Models are the same by their checkpoints, or by a config of the same network: that of a model
     of everybody, who is out of no fold.
     """
+    check_alike(labelled.attrs.get("provenance", {}), oof, table, predictions)
     stated, others = (one.attrs.get("provenance", {}) for one in (table, labelled))
     ours, theirs = checkpoint_hashes(stated), checkpoint_hashes(others)
     if not (ours or _combined(stated)) or not (theirs or _combined(others)):

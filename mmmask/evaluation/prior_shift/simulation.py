@@ -156,9 +156,9 @@ class Population:
             predictions as they are; ``gain``, of leaving alone where that is chosen;
             ``corrected``, whether it is not; ``always``, the gain of correcting anyhow;
             ``promised``, what that was expected to be, with the standard deviation ``spread``;
-            ``true``, the gain by the true shares; ``decision``, without any shift; ``old``,
-            ``old_estimate``: the share of the old; ``error``, the sum of the errors of the 18
-            shares; ``surprise``, the largest of any attribute; and the gain of each reference.
+            ``old``, ``old_estimate``: the share of the old; ``error``, the sum of the errors of the
+            18 shares; ``surprise``, the largest of any attribute; and the gains by the ``true``
+            shares, by a ``decision`` without any shift, and by the shares of each reference.
         """
         truth, given = self.labels[drawn.rows], self.probabilities[drawn.rows]
         shares = np.bincount(truth, minlength=NUM_CLASSES) / len(truth)
@@ -184,15 +184,15 @@ class Population:
         worlds = map(joined, zip(*(one.worlds() for one in shifts), strict=True))
         answers, gains = weigh(given.argmax(axis=1), after, worlds, rule)
         choice = Choice(rule, caution, after, answers, gains, surprise(wholes[0]))
-        methods: dict[str, Callable[[Shift], Shares]] = {
-            "true": lambda whole: shares,
-            "decision": lambda whole: whole.evidence.source,
-            **{name: partial(_referred, one) for name, one in references().items()},
-        }
         answered = {"always": answers}
+        methods: dict[str, Callable[[Shift], Shares]] = {
+            "true": lambda _: shares,
+            "decision": lambda whole: whole.evidence.source,
+        }
+        methods |= {name: partial(_referred, one) for name, one in references().items()}
         for name, shares_of in methods.items():
-            moved = parts(shares_of)
-            answered[name] = decide(joined(one.corrected() for one in moved), rule)
+            moved = (one.corrected() for one in parts(shares_of))
+            answered[name] = decide(joined(moved), rule)
         before = macro_f1(truth, given.argmax(axis=1))
         scored = {name: macro_f1(truth, one) - before for name, one in answered.items()}
         estimate = np.mean([one.shares for one in wholes], axis=0)
