@@ -29,6 +29,12 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
         "--corrections": {"metavar": "CSV", "help": "label corrections"},
         "--data-root": {"metavar": "DIR", "help": "holds train/; default: the config's"},
+        "--decision": {
+            "metavar": "macro-f1|argmax",
+            "default": "argmax",
+            "help": "answer for the best expected macro F1, of calibrated probabilities; it loses "
+            "where class shares are not those of training. Default: the most probable class",
+        },
         "--device": {"default": "cpu", "help": "such as cuda; default: cpu"},
         "--labels": {"metavar": "CSV"},
         "--launcher": {"choices": ("none", "pytorch"), "default": "none"},

@@ -29,6 +29,7 @@ def main() -> None:
     out_of_fold = "of the same models, of people held out: judges members, fits weights and stacks"
     parser.add_argument("--oof", nargs="+", default=[], metavar="PREDS", help=out_of_fold)
     add_shared(parser, "--calibration", help="one for each model, first")
+    add_shared(parser, "--decision")
     parser.add_argument(
         "--out", default="predictions.parquet", metavar="PATH", help="default: predictions.parquet"
     )
@@ -40,7 +41,7 @@ def main() -> None:
     members, out, data_root = (args.pop(name) for name in ("members", "out", "data_root"))
     vote, compose, config = (args.pop(name) for name in ("vote", "compose", "soup"))
     for name in args if config else ("oof", "plot") if compose else ():
-        if args[name]:
+        if args[name] and args[name] != parser.get_default(name):
             raise InputError(f"--{name.replace('_', '-')} has no meaning with --compose or --soup")
 
     if config:

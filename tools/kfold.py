@@ -34,6 +34,7 @@ def main() -> None:
         default="last",
         help="that predicts; best: chosen by the people held out, whose score is then too high",
     )
+    add_shared(parser, "--decision")
     parser.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="where folds run; default: here"
     )

@@ -3,10 +3,13 @@ r"""Correct predictions for other class shares than those of training, where evi
 
 Example: python tools/prior_shift.py work_dirs/kfold/NAME/eval.parquet \
     --oof work_dirs/kfold/NAME/oof.parquet --out corrected.parquet --submission submission.csv
-    python tools/prior_shift.py work_dirs/kfold/NAME/oof.parquet --simulate 210 --out simulated
+    python tools/prior_shift.py oof.parquet --simulate 210 --people 200 --out simulated
 """
 
+from argparse import SUPPRESS
+
 from mmmask.cli import add_shared, command, parser_of
+from mmmask.errors import InputError
 
 
 def main() -> None:
@@ -17,40 +20,44 @@ def main() -> None:
     parser.add_argument(
         "--prior", metavar="TABLE", help="known shares (csv: of, value, share); default: estimated"
     )
-    parser.add_argument(
-        "--decision",
-        metavar="macro-f1|argmax",
-        default="macro-f1",
-        help="answers of the best expected macro F1 (default), or the most probable classes",
-    )
+    decision = "answer for the best expected macro F1 (default), or the most probable class"
+    add_shared(parser, "--decision", default="macro-f1", help=decision)
+    caution = "correct if the expected gain is over X of its standard deviations; default: 1"
+    parser.add_argument("--caution", type=float, default=SUPPRESS, metavar="X", help=caution)
     add_shared(parser, "--submission")
     add_shared(parser, "--data-root", default="data", help="holds eval/info.csv; default: data")
     parser.add_argument("--shares", metavar="CSV", help="write the estimated shares")
     parser.add_argument("--plot", metavar="PNG", help="plot the shares")
-    parser.add_argument("--resamples", type=int, help="default: 200; 60 with --simulate")
+    for name, text in (
+        ("--resamples", "default: 100; 30 with --simulate"),
+        ("--simulate", "measure on so many shifts drawn from labelled PREDS"),
+        ("--people", "in each test set of --simulate; default: 200"),
+    ):
+        parser.add_argument(name, type=int, metavar="N", default=SUPPRESS, help=text)
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument(
-        "--simulate", type=int, metavar="N", help="measure on N shifts drawn from labelled PREDS"
-    )
     args = vars(parser.parse_args())
-    simulate, plot, oof = (args.pop(name) for name in ("simulate", "plot", "oof"))
+    plot, oof = args.pop("plot"), args.pop("oof")
     predictions, out = args.pop("predictions"), args.pop("out")
 
-    from mmmask.errors import InputError
     from mmmask.files import check_picture
     from mmmask.reports.shift_report import plot_shares, print_outcome, print_simulation
     from mmmask.workflows.prior_shift import correct, simulate_shifts
 
-    counts = {"--resamples": (args["resamples"], 20), "--simulate": (simulate, 2)}
-    for name, (number, least) in counts.items():
-        if number is not None and number < least:
-            raise InputError(f"{name} must be at least {least}; got {number}")
-    args["resamples"] = args["resamples"] or (200 if simulate is None else 60)
-    if simulate is not None:
-        chance = {name: args[name] for name in ("resamples", "seed")}
-        print_simulation(simulate_shifts(predictions, out, repeats=simulate, **chance))
+    for name, least in (("resamples", 20), ("people", 20), ("simulate", 2)):
+        if args.get(name, least) < least:
+            raise InputError(f"--{name} must be at least {least}; got {args[name]}")
+    if "simulate" in args:
+        given = {"oof": oof, "plot": plot, **args}
+        for name in ("oof", "plot", "prior", "shares", "submission"):
+            if given[name] is not None:
+                raise InputError(f"--{name} has no meaning with --simulate")
+        names = ("decision", "caution", "resamples", "seed", "people")
+        chosen = {name: args[name] for name in names if name in args}
+        print_simulation(simulate_shifts(predictions, out, repeats=args["simulate"], **chosen))
         print(f"shifts and plot: {out}/simulated.csv, simulated.png")
         return
+    if "people" in args:
+        raise InputError("--people has no meaning without --simulate")
     if oof is None:
         raise InputError("--oof is needed: labelled out-of-fold predictions of the same models")
     check_picture(plot)

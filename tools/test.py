@@ -22,7 +22,9 @@ def main() -> None:
     parser.add_argument(
         "--out", metavar="PATH", help="predictions, .parquet or .csv; default: beside checkpoint"
     )
-    add_shared(parser, "--submission")
+    add_shared(parser, "--calibration", action="store", nargs=None, default=None,
+               help="applied to the predictions; tools/calibrate.py fits it")  # fmt: skip
+    add_shared(parser, "--decision", "--submission")
     add_shared(parser, "--labels", help="csv of eval's true classes (ImageID, ans, perhaps person)")
     add_shared(parser, "--old-from")
     parser.add_argument("--pictures", metavar="DIR", help="draw confusion matrix and faces")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.calibration import Calibration
+from mmmask.evaluation.decision import check_rule, decide
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import MIDDLE_FROM, Cuts, checked_cuts, decode, group_slices, marginals
 from mmmask.tables import (
@@ -111,6 +112,43 @@ def calibrated(table: pd.DataFrame, where: str | Path, path: str | Path) -> pd.D
     calibration = read_calibration(path)
     check_belongs(calibration, path, table, where)
     return with_probabilities(table, calibration(probabilities(table)))
+
+
+def decided(table: pd.DataFrame, where: str | Path, rule: str) -> pd.DataFrame:
+    """Return calibrated predictions, of the file ``where``, with the answers by a rule.
+
+    All photos of the table are decided together; see :func:`mmmask.evaluation.decision.decide`.
+
+    Raises:
+        InputError: The rule is unknown, or needs other predictions.
+    """
+    check_decision(
+        rule, where, attribute_of(table), bool(table.attrs.get("provenance", {}).get(CALIBRATED))
+    )
+    return table if rule == "argmax" else table.assign(answer=decide(probabilities(table), rule))
+
+
+def check_decision(
+    rule: str, where: str | Path, attribute: str | None, is_calibrated: bool
+) -> None:
+    """Refuse a rule for predictions of the file ``where`` that cannot be decided by it.
+
+    Raises:
+        InputError: The rule is unknown, or macro F1 is to be decided of predictions of one
+            attribute alone or of uncalibrated ones.
+    """
+    check_rule(rule)
+    if rule == "argmax":
+        return
+    if attribute is not None:
+        raise InputError(
+            f"--decision {rule} needs the 18 classes, and {where} predicts {attribute} alone"
+        )
+    if not is_calibrated:
+        raise InputError(
+            f"--decision {rule} needs calibrated probabilities, and those of {where} are none; "
+            "give a --calibration, which tools/calibrate.py fits"
+        )
 
 
 def with_probabilities(table: pd.DataFrame, values: NDArray[np.floating]) -> pd.DataFrame:

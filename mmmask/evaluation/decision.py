@@ -7,16 +7,23 @@ the other. Of calibrated probabilities the expected macro F1 can be computed, an
 import numpy as np
 from numpy.typing import NDArray
 
+from mmmask.errors import InputError
+
 #: How classes are decided: the best expected macro F1, or the most probable class.
 RULES = ("macro-f1", "argmax")
 #: Steps of the search; each looks at all photos once.
 STEPS = 40
 
 
+def check_rule(rule: str) -> None:
+    """Refuse a rule that is not one of ``RULES``."""
+    if rule not in RULES:
+        raise InputError(f"--decision must be one of {', '.join(RULES)}; got {rule!r}")
+
+
 def expected_macro_f1(
     probabilities: NDArray[np.floating],
     decided: NDArray[np.integer],
-    weight: NDArray[np.floating] | None = None,
 ) -> float:
     """Return macro F1 as expected where each photo's label is drawn from its probabilities.
 
@@ -26,17 +33,11 @@ def expected_macro_f1(
     Args:
         probabilities: (N, C) calibrated.
         decided: (N,) the answers.
-        weight: (N,) of the photos; None: all alike.
     """
-    weight = np.ones(len(decided)) if weight is None else weight
-    return _mean_f1(*_counts(probabilities, decided, weight), weight @ probabilities)
+    return _mean_f1(*_counts(probabilities, decided), probabilities.sum(axis=0, dtype=np.float64))
 
 
-def decide(
-    probabilities: NDArray[np.floating],
-    rule: str = "macro-f1",
-    weight: NDArray[np.floating] | None = None,
-) -> NDArray[np.int64]:
+def decide(probabilities: NDArray[np.floating], rule: str = "macro-f1") -> NDArray[np.int64]:
     """Return the answers, (N,).
 
     Moving a photo to class c changes the expected macro F1 by ``(2 p_c - F1_c) / (answers_c +
@@ -48,25 +49,22 @@ def decide(
     Args:
         probabilities: (N, C) calibrated.
         rule: One of ``RULES``; of ``macro-f1`` the best answers found, the argmax included.
-        weight: (N,) of the photos; None: all alike.
 
     Raises:
-        ValueError: The rule is unknown.
+        InputError: The rule is unknown.
     """
-    if rule not in RULES:
-        raise ValueError(f"rule must be one of {', '.join(RULES)}; got {rule!r}")
+    check_rule(rule)
     decided = probabilities.argmax(axis=1)
     if rule == "argmax":
         return decided
     p = probabilities.astype(np.float64)
-    weight = np.ones(len(p)) if weight is None else weight
-    labels = weight @ p
-    hits, answers = _counts(p, decided, weight)
+    labels = p.sum(axis=0)
+    hits, answers = _counts(p, decided)
     best, best_score = decided, _mean_f1(hits, answers, labels)
     for step in range(STEPS):
         total = np.maximum(answers + labels, 1e-12)
         decided = ((2 * p - 2 * hits / total) / total).argmax(axis=1)
-        new_hits, new_answers = _counts(p, decided, weight)
+        new_hits, new_answers = _counts(p, decided)
         score = _mean_f1(new_hits, new_answers, labels)
         if score > best_score:
             best, best_score = decided, score
@@ -77,14 +75,14 @@ def decide(
 
 
 def _counts(
-    probabilities: NDArray[np.floating], decided: NDArray[np.integer], weight: NDArray[np.floating]
+    probabilities: NDArray[np.floating], decided: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return expected hits and answers of each class, (C,) each."""
     classes = probabilities.shape[1]
     own = probabilities[np.arange(len(decided)), decided]
     return (
-        np.bincount(decided, weight * own, minlength=classes).astype(np.float64),
-        np.bincount(decided, weight, minlength=classes).astype(np.float64),
+        np.bincount(decided, own, minlength=classes).astype(np.float64),
+        np.bincount(decided, minlength=classes).astype(np.float64),
     )
 
 

@@ -332,12 +332,6 @@ def macro_f1_jackknife(counts: Sequence[Counts]) -> Jackknife:
     return _pseudo_values(macro_f1_of_counts(np.stack(totals)), np.stack([*without]))
 
 
-def percentile_interval(value: float, resampled: NDArray[np.floating]) -> Interval:
-    """Return the interval that leaves 2.5 % of the resampled values at each end."""
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(value), float(low), float(high))
-
-
 def macro_f1_interval_of(counts: Sequence[Counts], people: NDArray[np.integer]) -> Interval:
     """Return the interval of macro F1 of models from their counts, and the people of each class.
 

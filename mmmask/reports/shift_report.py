@@ -1,6 +1,5 @@
 """Class shares, what a correction is expected to do, and simulated shifts."""
 
-import re
 from pathlib import Path
 
 import matplotlib
@@ -12,50 +11,50 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from mmmask.evaluation.decision import RULES
-from mmmask.evaluation.intervals import percentile_interval
 from mmmask.evaluation.prior_shift.correction import Choice, Outcome
-from mmmask.evaluation.prior_shift.estimates import METHODS
-from mmmask.evaluation.prior_shift.simulation import summary
+from mmmask.evaluation.prior_shift.simulation import references_in, summary
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, encode
-from mmmask.reports.output import save_figure, titled_table
+from mmmask.reports.output import save_figure
 from mmmask.reports.score_tables import WIDTH, print_warnings
 
-_OURS, _TRAINING, _OTHERS = "#1d5f8a", "#8a8a8a", ("#d1495b", "#e0a458", "#2a9d6f")
-_TITLES = {"em": "EM", "bbse_soft": "BBSE soft", "bbse_hard": "BBSE hard"}
-#: Of each method, ours first, the columns of its share and the bounds of that.
-_COLUMNS = (("share", "low", "high"), *((name, f"{name}_low", f"{name}_high") for name in METHODS))
+_OURS, _TRAINING = "#1d5f8a", "#8a8a8a"
 
 
 def print_outcome(outcome: Outcome) -> None:
     """Print the shares, what was weighed, and what was done."""
     console, choice = Console(width=WIDTH), outcome.choice
     _print_shares(console, outcome.shares)
-    _print_choice(console, choice)
+    console.print(
+        f"correcting is expected to gain [b]{choice.gain:+.3f}[/b] macro F1, with a standard "
+        f"deviation of {choice.spread:.3f}",
+        highlight=False,
+    )
     for note in outcome.notes:
         console.print(f"note: {note}", highlight=False)
     print_warnings(outcome.table.attrs.get("provenance", {}))
-    if choice.chosen is None:
-        console.print(f"[b]nothing changed[/b]: {choice.reason}", highlight=False)
-        return
-    known = choice.shift.known
-    what = "the given shares" if known else f"{choice.chosen.strength:.0%} of the shift"
-    text = f"[b]corrected for {what}[/b], classes decided by {choice.rule}"
-    console.print(text, highlight=False)
+    console.print(f"[b]{_done(choice)}[/b]", end="", highlight=False)
+    what = f": {choice.reason}" if choice.reason else f", classes decided by {choice.rule}"
+    console.print(what, highlight=False)
+
+
+def _done(choice: Choice) -> str:
+    if not choice.corrects:
+        return "nothing changed"
+    return f"corrected for the {'given' if choice.known else 'estimated'} shares"
 
 
 def _print_shares(console: Console, shares: pd.DataFrame) -> None:
     table = Table("", title="share of the photos, in %, 95 % intervals", title_justify="left")
-    for title in ("out of fold", "predicted", "estimated", *_TITLES.values()):
+    for title in ("out of fold", "predicted", "estimated"):
         table.add_column(title, justify="right", no_wrap=True)
     for of in ATTRIBUTES:
-        for _, row in shares[shares["of"] == of].iterrows():
-            ours, *others = (
-                f"{100 * row[share]:.0f} [{100 * row[low]:.0f}, {100 * row[high]:.0f}]"
-                for share, low, high in _COLUMNS
+        for row in shares[shares["of"] == of].itertuples():
+            table.add_row(
+                f"{of} {row.value}",
+                f"{100 * row.out_of_fold:.1f}",
+                f"{100 * row.predicted:.1f}",
+                f"[b]{100 * row.share:.0f} [{100 * row.low:.0f}, {100 * row.high:.0f}][/b]",
             )
-            known = (f"{100 * row[name]:.1f}" for name in ("out_of_fold", "predicted"))
-            table.add_row(f"{of} {row['value']}", *known, f"[b]{ours}[/b]", *others)
         table.add_section()
     console.print(table)
     title = "share of each class, in %: out of fold -> estimated"
@@ -71,30 +70,9 @@ def _print_shares(console: Console, shares: pd.DataFrame) -> None:
     console.print(table)
 
 
-def _print_choice(console: Console, choice: Choice) -> None:
-    shares = "given" if choice.shift.known else "estimated"
-    table = Table(
-        title=f"macro F1 on plausible test sets: out-of-fold people of the {shares} shares",
-        title_justify="left",
-    )
-    for title in ("corrected for", "macro F1", "gain", "expected on these photos", "at least"):
-        table.add_column(title, justify="right")
-    table.add_row("as it is", str(percentile_interval(choice.before.mean(), choice.before)))
-    for option in choice.options:
-        table.add_row(
-            f"{option.strength:.0%} of the shift",
-            str(percentile_interval(option.after.mean(), option.after)),
-            f"{option.gains.mean():+.3f}",
-            f"{option.gain:+.3f}",
-            f"{option.low:+.3f}",
-            style="bold" if option is choice.chosen else None,
-        )
-    console.print(table)
-
-
 def plot_shares(outcome: Outcome, path: str | Path) -> None:
     """Plot the shares of attributes and classes with their intervals, as PNG."""
-    shares, chosen = outcome.shares, outcome.choice.chosen
+    shares = outcome.shares
     figure = Figure(figsize=(12, 6.5), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1))
     attributes = shares[shares["of"] != "class"]
@@ -103,9 +81,7 @@ def plot_shares(outcome: Outcome, path: str | Path) -> None:
     _plot_part(right, shares[shares["of"] == "class"], names)
     handles = left.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=6, fontsize=8)
-    done = "nothing changed"
-    if chosen is not None:
-        done = f"corrected for {chosen.strength:.0%} of the shift"
+    done = _done(outcome.choice)
     figure.suptitle(f"class shares of the photos, 95 % intervals: {done}", fontsize=11)
     save_figure(figure, path)
 
@@ -115,12 +91,9 @@ def _plot_part(axes: Axes, shares: pd.DataFrame, names: list[str]) -> None:
     axes.plot(100 * shares["out_of_fold"], heights, "|", color=_TRAINING, ms=16, mew=2,
               label="out of fold")  # fmt: skip
     axes.plot(100 * shares["predicted"], heights, "x", color="black", ms=6, label="predicted")
-    methods = zip(_COLUMNS, ("estimated", *_TITLES.values()), (_OURS, *_OTHERS), strict=True)
-    for number, ((share, low, high), label, colour) in enumerate(methods):
-        main, at = number == 0, heights + 0.16 * number
-        axes.hlines(at, 100 * shares[low], 100 * shares[high], color=colour,
-                    linewidth=4 if main else 1.5, alpha=0.5)  # fmt: skip
-        axes.plot(100 * shares[share], at, "o", color=colour, ms=6 if main else 3, label=label)
+    axes.hlines(heights, 100 * shares["low"], 100 * shares["high"], color=_OURS,
+                linewidth=4, alpha=0.5)  # fmt: skip
+    axes.plot(100 * shares["share"], heights, "o", color=_OURS, ms=6, label="estimated")
     axes.set_yticks(heights, names, fontsize=8)
     axes.set_ylim(len(shares) - 0.3, -0.5)
     axes.set_xlim(left=0)
@@ -129,67 +102,69 @@ def _plot_part(axes: Axes, shares: pd.DataFrame, names: list[str]) -> None:
 
 
 def print_simulation(simulated: pd.DataFrame) -> None:
-    """Print what corrections gain on simulated shifts, by kind of shift and rule, and references.
+    """Print what corrections gain on simulated shifts, by kind of shift, and other methods.
 
     Args:
         simulated: One row per shift, as from ``simulation.Population.simulate``.
     """
     console = Console(width=WIDTH)
-    titles = ("number", "as it is", "true shares", "no shift", "ours", "worst 5 %", "abstained")
-    for rule in RULES:
-        title = f"gain in macro F1 over the predictions as they are, decided by {rule}"
-        table = titled_table(title, ("shift",), titles)
-        for row in summary(simulated, rule).itertuples(index=False):
-            if row.kind == "all":
-                table.add_section()
-            table.add_row(
-                row.kind,
-                str(row.shifts),
-                f"{row.uncorrected:.3f}",
-                f"{row.true:+.3f}",
-                f"{row.decision:+.3f}",
-                f"{row.gain:+.3f}",
-                f"{row.p5:+.3f}",
-                f"{row.abstained:.0%}",
-            )
-        console.print(table)
-    title = "methods that always correct, over all shifts"
-    table = Table("method", title=title, title_justify="left")
-    for rule in RULES:
-        table.add_column(f"gain, {rule}", justify="right")
-        table.add_column("worst 5 %", justify="right")
-    references = [found[1] for name in simulated if (found := re.match("gain_(.+)_argmax", name))]
-    for name in ("", *(f"{one}_" for one in references)):
-        gains = [simulated[f"gain_{name}{rule}"] for rule in RULES]
-        cells = [f"{value:+.3f}" for one in gains for value in (one.mean(), one.quantile(0.05))]
-        table.add_row(name[:-1] or "ours, which may abstain", *cells)
+    title = f"gain in macro F1 on {len(simulated)} test sets; promised and got, where corrected"
+    table = Table(title=title, title_justify="left")
+    table.add_column("shift", no_wrap=True)
+    for title in ("before", "true", "ours", "worst 5 %", "alone", "given up", "promised", "got"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in summary(simulated).itertuples(index=False):
+        if row.kind == "all":
+            table.add_section()
+        gains = (row.true, row.gain, row.p5)
+        chosen = (row.given_up, row.promised, row.realised)
+        table.add_row(
+            row.kind,
+            f"{row.uncorrected:.3f}",
+            *(f"{value:+.3f}" for value in gains),
+            f"{row.alone:.0%}",
+            *("-" if np.isnan(value) else f"{value:+.3f}" for value in chosen),
+        )
+    console.print(table)
+    table = Table("method", title="methods that always correct", title_justify="left")
+    for title in ("gain", "worst 5 %"):
+        table.add_column(title, justify="right")
+    names = {"true": "the true shares", "always": "ours, always", "decision": "no shift at all"}
+    for name in (*names, *references_in(simulated)):
+        gains = simulated[name]
+        table.add_row(names.get(name, name), f"{gains.mean():+.3f}", f"{gains.quantile(0.05):+.3f}")
     console.print(table)
 
 
 def plot_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
-    """Plot the gain of each simulated shift over that of the true shares, as PNG."""
+    """Plot the gain of each simulated shift over that of the true shares and the promise."""
     with matplotlib.style.context("default"):  # a package of references has one of its own
         figure = Figure(figsize=(11, 5), layout="constrained")
-        for axes, rule in zip(figure.subplots(1, len(RULES), sharey=True), RULES, strict=True):
-            gains, true = simulated[f"gain_{rule}"], simulated[f"true_{rule}"]
-            ends = np.array([min(true.min(), gains.min()), max(true.max(), gains.max())])
-            axes.plot(ends, ends, color=_TRAINING, linewidth=1, linestyle="--", label="as good")
+        left, right = figure.subplots(1, 2, sharey=True)
+        corrected = simulated["corrected"].astype(bool)
+        gains, true, promised = (simulated[name] for name in ("gain", "true", "promised"))
+        for number, (kind, group) in enumerate(simulated.groupby("kind", sort=False)):
+            colour = matplotlib.colormaps["tab10"](number)
+            rows, alone = (group.index[own[group.index]] for own in (corrected, ~corrected))
+            left.plot(true[rows], gains[rows], "o", color=colour, ms=4, label=kind)
+            left.plot(true[alone], gains[alone], "o", color=colour, ms=4, fillstyle="none")
+            right.plot(promised[rows], gains[rows], "o", color=colour, ms=4)
+        for axes, other in ((left, true), (right, promised[corrected])):
+            ends = np.array([min(other.min(), 0), other.max()])
+            axes.plot(ends, ends, color=_TRAINING, linewidth=1, linestyle="--")
             axes.axhline(0, color="black", linewidth=0.8)
-            abstained = simulated[f"abstained_{rule}"] == 1
-            for number, (kind, group) in enumerate(simulated.groupby("kind", sort=False)):
-                colour = matplotlib.colormaps["tab10"](number)
-                rows = group.index[~abstained[group.index]]
-                axes.plot(true[rows], gains[rows], "o", color=colour, ms=4, label=kind)
-                rows = group.index[abstained[group.index]]
-                axes.plot(true[rows], gains[rows], "o", color=colour, ms=4, fillstyle="none")
-            axes.set_xlabel("gain by the true shares")
-            axes.set_title(
-                f"{rule}: mean {gains.mean():+.3f} of {true.mean():+.3f}, worst 5 % "
-                f"{gains.quantile(0.05):+.3f}",
-                fontsize=10,
-            )
             axes.spines[["top", "right"]].set_visible(False)
-            if rule == RULES[0]:
-                axes.set_ylabel("gain in macro F1; hollow: abstained")
-                axes.legend(fontsize=8)
+        left.set_xlabel("gain by the true shares")
+        left.set_ylabel("gain in macro F1; hollow: left alone")
+        left.set_title(
+            f"mean {gains.mean():+.3f} of {true.mean():+.3f}, worst 5 % "
+            f"{gains.quantile(0.05):+.3f}, {(~corrected).mean():.0%} left alone",
+            fontsize=10,
+        )
+        right.set_xlabel("promised gain, where corrected")
+        right.set_title(
+            f"promised {promised[corrected].mean():+.3f}, realised {gains[corrected].mean():+.3f}",
+            fontsize=10,
+        )
+        left.legend(fontsize=8)
         save_figure(figure, path)

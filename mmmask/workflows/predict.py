@@ -11,6 +11,12 @@ from mmmask.blocks import SPLITS, has_blocks
 from mmmask.config import parse_options, with_flags
 from mmmask.datasets.face_boxes import preprocessing_facts
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import (
+    calibrated,
+    check_decision,
+    decided,
+    read_calibration,
+)
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import MIDDLE_FROM, OLD_FROM, Cuts, checked_cuts
 from mmmask.ledger.chosen_epoch import CHOSEN, chosen_epoch
@@ -40,6 +46,9 @@ class Request:
     pack: str | None = None
     #: Where the predictions go (.parquet or .csv); by default beside the checkpoint.
     out: str | Path | None = None
+    #: File of a calibration that is applied to the predictions.
+    calibration: str | Path | None = None
+    decision: str = "argmax"  # one of ``mmmask.evaluation.decision.RULES``
     #: Where a submission in info.csv's order goes; with the split ``eval`` only.
     submission: str | Path | None = None
     #: csv (ImageID, ans) with the true classes of the photos in ``eval``; ``person`` is optional.
@@ -58,8 +67,10 @@ class Request:
 
     def check_plain(self) -> None:
         """Refuse what only a config with blocks can be asked for."""
-        asked = {name: getattr(self, name) for name in ("out", "submission", "labels", "pictures")}
+        names = ("out", "calibration", "submission", "labels", "pictures")
+        asked = {name: getattr(self, name) for name in names}
         asked |= {"old-from": self.old_from, "split": None if self.split == "eval" else self.split}
+        asked |= {"decision": None if self.decision == "argmax" else self.decision}
         for name, value in asked.items():
             if value is not None:
                 raise InputError(
@@ -70,6 +81,7 @@ class Request:
     def check_head(self, head: "nn.Module") -> None:
         """Refuse a head that does not predict what is asked for."""
         attribute = getattr(head, "attribute", None)
+        check_decision(self.decision, self.config, attribute, self.calibration is not None)
         if self.submission and attribute:
             raise InputError(
                 f"--submission needs the 18 classes, and {self.config} predicts {attribute} "
@@ -125,6 +137,19 @@ def predict(request: Request) -> Prediction | None:
         **provenance_of(cfg, meta, checkpoint, tested, request.split, cuts),
         CHOSEN: chosen_epoch(content, checkpoint, tested.samples) if chose else None,
     }
+    if request.calibration is not None:
+        table.attrs["provenance"] = provenance
+        table = decided(
+            calibrated(table, checkpoint, request.calibration), checkpoint, request.decision
+        )
+        provenance = {
+            **table.attrs["provenance"],
+            "calibration": {
+                "path": str(request.calibration),
+                "hash": file_hash(Path(request.calibration)),
+            },
+            "decision": request.decision,
+        }
     write_table(path, table, prediction_columns(tested.attribute)[0], provenance)
     if "label" in table:
         score, resampled = intervals_of(table)["macro_f1"], units_to_draw(table)[1]
@@ -148,6 +173,9 @@ def _config_of(request: Request) -> "Config":
     if not has_blocks(cfg):
         request.check_plain()
         return cfg
+    check_decision(request.decision, request.config, None, request.calibration is not None)
+    if request.calibration is not None:
+        read_calibration(request.calibration)
     check_outputs(request.out, submission=request.submission, data_root=cfg.data.data_root)
     cfg.tta.enabled = cfg.tta.enabled or request.tta
     if cfg.get("test_dataloader") is None:

@@ -1,7 +1,6 @@
 """Correct predictions for other class shares than those of training, where evidence allows it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,22 @@ from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import (
     CALIBRATED,
     check_alike,
-    held_out_parts,
     people_of,
     true_values,
     with_probabilities,
 )
-from mmmask.evaluation.decision import RULES, decide
-from mmmask.evaluation.prior_shift.correction import Choice, Outcome, choose, corrected
-from mmmask.evaluation.prior_shift.estimates import estimates
-from mmmask.evaluation.prior_shift.references import references
+from mmmask.evaluation.decision import check_rule
+from mmmask.evaluation.prior_shift.correction import CAUTION, Choice, Outcome, choose
 from mmmask.evaluation.prior_shift.shares import FLOOR, Shares, with_margins
-from mmmask.evaluation.prior_shift.shift import Evidence, estimate_shift, known_shift, learn
-from mmmask.evaluation.prior_shift.simulation import Population, draw_shifts
+from mmmask.evaluation.prior_shift.shift import (
+    RESAMPLES,
+    Evidence,
+    Shift,
+    estimate_shift,
+    known_shift,
+    learn,
+)
+from mmmask.evaluation.prior_shift.simulation import Population
 from mmmask.files import atomic_write
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES
 from mmmask.ledger.config_differences import flat_text
@@ -35,6 +38,7 @@ from mmmask.reports.shift_report import plot_simulation
 from mmmask.tables import (
     PREDICTIONS,
     SHARES,
+    answers,
     attribute_of,
     probabilities,
     read_predictions,
@@ -57,7 +61,8 @@ def correct(
     submission: str | Path | None = None,
     data_root: str | Path = "data",
     shares: str | Path | None = None,
-    resamples: int = 200,
+    caution: float = CAUTION,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Outcome:
     """Correct predictions for a prior shift and write them, or write them as they are.
@@ -74,6 +79,7 @@ def correct(
         submission: Where a submission in info.csv's order goes.
         data_root: Folder that holds ``eval/info.csv``.
         shares: Where the estimated shares go (.csv or .parquet), in the form of ``prior``.
+        caution: How many standard deviations of the expected gain it must outweigh; 0: none.
         resamples: Of out-of-fold people and of photos.
         seed: Of resampling.
 
@@ -81,32 +87,32 @@ def correct(
         InputError: The tables do not fit together, are corrected already, or are not of the 18
             classes; ``oof`` is of other models; ``prior`` holds no shares.
     """
-    if decision not in RULES:
-        raise InputError(f"--decision must be one of {', '.join(RULES)}; got {decision!r}")
+    _check_choice(decision, caution)
     check_outputs(out, shares, submission=submission, data_root=data_root)
     if prior is not None:
         _read_shares(prior)
     table = _read_joint(predictions)
     check_covered(submission, table, data_root)
     labelled, evidence = read_evidence(oof)
-    check_alike(labelled.attrs.get("provenance", {}), oof, table, predictions)
     check_models(labelled, oof, table, predictions)
-    models, notes = models_of(table)
+    (models, notes), before = models_of(table), answers(table)
     if people_of(labelled) is None:
         notes += (f"{oof} tells no people: photos stand for people, intervals are too narrow",)
     with Console(stderr=True).status("estimating the class shares"):
         shift = estimate_shift(evidence, models, resamples=resamples, seed=seed)
-        found = estimates(shift)
+        found = shift.table(before)
     if prior is not None:
         true = read_prior(prior, evidence.source)
         shift = known_shift(evidence, models, true, resamples=resamples, seed=seed)
-    choice = choose(shift, decision)
-    table = _changed(table, choice)
+    choice = choose(shift, before, decision, caution)
+    if choice.corrects:
+        table = with_probabilities(table, choice.probabilities)
+        table = table if decision == "argmax" else table.assign(answer=choice.answers)
     provenance = {
         **table.attrs.get("provenance", {}),
         "corrected_from": {"path": str(predictions), "hash": file_hash(Path(predictions))},
         "out_of_fold": {"path": str(oof), "hash": file_hash(Path(oof))},
-        "shift": {**_described(choice), "prior": None if prior is None else str(prior)},
+        "shift": {**_described(shift, choice), "prior": prior and str(prior), "seed": seed},
         **made_now(),
     }
     write_table(out, table, PREDICTIONS, provenance)
@@ -118,33 +124,40 @@ def correct(
     return Outcome(table, found, choice, notes)
 
 
-def _changed(table: pd.DataFrame, choice: Choice) -> pd.DataFrame:
-    """Return the predictions with the chosen correction and the answers by its rule."""
-    if choice.chosen is None:
-        return table
-    values = corrected(choice.shift, choice.chosen.strength)
-    table = with_probabilities(table, values)
-    return table if choice.rule == "argmax" else table.assign(answer=decide(values, choice.rule))
+def _check_choice(decision: str, caution: float) -> None:
+    """Refuse an unknown rule of deciding, and a caution that is no number from 0."""
+    check_rule(decision)
+    if not 0 <= caution < np.inf:
+        raise InputError(f"--caution must be a number from 0; got {caution:g}")
 
 
-def _described(choice: Choice) -> dict[str, Any]:
+def _described(shift: Shift, choice: Choice) -> dict[str, Any]:
     """Return what the provenance of predictions says of their correction."""
-    shift = choice.shift
     return {
-        "strength": None if choice.chosen is None else choice.chosen.strength,
+        "corrected": choice.corrects,
         "reason": choice.reason,
         "decision": choice.rule,
+        "caution": choice.caution,
+        "expected_gain": choice.gain,
+        "spread": choice.spread,
         "source": shift.evidence.source.tolist(),
         "shares": shift.shares.tolist(),
         "resamples": len(shift.draws),
-        "seed": shift.seed,
     }
 
 
 def simulate_shifts(
-    oof: str | Path, out: str | Path, *, repeats: int, resamples: int = 60, seed: int = 0
+    oof: str | Path,
+    out: str | Path,
+    *,
+    repeats: int,
+    people: int = 200,
+    decision: str = "macro-f1",
+    caution: float = CAUTION,
+    resamples: int = 30,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Correct simulated shifts, ours and references, and write what each gains.
+    """Correct simulated shifts, by our estimate and by others, and write what each gains.
 
     Args:
         oof: Out-of-fold predictions with labels and people.
@@ -152,28 +165,35 @@ def simulate_shifts(
             :meth:`mmmask.evaluation.prior_shift.simulation.Population.simulate` describes it, and
             ``simulated.png``.
         repeats: How many shifts.
+        people: In each test set.
+        decision: As for :func:`correct`, like ``caution``.
+        caution: Of the choice.
         resamples: For each estimate.
         seed: Of everything.
 
     Raises:
         InputError: The table has no labels or tells no people.
     """
+    _check_choice(decision, caution)
     table = _read_joint(oof)
     truth, person = true_values(table, oof), people_of(table)
     if person is None:
         raise InputError(f"{oof}: column person is needed to simulate shifts; got none")
-    people = Population(
-        probabilities(table), truth, person, resamples=resamples, references=references()
-    )
-    shifts = track(
-        draw_shifts(truth, person, repeats, seed),
-        "simulating shifts",
-        total=repeats,
-        console=Console(stderr=True),
-        transient=True,
+    population = Population(probabilities(table), truth, pd.factorize(person)[0])
+    numbers = track(
+        range(repeats), "simulating shifts", console=Console(stderr=True), transient=True
     )
     simulated = pd.DataFrame(
-        [replace(people, seed=number).simulate(drawn) for number, drawn in enumerate(shifts)]
+        [
+            population.simulate(
+                population.draw(people, number, seed),
+                decision,
+                caution=caution,
+                resamples=resamples,
+                seed=number,
+            )
+            for number in numbers
+        ]
     )
     with atomic_write(Path(out) / "simulated.csv") as partial:
         simulated.to_csv(partial, index=False, float_format="%.5f")
@@ -188,7 +208,7 @@ def read_evidence(oof: str | Path) -> tuple[pd.DataFrame, Evidence]:
     if table.attrs.get("provenance", {}).get(CALIBRATED):
         raise InputError(f"{oof}: is calibrated already; give the predictions as they were made")
     unit = np.arange(len(table)) if person is None else person
-    return table, learn(probabilities(table), truth, unit, held_out_parts(table))
+    return table, learn(probabilities(table), truth, pd.factorize(unit)[0])
 
 
 def read_prior(path: str | Path, source: Shares) -> Shares:
@@ -272,11 +292,12 @@ def models_of(table: pd.DataFrame) -> tuple[list[NDArray[np.float32]], tuple[str
 def check_models(
     labelled: pd.DataFrame, oof: str | Path, table: pd.DataFrame, predictions: str | Path
 ) -> None:
-    """Refuse out-of-fold predictions of other models, or combined otherwise, as far as told.
+    """Refuse out-of-fold predictions made otherwise or by other models, as far as told.
 
     Models are the same by their checkpoints, or by a config of the same network: that of a model
     of everybody, who is out of no fold.
     """
+    check_alike(labelled.attrs.get("provenance", {}), oof, table, predictions)
     stated, others = (one.attrs.get("provenance", {}) for one in (table, labelled))
     ours, theirs = checkpoint_hashes(stated), checkpoint_hashes(others)
     if not (ours or _combined(stated)) or not (theirs or _combined(others)):

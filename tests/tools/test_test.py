@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
+from mmmask.evaluation.decision import decide
 from mmmask.evaluation.scores import macro_f1
 from mmmask.ledger.score_log import read_scores
 from mmmask.ledger.submissions import ledger_folder, read_log
-from mmmask.tables import PREDICTIONS, probabilities, read_table
+from mmmask.tables import PREDICTIONS, answers, probabilities, read_table
 
 from .conftest import CONFIG, tool
 
@@ -136,6 +137,26 @@ def test_a_score_by_the_people_who_chose_the_epoch_says_so_and_on_others_not(
     assert f"warning: {sentence}" in tool("score.py", out).stdout
     done = tool(*plain[:2], run.work_dir / "epoch_2.pth", *plain[3:], "--out", out)
     assert "chosen" not in done.stdout
+
+
+def test_answers_are_decided_for_macro_f1_once_calibrated(run, refused, tmp_path) -> None:
+    command = ("test.py", run.config, run.best, "--data-root", run.data)
+    val, calibration, out = (tmp_path / n for n in ("val.parquet", "c.json", "out.parquet"))
+    decision = ("--decision", "macro-f1", "--out", out)
+    assert "needs calibrated probabilities" in refused(*command, *decision)
+    assert tool(*command, "--split", "val", "--out", val).returncode == 0
+    assert tool("calibrate.py", val, "--out", calibration).returncode == 0
+    done = tool(
+        *command, *decision, "--calibration", calibration, "--submission", tmp_path / "s.csv"
+    )
+    assert done.returncode == 0, done.stderr
+    table = read_table(out, PREDICTIONS)
+    assert table.attrs["provenance"]["calibrated"] is True
+    assert table.attrs["provenance"]["decision"] == "macro-f1"
+    np.testing.assert_array_equal(answers(table), decide(probabilities(table)))
+    assert pd.read_csv(tmp_path / "s.csv")["ans"].tolist() == answers(table).tolist()
+    with_tta = refused(*command, *decision, "--calibration", calibration, "--tta")
+    assert "were averaged over other views" in with_tta
 
 
 def test_another_preprocessing_is_refused_with_both_shown(run, refused) -> None:

@@ -6,23 +6,22 @@ the photos themselves tell which shares they have (:class:`Shift`).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mmmask.evaluation.calibration import (
-    Calibration,
-    cross_calibrated,
-    fit_calibration,
-    influence,
-)
+from mmmask.evaluation.calibration import Calibration, fit_calibration, influence
 from mmmask.evaluation.intervals import resample_people
-from mmmask.evaluation.prior_shift.shares import FLOOR, Shares, estimate_shares, implied_shares
+from mmmask.evaluation.prior_shift.shares import Shares, estimate_shares, implied_shares, reweight
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode, marginals
 
-#: What may move is let loose step by step: family of shares, and how many people of the shares
-#: found so far, at first those of the out-of-fold people, are seen beside the test people.
-STEPS = (("attributes", 15.0), ("cells", 60.0), ("classes", 300.0))
+#: How many people of the shares of training are seen beside the people to predict, so that few
+#: photos do not tell of a large shift.
+PSEUDO_PEOPLE = 30.0
+#: How often people and photos are drawn anew, unless told otherwise.
+RESAMPLES = 100
+_VALUES = {"class": [str(label) for label in range(NUM_CLASSES)], **ATTRIBUTES}
 
 
 @dataclass(frozen=True)
@@ -32,63 +31,51 @@ class Evidence:
     Attributes:
         probabilities: (N, 18) as predicted.
         labels: (N,)
-        person: (N,) numbers 0 to P - 1.
+        person: (N,) who is in each photo, numbers below P; not all P need to be there.
         calibration: Fitted on all of them.
-        held_out: (N, 18) each part calibrated by a fit on the others.
         source: (18,) class shares that the calibrated probabilities imply.
-        steps: (P, K) influence of each person on the calibration.
+        steps: (P or less, K) influence of each person on the calibration; 0 of those not there.
     """
 
     probabilities: NDArray[np.floating]
     labels: NDArray[np.int64]
     person: NDArray[np.int64]
     calibration: Calibration
-    held_out: NDArray[np.float64]
     source: Shares
     steps: NDArray[np.float64]
 
-    @property
-    def people(self) -> int:
-        """Number of people, P."""
-        return len(self.steps)
-
-    @property
-    def label_shares(self) -> Shares:
-        """Class shares of the labels, above 0."""
-        counts = np.bincount(self.labels, minlength=len(self.source))
-        return np.maximum(counts, 0.5) / len(self.labels)
-
     def people_in(self, photos: int) -> int:
         """Return how many people so many photos show, at the same number of photos per person."""
-        return max(1, round(photos / (len(self.labels) / self.people)))
+        return max(1, round(photos / (len(self.labels) / len(np.unique(self.person)))))
 
-    def refitted(self, drawn: NDArray[np.float64]) -> Calibration:
-        """Return the calibration as a fit on people who are drawn so often, (P,), would be."""
-        return self.calibration.moved((drawn - 1) @ self.steps)
+    def refitted(self, drawn: NDArray[np.float64]) -> tuple[Calibration, Shares]:
+        """Return what people who are drawn so often, (P,), teach: the calibration and its shares.
+
+        The shares are those of ``source``.
+        """
+        calibration = self.calibration.moved((drawn[: len(self.steps)] - 1) @ self.steps)
+        return calibration, implied_shares(calibration(self.probabilities), drawn[self.person])
 
 
 def learn(
-    probabilities: NDArray[np.floating], labels: ArrayLike, person: ArrayLike, part: ArrayLike
+    probabilities: NDArray[np.floating], labels: ArrayLike, person: NDArray[np.int64]
 ) -> Evidence:
     """Return what predictions of people that the model has not learned from teach about it.
 
     Args:
         probabilities: (N, 18).
         labels: (N,) true classes.
-        person: (N,) who is in each photo, any values.
-        part: (N,) the folds, or other parts of the people, that calibrate each other.
+        person: (N,) who is in each photo, numbers from 0.
     """
     labels = np.asarray(labels, dtype=np.int64)
-    rows = np.unique(np.asarray(person), return_inverse=True)[1].astype(np.int64)
-    calibration = fit_calibration(probabilities, labels, person=rows)
+    calibration = fit_calibration(probabilities, labels, person=person)
     return Evidence(
         probabilities,
         labels,
-        rows,
+        person,
         calibration,
-        cross_calibrated(probabilities, labels, part, person=rows).astype(np.float64),
         implied_shares(calibration(probabilities)),
-        influence(calibration, probabilities, labels, rows),
+        influence(calibration, probabilities, labels, person),
     )
 
 
@@ -98,13 +85,11 @@ class Shift:
 
     Attributes:
         evidence: About the model.
-        models: (M, 18) probabilities of the photos as predicted, from one model or several alike
+        models: (N, 18) probabilities of the photos as predicted, by one model or several alike
             that share the evidence, such as those of the folds.
         shares: (18,) the estimate, or what is known.
         plausible: (R, 18) estimates from resampled out-of-fold people and resampled photos.
         draws: (R, P) how often each out-of-fold person is drawn in each.
-        sources: (R, 18) shares that the calibrated probabilities of the drawn people imply.
-        seed: Of drawing test sets.
         known: Whether the shares were given.
     """
 
@@ -113,38 +98,60 @@ class Shift:
     shares: Shares
     plausible: NDArray[np.float64]
     draws: NDArray[np.float64]
-    sources: NDArray[np.float64]
-    seed: int = 0
     known: bool = False
 
-    @cached_property
-    def calibrated(self) -> list[NDArray[np.float32]]:
-        """The calibrated probabilities of each model."""
-        return [self.evidence.calibration(one) for one in self.models]
+    @property
+    def calibrated(self) -> NDArray[np.float64]:
+        """The calibrated probabilities, (N, 18); the mean over the models."""
+        return self._mean(self.evidence.calibration)
 
-    @cached_property
-    def tests(self) -> NDArray[np.float64]:
-        """How often each out-of-fold person is in each plausible test set, (R, P).
+    def corrected(self) -> NDArray[np.float64]:
+        """Return the probabilities, (N, 18), calibrated and corrected for the shares."""
+        return reweight(self.calibrated, self.evidence.source, self.shares)
 
-        Its people are drawn from the resample's out-of-fold people, those of classes with a larger
-        share more often.
+    def worlds(self) -> Iterator[NDArray[np.float64]]:
+        """Yield the corrected probabilities, (N, 18), as each resample would have them."""
+        for drawn, shares in zip(self.draws, self.plausible, strict=True):
+            calibration, source = self.evidence.refitted(drawn)
+            yield reweight(self._mean(calibration), source, shares)
+
+    def table(self, answers: NDArray[np.int64]) -> pd.DataFrame:
+        """Return one row for each class and each value of an attribute.
+
+        Args:
+            answers: (N,) to the photos, uncorrected.
+
+        Returns:
+            ``of`` and ``value`` as in ``mmmask.tables.SHARES``; ``out_of_fold``, the share of the
+            labels that evidence has; ``predicted``, that among the answers;
+            ``share``, ``low`` and ``high``, the estimate with its 95 % interval.
         """
-        evidence, random = self.evidence, np.random.default_rng((self.seed, 2))
-        people = evidence.people_in(len(self.models[0]))
-        weight = self.plausible / evidence.label_shares  # (R, 18)
-        tests = np.empty(self.draws.shape)
-        for row, (drawn, by_class) in enumerate(zip(self.draws, weight, strict=True)):
-            of_photo = by_class[evidence.labels]
-            likely = drawn * np.bincount(evidence.person, of_photo, evidence.people)
-            tests[row] = random.multinomial(people, likely / likely.sum())
-        return tests
+        labels = {"class": self.evidence.labels, **decode(self.evidence.labels)}
+        answered = {"class": answers, **decode(answers)}
+        share, plausible = (
+            {"class": shares, **marginals(shares)} for shares in (self.shares[None], self.plausible)
+        )
+        tables = []
+        for of, values in _VALUES.items():
+            known, predicted = (
+                np.bincount(one[of], minlength=len(values)) / len(one[of])
+                for one in (labels, answered)
+            )
+            low, high = np.quantile(plausible[of], (0.025, 0.975), axis=0)
+            columns = {"of": of, "value": values, "out_of_fold": known, "predicted": predicted}
+            columns |= {"share": share[of][0], "low": low, "high": high}
+            tables.append(pd.DataFrame(columns))
+        return pd.concat(tables, ignore_index=True)
+
+    def _mean(self, calibration: Calibration) -> NDArray[np.float64]:
+        return np.mean([calibration(one) for one in self.models], axis=0, dtype=np.float64)
 
 
 def estimate_shift(
     evidence: Evidence,
     models: Sequence[NDArray[np.floating]],
     *,
-    resamples: int = 200,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     draws: NDArray[np.float64] | None = None,
 ) -> Shift:
@@ -162,20 +169,25 @@ def estimate_shift(
         draws: (R, P) how often each out-of-fold person is drawn in each resample; None: at random.
     """
     photos = len(models[0])
+    people = evidence.people_in(photos)
     if draws is None:
-        draws = resample_people(evidence.people, resamples, seed)
-    calibrated = [evidence.calibration(one) for one in models]
-    shares = _shares(
-        calibrated, evidence.source, np.full(photos, evidence.people_in(photos) / photos)
-    )
-    sources, plausible = zip(
-        *(
-            (one.source, _shares(one.calibrated, one.source, one.weight))
-            for one in resample(evidence, models, draws, seed=seed)
-        ),
-        strict=True,
-    )
-    return Shift(evidence, models, shares, np.array(plausible), draws, np.array(sources), seed)
+        draws = resample_people(len(evidence.steps), resamples, seed)
+    random = np.random.default_rng((seed, 1))
+
+    def shares(
+        calibration: Calibration, source: Shares, weight: NDArray[np.float64 | np.int64]
+    ) -> NDArray[np.float64]:
+        seen = weight > 0
+        pooled = np.concatenate([calibration(one[seen]) for one in models])
+        each = np.tile(weight[seen] / len(models), len(models))
+        return estimate_shares(pooled, source, weight=each, pull=PSEUDO_PEOPLE)
+
+    plausible = [
+        shares(*evidence.refitted(drawn), random.multinomial(people, np.full(photos, 1 / photos)))
+        for drawn in draws
+    ]
+    estimate = shares(evidence.calibration, evidence.source, np.full(photos, people / photos))
+    return Shift(evidence, models, estimate, np.array(plausible), draws)
 
 
 def known_shift(
@@ -183,65 +195,9 @@ def known_shift(
     models: Sequence[NDArray[np.floating]],
     shares: Shares,
     *,
-    resamples: int = 200,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Shift:
     """Return a shift to shares that are known; ``Args`` as in :func:`estimate_shift`."""
-    draws = resample_people(evidence.people, resamples)
-    same, sources = (np.tile(one, (resamples, 1)) for one in (shares, evidence.source))
-    return Shift(evidence, models, shares, same, draws, sources, seed, known=True)
-
-
-@dataclass(frozen=True)
-class Resample:
-    """Out-of-fold people and photos as they might have been.
-
-    Attributes:
-        drawn: (P,) how often each out-of-fold person is drawn.
-        source: (18,) shares that the calibrated probabilities of the drawn people imply.
-        calibrated: Of the drawn photos, by a calibration of the drawn people, of each model.
-        weight: (n,) how often each of these photos is drawn.
-    """
-
-    drawn: NDArray[np.float64]
-    source: Shares
-    calibrated: list[NDArray[np.float32]]
-    weight: NDArray[np.float64]
-
-
-def resample(
-    evidence: Evidence,
-    models: Sequence[NDArray[np.floating]],
-    draws: NDArray[np.float64],
-    *,
-    seed: int,
-) -> Iterator[Resample]:
-    """Yield a draw of photos, as many as they show people, for each draw of out-of-fold people."""
-    photos = len(models[0])
-    people = evidence.people_in(photos)
-    random = np.random.default_rng((seed, 1))
-    for drawn in draws:
-        calibration = evidence.refitted(drawn)
-        weight = random.multinomial(people, np.full(photos, 1 / photos)).astype(np.float64)
-        seen = weight > 0
-        yield Resample(
-            drawn,
-            implied_shares(calibration(evidence.probabilities), drawn[evidence.person]),
-            [calibration(one[seen]) for one in models],
-            weight[seen],
-        )
-
-
-def _shares(
-    calibrated: Sequence[NDArray[np.floating]], source: Shares, weight: NDArray[np.float64]
-) -> Shares:
-    """Return the class shares of photos from the calibrated probabilities of several models."""
-    pooled = np.concatenate([*calibrated]).astype(np.float64)
-    weights = np.tile(weight / len(calibrated), len(calibrated))
-    shares = source
-    for family, pull in STEPS:
-        toward = np.maximum(shares, FLOOR)
-        shares = estimate_shares(
-            pooled, source, family=family, weight=weights, toward=toward, pull=pull
-        )
-    return shares
+    draws = resample_people(len(evidence.steps), resamples, seed)
+    return Shift(evidence, models, shares, np.tile(shares, (resamples, 1)), draws, known=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
-from mmmask.evaluation.calibrated_tables import unlike
+from mmmask.evaluation.calibrated_tables import check_decision, unlike
 from mmmask.evaluation.ensemble.voting import agreement, agreement_by_attribute
 from mmmask.ledger.provenance import checkpoint_hashes
 from mmmask.workflows.ensemble.contributions import Gain, contributions, gain_of
@@ -60,6 +60,7 @@ def ensemble(
     paths: Sequence[str | Path],
     *,
     vote: str = "soft",
+    decision: str = "argmax",
     oof: Sequence[str | Path] = (),
     calibrations: Sequence[str | Path] = (),
     out: str | Path,
@@ -77,6 +78,7 @@ def ensemble(
     Args:
         paths: Predictions of the same photos; for ``hard`` also submissions.
         vote: One of ``VOTES``.
+        decision: One of ``mmmask.evaluation.decision.RULES``; see :meth:`Members.write`.
         oof: Predictions of the same models, in the same order, of people that they have not
             learned from, with labels; the members are judged on them.
         calibrations: One for each model, applied before the vote to its predictions in ``paths``
@@ -91,6 +93,7 @@ def ensemble(
     """
     check_outputs(out, submission=submission, data_root=data_root)
     members = _read(paths, vote, calibrations, old_from)
+    _check_decision(decision, members, vote)
     check_covered(submission, members.keys, data_root)
     validation = members
     if oof:
@@ -104,15 +107,19 @@ def ensemble(
         **({} if learned is None else learned.made),
     }
     years = None if final.weights is None else mixed_years(members, final.weights)
-    found = {"class": agreement(final.answers)}
-    if members.attribute is None:
-        found |= agreement_by_attribute(final.answers)
+    parts = agreement_by_attribute(final.answers) if members.attribute is None else {}
     people = validation.people()
     return Ensemble(
         members.write(
-            final.probabilities, years, made, out=out, submission=submission, data_root=data_root
+            final.probabilities,
+            years,
+            made,
+            decision=decision,
+            out=out,
+            submission=submission,
+            data_root=data_root,
         ),
-        agreement=found,
+        agreement={"class": agreement(final.answers), **parts},
         members=contributions(validation, judged, learned),
         photos=len(people),
         people=int(people.max()) + 1 if "person" in validation.keys else None,
@@ -120,6 +127,15 @@ def ensemble(
         ties_go_to=final.ties_go_to,
         gain=None if learned is None else gain_of(validation, learned),
     )
+
+
+def _check_decision(rule: str, members: Members, vote: str) -> None:
+    """Refuse a rule for what a vote makes: no probabilities, or uncalibrated ones."""
+    check_decision(rule, members.each[0].path, members.attribute, True)
+    if rule != "argmax" and vote == "hard":
+        raise InputError(f"--decision {rule} needs probabilities, and --vote hard counts votes")
+    if vote != "stack":  # which is fitted on labels
+        members.check_decision(rule)
 
 
 def _voted(

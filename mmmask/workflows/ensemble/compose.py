@@ -18,6 +18,7 @@ def compose_attributes(
     *,
     out: str | Path,
     calibrations: Sequence[str | Path] = (),
+    decision: str = "argmax",
     submission: str | Path | None = None,
     data_root: str | Path = "data",
     old_from: int | None = None,
@@ -30,6 +31,8 @@ def compose_attributes(
         paths: Predictions of mask, gender and age models, in any order; at least one of each.
         out: Where the joint predictions go (.parquet or .csv).
         calibrations: One for each table, applied to it first.
+        decision: One of ``mmmask.evaluation.decision.RULES``; all but ``argmax`` need calibrated
+            tables.
         submission: Where a submission in info.csv's order goes.
         data_root: Folder that holds ``eval/info.csv``.
         old_from: First age, in years, called old; needs age models of years. None keeps the
@@ -40,6 +43,7 @@ def compose_attributes(
     """
     check_outputs(out, submission=submission, data_root=data_root)
     members = read_members(paths, calibrations, old_from)
+    members.check_decision(decision)
     check_covered(submission, members.keys, data_root)
     groups = by_attribute(members)
     parts = {
@@ -56,6 +60,7 @@ def compose_attributes(
         product(parts).astype(np.float32),
         years,
         {"composed_of": composed_of},
+        decision=decision,
         out=out,
         submission=submission,
         data_root=data_root,

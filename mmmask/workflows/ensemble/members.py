@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
-from mmmask.evaluation.calibrated_tables import calibrated
+from mmmask.evaluation.calibrated_tables import CALIBRATED, calibrated, check_decision
+from mmmask.evaluation.decision import decide
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, Cuts, checked_cuts, decode, move_cut
 from mmmask.ledger.provenance import file_hash, made_now
@@ -178,12 +179,19 @@ class Members:
         cuts = (member.old_from for member in self.each)
         return {**found, "old_from": next((cut for cut in cuts if cut is not None), None)}
 
+    def check_decision(self, rule: str) -> None:
+        """Refuse a rule to decide by, unless the members' probabilities are calibrated."""
+        for member in self.each:
+            is_calibrated = member.calibration or member.provenance.get(CALIBRATED)
+            check_decision(rule, member.path, None, bool(is_calibrated))
+
     def write(
         self,
         values: NDArray[np.float32],
         years: NDArray[np.floating] | None,
         made: Mapping[str, Any],
         *,
+        decision: str,
         out: str | Path,
         submission: str | Path | None,
         data_root: str | Path,
@@ -191,7 +199,8 @@ class Members:
         """Write what was made of the members, and a submission in info.csv's order if asked for.
 
         ``values``, (N, C), are of the 18 classes or of the members' attribute, ``years`` (N, 121);
-        ``made`` says in the provenance how they came about.
+        ``made`` says in the provenance how they came about. By another ``decision`` than
+        ``argmax`` they are decided, which :meth:`check_decision` allows.
         """
         joint = values.shape[1] == NUM_CLASSES
         columns, names = prediction_columns(None if joint else self.attribute)
@@ -199,7 +208,9 @@ class Members:
         if years is not None:
             parts.append(year_columns(years))
         table = pd.concat(parts, axis=1)
-        provenance = {**made, **self.common(), **made_now()}
+        if decision != "argmax":
+            table["answer"] = decide(values, decision)
+        provenance = {**made, "decision": decision, **self.common(), **made_now()}
         write_table(out, table, columns, provenance)
         table.attrs["provenance"] = provenance
         if submission is not None:

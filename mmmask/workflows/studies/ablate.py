@@ -14,11 +14,10 @@ from mmmask.evaluation.scores import macro_f1
 from mmmask.ledger.config_differences import blocks, changes
 from mmmask.tables import PREDICTIONS, read_table
 from mmmask.workflows.score import aligned, labels_of
-from mmmask.workflows.studies.commands import Study, claim
+from mmmask.workflows.studies.commands import ONE_ATTRIBUTE, Study, claim
 from mmmask.workflows.studies.engines import run_commands
 
 PREDICTED = "predictions.parquet"
-_ONE_ATTRIBUTE = ("AttributeHead", "AgeHead")
 _SAME_PEOPLE = ("data.data_root", "data.folds", "data.fold", "data.split_seed")
 
 
@@ -76,7 +75,7 @@ def check_comparable(plans: Mapping[Path, Mapping[str, Any]]) -> None:
     for config, plan in plans.items():
         if plan.get("train_dataloader.dataset.split") == "all":
             raise InputError(f"{config}: trains on everybody, so nobody is left to compare on")
-        if plan["head.type"] in _ONE_ATTRIBUTE:
+        if plan["head.type"] in ONE_ATTRIBUTE:
             raise InputError(
                 f"{config}: models one attribute, and ablate compares macro F1 of the 18 classes"
             )

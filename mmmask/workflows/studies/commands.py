@@ -15,6 +15,8 @@ from mmmask.ledger.provenance import file_hash
 
 #: What the runs of a folder are made of.
 PLAN = "plan.json"
+#: Heads that do not predict the 18 classes.
+ONE_ATTRIBUTE = ("AttributeHead", "AgeHead")
 #: Starts a workflow in a process of its own.
 STEP = (sys.executable, "-m", "mmmask.workflows.studies.step")
 

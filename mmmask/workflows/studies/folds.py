@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.ages import Ages
+from mmmask.evaluation.calibrated_tables import people_of, true_values
+from mmmask.evaluation.calibration import cross_calibrated, fit_calibration
 from mmmask.ledger.chosen_epoch import CHOSEN, chosen_in_folds
 from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.tables import (
@@ -127,6 +130,25 @@ def mean_of_folds(tables: Mapping[Path, pd.DataFrame]) -> pd.DataFrame:
     years = [ages for ages in map(years_of, rows) if ages is not None]
     mean_years = np.stack(years).mean(axis=0) if years else None
     return predictions_table(first[kept], mean, mean_years, attribute=attribute_of(first))
+
+
+def calibrated_out_of_fold(table: pd.DataFrame) -> NDArray[np.float32]:
+    """Return the probabilities out of fold, (N, C), of each fold calibrated by the other folds."""
+    truth, fold = true_values(table, "out of fold"), table["fold"]
+    return cross_calibrated(probabilities(table), truth, fold, person=people_of(table))
+
+
+def calibrated_mean(
+    out_of_fold: pd.DataFrame, members: Mapping[Path, pd.DataFrame]
+) -> NDArray[np.float64]:
+    """Return the mean of the folds' probabilities of the same photos, (N, C), calibrated each.
+
+    A mean is less sure than each fold, and the calibration is fitted on predictions of one each.
+    """
+    truth, person = true_values(out_of_fold, "out of fold"), people_of(out_of_fold)
+    calibration = fit_calibration(probabilities(out_of_fold), truth, person=person)
+    each = [calibration(probabilities(table)) for table in aligned(members).values()]
+    return np.mean(each, axis=0, dtype=np.float64)
 
 
 def provenance_of(tables: Mapping[int, Path], *, split: str, fingerprint: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from rich.progress import Progress
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import check_decision
+from mmmask.evaluation.decision import decide
 from mmmask.files import write_csv
 from mmmask.ledger.provenance import file_hash, fingerprint
 from mmmask.tables import (
@@ -28,11 +30,20 @@ from mmmask.tables import (
     write_table,
 )
 from mmmask.workflows.score import intervals_of
-from mmmask.workflows.studies.commands import Study, claim, contents, last_checkpoint, step
+from mmmask.workflows.studies.commands import (
+    ONE_ATTRIBUTE,
+    Study,
+    claim,
+    contents,
+    last_checkpoint,
+    step,
+)
 from mmmask.workflows.studies.engines import run_commands
 from mmmask.workflows.studies.folds import (
     EVAL,
     VAL,
+    calibrated_mean,
+    calibrated_out_of_fold,
     mean_of_folds,
     out_of_fold,
     provenance_of,
@@ -60,6 +71,9 @@ class KFold(Study):
     #: ``last``, or ``best``: that of the epoch with the highest score on the very people held out,
     #: whose score is then too high.
     checkpoint: str = "last"
+    #: One of ``mmmask.evaluation.decision.RULES``: how ``answer`` of the tables is decided, by a
+    #: calibration fitted out of fold. The probabilities stay as predicted.
+    decision: str = "argmax"
     engine: str = "local"  # as for :func:`mmmask.workflows.studies.engines.run_commands`
     jobs: int | None = None  # folds at a time; None: 1 here, all of them on Ray
 
@@ -174,6 +188,8 @@ def check(study: KFold) -> None:
         raise InputError(f"--checkpoint must be last or best; got {study.checkpoint!r}")
     if study.jobs is not None and study.jobs < 1:
         raise InputError(f"--jobs must be at least 1; got {study.jobs}")
+    one = study.plan.get("head.type") in ONE_ATTRIBUTE
+    check_decision(study.decision, study.config, "one attribute" if one else None, True)
     own = {"data.folds", "data.fold"} & {option.split("=")[0] for option in study.options}
     if own:
         raise InputError(f"--cfg-options {sorted(own)[0]} is what k-fold sets itself; use --folds")
@@ -234,7 +250,12 @@ def put_together(
     tables = {"oof": (table, VAL)}
     if "eval" in study.splits:
         members = {path / EVAL: read_predictions(path / EVAL) for path in folders.values()}
-        tables["eval"] = mean_of_folds(members), EVAL
+        mean = mean_of_folds(members)
+        if study.decision != "argmax":
+            mean["answer"] = decide(calibrated_mean(table, members), study.decision)
+        tables["eval"] = mean, EVAL
+    if study.decision != "argmax":
+        table["answer"] = decide(calibrated_out_of_fold(table), study.decision)
     files = [study.out / f"{split}.parquet" for split in tables]
     for path, (split, (content, name)) in zip(files, tables.items(), strict=True):
         provenance = provenance_of(
@@ -243,6 +264,7 @@ def put_together(
             fingerprint=fingerprint(content),
         )
         provenance |= {"folds": study.folds, "chosen_checkpoint": study.checkpoint}
+        provenance |= {"decision": study.decision}
         columns, _ = prediction_columns(attribute_of(content))
         write_table(path, content, columns, provenance)
         content.attrs["provenance"] = provenance

@@ -7,15 +7,18 @@ from simulated_tables import attribute_alone, blind, disturbed, simulated, unlab
 from sklearn.metrics import f1_score
 
 from mmmask.errors import InputError
+from mmmask.evaluation.decision import decide
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import decode, group_probabilities
 from mmmask.tables import (
     PREDICTIONS,
+    answers,
     probabilities,
     read_predictions,
     read_table,
     years_of,
 )
+from mmmask.workflows.calibrate import calibrate
 from mmmask.workflows.ensemble.combine import VOTES, ensemble
 
 
@@ -254,6 +257,39 @@ def test_a_single_member_is_its_own_ensemble(three, out) -> None:
     found = ensemble(three[:1], out=out)
     np.testing.assert_allclose(probabilities(found.prediction.table), arrays(three)[0], rtol=1e-6)
     assert "helps" not in found.members
+
+
+def test_calibrated_members_are_decided_for_macro_f1(three, tmp_path, out) -> None:
+    files = [tmp_path / f"{path.stem}.json" for path in three]
+    for path, file in zip(three, files, strict=True):
+        calibrate(path, file)
+    found = ensemble(three, calibrations=files, decision="macro-f1", out=out).prediction.table
+    expected = decide(probabilities(found))
+    assert (expected != probabilities(found).argmax(axis=1)).any()
+    np.testing.assert_array_equal(answers(read_predictions(out)), expected)
+    assert read_predictions(out).attrs["provenance"]["decision"] == "macro-f1"
+    stacked = ensemble(three, vote="stack", decision="macro-f1", out=out).prediction.table
+    np.testing.assert_array_equal(answers(stacked), decide(probabilities(stacked)))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"decision": "macro-f1"}, r"needs calibrated probabilities, and those of .*weak\.parquet"),
+        ({"decision": "macro-f1", "vote": "hard"}, "needs probabilities, and --vote hard counts"),
+        ({"decision": "best"}, "--decision must be one of macro-f1, argmax; got 'best'"),
+    ],
+)
+def test_what_cannot_be_decided_is_refused(three, out, options, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        ensemble(three, out=out, **options)
+    assert not out.exists()
+
+
+def test_a_stack_of_one_attribute_is_not_decided(write, out) -> None:
+    path = write("mask.parquet", attribute_alone(simulated(), "mask"))
+    with pytest.raises(InputError, match=r"18 classes, and .*mask\.parquet predicts mask alone"):
+        ensemble([path], vote="stack", decision="macro-f1", out=out)
 
 
 def test_the_provenance_names_members_vote_and_weights(three, out) -> None:

@@ -12,8 +12,17 @@ from mmmask.datasets.layout import read_eval, read_train, with_labels
 from mmmask.datasets.splits import assign_folds
 from mmmask.engine.hooks.person_split_hook import split_table
 from mmmask.errors import InputError, MissingFileError
+from mmmask.evaluation.calibration import cross_calibrated, fit_calibration
+from mmmask.evaluation.decision import decide
 from mmmask.ledger.provenance import file_hash, fingerprint
-from mmmask.tables import PREDICTIONS, PROBABILITIES, probabilities, read_predictions, write_table
+from mmmask.tables import (
+    PREDICTIONS,
+    PROBABILITIES,
+    answers,
+    probabilities,
+    read_predictions,
+    write_table,
+)
 from mmmask.workflows.studies.kfold import KFold, kfold
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -146,6 +155,28 @@ def test_each_fold_is_trained_and_predicts_and_all_is_put_together(study, capsys
     assert f"fold 2: macro F1 {written.loc['2', 'macro_f1']:.3f} [" in capsys.readouterr().out
 
 
+def test_answers_are_decided_by_a_calibration_out_of_fold(study) -> None:
+    kfold(study)
+    before = {name: read_predictions(study.out / f"{name}.parquet") for name in ("oof", "eval")}
+    log(study)
+    kfold(replace(study, decision="macro-f1"))
+    assert log(study) == []  # nothing is trained or predicted again
+    after = {name: read_predictions(study.out / f"{name}.parquet") for name in ("oof", "eval")}
+    for name, table in after.items():
+        np.testing.assert_array_equal(probabilities(table), probabilities(before[name]))
+        assert "answer" not in before[name]
+        assert table.attrs["provenance"]["decision"] == "macro-f1"
+    oof = after["oof"]
+    truth, people = oof["label"].to_numpy(dtype=int), oof["person"].to_numpy()
+    values = probabilities(oof)
+    held_out = cross_calibrated(values, truth, oof["fold"], person=people)
+    np.testing.assert_array_equal(answers(oof), decide(held_out))
+    calibration = fit_calibration(values, truth, person=people)
+    each = [read_predictions(study.folder(fold) / "eval.parquet") for fold in range(FOLDS)]
+    mean = np.mean([calibration(probabilities(one)) for one in each], axis=0, dtype=np.float64)
+    np.testing.assert_array_equal(answers(after["eval"]), decide(mean))
+
+
 def test_a_failed_run_continues_at_the_fold_where_it_was(study) -> None:
     (study.out.parent / "stop").touch()
     with pytest.raises(
@@ -249,6 +280,11 @@ def test_a_leak_of_a_real_split_is_refused(study) -> None:
         ({"config": CONFIGS / "mobilenet_v2_linear_everybody.py"}, "trains on everybody"),
         ({"jobs": 0}, "--jobs must be at least 1; got 0"),
         ({"folds": 10}, "folds must be from 2 to the number of people, 9; got 10"),
+        ({"decision": "best"}, "--decision must be one of macro-f1, argmax; got 'best'"),
+        (
+            {"decision": "macro-f1", "config": CONFIGS / "mobilenet_v2_gender.py"},
+            "needs the 18 classes, and .*mobilenet_v2_gender.py predicts one attribute alone",
+        ),
         ({"checkpoint": "first"}, "--checkpoint must be last or best; got 'first'"),
     ],
 )
