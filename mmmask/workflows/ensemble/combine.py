@@ -27,7 +27,9 @@ from mmmask.workflows.ensemble.members import Member, Members, read_members
 from mmmask.workflows.predict import Prediction
 from mmmask.workflows.submission import check_covered, check_outputs
 
-VOTES = ("soft", "hard", "weighted", "stack")
+#: Votes that are fitted on labels, after those that are not.
+FITTED = ("weighted", "stack")
+VOTES = ("soft", "hard", *FITTED)
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def ensemble(
     if oof:
         validation = _read(oof, vote, calibrations, old_from)
         _check_pairs(members.each, validation.each)
+        if vote in FITTED:
+            _check_apart(members, validation)
     final, judged, learned = _voted(members, validation, vote)
     made = {
         "vote": vote,
@@ -143,7 +147,7 @@ def _voted(
 ) -> tuple[Outcome, Outcome, Learned | None]:
     """Return what a vote says of the photos and of those for validation, and how it was fitted."""
     own = validation is members
-    if vote in ("weighted", "stack"):
+    if vote in FITTED:
         learned = learn_weights(validation) if vote == "weighted" else learn_stack(validation)
         return learned.outcome if own else learned.apply(members), learned.outcome, learned
 
@@ -175,6 +179,17 @@ def _read(
                 "part in --vote hard, and not be calibrated"
             )
     return members
+
+
+def _check_apart(members: Members, validation: Members) -> None:
+    """Refuse to answer photos by what was fitted on them: it would seem better than it is."""
+    images = members.keys["image"]
+    both = images[images.isin(validation.keys["image"])]
+    if len(both):
+        raise InputError(
+            f"{members.each[0].path}: --oof holds {len(both):,} of its photos, such as "
+            f"{both.iloc[0]}; without --oof each person is predicted by a fit on the others"
+        )
 
 
 def _check_pairs(members: Sequence[Member], validation: Sequence[Member]) -> None:

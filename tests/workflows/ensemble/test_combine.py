@@ -156,6 +156,16 @@ def test_what_was_found_out_of_fold_is_applied_to_other_photos(write, vote, out)
         np.testing.assert_allclose(probabilities(found.prediction.table), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("vote", ["weighted", "stack"])
+def test_photos_of_the_fit_are_not_answered_by_it(write, vote, out) -> None:
+    table = simulated(2.5)
+    paths = [write(f"{name}.parquet", one) for name, one in (("a", table), ("b", blind(table)))]
+    with pytest.raises(InputError, match=r"a\.parquet: --oof holds 280 of its photos, such as "):
+        ensemble(paths, vote=vote, oof=paths, out=out)
+    assert not out.exists()
+    ensemble(paths, vote="soft", oof=paths, out=out)  # nothing is fitted
+
+
 def test_a_gain_on_noise_is_imagined_and_not_there_on_other_people(write, tmp_path) -> None:
     """Of members that know nothing, whoever fits a vote to people believes that it helped."""
     gains = {"weighted": [], "stack": []}
