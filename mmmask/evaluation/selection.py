@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmmask.evaluation.intervals import (
     Counts,
-    Difference,
-    Interval,
     counts_by_person,
     macro_f1_interval_of,
     macro_f1_jackknife,
@@ -22,6 +20,7 @@ from mmmask.evaluation.intervals import (
     people_by_class,
     resample_people,
 )
+from mmmask.evaluation.jackknife import Difference, Interval
 from mmmask.labels import NUM_CLASSES
 
 #: Into how many groups people are dealt to estimate the gain of a choice, and how often.

@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mmmask.errors import InputError
-from mmmask.evaluation.intervals import FEWEST, Interval, mean_intervals, score_intervals
+from mmmask.evaluation.intervals import FEWEST, mean_intervals, score_intervals
+from mmmask.evaluation.jackknife import Interval
 from mmmask.tables import read_csv
 
 #: Years that a slice by age spans; the edges of the age groups, 30 and 60, are multiples.

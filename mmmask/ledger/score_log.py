@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.jackknife import Interval
 from mmmask.files import locked
 from mmmask.ledger.provenance import now
 from mmmask.tables import SCORES, read_table, write_table

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from mmmask.evaluation.intervals import POWER, Difference, Interval
+from mmmask.evaluation.jackknife import POWER, Difference, Interval
 from mmmask.reports.output import save_figure, titled_table
 
 #: What a difference of two models does not tell.

@@ -10,7 +10,7 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
-from mmmask.evaluation.intervals import Difference
+from mmmask.evaluation.jackknife import Difference
 from mmmask.reports.output import save_figure
 
 _WIDTH = 140

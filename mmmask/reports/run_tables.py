@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mmmask.engine.stage_display import clock, print_line
-from mmmask.evaluation.intervals import Difference, Interval
+from mmmask.evaluation.jackknife import Difference, Interval
 from mmmask.reports.difference_report import ONE_MODEL, difference_sentence
 from mmmask.reports.output import titled_table
 

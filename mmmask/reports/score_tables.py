@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.ages import BIAS, MAE, NEAR, NEARBY, Ages
-from mmmask.evaluation.intervals import FEWEST, Interval, people_by_class, units_to_draw
+from mmmask.evaluation.intervals import FEWEST, people_by_class, units_to_draw
+from mmmask.evaluation.jackknife import Interval
 from mmmask.evaluation.slices import with_bounds
 from mmmask.labels import (
     AGE_GROUPS,

@@ -15,10 +15,7 @@ from scipy.stats import norm
 
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import (
-    LEVEL,
     Counts,
-    Interval,
-    Jackknife,
     counts_by_person,
     macro_f1_interval_of,
     macro_f1_jackknife,
@@ -28,6 +25,7 @@ from mmmask.evaluation.intervals import (
     resample_people,
     units_to_draw,
 )
+from mmmask.evaluation.jackknife import LEVEL, Interval, Jackknife
 from mmmask.labels import ATTRIBUTES, encode
 from mmmask.tables import attribute_of
 from mmmask.workflows.score import labels_of, read_scored

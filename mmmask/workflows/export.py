@@ -18,7 +18,8 @@ from mmmask.datasets.preparation import NO_FACE
 from mmmask.deploy.networks import Network
 from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError
-from mmmask.evaluation.intervals import Difference, Interval, macro_f1_interval, paired_difference
+from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
+from mmmask.evaluation.jackknife import Difference, Interval
 from mmmask.files import atomic_write
 from mmmask.labels import decode
 from mmmask.tables import SAMPLES, probabilities, write_table, years_of

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from mmmask.errors import InputError, MissingFileError
-from mmmask.evaluation.intervals import Interval, units_to_draw
+from mmmask.evaluation.intervals import units_to_draw
+from mmmask.evaluation.jackknife import Interval
 from mmmask.ledger.cards import CARD, best, read_card, status
 from mmmask.ledger.chosen_epoch import chosen_by, chosen_by_people, flattery_of
 from mmmask.ledger.config_differences import blocks, changes, decides_weights, flat_text

@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
-from mmmask.evaluation.intervals import (
-    Difference,
-    Interval,
-    paired_difference,
-    score_intervals,
-    units_to_draw,
-)
+from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
+from mmmask.evaluation.jackknife import Difference, Interval
 from mmmask.labels import NUM_CLASSES, decode
 from mmmask.ledger.submissions import is_submission, read_submission
 from mmmask.tables import (

@@ -7,9 +7,6 @@ from scipy.stats import t as student_t
 from sklearn.metrics import f1_score
 
 from mmmask.evaluation.intervals import (
-    Difference,
-    Interval,
-    Jackknife,
     counts_by_person,
     jackknife,
     macro_f1_interval,
@@ -20,6 +17,7 @@ from mmmask.evaluation.intervals import (
     score_intervals,
     units_to_draw,
 )
+from mmmask.evaluation.jackknife import Difference
 from mmmask.labels import decode
 
 
@@ -103,37 +101,6 @@ def test_one_person_has_no_interval_and_shows_nothing():
     assert str(alone) == f"{alone.value:.3f}"
     difference = paired_difference(person, truth, [truth], [predicted])
     assert (difference.shown, difference.verdict) == (False, "not shown")
-
-
-def test_trainings_add_the_covariance_over_people_and_their_own_variance():
-    random = np.random.default_rng(0)
-    people = random.normal(size=50)
-    pseudo = people + 0.5 * random.normal(size=(4, 50))
-    found = Jackknife(random.normal(size=4), pseudo)
-    covariance = np.cov(pseudo) / 50
-    shared = covariance[~np.eye(4, dtype=bool)].mean()
-    trainings = found.values.var(ddof=1) / 4
-    moves = (pseudo - pseudo.mean(axis=1, keepdims=True)).mean(axis=0)
-    squares = (moves**2).sum()
-    freedom = min(2 * squares**2 / ((moves**4).sum() - squares**2 / 50), 49)
-    total = shared + trainings
-    together = total**2 / (shared**2 / freedom + trainings**2 / 3)
-    half = student_t.ppf(0.975, together) * np.sqrt(total)
-    difference = found.difference()
-    assert difference.high - difference.low == pytest.approx(2 * half)
-    assert difference.value == pytest.approx(found.values.mean())
-
-
-@pytest.mark.parametrize("models", [1, 4])
-def test_a_detectable_difference_is_shown_in_80_percent_of_samples(models):
-    random = np.random.default_rng(1)
-    shown, sizes = [], []
-    for _ in range(1500):
-        pseudo = random.normal(size=30) + random.normal(size=(models, 30))
-        found = Jackknife(pseudo.mean(axis=1), pseudo).difference()
-        sizes.append(found.detectable)
-        shown.append(found.low)
-    assert np.mean(np.array(shown) + np.mean(sizes) > 0) == pytest.approx(0.8, abs=0.04)
 
 
 def test_a_draw_scores_like_the_drawn_photos_laid_side_by_side():
@@ -230,10 +197,6 @@ def test_groups_of_many_people_have_nearly_the_same_bounds(monkeypatch):
     width = each.high - each.low
     assert abs(groups.low - each.low) < width / 5
     assert abs(groups.high - each.high) < width / 5
-
-
-def test_an_interval_reads_as_value_and_bounds():
-    assert str(Interval(0.5531, 0.5062, 0.597)) == "0.553 [0.506, 0.597]"
 
 
 def test_all_scores_and_their_bounds_are_those_of_a_loop_over_the_people_left_out():

@@ -1,11 +1,7 @@
 import numpy as np
 import pytest
 
-from mmmask.evaluation.intervals import (
-    counts_by_person,
-    macro_f1_of_draws,
-    paired_difference,
-)
+from mmmask.evaluation.intervals import counts_by_person, macro_f1_of_draws, paired_difference
 from mmmask.evaluation.scores import macro_f1
 from mmmask.evaluation.selection import (
     cross_selected,

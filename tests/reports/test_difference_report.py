@@ -2,7 +2,7 @@ import cv2
 import pandas as pd
 import pytest
 
-from mmmask.evaluation.intervals import Difference
+from mmmask.evaluation.jackknife import Difference
 from mmmask.reports.difference_report import (
     difference_sentence,
     plot_differences,

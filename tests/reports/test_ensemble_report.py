@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from mmmask.evaluation.intervals import Difference
+from mmmask.evaluation.jackknife import Difference
 from mmmask.reports.ensemble_report import (
     plot_agreement,
     print_agreement,

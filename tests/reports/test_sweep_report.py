@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.jackknife import Interval
 from mmmask.evaluation.selection import Selection
 from mmmask.reports.sweep_report import (
     SweepDisplay,

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from mmmask.errors import InputError, MissingFileError
-from mmmask.evaluation.intervals import Interval, paired_difference
+from mmmask.evaluation.intervals import paired_difference
+from mmmask.evaluation.jackknife import Interval
 from mmmask.ledger.cards import write_card
 from mmmask.ledger.chosen_epoch import chosen_by_people, flattery_of
 from mmmask.ledger.score_log import note_score, read_scores

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.ages import MAE, Ages
-from mmmask.evaluation.intervals import Difference, Interval
+from mmmask.evaluation.jackknife import Difference, Interval
 from mmmask.evaluation.slices import with_bounds
 from mmmask.labels import CLASSES
 from mmmask.ledger.submissions import agreement

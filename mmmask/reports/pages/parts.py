@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.jackknife import Interval
 
 #: How a value is written: kind -> format. ``text`` stays as it is.
 FORMATS: Mapping[str, str] = {
@@ -67,7 +67,7 @@ class Table:
         columns: Title -> kind: one of ``FORMATS``, "text", "photo" or "show".
         rows: Values in the order of the columns. Of kind ``photo`` they are numbers of
             thumbnails or None, of ``show`` they are :class:`Show` or None; numbers may be
-            :class:`~mmmask.evaluation.intervals.Interval`, which sort by their values.
+            :class:`~mmmask.evaluation.jackknife.Interval`, which sort by their values.
         search: Whether a field filters the rows by the text in them.
     """
 

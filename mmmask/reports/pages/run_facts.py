@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.disagreement import disagreement
-from mmmask.evaluation.intervals import Interval, score_intervals, units_to_draw
+from mmmask.evaluation.intervals import score_intervals, units_to_draw
+from mmmask.evaluation.jackknife import Interval
 from mmmask.evaluation.slices import Members
 from mmmask.labels import ATTRIBUTES, CLASSES, decode, marginals
 from mmmask.ledger.chosen_epoch import chosen_by_people

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mmmask.evaluation.ages import MAE
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.jackknife import Interval
 from mmmask.ledger.cards import best, status
 from mmmask.reports.pages import run_charts
 from mmmask.reports.pages.age_charts import age_section

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmmask.evaluation.intervals import (
-    Difference,
-    Interval,
-    jackknife,
-    macro_f1_interval,
-    paired_difference,
-)
+from mmmask.evaluation.intervals import jackknife, macro_f1_interval, paired_difference
+from mmmask.evaluation.jackknife import Difference, Interval
 from mmmask.evaluation.scores import TINY, negative_log_likelihood
 from mmmask.workflows.ensemble.fitted_votes import Learned, Outcome, equal_weights, mix
 from mmmask.workflows.ensemble.members import Members

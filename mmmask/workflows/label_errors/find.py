@@ -14,7 +14,7 @@ from mmmask.datasets.corrections import SWAP, correct, read_corrections
 from mmmask.datasets.layout import read_train, with_labels
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import true_values
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.jackknife import Interval
 from mmmask.evaluation.label_issues import (
     Channel,
     Judged,
@@ -65,7 +65,7 @@ class LabelErrors:
     Attributes:
         issues: Table of ``mmmask.tables.LABEL_ISSUES``.
         summary: One row per kind: ``labels``, how many were examined (of people, or of photos
-            for the mask); ``wrong``, the :class:`~mmmask.evaluation.intervals.Interval` of how
+            for the mask); ``wrong``, the :class:`~mmmask.evaluation.jackknife.Interval` of how
             many of them are; ``votes``, how many independent votes the photos of a person count
             as (NaN for the mask); ``listed``, and how many of these are expected to be wrong:
             ``listed_wrong``.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.jackknife import Interval
 from mmmask.reports.pages import charts
 from mmmask.reports.pages.svg import round_ticks
 

@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from mmmask.evaluation.intervals import Interval
+from mmmask.evaluation.jackknife import Interval
 from mmmask.reports.pages.page import _environment, as_data, write_page
 from mmmask.reports.pages.parts import Gallery, Show, Table, shown
 
