@@ -24,6 +24,7 @@ from mmmask.labels import (
     decode,
     encode,
 )
+from mmmask.ledger.calibrated_people import calibrated_on_people
 from mmmask.ledger.chosen_epoch import chosen_by_people
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.reports.output import titled_table
@@ -154,9 +155,12 @@ def _figure(score: Interval | float, form: str) -> str:
 def print_warnings(provenance: Mapping[str, Any], name: str = "") -> None:
     """Warn of a model that learned from photos of the test set, or was chosen by the people here.
 
+    Or whose calibration was fitted on them.
+
     ``name`` tells it from others.
     """
-    for sentence in (learned_from_test_set(provenance), chosen_by_people(provenance)):
+    for warn in (learned_from_test_set, chosen_by_people, calibrated_on_people):
+        sentence = warn(provenance)
         if sentence is not None:
             print(f"warning: {name}{': ' if name else ''}{sentence}")
 

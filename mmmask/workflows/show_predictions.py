@@ -85,6 +85,7 @@ def show_ensemble(
     print_members(found.members, found.photos, found.people)
     if found.gain is not None:
         print_gain(**vars(found.gain))
+    print_warnings(found.judged, "--oof")
     if found.tied is not None:
         photos = len(found.prediction.table)
         print(f"{found.tied:,} of {photos:,} photos were a tie, given to {found.ties_go_to}")

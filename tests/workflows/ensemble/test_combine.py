@@ -10,6 +10,7 @@ from mmmask.errors import InputError
 from mmmask.evaluation.decision import decide
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import decode, group_probabilities
+from mmmask.ledger.calibrated_people import calibrated_on_people
 from mmmask.tables import (
     PREDICTIONS,
     answers,
@@ -280,6 +281,16 @@ def test_calibrated_members_are_decided_for_macro_f1(three, tmp_path, out) -> No
     assert read_predictions(out).attrs["provenance"]["decision"] == "macro-f1"
     stacked = ensemble(three, vote="stack", decision="macro-f1", out=out).prediction.table
     np.testing.assert_array_equal(answers(stacked), decide(probabilities(stacked)))
+
+
+def test_members_judged_on_the_people_of_their_calibrations_say_so(three, tmp_path, out) -> None:
+    files = [tmp_path / f"{path.stem}.json" for path in three]
+    for path, file in zip(three, files, strict=True):
+        calibrate(path, file)
+    found = ensemble(three, calibrations=files, oof=three, out=out)
+    for stated in (found.judged, found.prediction.table.attrs["provenance"]):
+        assert "fitted on these very people" in str(calibrated_on_people(stated))
+    assert not ensemble(three, calibrations=files, out=out).judged
 
 
 @pytest.mark.parametrize(
