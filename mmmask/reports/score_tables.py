@@ -135,7 +135,7 @@ def age_sentence(ages: Ages) -> str:
     mae, near, bias = (with_bounds(scores, name)[0] for name in (MAE, NEARBY, BIAS))
     words = (
         f"age in years: MAE {_figure(mae, '{:.1f}')}, within {NEAR} years "
-        f"{_figure(near, '{:.0%}')}, bias {_figure(bias, '{:+.1f}')}"
+        f"{_figure(near, '{:.0f} %', 100)}, bias {_figure(bias, '{:+z.1f}')}"
     )
     if len(ages.true) < ages.photos:
         words += f"; known of {len(ages.true):,} of {ages.photos:,} photos"
@@ -144,12 +144,12 @@ def age_sentence(ages: Ages) -> str:
     return words if ages.unit == "people" else f"{words}; {_TOO_NARROW}"
 
 
-def _figure(score: Interval | float, form: str) -> str:
+def _figure(score: Interval | float, form: str, times: int = 1) -> str:
     """Return a score, with its bounds where it has any."""
     if not isinstance(score, Interval):
-        return form.format(score)
-    low, high = (form.format(bound).rstrip("%") for bound in (score.low, score.high))
-    return f"{form.format(score.value)} [{low}, {high}]"
+        return form.format(times * score)
+    low, high = (form.format(times * end).removesuffix(" %") for end in (score.low, score.high))
+    return f"{form.format(times * score.value)} [{low}, {high}]"
 
 
 def print_warnings(provenance: Mapping[str, Any], name: str = "") -> None:
@@ -180,7 +180,7 @@ def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
 
 def print_folds(summary: pd.DataFrame) -> None:
     """Print the scores of the folds; the table is that of ``studies.folds.summarise``."""
-    title = "each predicted by the model that never saw them"
+    title = "people of each fold, predicted by the model that has not learned from them"
     table = Table(title=title, title_justify="left")
     accuracies = [name for name in summary if name.endswith("accuracy")]
     of_years = ["MAE"] if MAE in summary else []

@@ -98,7 +98,7 @@ def print_comparison(comparison: Comparison) -> None:
     same = Table(title=f"Same answer, of {len(comparison.photos):,} photos", title_justify="left")
     for name in comparison.agreement:
         same.add_column(name, justify="right")
-    same.add_row(*(f"{share:.1%}" for share in comparison.agreement.values()))
+    same.add_row(*(f"{100 * share:.1f} %" for share in comparison.agreement.values()))
     console.print(same)
     commonest = pairs(comparison).head(5)
     if len(commonest):
