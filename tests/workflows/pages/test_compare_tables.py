@@ -9,7 +9,13 @@ from mmmask.evaluation.intervals import paired_difference
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import CLASSES, decode
 from mmmask.reports.pages.comparison import pairs, right
-from mmmask.tables import ATTRIBUTE_PREDICTIONS, PREDICTIONS, PROBABILITIES, write_table
+from mmmask.tables import (
+    ATTRIBUTE_PREDICTIONS,
+    PREDICTIONS,
+    PROBABILITIES,
+    read_predictions,
+    write_table,
+)
 from mmmask.workflows.pages.compare import compare, compared
 from tests.made_ages import certain
 
@@ -124,6 +130,19 @@ def test_the_terminal_tells_agreement_commonest_pair_and_scores(paths, tmp_path,
     assert CLASSES[pairs(comparison)["a"][0]] in out
     assert f"{comparison.scores['age'].difference.value:+.3f}" in out
     assert "10 people" in out
+    assert "shown from 0." in out
+    assert "other seeds" in out
+
+
+def test_the_terminal_warns_of_people_that_a_calibration_knows(paths, tmp_path, capsys) -> None:
+    fitted = {"path": "c.json", "split": "oof", "data_fingerprint": "f"}
+    stated = {"split": "oof", "data_fingerprint": "f", "calibration": fitted}
+    told = tmp_path / "told.parquet"
+    write_table(told, read_predictions(paths[1]), PREDICTIONS, stated)
+    compare(paths[0], told, tmp_path / "page.html")
+    words = "calibrated by c.json, fitted on these very people"
+    assert f"warning: B: {words}" in capsys.readouterr().out
+    assert words in (tmp_path / "page.html").read_text()
 
 
 def test_models_of_years_are_compared_by_their_ages(paths, tmp_path, capsys) -> None:
