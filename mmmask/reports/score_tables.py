@@ -121,12 +121,16 @@ def rare(table: pd.DataFrame, most: int = 4) -> str:
         each = zip(CLASSES, people.ravel(), np.tile(same.ravel(), len(MASKS)), strict=True)
         found |= {name: count for name, count, together in each if not together}
     words = [
-        f"{name} ({f'{count} {kind}' if count else 'absent: F1 0'})"
+        f"{name} ({_counted(count, kind) if count else 'absent: F1 0'})"
         for name, count in found.items()
         if count < FEWEST
     ]
     more = [f"{len(words) - most} more"] if len(words) > most else []
     return ", ".join([*words[:most], *more])
+
+
+def _counted(count: int, kind: str) -> str:
+    return f"{count} {kind}" if count != 1 else {"people": "1 person", "photos": "1 photo"}[kind]
 
 
 def age_sentence(ages: Ages) -> str:

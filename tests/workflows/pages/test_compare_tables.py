@@ -132,6 +132,7 @@ def test_the_terminal_tells_agreement_commonest_pair_and_scores(paths, tmp_path,
     assert "10 people" in out
     assert "shown from 0." in out
     assert "other seeds" in out
+    assert "(1 person)" in out
 
 
 def test_the_terminal_warns_of_people_that_a_calibration_knows(paths, tmp_path, capsys) -> None:
