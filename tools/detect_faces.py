@@ -22,10 +22,10 @@ def main() -> None:
 
     table = detect_faces(args.data_root, args.out, device=args.device)
     found = table["x0"].notna()
-    print(f"{found.sum():,} of {len(table):,} photos have a face ({found.mean():.1%})")
+    print(f"{found.sum():,} of {len(table):,} photos have a face ({100 * found.mean():.1f} %)")
     for stem, faces in found.groupby(table["image"].str.extract(r"(\w+)\.\w+$")[0]):
         if len(faces) > 1:  # photos named by the state of the mask
-            print(f"    {stem}: {faces.mean():.1%} of {len(faces):,}")
+            print(f"    {stem}: {100 * faces.mean():.1f} % of {len(faces):,}")
 
 
 if __name__ == "__main__":

@@ -89,9 +89,13 @@ class Ages:
 
         ``age_mae`` is the mean absolute error in years, ``age_within_5`` the share of photos with
         an error of at most 5 years, ``age_bias`` the mean error in years: positive is too old. All
-        are means over photos.
+        are means over photos. No bound is a value that its score cannot have.
         """
-        return slice_means(self.units, _per_photo(self.errors), members)
+        found = slice_means(self.units, _per_photo(self.errors), members)
+        for name, most in ((MAE, None), (NEARBY, 1.0)):
+            bounds = [column for column in (f"{name}_low", f"{name}_high") if column in found]
+            found[bounds] = found[bounds].clip(0.0, most)
+        return found
 
     def minus(self, other: "Ages") -> pd.DataFrame:
         """Return by how much the scores are above those of another model, paired; as ``scores``.

@@ -38,7 +38,7 @@ def annotated(
 def in_words(answer: pd.Series) -> list[str]:
     """Return an answer as two short lines of ASCII."""
     parts = [str(answer[name]) for name in ("mask", "gender", "age_group") if name in answer]
-    return [" ".join(parts), f"{answer['probability']:.0%}"]
+    return [" ".join(parts), f"{100 * answer['probability']:.0f} %"]
 
 
 def _write(

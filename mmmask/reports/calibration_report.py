@@ -15,8 +15,8 @@ from mmmask.reports.output import save_figure, titled_table
 
 def print_calibration(measured: pd.DataFrame, people: int | None) -> None:
     """Print the table that ``mmmask.workflows.calibrate.calibrate`` returns."""
-    unit = "people" if people else "photos (the table names no people)"
-    title = f"calibration, each fold by a fit on the others; intervals: 95 % over {unit}"
+    unit = f"{people:,} people" if people else "photos (the table names no people)"
+    title = f"calibration, each fold by a fit on the others; 95 % interval over {unit}"
     columns = ("log loss\nbefore", "after", "change", "ECE before\n(chance)", "after\n(chance)")
     table = titled_table(title, ("of",), columns)
     for row in measured.itertuples(index=False):

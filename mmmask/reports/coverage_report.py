@@ -17,9 +17,11 @@ def print_coverage(measured: pd.DataFrame) -> None:
         )
         for row in part.itertuples(index=False):
             of_difference = (
-                ["", ""] if pd.isna(row.power) else [f"{row.detectable:.3f}", f"{row.power:.0%}"]
+                ["", ""]
+                if pd.isna(row.power)
+                else [f"{row.detectable:.3f}", f"{100 * row.power:.0f} %"]
             )
-            shares = [f"{share:.1%}" for share in (row.covered, row.above, row.below)]
+            shares = [f"{100 * share:.1f} %" for share in (row.covered, row.above, row.below)]
             table.add_row(str(row.people), row.method, *shares, f"{row.width:.3f}", *of_difference)
         console.print(table)
     console.print(

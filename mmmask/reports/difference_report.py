@@ -19,10 +19,10 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
     first = comparison.iloc[0]
     score = Interval(first["baseline"], first["baseline_low"], first["baseline_high"])
     table = titled_table(
-        f"macro F1 against {baseline}, {score}; 95 % over {first['people']} people held out"
-        f"{' and the seeds' if len(first['seeds'].split()) > 1 else '; one seed shows nothing'}",
+        f"macro F1 against {baseline}, {score}; 95 % interval over {first['people']} people held "
+        f"out{' and the seeds' if len(first['seeds'].split()) > 1 else '; one seed shows nothing'}",
         ("variant", "changes"),
-        ("macro F1", "difference", "95 %", "shown from", "by seed"),
+        ("macro F1", "difference", "95 % interval", "shown from", "by seed"),
     )
     table.add_column("verdict")
     for row in comparison.itertuples(index=False):
@@ -39,8 +39,8 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
     console = Console(width=140)
     console.print(table)
     console.print(
-        f"shown from: the smallest true difference that {POWER:.0%} of such studies would show; "
-        "a smaller one may be there.",
+        f"shown from: the smallest true difference that {100 * POWER:.0f} % of such studies would "
+        "show; a smaller one may be there.",
         style="dim",
     )
 

@@ -24,15 +24,15 @@ def print_members(members: pd.DataFrame, photos: int, people: int | None) -> Non
         photos: How many the table is about.
         people: Of how many people; None where nobody knows who is in them.
     """
-    title, over = f"{photos:,} photos", "over photos: nobody knows who is in them"
+    title, over = f"{photos:,} photos", "photos: nobody knows who is in them"
     if people is not None:
-        title, over = f"{title} of {people:,} people", "over people"
+        over = f"{people:,} people"
     if "macro_f1" in members:
-        title += f"; 95 % {over}"
+        title += f", 95 % interval over {over}"
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("member", overflow="fold")
-    bounded = {"weight": ".3f", "macro_f1": ".3f", "helps": "+.4f"}
+    bounded = {"weight": ".3f", "macro_f1": ".3f", "helps": "+.3f"}
     bounded = {name: form for name, form in bounded.items() if name in members}
     for name in (*bounded, "agrees", "changes"):
         table.add_column({"macro_f1": "macro F1"}.get(name, name), justify="right")
@@ -43,7 +43,7 @@ def print_members(members: pd.DataFrame, photos: int, people: int | None) -> Non
             value, low, high = (f"{row[name + end]:{form}}" for end in ("", "_low", "_high"))
             cells.append("" if pd.isna(row[name]) else f"{value} [{low}, {high}]")
         shares = (row.get(name, np.nan) for name in ("agrees", "changes"))
-        cells += ["" if pd.isna(share) else f"{share:.1%}" for share in shares]
+        cells += ["" if pd.isna(share) else f"{100 * share:.1f} %" for share in shares]
         table.add_row(*cells, end_section=number == len(members) - 1)
     console = Console(width=_WIDTH, markup=False, highlight=False)
     console.print(table)
@@ -68,9 +68,9 @@ def print_gain(
     """Print what a fitted vote brings over the plain mean on people it was not fitted on."""
     Console(width=_WIDTH, markup=False, highlight=False).print(
         f"On people that it was not fitted on, this vote has macro F1 {fitted:.3f}, equal weights "
-        f"{equal:.3f}: {difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}], "
+        f"{equal:.3f}: {difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}], "
         f"{difference.verdict}; log loss {log_loss[1]:.3f} and {log_loss[0]:.3f} nats. On the "
-        f"people of the fit it would seem {in_sample:+.4f}, and {log_loss[2]:.3f} nats.",
+        f"people of the fit it would seem {in_sample:+.3f}, and {log_loss[2]:.3f} nats.",
     )
 
 
@@ -104,7 +104,7 @@ def plot_agreement(
         axes.imshow(shares, vmin=lowest, vmax=1, cmap="Blues")
         for (row, column), share in np.ndenumerate(shares):
             colour = "white" if share > (1 + lowest) / 2 else "black"
-            text = f"{share:.0%}"[:-1]
+            text = f"{100 * share:.0f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
         axes.set_title(name)
         axes.set_xticks(numbers, [str(k + 1) for k in numbers])

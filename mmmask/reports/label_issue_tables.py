@@ -26,9 +26,11 @@ def print_label_issues(issues: pd.DataFrame, summary: pd.DataFrame, most: int = 
         table.add_row(row.kind, f"{row.labels:,}", wrong, *listed, votes)
     console.print(table)
     console.print(
-        "wrong: an estimate with its 95 % interval; from 0, wrong labels are not told apart from "
-        "none. Who looks unlike the label counts as wrong. Of ages only gross errors can be told, "
-        "so more may be wrong. probability: that the label is wrong",
+        "wrong: an estimate with its 95 % interval; where that begins at 0, there may be none. Who "
+        "looks unlike the label counts as wrong. Of ages only gross errors can be told, so more "
+        "may be wrong. of them wrong: the sum of their probabilities. votes: how many independent "
+        "photos those of a person are worth. "
+        "probability: that the label is wrong",
         style="dim",
     )
     for kind, part in issues.groupby("kind", sort=False):

@@ -67,7 +67,10 @@ def plot_faces(
     for axes, row in zip(grid.flat, _spread(predicted, columns * rows), strict=False):
         image = cv2.imread(str(root / predictions["image"].iloc[row]))
         axes.imshow(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-        text, colour = f"{_short(predicted[row])}  {values[row, predicted[row]]:.0%}", "black"
+        text, colour = (
+            f"{_short(predicted[row])}  {100 * values[row, predicted[row]]:.0f} %",
+            "black",
+        )
         if truth is not None:
             right = truth[row] == predicted[row]
             colour = RIGHT if right else WRONG

@@ -20,10 +20,10 @@ def print_pseudo_labels(classes: pd.DataFrame) -> None:
             table.add_section()
         chosen = row["chosen"]
         cells = [f"{int(row[step]):,}" for step in ("seen", "agreed", "sure", "chosen")]
-        cells.append(f"{chosen / total['chosen']:.1%}")
+        cells.append(f"{100 * (chosen / total['chosen']):.1f} %")
         if chosen:
             cells.append(f"{row['probability']:.2f}")
             if "right" in classes:
-                cells.append(f"{row['right'] / chosen:.0%}")
+                cells.append(f"{100 * (row['right'] / chosen):.0f} %")
         table.add_row(name, *cells)
     Console(width=110).print(table)

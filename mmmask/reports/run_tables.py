@@ -86,7 +86,7 @@ def print_comparison(compared: RunComparison, one: str, other: str) -> None:
     for part, pairs in (("config", compared.config), ("card", compared.facts)):
         if not pairs:
             continue
-        table = titled_table(f"{part}: {len(pairs)} differ", ("", escape(one), escape(other)))
+        table = titled_table(f"{part}: {len(pairs)} that differ", ("", escape(one), escape(other)))
         for name, values in pairs.items():
             table.add_row(name, *(escape(str(value)) for value in values))
         console.print(table)
@@ -98,7 +98,7 @@ def print_comparison(compared: RunComparison, one: str, other: str) -> None:
         views = f" ({score.views})" if score.views else ""
         print_line(console, f"{score.split}{views}: macro F1 {score.one} and {score.other}")
         sentence = difference_sentence(other, one, score.difference)
-        over = f"95 % over {score.size:,} {score.resampled}"
+        over = f"95 % interval over {score.size:,} {score.resampled}"
         print_line(console, f"    {sentence} ({over})")
         for name, chosen in zip((one, other), score.chosen, strict=True):
             if chosen is not None:

@@ -24,6 +24,7 @@ from mmmask.labels import (
     decode,
     encode,
 )
+from mmmask.ledger.calibrated_people import calibrated_on_people
 from mmmask.ledger.chosen_epoch import chosen_by_people
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.reports.output import titled_table
@@ -120,12 +121,16 @@ def rare(table: pd.DataFrame, most: int = 4) -> str:
         each = zip(CLASSES, people.ravel(), np.tile(same.ravel(), len(MASKS)), strict=True)
         found |= {name: count for name, count, together in each if not together}
     words = [
-        f"{name} ({f'{count} {kind}' if count else 'absent: F1 0'})"
+        f"{name} ({_counted(count, kind) if count else 'absent: F1 0'})"
         for name, count in found.items()
         if count < FEWEST
     ]
     more = [f"{len(words) - most} more"] if len(words) > most else []
     return ", ".join([*words[:most], *more])
+
+
+def _counted(count: int, kind: str) -> str:
+    return f"{count} {kind}" if count != 1 else {"people": "1 person", "photos": "1 photo"}[kind]
 
 
 def age_sentence(ages: Ages) -> str:
@@ -134,7 +139,7 @@ def age_sentence(ages: Ages) -> str:
     mae, near, bias = (with_bounds(scores, name)[0] for name in (MAE, NEARBY, BIAS))
     words = (
         f"age in years: MAE {_figure(mae, '{:.1f}')}, within {NEAR} years "
-        f"{_figure(near, '{:.0%}')}, bias {_figure(bias, '{:+.1f}')}"
+        f"{_figure(near, '{:.0f} %', 100)}, bias {_figure(bias, '{:+z.1f}')}"
     )
     if len(ages.true) < ages.photos:
         words += f"; known of {len(ages.true):,} of {ages.photos:,} photos"
@@ -143,20 +148,23 @@ def age_sentence(ages: Ages) -> str:
     return words if ages.unit == "people" else f"{words}; {_TOO_NARROW}"
 
 
-def _figure(score: Interval | float, form: str) -> str:
+def _figure(score: Interval | float, form: str, times: int = 1) -> str:
     """Return a score, with its bounds where it has any."""
     if not isinstance(score, Interval):
-        return form.format(score)
-    low, high = (form.format(bound).rstrip("%") for bound in (score.low, score.high))
-    return f"{form.format(score.value)} [{low}, {high}]"
+        return form.format(times * score)
+    low, high = (form.format(times * end).removesuffix(" %") for end in (score.low, score.high))
+    return f"{form.format(times * score.value)} [{low}, {high}]"
 
 
 def print_warnings(provenance: Mapping[str, Any], name: str = "") -> None:
     """Warn of a model that learned from photos of the test set, or was chosen by the people here.
 
+    Or whose calibration was fitted on them.
+
     ``name`` tells it from others.
     """
-    for sentence in (learned_from_test_set(provenance), chosen_by_people(provenance)):
+    for warn in (learned_from_test_set, chosen_by_people, calibrated_on_people):
+        sentence = warn(provenance)
         if sentence is not None:
             print(f"warning: {name}{': ' if name else ''}{sentence}")
 
@@ -176,7 +184,7 @@ def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
 
 def print_folds(summary: pd.DataFrame) -> None:
     """Print the scores of the folds; the table is that of ``studies.folds.summarise``."""
-    title = "each predicted by the model that never saw them"
+    title = "people of each fold, predicted by the model that has not learned from them"
     table = Table(title=title, title_justify="left")
     accuracies = [name for name in summary if name.endswith("accuracy")]
     of_years = ["MAE"] if MAE in summary else []

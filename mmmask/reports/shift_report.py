@@ -33,7 +33,8 @@ def print_outcome(outcome: Outcome) -> None:
         console.print(f"note: {note}", highlight=False)
     print_warnings(outcome.table.attrs.get("provenance", {}))
     console.print(f"[b]{_done(choice)}[/b]", end="", highlight=False)
-    what = f": {choice.reason}" if choice.reason else f", classes decided by {choice.rule}"
+    rule = "decided for macro F1" if choice.rule == "macro-f1" else "the most probable class"
+    what = f": {choice.reason}" if choice.reason else f"; answers: {rule}"
     console.print(what, highlight=False)
 
 
@@ -108,10 +109,13 @@ def print_simulation(simulated: pd.DataFrame) -> None:
         simulated: One row per shift, as from ``simulation.Population.simulate``.
     """
     console = Console(width=WIDTH)
-    title = f"gain in macro F1 on {len(simulated)} test sets; promised and got, where corrected"
+    title = f"gain in macro F1 on {len(simulated)} test sets; promised and got: where corrected"
     table = Table(title=title, title_justify="left")
     table.add_column("shift", no_wrap=True)
-    for title in ("before", "true", "ours", "worst 5 %", "alone", "given up", "promised", "got"):
+    for title in (
+        *("before", "true\nshares", "gain", "1 in 20\nbelow", "left\nalone"),
+        *("given up", "promised", "got"),
+    ):
         table.add_column(title, justify="right", no_wrap=True)
     for row in summary(simulated).itertuples(index=False):
         if row.kind == "all":
@@ -122,14 +126,18 @@ def print_simulation(simulated: pd.DataFrame) -> None:
             row.kind,
             f"{row.uncorrected:.3f}",
             *(f"{value:+.3f}" for value in gains),
-            f"{row.alone:.0%}",
+            f"{100 * row.alone:.0f} %",
             *("-" if np.isnan(value) else f"{value:+.3f}" for value in chosen),
         )
     console.print(table)
     table = Table("method", title="methods that always correct", title_justify="left")
-    for title in ("gain", "worst 5 %"):
+    for title in ("gain", "1 in 20 below"):
         table.add_column(title, justify="right")
-    names = {"true": "the true shares", "always": "ours, always", "decision": "no shift at all"}
+    names = {
+        "true": "the true shares",
+        "always": "the same, always",
+        "decision": "decided for macro F1 alone",
+    }
     for name in (*names, *references_in(simulated)):
         gains = simulated[name]
         table.add_row(names.get(name, name), f"{gains.mean():+.3f}", f"{gains.quantile(0.05):+.3f}")
@@ -157,13 +165,13 @@ def plot_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
         left.set_xlabel("gain by the true shares")
         left.set_ylabel("gain in macro F1; hollow: left alone")
         left.set_title(
-            f"mean {gains.mean():+.3f} of {true.mean():+.3f}, worst 5 % "
-            f"{gains.quantile(0.05):+.3f}, {(~corrected).mean():.0%} left alone",
+            f"mean {gains.mean():+.3f}, by the true shares {true.mean():+.3f}; 1 in 20 below "
+            f"{gains.quantile(0.05):+.3f}; {100 * (~corrected).mean():.0f} % left alone",
             fontsize=10,
         )
         right.set_xlabel("promised gain, where corrected")
         right.set_title(
-            f"promised {promised[corrected].mean():+.3f}, realised {gains[corrected].mean():+.3f}",
+            f"promised {promised[corrected].mean():+.3f}, got {gains[corrected].mean():+.3f}",
             fontsize=10,
         )
         left.legend(fontsize=8)

@@ -33,13 +33,15 @@ def print_submission_check(seen: SubmissionCheck, warnings: Sequence[str], path:
     if against is not None and seen.agreement:
         table.add_column(f"in {against['number']}", justify="right")
         table.add_column(f"same as {against['number']}", justify="right")
-        table.add_row("18 classes", "", "", "", f"{seen.agreement['overall']:.1%}")
+        table.add_row("18 classes", "", "", "", f"{100 * seen.agreement['overall']:.1f} %")
     for name, values in ATTRIBUTES.items():
         for number, value in enumerate(values):
             shares = [seen.shares[name]]
             shares += [seen.shares_against[name]] if seen.agreement else []
-            agreed = [f"{seen.agreement[name]:.1%}"] if seen.agreement and number == 0 else []
-            cells = (*(f"{share[number]:.1%}" for share in shares), *agreed)
+            agreed = (
+                [f"{100 * seen.agreement[name]:.1f} %"] if seen.agreement and number == 0 else []
+            )
+            cells = (*(f"{100 * share[number]:.1f} %" for share in shares), *agreed)
             table.add_row("" if number else name, value, *cells)
     console.print(table)
     for warning in warnings:

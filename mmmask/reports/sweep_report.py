@@ -143,7 +143,7 @@ def sentences(trials: pd.DataFrame, selection: Selection) -> list[str]:
 
 
 def _table(complete: pd.DataFrame, best: int, people: int, names: Sequence[str]) -> Table:
-    title = f"trials by macro F1 on {people} people held out; 95 % over people"
+    title = f"trials by macro F1 on {people} people held out; 95 % interval over people"
     columns = ("trial", "macro F1", "against trial 0", *short_names(names).values())
     table = titled_table(title, (), columns)
     rows = complete.sort_values("macro_f1", ascending=False, kind="stable")
@@ -178,7 +178,7 @@ def plot_history(trials: pd.DataFrame, path: str | Path) -> None:
     spread = [y - complete["low"], complete["high"] - y]
     axes.errorbar(
         x, y, yerr=spread, fmt="o", markersize=5, linewidth=1, alpha=0.9,
-        color=_COLOURS["complete"], label="complete; bar: 95 % over people",
+        color=_COLOURS["complete"], label="complete; bar: 95 % interval over people",
     )  # fmt: skip
     pruned = trials[trials["state"] == "pruned"]
     axes.plot(

@@ -108,7 +108,7 @@ class SimulatedPeople:
     @property
     def name(self) -> str:
         """What sets it apart from other simulations."""
-        return f"simulated, {self.old:.0%} old"
+        return f"simulated, {100 * self.old:.0f} % old"
 
     @cached_property
     def truth(self) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from mmmask.evaluation.calibrated_tables import (
 )
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import MIDDLE_FROM, OLD_FROM, Cuts, checked_cuts
+from mmmask.ledger.calibrated_people import CALIBRATION, calibration_origin
 from mmmask.ledger.chosen_epoch import CHOSEN, chosen_epoch
 from mmmask.ledger.provenance import file_hash, fingerprint, made_now, text_hash
 from mmmask.ledger.score_log import note_score
@@ -144,10 +145,7 @@ def predict(request: Request) -> Prediction | None:
         )
         provenance = {
             **table.attrs["provenance"],
-            "calibration": {
-                "path": str(request.calibration),
-                "hash": file_hash(Path(request.calibration)),
-            },
+            CALIBRATION: calibration_origin(request.calibration),
             "decision": request.decision,
         }
     write_table(path, table, prediction_columns(tested.attribute)[0], provenance)

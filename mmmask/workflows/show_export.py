@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mmmask.reports.difference_report import difference_sentence
 from mmmask.reports.score_tables import WIDTH, print_warnings
 from mmmask.workflows.export import Exported, Scores
 
@@ -27,7 +28,7 @@ def show_export(models: Sequence[Exported], torch_speed: float, checkpoint: str 
             f"{model.speed / torch_speed:.1f}x",
             f"{agreement.difference:.1g}",
             f"{agreement.mean:.1g}",
-            f"{agreement.same:.1%} of {agreement.photos:,}",
+            f"{100 * agreement.same:.1f} % of {agreement.photos:,}",
         )
     console.print(table)
     console.print(
@@ -49,7 +50,6 @@ def show_export(models: Sequence[Exported], torch_speed: float, checkpoint: str 
 def _in_words(scores: Scores, name: str, former: str) -> str:
     """Return what a model has lost or gained."""
     return (
-        f"macro F1 on {scores.people} people held out: {former} {scores.former}, {name} "
-        f"{scores.score}; {name} minus {former} {scores.change}: "
-        f"{scores.change.verdict}"
+        f"macro F1, 95 % interval over {scores.people} people held out: {former} {scores.former}, "
+        f"{name} {scores.score}; {difference_sentence(name, former, scores.change)}"
     )

@@ -186,7 +186,7 @@ def mixture(score: np.ndarray) -> str:
     if len(present) < 2:
         return ""
     largest = present[np.argsort(-score[present])]
-    return "\n".join(f"{score[label]:.0%} {CLASSES[label]}" for label in largest)
+    return "\n".join(f"{100 * score[label]:.0f} % {CLASSES[label]}" for label in largest)
 
 
 def steps_in_words(cfg: "Config") -> str:

@@ -83,8 +83,13 @@ def show_ensemble(
     ``plot`` is where a picture of the agreement goes (.png), ``submission`` where that went.
     """
     print_members(found.members, found.photos, found.people)
+    if found.prediction.table.attrs["provenance"]["decision"] != "argmax":
+        print(
+            "All of this is about the most probable classes, before they are decided by --decision"
+        )
     if found.gain is not None:
         print_gain(**vars(found.gain))
+    print_warnings(found.judged, "--oof")
     if found.tied is not None:
         photos = len(found.prediction.table)
         print(f"{found.tied:,} of {photos:,} photos were a tie, given to {found.ties_go_to}")

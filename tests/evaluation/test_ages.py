@@ -28,6 +28,14 @@ def test_scores_are_those_of_hand_and_of_scikit_learn() -> None:
     assert row["age_bias"] == 2.5
 
 
+def test_no_bound_is_a_value_that_a_score_cannot_have() -> None:
+    true, predicted = [20, 30, 40, 50, 60, 70], [20, 30, 41, 52, 63, 99]  # one is far off
+    row = Ages.of(table_of(true, predicted, list("abcdef"))).scores.iloc[0]
+    assert row["age_mae_low"] == 0 < row["age_mae"] < row["age_mae_high"]
+    assert row["age_within_5_low"] < row["age_within_5"] < row["age_within_5_high"] == 1
+    assert row["age_bias_low"] < 0 < row["age_bias_high"]
+
+
 def test_the_median_has_the_smallest_expected_absolute_error() -> None:
     years = np.random.default_rng(0).dirichlet(np.full(NUM_YEARS, 0.1), 20)
     ages = np.arange(NUM_YEARS)

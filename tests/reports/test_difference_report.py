@@ -34,7 +34,7 @@ TABLE = pd.DataFrame(
 def test_the_table_tells_difference_interval_seeds_and_verdict(capsys) -> None:
     print_differences(TABLE, "linear")
     out = capsys.readouterr().out
-    assert "linear, 0.500 [0.450, 0.550]; 95 % over 140 people" in out
+    assert "linear, 0.500 [0.450, 0.550]; 95 % interval over 140 people" in out
     for fact in ("0.550 [0.500, 0.600]", "+0.050", "+0.020 to +0.080", "-0.0300 +0.0100"):
         assert fact in out
     assert "not shown" in out and "0.029" in out

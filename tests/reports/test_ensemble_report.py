@@ -29,8 +29,8 @@ def test_every_figure_stands_in_the_table(capsys) -> None:
     print_members(ROWS, 980, 140)
     text = capsys.readouterr().out
     for part in (
-        *("980 photos of 140 people; 95 % over people", "a[b]", "0.500 [0.450, 0.550]"),
-        *("-0.0200 [-0.0300, -0.0100]", "90.0%", "5.0%", "0.600 [0.550, 0.650]", "helps: macro F1"),
+        *("980 photos, 95 % interval over 140 people", "a[b]", "0.500 [0.450, 0.550]"),
+        *("-0.020 [-0.030, -0.010]", "90.0 %", "5.0 %", "0.600 [0.550, 0.650]", "helps: macro F1"),
     ):
         assert part in text
     assert "nan" not in text
@@ -40,7 +40,7 @@ def test_without_labels_and_people_the_table_says_so(capsys) -> None:
     print_members(ROWS[["member", "agrees", "changes"]], 980, None)
     assert "macro F1" not in capsys.readouterr().out
     print_members(ROWS, 980, None)
-    assert "95 % over photos: nobody knows who is in them" in capsys.readouterr().out
+    assert "95 % interval over photos: nobody knows who is in them" in capsys.readouterr().out
 
 
 def test_a_gain_is_shown_where_its_interval_excludes_0(capsys) -> None:
@@ -48,8 +48,8 @@ def test_a_gain_is_shown_where_its_interval_excludes_0(capsys) -> None:
     for low, verdict in ((-0.01, missed), (0.001, "shown")):
         print_gain(0.5, 0.51, Difference(0.01, low, 0.02, 0.022), 0.05, (1.2, 1.1, 1.0))
         text = " ".join(capsys.readouterr().out.split())
-        assert f"+0.0100 [{low:+.4f}, +0.0200], {verdict}; log loss 1.100 and 1.200" in text
-        assert "it would seem +0.0500, and 1.000 nats" in text
+        assert f"+0.010 [{low:+.3f}, +0.020], {verdict}; log loss 1.100 and 1.200" in text
+        assert "it would seem +0.050, and 1.000 nats" in text
 
 
 def test_agreement_is_printed_and_plotted(capsys, tmp_path) -> None:

@@ -27,10 +27,10 @@ def test_agreement_and_shares_stand_beside_those_of_the_best(ledger, capsys) -> 
     assert lines[0].startswith("new[1].csv: 3 of 10 on ")
     assert lines[0].endswith("the best so far is 1 (leaderboard 0.6000)")
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
-    assert ["18 classes", "", "", "", "75.0%"] in cells
-    assert ["mask", "wear", "75.0%", "75.0%", "100.0%"] in cells
-    assert ["gender", "male", "50.0%", "75.0%", "75.0%"] in cells
-    assert ["", ">=60", "25.0%", "25.0%", ""] in cells
+    assert ["18 classes", "", "", "", "75.0 %"] in cells
+    assert ["mask", "wear", "75.0 %", "75.0 %", "100.0 %"] in cells
+    assert ["gender", "male", "50.0 %", "75.0 %", "75.0 %"] in cells
+    assert ["", ">=60", "25.0 %", "25.0 %", ""] in cells
     assert lines[-1] == "warning: it is [stale]"
 
 

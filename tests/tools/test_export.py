@@ -70,8 +70,8 @@ def test_the_exported_model_predicts_what_the_checkpoint_predicts(drawn, tested,
 def test_the_largest_difference_and_the_cost_of_int8_are_stated(exported):
     folder, text = exported
     for words in (
-        "100.0% of 35", "macro F1 on 5 people held out: checkpoint ", "held out: ONNX ",
-        "ONNX minus checkpoint 0.000 [0.000, 0.000]: no difference is shown", "int8 minus ONNX ",
+        "100.0 % of 35", "macro F1, 95 % interval over 5 people held out: checkpoint ",
+        "ONNX scores as checkpoint does, on all people", "held out: ONNX ", "; int8 ",
         "model.onnx",
     ):  # fmt: skip
         assert words in text, text

@@ -32,7 +32,7 @@ def test_a_shift_is_corrected_from_the_command_line(files, tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "age >=60" in done.stdout
-    assert "classes decided by macro-f1" in done.stdout
+    assert "answers: decided for macro F1" in done.stdout
     assert (tmp_path / "shares.png").read_bytes().startswith(b"\x89PNG")
     before, after = (read_predictions(path) for path in (files / "eval.parquet", out))
     truth = before["label"].to_numpy(dtype=np.int64)

@@ -87,7 +87,7 @@ def test_ages_of_a_model_of_years_are_a_line_of_their_own(tables, tmp_path) -> N
     true = np.full(len(tables["b"]), 40)
     table = pd.concat([tables["b"].assign(age=true), certain(true - 3)], axis=1)
     write_table(b, table, PREDICTIONS)
-    words = "age in years: MAE 3.0 [3.0, 3.0], within 5 years 100% [100, 100], bias -3.0"
+    words = "age in years: MAE 3.0 [3.0, 3.0], within 5 years 100 % [100, 100], bias -3.0"
     assert f"\n{words}" in tool("score.py", b).stdout
     compared = tool("score.py", a, b).stdout
     assert f"\nb: {words}" in compared

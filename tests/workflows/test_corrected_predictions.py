@@ -92,7 +92,7 @@ def test_what_is_printed_and_plotted_tells_shares_and_what_was_done(outcome, cap
     old = found.shares.set_index(["of", "value"]).loc[("age", ">=60")]
     assert f"{100 * old.share:.0f} [{100 * old.low:.0f}, {100 * old.high:.0f}]" in text
     assert f"expected to gain {found.choice.gain:+.3f} macro F1" in text
-    assert "corrected for the estimated shares, classes decided by macro-f1" in text
+    assert "corrected for the estimated shares; answers: decided for macro F1" in text
     plot_shares(found, folder / "shares.png")
     assert (folder / "shares.png").read_bytes().startswith(b"\x89PNG")
 
@@ -342,7 +342,7 @@ def test_simulated_shifts_are_measured_on_labelled_predictions(
     assert (tmp_path / "simulated.png").read_bytes().startswith(b"\x89PNG")
     print_simulation(found)
     text = capsys.readouterr().out
-    for name in ("competition", "given up", "promised", "│ em", "ours, always"):
+    for name in ("competition", "given up", "promised", "│ em", "the same, always"):
         assert name in text
 
 

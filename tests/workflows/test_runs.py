@@ -181,7 +181,7 @@ def test_two_runs_are_compared_in_config_facts_and_score(tmp_path, capsys) -> No
     print_comparison(found, "one", "other")
     text = capsys.readouterr().out
     assert "other is better than one by" in text
-    assert ": shown (95 % over 20 people" in text
+    assert ": shown (95 % interval over 20 people" in text
 
 
 def test_the_newest_predictions_of_each_kind_count_and_only_a_runs_own(tmp_path) -> None:

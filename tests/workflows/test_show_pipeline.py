@@ -118,5 +118,5 @@ def test_photos_are_spread_over_the_classes() -> None:
 def test_a_mixture_lists_the_largest_share_first() -> None:
     score = np.zeros(18)
     score[[0, 17]] = 0.25, 0.75
-    assert mixture(score) == "75% normal female >=60\n25% wear male <30"
+    assert mixture(score) == "75 % normal female >=60\n25 % wear male <30"
     assert mixture(np.eye(18)[3]) == ""

@@ -64,8 +64,8 @@ class Choice:
             return ""
         if self._strange:
             return "more than the shares differs: " + ", ".join(
-                f"the model is {given:.0%} sure of {name} where it would be {expected:.0%} "
-                f"({away:+.0f} standard deviations)"
+                f"the model is {100 * given:.0f} % sure of {name} where it would be "
+                f"{100 * expected:.0f} % ({away:+.0f} standard deviations)"
                 for name, (given, expected, away) in self._strange.items()
             )
         if self.gain <= 0:

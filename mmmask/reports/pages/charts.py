@@ -245,14 +245,16 @@ def matrix(
         parts.append(svg.words(left, y + tall / 2, label, "end", shift=-8))
         for column, name in enumerate(names):
             x, number, part = left + width * column, numbers[row, column], share[row, column]
-            tip = f"{down} {label}, {across} {name}: {number:,}, {part:.1%} of the row"
+            tip = f"{down} {label}, {across} {name}: {number:,}, {100 * part:.1f} % of the row"
             parts.append(svg.box(x, y, width, tall, "cell", tip, fill_opacity=part))
             if number:
                 tone = "figure on" if part > 0.55 else "figure"
                 middle = y + tall / 2 - (8 if with_shares else 0)
                 parts.append(svg.words(x + width / 2, middle, f"{number:,}", tone=tone))
                 if with_shares:
-                    parts.append(svg.words(x + width / 2, middle + 16, f"{part:.1%}", tone=tone))
+                    parts.append(
+                        svg.words(x + width / 2, middle + 16, f"{100 * part:.1f} %", tone=tone)
+                    )
     same = np.trace(numbers) / max(numbers.sum(), 1)
     cells: dict[str, tuple[str, Iterable]] = {"": ("text", names)}
     cells |= {name: ("count", numbers[:, k].tolist()) for k, name in enumerate(names)}
@@ -260,7 +262,7 @@ def matrix(
         cells |= {f"{name}, share": ("share", share[:, k].tolist()) for k, name in enumerate(names)}
     return Chart(
         title,
-        f"{same:.1%} of {numbers.sum():,} photos stand on the diagonal.",
+        f"{100 * same:.1f} % of {numbers.sum():,} photos stand on the diagonal.",
         svg.picture(parts, top + tall * len(names)),
         Table.from_columns(f"{title}: a row is {down}, a column {across}", cells),
         wide=many,

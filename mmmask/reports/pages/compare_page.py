@@ -41,9 +41,9 @@ def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thu
         comparison=comparison,
         figures=[
             ("photos", f"{len(comparison.photos):,}"),
-            ("same class", f"{agreement['overall']:.1%}"),
+            ("same class", f"{100 * agreement['overall']:.1f} %"),
             ("other class", f"{len(comparison.differing):,}"),
-            *((f"same {name}", f"{agreement[name]:.1%}") for name in ATTRIBUTES),
+            *((f"same {name}", f"{100 * agreement[name]:.1f} %") for name in ATTRIBUTES),
         ],
         findings=by_weight(_findings(comparison)),
         **(_scored(comparison) if comparison.scores else {}),
@@ -64,13 +64,15 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
     least = min(ATTRIBUTES, key=lambda name: agreement[name])
     yield Finding(
         "know",
-        f"A and B give {agreement['overall']:.1%} of the photos the same class. They part most "
-        f"in {least}: {1 - agreement[least]:.1%} differ there.",
+        f"A and B give {100 * agreement['overall']:.1f} % of the photos the same class. They "
+        f"differ most in {least}: {100 * (1 - agreement[least]):.1f} % of the photos.",
         "pairs",
     )
     a, b = (float((decode(photos[name])["age"] == 2).mean()) for name in "ab")
     if abs(a - b) >= 0.01:
-        yield Finding("look", f"A calls {a:.1%} of the photos old, B {b:.1%}.", "classes")
+        yield Finding(
+            "look", f"A calls {100 * a:.1f} % of the photos old, B {100 * b:.1f} %.", "classes"
+        )
     for letter, alone in zip("AB", comparison.alone, strict=True):
         if alone:
             text = f"{alone:,} photos are in {letter} alone and not compared."
@@ -240,6 +242,6 @@ def _gallery(comparison: Comparison, thumbnails: Thumbnails) -> Gallery:
 def _answers(labels: np.ndarray, sure: pd.Series) -> list[str]:
     """Return the classes, each with its probability where that is known."""
     return [
-        CLASSES[k] if np.isnan(p) else f"{CLASSES[k]}, {p:.0%}"
+        CLASSES[k] if np.isnan(p) else f"{CLASSES[k]}, {100 * p:.0f} %"
         for k, p in zip(labels, sure, strict=True)
     ]

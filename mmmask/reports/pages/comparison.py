@@ -10,12 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.ages import MAE, Ages
-from mmmask.evaluation.jackknife import Difference, Interval
+from mmmask.evaluation.jackknife import POWER, Difference, Interval
 from mmmask.evaluation.slices import with_bounds
 from mmmask.labels import CLASSES
+from mmmask.ledger.calibrated_people import CALIBRATION
+from mmmask.ledger.chosen_epoch import CHOSEN
 from mmmask.ledger.submissions import agreement
+from mmmask.reports.difference_report import ONE_MODEL
 from mmmask.reports.pages.parts import shown
 from mmmask.reports.score_tables import WIDTH, age_sentence
+
+#: What the verdicts of a comparison mean.
+SHOWN_FROM = f"Shown from: the true difference that {100 * POWER:.0f} % of samples would show"
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class ScorePair:
     def verdict(self) -> str:
         """What the interval of the difference allows to say."""
         if not self.difference.shown:
-            return f"no difference shown; {self.difference.detectable:.3f} mostly would be"
-        return "B is better" if self.difference.value > 0 else "A is better"
+            return f"not shown; shown from {self.difference.detectable:.3f}"
+        return f"{'B' if self.difference.value > 0 else 'A'} is better: shown"
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def print_comparison(comparison: Comparison) -> None:
     same = Table(title=f"Same answer, of {len(comparison.photos):,} photos", title_justify="left")
     for name in comparison.agreement:
         same.add_column(name, justify="right")
-    same.add_row(*(f"{share:.1%}" for share in comparison.agreement.values()))
+    same.add_row(*(f"{100 * share:.1f} %" for share in comparison.agreement.values()))
     console.print(same)
     commonest = pairs(comparison).head(5)
     if len(commonest):
@@ -120,6 +126,7 @@ def print_comparison(comparison: Comparison) -> None:
             table.add_row(name, *scores, signed(pair.difference), pair.verdict)
         console.print(table)
         console.print(comparison.how, highlight=False, soft_wrap=True)
+        console.print(f"{SHOWN_FROM}. {ONE_MODEL}", highlight=False, soft_wrap=True)
     for letter, ages in zip("AB", comparison.ages, strict=True):
         if ages is not None:
             print(f"{letter}: {age_sentence(ages)}")
@@ -127,6 +134,10 @@ def print_comparison(comparison: Comparison) -> None:
     if a is not None and b is not None:
         difference = with_bounds(b.minus(a), MAE)[0]
         print(f"B - A: MAE {shown(difference, 'bias')} years")
+    for fact in (CHOSEN, CALIBRATION):
+        for letter, sentence in zip("AB", comparison.made_by.get(fact, ()), strict=False):
+            if sentence:
+                print(f"warning: {letter}: {sentence}")
 
 
 def signed(interval: Interval) -> str:

@@ -143,8 +143,8 @@ def _labels_and_ages(facts: DataFacts) -> Iterator[Finding]:
     )
     yield Finding(
         "know",
-        f"{(ages >= OLD_FROM).mean():.1%} of the people are called old; with the cut at 58 it "
-        f"would be {(ages >= 58).mean():.1%}. The test set may hold another share.",
+        f"{100 * (ages >= OLD_FROM).mean():.1f} % of the people are called old; with the cut at "
+        f"58 it would be {100 * (ages >= 58).mean():.1f} %. The test set may hold another share.",
         "ages",
     )
     counts, oldest = ages.value_counts(), int(ages.max())

@@ -35,7 +35,7 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
             ("people", f"{len(people):,}"),
             ("photos with labels", f"{len(train):,}"),
             ("photos in eval/", f"{len(rest):,}"),
-            (f"old, from {OLD_FROM} on", f"{(people['age'] >= OLD_FROM).mean():.1%}"),
+            (f"old, from {OLD_FROM} on", f"{100 * (people['age'] >= OLD_FROM).mean():.1f} %"),
             ("smallest class", f"{class_sizes(train).min():,} photos"),
         ],
         findings=find(facts),

@@ -16,22 +16,22 @@ FORMATS: Mapping[str, str] = {
     "count": "{:,.0f}",
     "share": "{:.1%}",
     "score": "{:.3f}",
-    "difference": "{:+.3f}",
+    "difference": "{:+z.3f}",
     "number": "{:,.4g}",
     "years": "{:.1f}",
-    "bias": "{:+.1f}",
-    "points": "{:+.1%}",
+    "bias": "{:+z.1f}",
+    "points": "{:+z.1%}",
 }
 
 
 def shown(value: Any, kind: str) -> str:
     """Return a value as a reader sees it, an interval with its bounds; a missing one as a dash."""
     if isinstance(value, Interval):
-        low, high = (FORMATS[kind].format(bound).rstrip("%") for bound in (value.low, value.high))
-        return f"{FORMATS[kind].format(value.value)} [{low}, {high}]"
+        low, high = (shown(bound, kind).removesuffix(" %") for bound in (value.low, value.high))
+        return f"{shown(value.value, kind)} [{low}, {high}]"
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return "\u2013"
-    return FORMATS[kind].format(value) if kind in FORMATS else str(value)
+    return FORMATS[kind].format(value).replace("%", " %") if kind in FORMATS else str(value)
 
 
 def figure(name: str, score: Interval | float, kind: str) -> tuple[str, str, str]:

@@ -154,7 +154,7 @@ def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
     across, down = zip(*(place(sure, right) for sure, _, right in rows), strict=True)
     parts.append(svg.curve(across, down, "l0", height))
     for x, y, (sure, photos, right) in zip(across, down, rows, strict=True):
-        tip = f"{photos:,} photos of {sure:.1%} on average: {right:.1%} right"
+        tip = f"{photos:,} photos of {100 * sure:.1f} % on average: {100 * right:.1f} % right"
         parts.append(svg.dot(x, y, "s0", tip, max(2.0, 9 * (photos / most) ** 0.5)))
     return svg.picture(parts, height + 40)
 

@@ -43,8 +43,8 @@ def _answers(scored: Scored) -> Iterator[Finding]:
         of_wrong = wrong[worst][~scored.right].mean() if share < 1 else 0.0
         yield Finding(
             "know",
-            f"Of the attributes {worst} is the weakest, {(~wrong[worst]).mean():.1%} right; it is "
-            f"wrong in {of_wrong:.0%} of the wrong answers.",
+            f"Of the attributes {worst} is the weakest, {100 * (~wrong[worst]).mean():.1f} % "
+            f"right; it is wrong in {100 * of_wrong:.0f} % of the wrong answers.",
             "classes",
         )
     if share < 1:
@@ -61,8 +61,8 @@ def _answers(scored: Scored) -> Iterator[Finding]:
         sure, side = ("sure", "above") if gap.value > 0 else ("unsure", "below")
         yield Finding(
             "look",
-            f"Answers are too {sure}: their mean probability is {abs(gap.value):.1%} {side} the "
-            "share that is right. tools/calibrate.py mends that.",
+            f"Answers are too {sure}: their mean probability is {100 * abs(gap.value):.1f} points "
+            f"{side} the share that is right. tools/calibrate.py mends that.",
             "probabilities",
         )
 
@@ -81,8 +81,8 @@ def _low_slices(slices: Sequence[Slices], share: float) -> list[Finding]:
     return [
         Finding(
             "look",
-            f"{by.capitalize()} {name}: {right:.1%} right on {photos:,} photos, with the interval "
-            f"below the {share:.1%} of all.",
+            f"{by.capitalize()} {name}: {100 * right:.1f} % right on {photos:,} photos, with the "
+            f"interval below the {100 * share:.1f} % of all.",
             "slices",
         )
         for right, _, by, name, photos in sorted(low)[:_MOST]

@@ -128,7 +128,7 @@ def _counted(values: NDArray[np.str_]) -> str:
 
 
 def _with_probability(names: NDArray[np.str_], probabilities: NDArray[np.floating]) -> list[str]:
-    return [f"{name}, {p:.1%}" for name, p in zip(names, probabilities, strict=True)]
+    return [f"{name}, {100 * p:.1f} %" for name, p in zip(names, probabilities, strict=True)]
 
 
 def _stem(image: str) -> str:

@@ -110,7 +110,7 @@ def _folds(summary: pd.DataFrame) -> Table:
             columns[f"{title} right"] = ("share", summary[name])
     if MAE in summary:
         columns["age MAE, years"] = ("years", summary[MAE])
-    title = "Each fold predicted by the model that never saw it"
+    title = "People of each fold, predicted by the model that has not learned from them"
     return Table.from_columns(f"{title}; brackets: {summary['interval'].iloc[-1]}", columns)
 
 

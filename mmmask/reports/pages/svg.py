@@ -112,7 +112,7 @@ def diagonal(
 
 
 def _tick(value: float, kind: str) -> str:
-    return f"{value:.0%}" if kind == "share" else shown(value, "number")
+    return f"{100 * value:.0f} %" if kind == "share" else shown(value, "number")
 
 
 def round_ticks(low: float, high: float) -> list[float]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,8 @@ class Ensemble:
         tied: How many of the predicted photos were a tie of a hard vote.
         ties_go_to: What a tie was given to, in words.
         gain: Of a fitted vote.
+        judged: Provenance of the predictions that ``members`` and ``gain`` are about, where they
+            are others than those that were written.
     """
 
     prediction: Prediction
@@ -56,6 +59,7 @@ class Ensemble:
     tied: int | None
     ties_go_to: str
     gain: Gain | None
+    judged: Mapping[str, Any]
 
 
 def ensemble(
@@ -104,10 +108,11 @@ def ensemble(
         if vote in FITTED:
             _check_apart(members, validation)
     final, judged, learned = _voted(members, validation, vote)
+    known = [one.described() for one in validation.each]
     made = {
         "vote": vote,
         "members": [member.described() for member in members.each],
-        "fitted_on": [one.described() for one in validation.each] if learned and oof else [],
+        "fitted_on": known if learned and oof else [],
         **({} if learned is None else learned.made),
     }
     years = None if final.weights is None else mixed_years(members, final.weights)
@@ -130,6 +135,7 @@ def ensemble(
         tied=None if final.tied is None else int(final.tied.sum()),
         ties_go_to=final.ties_go_to,
         gain=None if learned is None else gain_of(validation, learned),
+        judged={"members": known, **validation.common()} if oof else {},
     )
 
 

@@ -18,6 +18,7 @@ from mmmask.evaluation.calibrated_tables import CALIBRATED, calibrated, check_de
 from mmmask.evaluation.decision import decide
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, Cuts, checked_cuts, decode, move_cut
+from mmmask.ledger.calibrated_people import CALIBRATION, calibration_origin
 from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.ledger.submissions import is_submission, read_submission
 from mmmask.tables import (
@@ -123,8 +124,7 @@ class Member:
         """Return what the provenance of an ensemble says of this member."""
         found: dict[str, Any] = {"path": str(self.path), "hash": file_hash(self.path)}
         if self.calibration is not None:
-            path = self.calibration
-            found["calibration"] = {"path": str(path), "hash": file_hash(path)}
+            found[CALIBRATION] = calibration_origin(self.calibration)
         return {**found, "provenance": dict(self.provenance)}
 
     def _ordered(self, values: NDArray) -> NDArray:

@@ -11,6 +11,7 @@ from mmmask.errors import InputError
 from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
 from mmmask.labels import ATTRIBUTES, CLASSES, decode
+from mmmask.ledger.calibrated_people import CALIBRATION, calibrated_on_people
 from mmmask.ledger.chosen_epoch import CHOSEN, chosen_by_people
 from mmmask.ledger.submissions import read_submission
 from mmmask.reports.pages.compare_page import write_compare_page
@@ -176,6 +177,7 @@ def _made_by(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[str, str]]:
     stated: list[Mapping[str, Any]] = [t.attrs.get("provenance", {}) for t in (a, b)]
     facts = {key: tuple(_words(one.get(key)) for one in stated) for key in MADE_BY}
     facts[CHOSEN] = tuple(chosen_by_people(one) or "" for one in stated)
+    facts[CALIBRATION] = tuple(calibrated_on_people(one) or "" for one in stated)
     return {key: (mine, theirs) for key, (mine, theirs) in facts.items() if mine or theirs}
 
 

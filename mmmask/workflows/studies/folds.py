@@ -28,7 +28,7 @@ from mmmask.tables import (
 from mmmask.workflows.score import aligned, intervals_of
 
 #: What the bounds of a k-fold's scores are.
-INTERVAL = "95 % over people, given these models"
+INTERVAL = "95 % interval over people, given these models"
 VAL, EVAL = "val.parquet", "eval.parquet"
 #: What the predictions of all folds have in common, and keep when they are put together.
 _SHARED = (

@@ -75,7 +75,7 @@ def test_an_interval_spans_from_low_to_high_around_its_dot() -> None:
 def test_a_cell_is_shaded_by_its_share_of_the_row() -> None:
     shade = [float(cell.attrib["fill-opacity"]) for cell in shapes(CHARTS["matrix"], "rect")]
     assert shade == pytest.approx([0.67, 0, 0.33, 0, 1, 0, 0, 0, 0])
-    assert CHARTS["matrix"].description == "83.3% of 6 photos stand on the diagonal."
+    assert CHARTS["matrix"].description == "83.3 % of 6 photos stand on the diagonal."
 
 
 def test_more_series_than_one_can_tell_apart_are_refused() -> None:
@@ -117,4 +117,4 @@ def test_a_value_without_bounds_is_a_dot_without_a_line() -> None:
 def test_shares_of_the_rows_stand_beside_the_counts_of_a_matrix() -> None:
     chart = charts.matrix("T", [[3, 1], [0, 2]], ["a", "b"], shares=True)
     assert chart.table.rows == [["a", 3, 1, 0.75, 0.25], ["b", 0, 2, 0, 1]]
-    assert "75.0%" in [text.text for text in shapes(chart, "text")]
+    assert "75.0 %" in [text.text for text in shapes(chart, "text")]

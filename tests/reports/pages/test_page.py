@@ -16,7 +16,7 @@ CONTENT = {
 
 def test_values_are_written_as_their_kind_and_missing_ones_as_a_dash() -> None:
     assert [shown(*each) for each in [(1234, "count"), (0.5, "share"), (0.5, "score")]] == [
-        "1,234", "50.0%", "0.500",
+        "1,234", "50.0 %", "0.500",
     ]  # fmt: skip
     assert [shown(*each) for each in [(-0.25, "difference"), ("x", "text"), (7.0, "number")]] == [
         "-0.250", "x", "7",
@@ -26,7 +26,7 @@ def test_values_are_written_as_their_kind_and_missing_ones_as_a_dash() -> None:
 
 def test_an_interval_is_written_with_its_bounds_and_sorts_by_its_value(tmp_path) -> None:
     interval = Interval(0.5, 0.25, 0.75)
-    assert shown(interval, "share") == "50.0% [25.0, 75.0]"
+    assert shown(interval, "share") == "50.0 % [25.0, 75.0]"
     assert shown(interval, "score") == "0.500 [0.250, 0.750]"
     row = _environment().from_string(
         '{% import "macros.html" as ui with context %}{{ ui.cell(value, "share") }}'

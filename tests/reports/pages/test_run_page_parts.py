@@ -96,7 +96,7 @@ def test_errors_are_the_wrong_answers_surest_first_with_evidence_beside(facts, s
     k = int(rows[0])
     data = gallery.data
     assert values(data["lines"]["says"])[0] == (
-        f"{CLASSES[scored.whole.predicted[k]]}, {scored.sure[k]:.1%}"
+        f"{CLASSES[scored.whole.predicted[k]]}, {100 * scored.sure[k]:.1f} %"
     )
     assert values(data["lines"]["label"])[0].startswith(CLASSES[scored.whole.truth[k]])
     parts = {part.name: part for part in scored.parts[1:]}
@@ -130,7 +130,7 @@ def test_findings_name_slices_below_the_rest_and_those_alone(scored):
     other = Scored(scored.table, {"tag": {"weak": weak, "rest": ~weak}}, "")
     facts = RunFacts("run", "", {}, {}, scored=other)
     said = [finding.text for finding in find(facts, slices_of(other))]
-    assert any(text.startswith("Tag weak: 0.0% right on") for text in said)
+    assert any(text.startswith("Tag weak: 0.0 % right on") for text in said)
     assert not any(text.startswith("Tag rest") for text in said)
 
 

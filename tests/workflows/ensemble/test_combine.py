@@ -10,6 +10,7 @@ from mmmask.errors import InputError
 from mmmask.evaluation.decision import decide
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import decode, group_probabilities
+from mmmask.ledger.calibrated_people import calibrated_on_people
 from mmmask.tables import (
     PREDICTIONS,
     answers,
@@ -20,6 +21,7 @@ from mmmask.tables import (
 )
 from mmmask.workflows.calibrate import calibrate
 from mmmask.workflows.ensemble.combine import VOTES, ensemble
+from mmmask.workflows.show_predictions import show_ensemble
 
 
 def arrays(paths) -> list:
@@ -280,6 +282,25 @@ def test_calibrated_members_are_decided_for_macro_f1(three, tmp_path, out) -> No
     assert read_predictions(out).attrs["provenance"]["decision"] == "macro-f1"
     stacked = ensemble(three, vote="stack", decision="macro-f1", out=out).prediction.table
     np.testing.assert_array_equal(answers(stacked), decide(probabilities(stacked)))
+
+
+def test_members_are_shown_before_they_are_decided(three, tmp_path, out, capsys) -> None:
+    files = [tmp_path / f"{path.stem}.json" for path in three]
+    for path, file in zip(three, files, strict=True):
+        calibrate(path, file)
+    for decision, said in (("argmax", False), ("macro-f1", True)):
+        show_ensemble(ensemble(three, calibrations=files, decision=decision, out=out))
+        assert ("before they are decided" in capsys.readouterr().out) is said
+
+
+def test_members_judged_on_the_people_of_their_calibrations_say_so(three, tmp_path, out) -> None:
+    files = [tmp_path / f"{path.stem}.json" for path in three]
+    for path, file in zip(three, files, strict=True):
+        calibrate(path, file)
+    found = ensemble(three, calibrations=files, oof=three, out=out)
+    for stated in (found.judged, found.prediction.table.attrs["provenance"]):
+        assert "fitted on these very people" in str(calibrated_on_people(stated))
+    assert not ensemble(three, calibrations=files, out=out).judged
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,13 @@ from mmmask.evaluation.intervals import paired_difference
 from mmmask.evaluation.scores import macro_f1
 from mmmask.labels import CLASSES, decode
 from mmmask.reports.pages.comparison import pairs, right
-from mmmask.tables import ATTRIBUTE_PREDICTIONS, PREDICTIONS, PROBABILITIES, write_table
+from mmmask.tables import (
+    ATTRIBUTE_PREDICTIONS,
+    PREDICTIONS,
+    PROBABILITIES,
+    read_predictions,
+    write_table,
+)
 from mmmask.workflows.pages.compare import compare, compared
 from tests.made_ages import certain
 
@@ -114,16 +120,30 @@ def test_equal_predictions_differ_nowhere(paths, tmp_path, capsys) -> None:
     assert comparison.differing.empty
     assert comparison.agreement == dict.fromkeys(("overall", "mask", "gender", "age"), 1.0)
     assert "Nowhere: all photos have the same class." in (tmp_path / "page.html").read_text()
-    assert "100.0%" in capsys.readouterr().out
+    assert "100.0 %" in capsys.readouterr().out
 
 
 def test_the_terminal_tells_agreement_commonest_pair_and_scores(paths, tmp_path, capsys) -> None:
     comparison = compare(*paths, tmp_path / "page.html")
     out = capsys.readouterr().out
-    assert f"{comparison.agreement['gender']:.1%}" in out
+    assert f"{100 * comparison.agreement['gender']:.1f} %" in out
     assert CLASSES[pairs(comparison)["a"][0]] in out
     assert f"{comparison.scores['age'].difference.value:+.3f}" in out
     assert "10 people" in out
+    assert "shown from 0." in out
+    assert "other seeds" in out
+    assert "(1 person)" in out
+
+
+def test_the_terminal_warns_of_people_that_a_calibration_knows(paths, tmp_path, capsys) -> None:
+    fitted = {"path": "c.json", "split": "oof", "data_fingerprint": "f"}
+    stated = {"split": "oof", "data_fingerprint": "f", "calibration": fitted}
+    told = tmp_path / "told.parquet"
+    write_table(told, read_predictions(paths[1]), PREDICTIONS, stated)
+    compare(paths[0], told, tmp_path / "page.html")
+    words = "calibrated by c.json, fitted on these very people"
+    assert f"warning: B: {words}" in capsys.readouterr().out
+    assert words in (tmp_path / "page.html").read_text()
 
 
 def test_models_of_years_are_compared_by_their_ages(paths, tmp_path, capsys) -> None:
@@ -133,10 +153,10 @@ def test_models_of_years_are_compared_by_their_ages(paths, tmp_path, capsys) -> 
     a, b = write(tmp_path / "one.parquet", one), write(tmp_path / "other.csv", other[::-1])
     compare(a, b, tmp_path / "page.html")
     out, page = capsys.readouterr().out, (tmp_path / "page.html").read_text()
-    assert "A: age in years: MAE 4.0 [4.0, 4.0], within 5 years 100% [100, 100], bias +4.0" in out
-    assert "B: age in years: MAE 7.0 [7.0, 7.0], within 5 years 0% [0, 0], bias -7.0" in out
+    assert "A: age in years: MAE 4.0 [4.0, 4.0], within 5 years 100 % [100, 100], bias +4.0" in out
+    assert "B: age in years: MAE 7.0 [7.0, 7.0], within 5 years 0 % [0, 0], bias -7.0" in out
     assert "B - A: MAE +3.0 [+3.0, +3.0] years" in out
-    for words in ("7.0 [7.0, 7.0]", "+3.0 [+3.0, +3.0]", "-100.0% [-100.0, -100.0]", "-11.0 ["):
+    for words in ("7.0 [7.0, 7.0]", "+3.0 [+3.0, +3.0]", "-100.0 % [-100.0, -100.0]", "-11.0 ["):
         assert words in page
     compare(a, paths[1], tmp_path / "page.html")
     assert "B: age in years" not in capsys.readouterr().out
