@@ -31,7 +31,7 @@ COMMANDS = (
     "ensemble.py GOOD BAD --out out.csv",
     "ensemble.py GOOD BAD --vote hard --out out.csv",
     "ensemble.py GOOD BAD --vote stack --out out.csv",
-    "ensemble.py GOOD OTHER --oof GOOD BAD --vote weighted --out out.csv",
+    "ensemble.py GOOD OTHER --oof GOOD BAD --vote soft --out out.csv",
     "ensemble.py BAD_MASK GENDER AGE --compose --out out.csv",
 )
 
