@@ -36,6 +36,9 @@ def print_calibration(measured: pd.DataFrame, people: int | None) -> None:
         "ECE that perfectly calibrated probabilities of as many people would have",
         style="dim",
     )
+    worse = measured.loc[measured["nll_low"] > 0, "of"]
+    if len(worse):
+        console.print(f"warning: calibration makes the log loss of {', '.join(worse)} worse")
 
 
 def plot_reliability(

@@ -15,6 +15,7 @@ from mmmask.evaluation.intervals import score_intervals, units_to_draw
 from mmmask.evaluation.jackknife import Interval
 from mmmask.evaluation.slices import Members
 from mmmask.labels import ATTRIBUTES, CLASSES, decode, marginals
+from mmmask.ledger.calibrated_people import calibrated_on_people
 from mmmask.ledger.chosen_epoch import chosen_by_people
 from mmmask.ledger.curves import Curves
 from mmmask.ledger.provenance import learned_from_test_set
@@ -188,9 +189,10 @@ class RunFacts:
         return learned_from_test_set({"cards": dict(self.cards), "predictions": self._told})
 
     @property
-    def chosen(self) -> str | None:
-        """The sentence on a score by people who chose the epoch."""
-        return chosen_by_people(self._told)
+    def flattered(self) -> list[str]:
+        """Sentences on scores by people who chose the epoch, or whom a calibration knows."""
+        told = (chosen_by_people(self._told), calibrated_on_people(self._told))
+        return [sentence for sentence in told if sentence is not None]
 
     @property
     def _told(self) -> Mapping[str, Any]:

@@ -25,8 +25,9 @@ def find(facts: RunFacts, slices: Sequence[Slices]) -> list[Finding]:
     if facts.learned is not None:
         found.append(Finding("act", f"This model was {facts.learned}.", "card"))
     found += [Finding("act", sentence, "card") for sentence in facts.missing]
-    if facts.chosen is not None:
-        found.append(Finding("know", f"{facts.chosen[0].upper()}{facts.chosen[1:]}.", "curves"))
+    found += [
+        Finding("know", f"{words[0].upper()}{words[1:]}.", "card") for words in facts.flattered
+    ]
     if facts.scored is not None:
         found += [*_answers(facts.scored), *_low_slices(slices, facts.scored.right.mean())]
         found += [*_people(facts.scored), *_against_label(facts)]

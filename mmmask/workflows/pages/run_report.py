@@ -171,7 +171,8 @@ def _print(facts: RunFacts) -> None:
     if facts.scored is not None:
         how = how_sure(facts.scored.table)
         print_macro_f1(console, facts.scored.scores["macro_f1"], how)
-    warnings = [f"warning: {words}" for words in (facts.learned, facts.chosen) if words is not None]
+    learned = [] if facts.learned is None else [facts.learned]
+    warnings = [f"warning: {words}" for words in (*learned, *facts.flattered)]
     for sentence in [*warnings, *facts.missing]:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 

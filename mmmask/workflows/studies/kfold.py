@@ -22,6 +22,7 @@ from mmmask.evaluation.calibrated_tables import check_decision
 from mmmask.evaluation.decision import decide
 from mmmask.files import write_csv
 from mmmask.ledger.provenance import file_hash, fingerprint
+from mmmask.reports.score_tables import how_sure
 from mmmask.tables import (
     attribute_of,
     prediction_columns,
@@ -217,7 +218,7 @@ def run_folds(study: KFold, folds: Sequence[int]) -> None:
     for fold in folds:
         table = read_predictions(study.folder(fold) / VAL)
         score = intervals_of(table)["macro_f1"]
-        print(f"fold {fold}: macro F1 {score}, {table['person'].nunique()} people", flush=True)
+        print(f"fold {fold}: macro F1 {score}: {how_sure(table)}", flush=True)
 
 
 def _run(
