@@ -2,10 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
+from mmengine.hooks import Hook
 from tiny_engine import TinyFaces, tiny_config, train, without_validation
 
 import mmmask.engine.hooks.run_card_hook
 import mmmask.engine.runner  # noqa: F401 - these register
+from mmmask.engine.hooks import priorities
 from mmmask.engine.hooks.run_card_hook import RunCardHook
 from mmmask.errors import InputError
 from mmmask.ledger.cards import best, read_card, status, this_process
@@ -72,6 +74,22 @@ def test_a_resumed_run_adds_a_session_and_keeps_the_history(finished, tmp_path, 
     assert statuses == ["failed" if console else "interrupted", "finished"]
     assert card["validations"] == read_card(finished)["validations"]
     assert {one["config_hash"] for one in card["sessions"]} == set(card["configs"])
+
+
+def test_a_run_killed_right_after_its_checkpoint_has_lost_no_validation(finished, tmp_path) -> None:
+    class Kill(Hook):
+        priority = priorities.CHECKPOINT + 1
+
+        def after_val(self, runner) -> None:
+            raise RuntimeError("killed")
+
+    config = carded(tmp_path, epochs=3)
+    config.pop("runner_type")  # nobody tells the hook of the failure
+    with pytest.raises(RuntimeError, match="killed"):
+        train(config, hooks=[Kill()])
+    assert (tmp_path / "epoch_1.pth").exists()
+    train(config, resume=True)
+    assert read_card(tmp_path)["validations"] == read_card(finished)["validations"]
 
 
 def test_scores_behind_the_epoch_that_a_run_resumes_from_are_forgotten(finished, tmp_path) -> None:

@@ -48,7 +48,7 @@ def test_a_weighted_vote_with_submission_and_picture(models, tmp_path) -> None:
         *("--plot", tmp_path / "agreement.png"),
     )
     assert done.returncode == 0, done.stderr
-    assert "210 photos of 30 people; 95 % over people" in done.stdout
+    assert "210 photos, 95 % interval over 30 people" in done.stdout
     assert "On people that it was not fitted on, this vote has macro F1" in done.stdout
     for title in ("class", "mask", "gender", "age"):
         assert f"{title}, % alike" in done.stdout

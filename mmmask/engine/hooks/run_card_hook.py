@@ -116,6 +116,8 @@ class RunCardHook(Hook):
             self._card["validations"].append({"epoch": runner.epoch, **scores})
             if "macro_f1" in scores:
                 self._keep_answers(runner)
+            # Before the checkpoint of this epoch: whoever resumes from it knows its validation.
+            self._write(runner)
 
     def after_val(self, runner: Runner) -> None:
         self._write(runner)
