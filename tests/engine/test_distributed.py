@@ -22,7 +22,7 @@ import torch
 from mmengine.dist import all_gather
 from mmengine.hooks import Hook
 from tiny_engine import tiny_config, train
-from mmmask.engine.distributed import start_distributed, wrap_for_device
+from mmmask.engine.distributed import start_distributed, stop_distributed, wrap_for_device
 from mmmask.engine.hooks.batch_norm_sync_hook import BatchNormSyncHook
 from mmmask.ledger.epoch_answers import EpochAnswers
 
@@ -82,6 +82,7 @@ print(flush=True)
     "written": len(written),
     "gradient": [gradient.got.flatten().tolist(), gradient.expected.flatten().tolist()],
 }))
+stop_distributed()
 """
 
 

@@ -143,7 +143,7 @@ from mmengine.dist import all_gather, get_rank
 from mmengine.hooks import Hook
 from tiny_engine import train
 from test_semi_loop import config
-from mmmask.engine.distributed import start_distributed, wrap_for_device
+from mmmask.engine.distributed import start_distributed, stop_distributed, wrap_for_device
 
 torch.set_num_threads(1)
 root, folder = Path(sys.argv[1]), Path(sys.argv[2])
@@ -182,6 +182,7 @@ wrap_for_device(cfg)
 runner = train(cfg, hooks=[gradient])
 torch.save({"got": gradient.got, "expected": gradient.expected,
             "weight": runner.model.module.head.fc.weight.detach()}, folder / f"{get_rank()}.pth")
+stop_distributed()
 """
 
 
