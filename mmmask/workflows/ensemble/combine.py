@@ -105,8 +105,6 @@ def ensemble(
     if oof:
         validation = _read(oof, vote, calibrations, old_from)
         _check_pairs(members.each, validation.each)
-        if vote in FITTED:
-            _check_apart(members, validation)
     final, judged, learned = _voted(members, validation, vote)
     known = [one.described() for one in validation.each]
     made = {
@@ -154,6 +152,8 @@ def _voted(
     """Return what a vote says of the photos and of those for validation, and how it was fitted."""
     own = validation is members
     if vote in FITTED:
+        if not own:
+            _check_apart(members, validation)
         learned = learn_weights(validation) if vote == "weighted" else learn_stack(validation)
         return learned.outcome if own else learned.apply(members), learned.outcome, learned
 

@@ -122,13 +122,14 @@ def compare(
     person = same_rows[0]["person"].to_numpy()
     predicted = (labels_of(table)[1] for table in same_rows)
     labels = {config: [next(predicted) for _ in runs] for config, runs in tables.items()}
+    other = macro_f1_interval(person, truth, labels[baseline])
     rows = []
     for variant in variants:
         changed = changes(plans[baseline], plans[variant])
         pairs = zip(labels[variant], labels[baseline], strict=True)
         seeds = [macro_f1(truth, one) - macro_f1(truth, other) for one, other in pairs]
         difference = paired_difference(person, truth, labels[variant], labels[baseline])
-        score, other = (macro_f1_interval(person, truth, labels[c]) for c in (variant, baseline))
+        score = macro_f1_interval(person, truth, labels[variant])
         rows.append(
             {
                 "variant": variant.stem,
