@@ -1,5 +1,6 @@
 """Several processes on a machine without GPU, by gloo; with CUDA everything stays MMEngine's."""
 
+import gc
 import os
 
 import torch
@@ -37,9 +38,15 @@ def start_distributed(launcher: str) -> None:
 
 
 def stop_distributed() -> None:
-    """Leave the group of processes, all at once; one that ends while others wait aborts them."""
+    """Leave the group of processes, all at once; one that ends while others wait aborts them.
+
+    Gloo's threads end with the last object that holds the group, and one that still lets go of a
+    tensor while Python ends aborts the process. So no model of the group should be held any more;
+    a Runner that is only held by its own hooks is freed here.
+    """
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
+        gc.collect()
         distributed.destroy_process_group()
 
 

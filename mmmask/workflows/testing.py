@@ -62,9 +62,24 @@ def run_test(
     Raises:
         InputError: The checkpoint is of another model, or its outputs are not finite numbers.
     """
+    from mmmask.engine.distributed import stop_distributed
+
+    tested = _tested(cfg, content, checkpoint, launcher, dataset, fits)
+    if launcher != "none":
+        stop_distributed()  # the Runner is gone
+    return tested
+
+
+def _tested(
+    cfg: "Config",
+    content: Mapping[str, Any],
+    checkpoint: Path,
+    launcher: str,
+    dataset: Mapping[str, Any] | None,
+    fits: "Callable[[nn.Module], None] | None",
+) -> Tested | None:
     from mmengine.dist import is_main_process
 
-    from mmmask.engine.distributed import stop_distributed
     from mmmask.engine.unwrap import classifier_of
     from mmmask.evaluation.metric import MaskFaceMetric
 
@@ -81,10 +96,7 @@ def run_test(
     metric = next(one for one in runner.test_evaluator.metrics if isinstance(one, MaskFaceMetric))
     metric.model = str(checkpoint)
     runner.test()
-    main = is_main_process()  # asked while there is a group
-    if launcher != "none":
-        stop_distributed()
-    if not main:
+    if not is_main_process():
         return None
     assert metric.predictions is not None, "this process has gathered them"
     rows, probabilities = metric.predictions
@@ -115,6 +127,7 @@ def run_plain_test(
     load_weights(runner.model, content, checkpoint)
     runner.test()
     if launcher != "none":
+        del runner
         stop_distributed()
 
 

@@ -69,9 +69,9 @@ gradient = FirstGradient()
 train(config("whole"), hooks=[gradient])
 train(config("killed"), kill={"point": "inside the epoch", "epoch": 2})
 runner = train(config("killed"), resume=True)
-net = runner.model.module
+net, rank = runner.model.module, runner.rank
 print(flush=True)
-(folder / f"rank{runner.rank}.json").write_text(json.dumps({
+(folder / f"rank{rank}.json").write_text(json.dumps({
     "world": runner.world_size,
     "wrapper": type(runner.model).__name__,
     "weight": net.conv.weight.detach().flatten().tolist(),
@@ -82,7 +82,10 @@ print(flush=True)
     "written": len(written),
     "gradient": [gradient.got.flatten().tolist(), gradient.expected.flatten().tolist()],
 }))
+del runner, net
 stop_distributed()
+threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+(folder / f"threads{rank}.txt").write_text("\\n".join(threads))
 """
 
 
@@ -115,6 +118,12 @@ def test_two_processes_train_one_model_without_a_gpu(two_processes):
     assert one["temperature"] != 1
     assert one["counts"] == two["counts"] == 40
     assert one["random"] != two["random"]
+
+
+def test_no_thread_of_the_group_is_left_that_could_abort_the_process(two_processes):
+    folder, _, _ = two_processes
+    for rank in (0, 1):
+        assert "gloo" not in (folder / f"threads{rank}.txt").read_text()
 
 
 def test_the_first_gradient_is_that_of_one_process_though_weights_are_channels_last(two_processes):

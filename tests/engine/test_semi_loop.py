@@ -182,6 +182,7 @@ wrap_for_device(cfg)
 runner = train(cfg, hooks=[gradient])
 torch.save({"got": gradient.got, "expected": gradient.expected,
             "weight": runner.model.module.head.fc.weight.detach()}, folder / f"{get_rank()}.pth")
+del runner
 stop_distributed()
 """
 
