@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mmmask.errors import InputError
 from mmmask.evaluation.disagreement import SHARED
 from mmmask.evaluation.intervals import share_interval
-from mmmask.evaluation.jackknife import LEVEL, Interval
+from mmmask.evaluation.jackknife import LEVEL, Interval, pseudo_values
 from mmmask.evaluation.parts import Part, parts_of
 
 #: From this probability on, the answer to a person counts as sure.
@@ -39,7 +39,7 @@ class Shared:
         count: How many of them it is.
         share: The same as a share, with its 95 % interval over people; None of none.
         by_chance: The share for independent errors: its mean over the pairings, and the range of
-            95 % of them.
+            95 % of them; None of none.
     """
 
     of: str
@@ -47,7 +47,7 @@ class Shared:
     among: int
     count: int
     share: Interval | None
-    by_chance: Interval
+    by_chance: Interval | None
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,15 @@ class SharedErrors:
     Attributes:
         photos: Of the class and each attribute, the photos.
         people: Of gender and age, the people, each judged by all photos.
+        untold: Gender and age -> the share of people whom both get wrong beyond chance, see
+            :func:`untold_share`.
         paired: How many people these are.
         alone: How many people are left out, as nobody else has the same true classes.
     """
 
     photos: list[Shared]
     people: list[Shared]
+    untold: dict[str, Interval]
     paired: int
     alone: int
 
@@ -106,14 +109,52 @@ def shared_errors(
     rows = [first[each][who] + place for each in partners]
     photos: list[Shared] = []
     people: list[Shared] = []
+    untold: dict[str, Interval] = {}
     ones, others = (parts_of(table.iloc[order]) for table in (one, other))
     for mine, theirs in zip(ones, others, strict=True):
         answers = (mine.truth, mine.predicted, theirs.predicted)
         photos += _of_photos(mine, who, answers, rows)
         if mine.name in SHARED:
-            told = _told(mine, who), _told(theirs, who)
-            people += _of_people(mine.name, mine.truth[first], *told, partners)
-    return SharedErrors(photos, people, len(first), int((~paired).sum()))
+            truth, told = mine.truth[first], (_told(mine, who), _told(theirs, who))
+            people += _of_people(mine.name, truth, *told, partners)
+            wrong, also = (values != truth for values, _ in told)
+            untold[mine.name] = untold_share(profile[paired], wrong, also)
+    return SharedErrors(photos, people, untold, len(first), int((~paired).sum()))
+
+
+def untold_share(
+    classes: NDArray[np.integer], one: NDArray[np.bool_], other: NDArray[np.bool_]
+) -> Interval:
+    """Return the share of people whom no model tells, if that alone makes the errors alike.
+
+    Let a share s of people be such that every model is wrong about them, and let two models err
+    about the others independently, within each true class. Then P(both wrong) - P(one wrong)
+    P(other wrong) = s P(both right). Where both err more often about some people than about others,
+    such as near the cut of two age groups, s is too high.
+
+    Args:
+        classes: (P,) the true class of each person, any numbers from 0.
+        one: (P,) whether the first model is wrong about the person.
+        other: (P,) the same of the other.
+
+    Returns:
+        s, the mean over the classes by how many people both get right, with its 95 % interval over
+        people; NaN where that is nobody.
+    """
+    facts = np.stack([np.ones(len(one)), one, other, one & other, ~one & ~other], axis=1)
+    sums = np.zeros((classes.max() + 1, facts.shape[1]))
+    np.add.at(sums, classes, facts)
+
+    def terms(n: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(..., 5) sums of a class -> (..., 2): covariance and both right, in people."""
+        by_chance = n[..., 1] * n[..., 2] / np.maximum(n[..., 0], 1)
+        return np.stack([n[..., 3] - by_chance, n[..., 4]], axis=-1)
+
+    each = terms(sums)  # (C, 2)
+    without = each.sum(axis=0) - each[classes] + terms(sums[classes] - facts)  # (P, 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = [part[..., 0] / part[..., 1] for part in (each.sum(axis=0), without)]
+    return pseudo_values(shares[0][None], shares[1][None]).score_interval(0, 0)
 
 
 def _partners(
@@ -201,7 +242,7 @@ def _shared(
     tail = (1 - LEVEL) / 2
     shares = np.asarray(chance, dtype=np.float64)
     shares = shares[np.isfinite(shares)]
-    by_chance = Interval(np.nan, np.nan, np.nan)
+    by_chance = None
     if len(shares):
         by_chance = Interval(float(shares.mean()), *np.quantile(shares, [tail, 1 - tail]).tolist())
     share = share_interval(who, hits) if len(hits) else None

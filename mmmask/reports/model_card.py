@@ -1,6 +1,6 @@
 """The model card: how good a model is and where it fails, as Markdown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,14 @@ class Other:
     Attributes:
         name: Its file.
         table: Its predictions, in the order of the first.
-        score: Its macro F1.
+        scores: As ``scored.scores``.
         shared: What both get wrong.
         warnings: Sentences on what to expect of it on other people.
     """
 
     name: str
     table: pd.DataFrame
-    score: Interval
+    scores: Mapping[str, Interval]
     shared: SharedErrors
     warnings: Sequence[str]
 
@@ -93,14 +93,16 @@ def _paragraphs(card: ModelCard) -> Iterator[str]:
     people = len(np.unique(scored.units))
     yield f"# Model card: {facts.path}"
     yield f"{scored.made_by} {len(scored.table):,} photos of {people:,} people."
+    yield "## What stands out"
     yield "\n".join(f"* {finding.text}" for finding in find(facts, slices))
     yield "## Scores"
     yield markdown(_scores(scored))
     yield markdown(by_class(scored.whole).table)
     yield "## Where it fails"
     yield from (markdown(each.table) for each in slices)
-    yield "## What it takes for what"
-    yield markdown(_pairs(scored))
+    if not scored.right.all():
+        yield "## What it takes for what"
+        yield markdown(_pairs(scored))
     if card.other is not None:
         yield "## What remains possible"
         yield from _remaining(card.other)
@@ -111,18 +113,20 @@ def _paragraphs(card: ModelCard) -> Iterator[str]:
 
 def _scores(scored: Scored) -> Table:
     """Return all scores with their intervals."""
-    names = {"macro_f1": "macro F1", "accuracy": f"{scored.whole.name} right"}
-    names |= {f"{part.name}_accuracy": f"{part.name} right" for part in scored.parts[1:]}
-    rows = [
-        [name, shown(scored.scores[key], "score" if key == "macro_f1" else "share")]
-        for key, name in names.items()
-    ]
+    rows = [[name, shown(scored.scores[key], kind)] for key, (name, kind) in _named(scored.scores)]
     if scored.ages is not None:
         of_years = {MAE: ("MAE, years", "years"), BIAS: ("bias, years", "bias")}
         of_years[NEARBY] = (f"within {NEAR} years", "share")
         for key, (name, kind) in of_years.items():
             rows.append([f"age: {name}", shown(with_bounds(scored.ages.scores, key)[0], kind)])
     return Table(f"With {how_sure(scored.table)}", {"score": "text", "value": "text"}, rows)
+
+
+def _named(scores: Mapping[str, Interval]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield key, name and kind of each score."""
+    for key in scores:
+        what = "answer" if key == "accuracy" else key.removesuffix("_accuracy")
+        yield key, ("macro F1", "score") if key == "macro_f1" else (f"{what} right", "share")
 
 
 def _pairs(scored: Scored) -> Table:
@@ -146,9 +150,12 @@ def _pairs(scored: Scored) -> Table:
 
 def _remaining(other: Other) -> Iterator[str]:
     shared = other.shared
+    told = (
+        f"{name} {shown(other.scores[key], kind)}" for key, (name, kind) in _named(other.scores)
+    )
     yield (
-        f"Beside it stands a second model, {other.name}: macro F1 {other.score}. What two unlike "
-        "models get wrong in the same way lies rather in photos and labels than in a model."
+        f"Beside it stands a second model, {other.name}: {', '.join(told)}. What two unlike models "
+        "get wrong in the same way lies rather in photos and labels than in a model."
     )
     yield from (f"Of the second model: {words}." for words in other.warnings)
     alone = f"; {shared.alone:,} people whom nobody equals are left out" if shared.alone else ""
@@ -156,31 +163,29 @@ def _remaining(other: Other) -> Iterator[str]:
         "By chance: the share if both erred independently, given the true classes, with the range "
         f"of 95 % of {PAIRINGS:,} random pairings. In a pairing, each of {shared.paired:,} people "
         "gets the second model's answers to another person whose photos have the same true "
-        f"classes{alone}. Near the cut of two age groups both err more often, so a part of what "
-        "they share is the distance to the cut."
+        f"classes{alone}."
     )
     yield markdown(_shared("Photos that both get wrong", "photos", shared.photos))
-    yield markdown(
-        _shared(
-            "People, each told by the mean probability over all photos of that person",
-            "people",
-            shared.people,
-        )
+    if not shared.people:
+        return
+    caption = "People, each told by the mean probability over all photos of that person"
+    yield markdown(_shared(caption, "people", shared.people))
+    sure = {each.of: each for each in shared.people if each.what == NOT_TOLD}
+    yield "\n".join(_estimate(sure[of], share) for of, share in shared.untold.items())
+    yield (
+        "The first share is too low where a model is not sure of much; the second is too high "
+        "where some people are hard for both, though not impossible, such as those near a cut."
     )
-    for each in shared.people:
-        if each.what == NOT_TOLD and each.share is not None:
-            yield _estimate(each, each.share)
 
 
-def _estimate(found: Shared, share: Interval) -> str:
+def _estimate(sure: Shared, most: Interval) -> str:
     """Return in words how many people no model seems to tell."""
-    rest = Interval(1 - share.value, 1 - share.high, 1 - share.low)
-    what = "age group" if found.of == "age" else found.of
+    what = "age group" if sure.of == "age" else sure.of
     return (
-        f"The {what} of {shown(share, 'share')} of people ({found.count:,}) seems to show in none "
-        "of their photos, or is labelled wrongly: both models are sure of the same wrong answer. "
-        f"A model that told everybody else would be right about {shown(rest, 'share')} of people. "
-        "Another kind of model may tell some of them."
+        f"* People whose {what} no photo seems to tell, or whose label is wrong: "
+        f"{shown(sure.share, 'share')}, counting those of whom both models are sure; "
+        f"{shown(most, 'share')}, if such people are the only reason why both are wrong together "
+        "more often than by chance."
     )
 
 
@@ -212,6 +217,12 @@ def _surest(card: ModelCard) -> Iterator[str]:
     years = years_of(table)
     if years is not None:
         columns["age told"] = ("count", median_age(years))
+    wrong = pd.Series(~scored.right).groupby(scored.units).agg(["sum", "size"])
+    wrong = wrong.loc[scored.units[rows]]
+    columns["their photos wrong"] = (
+        "text",
+        [f"{n} of {photos}" for n, photos in zip(wrong["sum"], wrong["size"], strict=True)],
+    )
     if card.other is not None:
         told = answers(card.other.table.iloc[rows])
         columns["second model"] = ("text", np.take(whole.values, told))

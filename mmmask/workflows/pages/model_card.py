@@ -118,7 +118,7 @@ def _other(scored: Scored, path: Path, table: pd.DataFrame) -> Other:
     return Other(
         name="/".join(path.parts[-2:]),
         table=table,
-        score=intervals_of(table)["macro_f1"],
+        scores=intervals_of(table),
         shared=shared_errors(scored.units, scored.table, table),
         warnings=warnings_of(table.attrs.get("provenance", {})),
     )
