@@ -192,6 +192,16 @@ def mean_intervals(person: ArrayLike, values: Mapping[str, ArrayLike]) -> dict[s
     return {name: _mean_jackknife(rows, each).interval() for name, each in values.items()}
 
 
+def share_interval(person: ArrayLike, hits: NDArray[np.bool_]) -> Interval:
+    """Return the share of the photos that are hits, with its interval.
+
+    Args:
+        person: (N,) who is in each photo; any values. N is at least 1.
+        hits: (N,) whether each is one.
+    """
+    return _share_interval(_rows(person), hits)
+
+
 def people_by_class(
     person: ArrayLike, truth: NDArray[np.integer], classes: int = NUM_CLASSES
 ) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """Pictures of predictions: a confusion matrix and a sheet of faces, as PNG."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -51,30 +52,49 @@ def plot_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
 
 
 def plot_faces(
-    predictions: pd.DataFrame, root: Path, path: str | Path, *, columns: int = 9, rows: int = 4
+    predictions: pd.DataFrame,
+    root: Path,
+    path: str | Path,
+    *,
+    columns: int = 9,
+    rows: int = 4,
+    chosen: Sequence[int] | None = None,
+    scale: float = 1.0,
 ) -> None:
-    """Write photos spread over the predicted classes, each with its answer and its probability.
+    """Write photos with their answers and how probable these are.
 
-    Where labels are known, the frame tells right from wrong and the truth stands below.
+    Where labels are known, the frame tells right from wrong, and the truth stands below with the
+    age in years, as far as that is known.
+
+    Args:
+        predictions: Of the 18 classes.
+        root: The data root.
+        path: Picture to write, .png or .jpg.
+        columns: Photos side by side.
+        rows: How many of such rows at most.
+        chosen: Rows of the table to show, numbered from 1; None: spread over the predicted classes.
+        scale: Of the size of the photos.
     """
     values, predicted = probabilities(predictions), answers(predictions)
     truth = predictions["label"].to_numpy(dtype=np.int64) if "label" in predictions else None
-    figure = Figure(figsize=(columns * 1.25, rows * 2.05), layout="constrained")
+    age = predictions["age"] if "age" in predictions else pd.Series(np.nan, predictions.index)
+    shown = _spread(predicted, columns * rows) if chosen is None else chosen
+    figure = Figure(figsize=(columns * 1.25 * scale, rows * 2.05 * scale), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
-    for axes, row in zip(grid.flat, _spread(predicted, columns * rows), strict=False):
+    for place, (axes, row) in enumerate(zip(grid.flat, shown, strict=False), 1):
         image = cv2.imread(str(root / predictions["image"].iloc[row]))
         axes.imshow(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-        text, colour = (
-            f"{_short(predicted[row])}  {100 * values[row, predicted[row]]:.0f} %",
-            "black",
-        )
+        number = "" if chosen is None else f"{place}: "
+        probability = 100 * values[row, predicted[row]]
+        text, colour = f"{number}{_short(predicted[row])}  {probability:.0f} %", "black"
         if truth is not None:
             right = truth[row] == predicted[row]
             colour = RIGHT if right else WRONG
-            text += "" if right else f"\ntrue: {_short(truth[row])}"
+            years = "" if pd.isna(age.iloc[row]) else f", {age.iloc[row]:.0f} years"
+            text += "" if right else f"\ntrue: {_short(truth[row])}{years}"
             height, width = image.shape[:2]
             frame = {"fill": False, "linewidth": 3, "edgecolor": colour}
             axes.add_patch(Rectangle((0, 0), width - 1, height - 1, **frame))

@@ -163,10 +163,14 @@ def print_warnings(provenance: Mapping[str, Any], name: str = "") -> None:
 
     ``name`` tells it from others.
     """
-    for warn in (learned_from_test_set, chosen_by_people, calibrated_on_people):
-        sentence = warn(provenance)
-        if sentence is not None:
-            print(f"warning: {name}{': ' if name else ''}{sentence}")
+    for sentence in warnings_of(provenance):
+        print(f"warning: {name}{': ' if name else ''}{sentence}")
+
+
+def warnings_of(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the sentences of :func:`print_warnings`."""
+    told = (learned_from_test_set, chosen_by_people, calibrated_on_people)
+    return [words for warn in told if (words := warn(provenance)) is not None]
 
 
 def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:

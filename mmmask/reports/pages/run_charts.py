@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from mmmask.evaluation.ages import MAE
 from mmmask.evaluation.calibration import reliability
 from mmmask.evaluation.intervals import mean_intervals, units_to_draw
+from mmmask.evaluation.parts import Part
 from mmmask.evaluation.scores import confusion, f1_per_class, log_losses
 from mmmask.evaluation.slices import Members, slice_scores, with_bounds
 from mmmask.labels import ATTRIBUTES
@@ -16,7 +18,7 @@ from mmmask.ledger.curves import Curves
 from mmmask.reports.pages import svg
 from mmmask.reports.pages.charts import MOST_SERIES, Chart, bars, intervals, lines, matrix
 from mmmask.reports.pages.parts import Table
-from mmmask.reports.pages.run_facts import BY_YEAR, Part, Scored
+from mmmask.reports.pages.run_facts import BY_YEAR, Scored
 
 #: Accuracy of a validation -> what the page calls it.
 _RIGHT = {"accuracy": "class"} | {f"{name}_accuracy": name for name in ATTRIBUTES}
@@ -228,5 +230,10 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices:
         "macro F1": ("score", with_bounds(scores, "macro_f1")),
         "of classes": ("count", scores["classes"]),
     }
+    if scored.ages is not None:
+        known = scored.table["age"].notna().to_numpy()
+        errors = scored.ages.by({name: chosen[known] for name, chosen in members.items()})
+        of_slice = dict(zip(errors["slice"], with_bounds(errors, MAE), strict=True))
+        columns["age MAE, years"] = ("years", scores["slice"].map(of_slice))
     caption = f"By {by}; in brackets the 95 % interval over {unit}"
     return Slices(by, scores, chart, Table.from_columns(caption, columns))

@@ -13,38 +13,19 @@ from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.disagreement import disagreement
 from mmmask.evaluation.intervals import score_intervals, units_to_draw
 from mmmask.evaluation.jackknife import Interval
+from mmmask.evaluation.parts import Part, parts_of
 from mmmask.evaluation.slices import Members
-from mmmask.labels import ATTRIBUTES, CLASSES, decode, marginals
 from mmmask.ledger.calibrated_people import calibrated_on_people
 from mmmask.ledger.chosen_epoch import chosen_by_people
 from mmmask.ledger.curves import Curves
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, Thumbnails
-from mmmask.tables import answers, attribute_of, probabilities
+from mmmask.tables import attribute_of
 
 #: What slices of a single year of age are by.
 BY_YEAR = "year of age"
 #: Wrong answers that the page shows, and people whose photos disagree.
 MOST_ERRORS, MOST_PEOPLE = 1000, 200
-
-
-@dataclass(frozen=True)
-class Part:
-    """The answers as far as one thing goes: the class, or one of its attributes.
-
-    Attributes:
-        name: "class", "mask", "gender" or "age".
-        values: Names of its C values.
-        truth: (N,) their numbers.
-        predicted: (N,) likewise.
-        probabilities: (N, C).
-    """
-
-    name: str
-    values: tuple[str, ...]
-    truth: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    probabilities: NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -80,16 +61,7 @@ class Scored:
     @cached_property
     def parts(self) -> list[Part]:
         """The class first, then its attributes; of a model of one attribute that alone."""
-        values, told = probabilities(self.table), answers(self.table)
-        true = decode(self.label)
-        if self.attribute is not None:
-            names = ATTRIBUTES[self.attribute]
-            return [Part(self.attribute, names, true[self.attribute], told, values)]
-        said, alone = decode(told), marginals(values)
-        return [
-            Part("class", CLASSES, self.label, told, values),
-            *(Part(name, ATTRIBUTES[name], true[name], said[name], alone[name]) for name in true),
-        ]
+        return parts_of(self.table)
 
     @property
     def whole(self) -> Part:

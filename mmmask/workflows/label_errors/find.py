@@ -198,11 +198,7 @@ def check_held_out(members: Members) -> None:
         path, stated = member.path, member.provenance
         if member.submission:
             raise InputError(f"{path}: must be predictions, with probabilities; got a submission")
-        if stated.get("split") in NOT_HELD_OUT:
-            raise InputError(
-                f"{path}: split must be oof or val, predictions of people that the model did not "
-                f"learn from; got {stated['split']}"
-            )
+        check_split(path, stated)
         if stated.get("old_from") not in (None, OLD_FROM):
             raise InputError(
                 f"{path}: old_from must be {OLD_FROM}, the age cut of the labels; "
@@ -212,6 +208,15 @@ def check_held_out(members: Members) -> None:
     true_values(members.keys, path)
     if "person" not in members.keys:
         raise InputError(f"{path}: column person is missing or has gaps; whose labels are they?")
+
+
+def check_split(path: Path, stated: Mapping[str, Any]) -> None:
+    """Refuse predictions whose provenance says that the model may have learned from the people."""
+    if stated.get("split") in NOT_HELD_OUT:
+        raise InputError(
+            f"{path}: split must be oof or val, predictions of people that the model did not "
+            f"learn from; got {stated['split']}"
+        )
 
 
 def labelled_as(

@@ -80,7 +80,7 @@ def run_report(
         folds=summarise(table) if table is not None and "fold" in table else None,
     )
     if table is not None:
-        scored = Scored(table, _slices(table, boxes, tags), _made_by(stated))
+        scored = Scored(table, photo_slices(table, boxes, tags), made_by(stated))
         facts = _with_photos(replace(facts, scored=scored), scored, root, given, missing)
         found = path / FEATURES
         if features is not None or found.is_file():
@@ -89,7 +89,7 @@ def run_report(
             facts = add_heats(facts, runs, root, cam, missing)
     facts = replace(facts, missing=tuple(missing))
     write_run_page(out, facts)
-    _print(facts)
+    print_facts(facts)
     return facts
 
 
@@ -144,6 +144,23 @@ def _with_photos(
     facts: RunFacts, scored: Scored, root: Path, given: bool, missing: list[str]
 ) -> RunFacts:
     """Return the facts with how bright the photos are, and thumbnails, as far as they are there."""
+    lit = with_light(scored, root, given, missing)
+    if lit is None:
+        return facts
+    if lit.images:
+        thumbnails = make_thumbnails(root, lit.images, budget=BUDGET)
+        facts = replace(facts, thumbnails=thumbnails)
+    return replace(facts, scored=lit)
+
+
+def with_light(scored: Scored, root: Path, given: bool, missing: list[str]) -> Scored | None:
+    """Return the answers with how bright the photos are, and slices by it.
+
+    None where no photo is there. What is not there is added to ``missing``.
+
+    Raises:
+        InputError: No photo is there, though the ``root`` was ``given``.
+    """
     images = scored.table["image"].tolist()
     there = [image for image in images if (root / image).is_file()]
     if not there:
@@ -151,21 +168,17 @@ def _with_photos(
         if given:
             raise InputError(words)
         missing.append(f"Without photos: {words}; --data-root names the folder that holds them.")
-        return facts
+        return None
     if len(there) < len(images):
         missing.append(f"{len(images) - len(there):,} of {len(images):,} photos are not in {root}.")
     light = [np.nan if fact is None else fact.light for fact in measure(root, images)]
     slices = dict(scored.slices)
     if np.isfinite(light).any():
         slices["brightness"] = by_thirds(light, ("dark", "middle", "bright"))
-    scored = replace(scored, table=scored.table.assign(light=light), slices=slices)
-    if scored.images:
-        thumbnails = make_thumbnails(root, scored.images, budget=BUDGET)
-        facts = replace(facts, thumbnails=thumbnails)
-    return replace(facts, scored=scored)
+    return replace(scored, table=scored.table.assign(light=light), slices=slices)
 
 
-def _print(facts: RunFacts) -> None:
+def print_facts(facts: RunFacts) -> None:
     """Print the score, and what the page should have and has not."""
     console = Console(width=WIDTH)
     if facts.scored is not None:
@@ -177,8 +190,8 @@ def _print(facts: RunFacts) -> None:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
-def _made_by(stated: Mapping[str, Any]) -> str:
-    """Return in words which checkpoint answered."""
+def made_by(stated: Mapping[str, Any]) -> str:
+    """Return in words which checkpoint answered, as the provenance of the predictions tells."""
     if "members" in stated:
         count = len(stated["members"])
         words = f"Out of fold: each of {count} models answers for the people it has not seen"
@@ -202,10 +215,10 @@ def _ages(table: pd.DataFrame, folders: list[Path]) -> pd.Series:
     return pd.Series(np.nan, table.index)
 
 
-def _slices(
-    table: pd.DataFrame, boxes: str | Path | None, tags: str | Path | None
+def photo_slices(
+    table: pd.DataFrame, boxes: str | Path | None = None, tags: str | Path | None = None
 ) -> dict[str, Members]:
-    """Return what the photos are sliced by -> the slices."""
+    """Return what the photos are sliced by -> the slices; ``table`` is that of ``Scored``."""
     labels = decode(table["label"].to_numpy(dtype=np.int64))
     names = table["image"].map(lambda image: PurePosixPath(image).stem)
     slices: dict[str, Members] = {}
