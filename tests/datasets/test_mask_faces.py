@@ -179,6 +179,20 @@ def test_a_batch_knows_which_photos_show_one_person(build, tmp_path) -> None:
     assert len(batch.person.unique()) == train.samples["person"].nunique() + 1
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"meta_keys": ("sample_idx", "age", "person")},
+        {"meta_keys": ("sample_idx",), "algorithm_keys": ("age", "person")},
+    ],
+)
+def test_age_and_person_travel_by_pack_inputs_of_mmpretrain_too(build, keys: dict) -> None:
+    train = build("train", pipeline=[*PIPELINE[:-1], {"type": "PackInputs", **keys}])
+    batch = stack_photos([train[0], train[1], train[7]])["data_samples"]
+    assert batch.age.tolist() == train.samples["age"][[0, 1, 7]].tolist()
+    assert batch.person.tolist() == [0, 0, 1]
+
+
 def test_photos_of_unknown_people_have_no_codes(build) -> None:
     unknown = build("eval")
     assert "person" not in stack_photos([unknown[0]])["data_samples"]
