@@ -2,7 +2,7 @@
 
     python tools/train.py configs/mobilenet_v2_decomposed_dldl_agreement.py
 
-A batch of 64 holds 16 people, or about 18 where each has 7 photos: it draws 4 of them together, and
+A batch of 64 holds 16 people, or about 19 where each has 7 photos: it draws 4 of them together, and
 3 elsewhere. The baseline is mobilenet_v2_decomposed_dldl.py; head.agreement=0 tells what the other
 batches do alone.
 
