@@ -36,6 +36,8 @@ class SampleBatch(DataSample):
         ``gt_score``: (N, 18) float, present after Mixup or CutMix.
         ``age``: (N,) int64 years, -1 where unknown; absent where nobody's is known.
         ``age_score``: (N, 121) float, share of each age in years, present after Mixup or CutMix.
+        ``person``: (N,) int64, code of the person within the dataset, -1 where unknown; absent
+            where nobody's is known.
         ``weight``: (N,) float32, weight of the photo in the loss; absent means 1.
         ``pred_score``: (N, 18) float32 probabilities; (N, 3) or (N, 2) of a model of one
             attribute, whose name is then the meta information ``attribute``.
@@ -283,6 +285,22 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
         )
     shares = functional.one_hot(ages.clamp(0, OLDEST).long(), OLDEST + 1)
     return (shares * (ages >= 0)[:, None]).float()
+
+
+def stack_people(data_samples: Sequence[DataSample]) -> Tensor:
+    """Return the code of each photo's person, (N,) integers, -1 where unknown.
+
+    Raises:
+        InputError: The photos have no codes, or were mixed.
+    """
+    people = _beside_target(data_samples, "person")
+    mixed = stacked(data_samples, "gt_score") is not None
+    if people is None or mixed:
+        raise InputError(
+            "head.agreement needs photos of one person each (column person of the samples), "
+            f"got {'mixed photos' if mixed else 'no person'}"
+        )
+    return people
 
 
 def stack_weights(data_samples: Sequence[DataSample]) -> Tensor | None:

@@ -7,7 +7,7 @@ import torch
 from mmengine.registry import FUNCTIONS
 from torch import Tensor
 
-from mmmask.structures import SampleBatch
+from mmmask.structures import SampleBatch, stacked
 
 
 @FUNCTIONS.register_module()
@@ -29,9 +29,9 @@ def stack_photos(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     batch = SampleBatch()
     batch.sample_idx = torch.tensor([sample.sample_idx for sample in samples])
     batch.img_path = [sample.get("img_path") for sample in samples]
-    for name in ("gt_label", "age", "weight"):
-        if name in samples[0]:
-            batch.set_field(torch.cat([sample.get(name) for sample in samples]), name)
+    for name in ("gt_label", "age", "person", "weight"):
+        if (column := stacked(samples, name)) is not None:
+            batch.set_field(column, name)
     return {"inputs": photos.permute(0, 3, 1, 2), "data_samples": batch}
 
 

@@ -105,6 +105,9 @@ class MaskFaceDataset(PhotoDataset):
         ages = self.samples.get("age", pd.Series(dtype="Int16"))
         # Further samples may have a label and no age.
         self._ages = ages.fillna(-1).to_numpy(dtype=np.int64) if ages.notna().any() else None
+        people = self.samples["person"]
+        codes, names = pd.factorize(people.where(people != ""))  # -1 where missing
+        self._people = codes.astype(np.int64) if len(names) else None
         weights = self.samples.get("weight", pd.Series(dtype="float32")).fillna(1)
         self._weights = None if (weights == 1).all() else weights.to_numpy(dtype=np.float32)
 
@@ -113,6 +116,15 @@ class MaskFaceDataset(PhotoDataset):
         if "label" not in self.samples:
             raise InputError(f"data split must be one with labels; got {self.split!r}")
         return self.samples["label"].to_numpy(dtype=np.int64)
+
+    def people(self) -> NDArray[np.int64]:
+        """Return the code of each photo's person, shape (N,), -1 where unknown.
+
+        Codes are counted from 0 within this split; the photos of ``eval`` have none.
+        """
+        if self._people is None:
+            raise InputError(f"data split must be one with known people; got {self.split!r}")
+        return self._people
 
     def class_counts(self) -> NDArray[np.int64]:
         """Return the number of photos of each class, shape (18,)."""
@@ -128,6 +140,8 @@ class MaskFaceDataset(PhotoDataset):
             info["gt_label"] = int(self._labels[idx])
         if self._ages is not None:
             info["age"] = int(self._ages[idx])
+        if self._people is not None:
+            info["person"] = int(self._people[idx])
         if self._weights is not None:
             info["weight"] = float(self._weights[idx])
         if self._packed is not None:

@@ -27,7 +27,8 @@ class EpochSampler(Sampler):
     Order and seeds are functions of (seed, epoch, position) alone: the same for any number of
     workers, in a resumed run, and, taken over all processes, for any number of processes.
     Subclasses override :meth:`order` to draw photos with other frequencies, and set
-    ``epoch_length`` where an epoch has not as many draws as the dataset has photos.
+    ``epoch_length`` where an epoch has not as many draws as the dataset has photos; they override
+    :meth:`share` where processes are not to take turns.
 
     Args:
         dataset: Sized dataset.
@@ -58,13 +59,17 @@ class EpochSampler(Sampler):
         size = len(self.dataset)
         return random.permutation(size) if self.shuffle else np.arange(size)
 
+    def share(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the positions in an epoch's order that this process draws, ``len(self)``."""
+        return np.arange(self.rank, len(order), self.world_size)
+
     def __iter__(self) -> Iterator[Draw]:
         random = np.random.default_rng([self.seed, self.epoch])
         order = self.order(random)
         # Wrap around so that every process has the same number of steps.
         order = np.resize(order, len(self) * self.world_size)
         seeds = random.integers(2**32, size=len(order), dtype=np.uint32)
-        mine = slice(self.rank, None, self.world_size)
+        mine = self.share(order)
         repeats = earlier_draws(order)
         return map(Draw, *(part[mine].tolist() for part in (order, seeds, repeats)))
 
@@ -100,6 +105,63 @@ class CyclingSampler(EpochSampler):
 
     def __len__(self) -> int:
         return self.photos
+
+
+@DATA_SAMPLERS.register_module()
+class PersonSampler(EpochSampler):
+    """Draw every photo once, in groups of one person's photos that stand next to each other.
+
+    So a batch holds several photos of a person, which may learn from each other (``agreement`` of
+    :class:`DecomposedHead`): with groups of 4, a batch of 32 holds 8 people. Groups and photos
+    within a person are shuffled. What is left of a person makes a smaller group, such as 3 photos
+    of 7; so groups shift against batches, and where a batch ends within a group, the next one
+    begins with the rest of it.
+
+    Several processes draw the same order: the group that is next goes whole to the process with
+    the fewest photos so far. At the end of an epoch a few are cut to make all shares equal.
+
+    Args:
+        dataset: As in :class:`EpochSampler`, with ``people()``. A photo whose person is unknown
+            is a group by itself.
+        photos: Photos of a group, at least 2.
+        seed: As in :class:`EpochSampler`.
+    """
+
+    def __init__(self, dataset: Sized, *, photos: int = 4, seed: int | None = None) -> None:
+        super().__init__(dataset, seed=seed)
+        if photos < 2:
+            raise InputError(f"sampler.photos must be at least 2 of a person; got {photos}")
+        if not hasattr(dataset, "people"):
+            raise InputError(
+                "sampler: the dataset must have `people()`, as MaskFaceDataset has, "
+                f"got {type(dataset).__name__}"
+            )
+        self.photos = photos
+        people = np.asarray(dataset.people())
+        alone = people.max(initial=-1) + 1 + np.arange(len(people))
+        self.people = np.where(people < 0, alone, people)
+
+    def order(self, random: np.random.Generator) -> NDArray[np.int64]:
+        rows = random.permutation(len(self.people))
+        people = self.people[rows]
+        parts = np.stack([people, earlier_draws(people) // self.photos])
+        _, group = np.unique(parts, axis=1, return_inverse=True)
+        places = random.permutation(group.max(initial=-1) + 1)
+        return rows[np.argsort(places[group], kind="stable")]
+
+    def share(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        borders = np.flatnonzero(np.diff(self.people[order])) + 1
+        room = np.full(self.world_size, len(self))
+        mine = []
+        for group in np.split(np.arange(len(order)), borders):
+            rest = group
+            while len(rest):
+                emptiest = room.argmax()
+                taken, rest = np.split(rest, [room[emptiest]])
+                room[emptiest] -= len(taken)
+                if emptiest == self.rank:
+                    mine.append(taken)
+        return np.concatenate(mine)
 
 
 def earlier_draws(order: NDArray[np.int64]) -> NDArray[np.int64]:

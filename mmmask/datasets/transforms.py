@@ -69,7 +69,7 @@ class PackPhoto(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        """Pack one photo; labels, ages, weights and the row number go along where known."""
+        """Pack one photo; label, age, person, weight and row number go along where known."""
         image = results["img"]
         if image.strides[1] < 0:  # mirrored as a view: OpenCV copies it 5 times as fast as numpy
             image = cv2.flip(image[:, ::-1], 1)
@@ -81,6 +81,8 @@ class PackPhoto(BaseTransform):
             sample.set_gt_label(results["gt_label"])
         if "age" in results:
             sample.age = torch.tensor([results["age"]])
+        if "person" in results:
+            sample.person = torch.tensor([results["person"]])
         if "weight" in results:
             sample.weight = torch.tensor([results["weight"]], dtype=torch.float32)
         return {"inputs": torch.from_numpy(image).permute(2, 0, 1), "data_samples": sample}

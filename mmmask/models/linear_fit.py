@@ -119,6 +119,11 @@ def check_head(head: nn.Module) -> None:
             "a linear probe needs head.type DecomposedHead with a classifier for each attribute "
             f"(age_groups=True beside a model of years); got {type(head).__name__}"
         )
+    if head.agreement:
+        raise InputError(
+            f"head.agreement must be 0 for a linear probe, which fits each photo by itself; got "
+            f"{head.agreement}"
+        )
     for name, loss in head.loss_module.items():
         if type(loss) is not WeightedCrossEntropyLoss or loss.label_smoothing:
             raise InputError(

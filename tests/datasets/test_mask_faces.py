@@ -163,3 +163,38 @@ def test_a_batch_has_the_ages_in_years_with_unknown_ones_marked(build, tmp_path)
     batch = stack_photos([train[0], train[len(train) - 1]])["data_samples"]
     assert batch.age.tolist() == [train.samples["age"][0], -1]
     assert "age" not in stack_photos([build("eval")[0]])["data_samples"]
+
+
+def test_a_batch_knows_which_photos_show_one_person(build, tmp_path) -> None:
+    path = tmp_path / "more.csv"
+    images = build("eval").samples["image"]
+    path.write_text(f"image,person,label\n{images[0]},,5\n{images[1]},000001,5\n")
+    train = build("train", samples=[str(path)])
+    batch = stack_photos([train[row] for row in range(len(train))])["data_samples"]
+    names = train.samples["person"].tolist()
+    assert batch.person.tolist() == train.people().tolist()
+    assert batch.person[-2] == -1
+    for one, name in zip(batch.person[:-2].tolist(), names[:-2], strict=True):
+        assert one == batch.person[names.index(name)] >= 0
+    assert len(batch.person.unique()) == train.samples["person"].nunique() + 1
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"meta_keys": ("sample_idx", "age", "person")},
+        {"meta_keys": ("sample_idx",), "algorithm_keys": ("age", "person")},
+    ],
+)
+def test_age_and_person_travel_by_pack_inputs_of_mmpretrain_too(build, keys: dict) -> None:
+    train = build("train", pipeline=[*PIPELINE[:-1], {"type": "PackInputs", **keys}])
+    batch = stack_photos([train[0], train[1], train[7]])["data_samples"]
+    assert batch.age.tolist() == train.samples["age"][[0, 1, 7]].tolist()
+    assert batch.person.tolist() == [0, 0, 1]
+
+
+def test_photos_of_unknown_people_have_no_codes(build) -> None:
+    unknown = build("eval")
+    assert "person" not in stack_photos([unknown[0]])["data_samples"]
+    with pytest.raises(InputError, match="data split must be one with known people; got 'eval'"):
+        unknown.people()

@@ -238,6 +238,7 @@ def build_cheap_parts(path: tuple, tree: dict) -> None:
         ("train_cfg.max_epochs", 1.5),
         ("train_cfg.val_interval", 0),
         ("train_dataloader.sampler", {"type": "BalancedSampler", "by": "height"}),
+        ("train_dataloader.sampler", {"type": "PersonSampler", "photos": 1}),
         ("train_dataloader.batch_size", 0),
         ("train_dataloader.num_workers", -1),
         ("val_dataloader", None),
@@ -302,3 +303,30 @@ def test_modules_that_a_command_line_names_are_imported_or_refused(tmp_path, mon
     for options in ({"custom_imports.imports": "gone.parts"}, {"custom_imports.import": "x"}):
         with pytest.raises(InputError, match=r"custom_imports.*(gone|import)"):
             load_checked(leaf, options)
+
+
+@pytest.mark.parametrize(
+    ("agreeing", "mixing"),
+    [
+        (("head",), ()),
+        (("model", "head"), ("model", "data_preprocessor")),
+    ],
+    ids=["blocks", "names of MMEngine"],
+)
+def test_mixed_photos_are_refused_where_those_of_a_person_must_agree(agreeing, mixing) -> None:
+    leaf = CONFIGS / "mobilenet_v2_decomposed.py"
+    tree = (load_config(leaf) if mixing else Config.fromfile(leaf)).to_dict()
+    at(tree, agreeing)["agreement"] = 0.5
+    assert refusal(tree) is None
+    at(tree, mixing)["batch_augments"] = {"augments": [{"type": "Mixup", "alpha": 1.0}]}
+    message = refusal(tree)
+    assert message.startswith("head.agreement must be 0 where batch_augments mixes photos")
+    assert message.endswith("got 0.5")
+    at(tree, agreeing)["agreement"] = 0.0
+    assert refusal(tree) is None
+
+
+def test_a_head_without_the_attributes_of_a_person_has_no_agreement() -> None:
+    tree = load_config(CONFIGS / "mobilenet_v2_linear.py").to_dict()
+    tree["head"]["agreement"] = 1.0
+    assert refusal(tree).startswith("head.agreement: MaskLinearHead has no such option")

@@ -35,6 +35,7 @@ CASES = {
     "arcface, cross-entropy": (MaskArcFaceHead, {"margin": "adaptive", "sub_centers": 2}),
     "cosface, ldam": (MaskCosFaceHead, {"scale": 8.0, "loss": {"type": LDAMLoss}}),
     "decomposed, focal": (DecomposedHead, {"loss": FOCAL}),
+    "decomposed, agreement": (DecomposedHead, {"agreement": 2.0}),
     "linear, f1": (MaskLinearHead, {"loss": F1}),
     "decomposed, f1": (DecomposedHead, {"loss": F1}),
     "linear, f1 and focal": (MaskLinearHead, {"loss": {"type": LossMix, **MIX}}),
@@ -61,6 +62,7 @@ def batch(share=slice(None)):
     photos = torch.randn(PHOTOS, 6, generator=generator, dtype=torch.float64)
     samples = SampleBatch()
     samples.gt_label = torch.randint(0, 18, (PHOTOS,), generator=generator)[share]
+    samples.person = torch.tensor([4, 4, -1, 7, 7, 7, -1, 9, 5, 5])[share]  # none in both shares
     samples.weight = torch.rand(PHOTOS, generator=generator, dtype=torch.float64)[share]
     return photos[share], samples
 

@@ -132,6 +132,7 @@ def test_a_constant_feature_says_nothing(people) -> None:
         ({"age": {**AGE, "scale": "photo"}}, "RegressionAge with scale='shared'"),
         ({"losses": {"mask": {**LOSS, "label_smoothing": 0.1}}}, "label smoothing for mask"),
         ({"losses": {"mask": {"type": "SoftmaxFocalLoss"}}}, "got SoftmaxFocalLoss"),
+        ({"agreement": 0.5}, r"head\.agreement must be 0 for a linear probe.*got 0\.5"),
     ],
 )
 def test_a_head_of_another_kind_is_refused(options, message) -> None:

@@ -77,6 +77,7 @@ def check_config(cfg: "Config") -> None:
         _check_options("", "config", used, _top_level())
         if "preprocessing" in used:
             _check_together(used)
+        _check_agreement(used)
         for where, owner, part, options in _untyped(used, _untyped_options()):
             _check_options(where, owner, part, options)
             if where == "custom_imports":
@@ -168,6 +169,18 @@ def _check_together(config: Part) -> None:
             )
 
 
+def _check_agreement(config: Part) -> None:
+    """Refuse photos that are mixed where those of one person are to agree."""
+    head = {**(_part(config, "head") or {}), **(_part(config, "model.head") or {})}
+    prepared = _part(config, "model.data_preprocessor") or _part(config, "data_preprocessor") or {}
+    mixed = prepared.get("batch_augments", config.get("batch_augments"))
+    if head.get("agreement") and mixed:
+        raise InputError(
+            "head.agreement must be 0 where batch_augments mixes photos, as a mixed photo shows "
+            f"two people; got {head['agreement']}"
+        )
+
+
 def _check_scope(scope: str | None) -> None:
     """Refuse a scope without registries; modules that were imported may have made some."""
     known = ["mmengine", *MODELS.children]
@@ -217,11 +230,17 @@ def _untyped(
 ) -> Iterator[tuple[str, str, Part, Options]]:
     """Yield the dicts without a type: dotted name, owner of the options, the dict, the options."""
     for where, (owner, options) in known.items():
-        part: Any = config
-        for word in where.split("."):
-            part = part.get(word) if isinstance(part, Mapping) else None
-        if isinstance(part, Mapping):
+        part = _part(config, where)
+        if part is not None:
             yield where, owner, part, options
+
+
+def _part(config: Part, where: str) -> Part | None:
+    """Return the dict at a dotted name; None if there is none."""
+    part: Any = config
+    for word in where.split("."):
+        part = part.get(word) if isinstance(part, Mapping) else None
+    return part if isinstance(part, Mapping) else None
 
 
 def _wrapper_options(wrapper: Part) -> dict[str, tuple[str, Options]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
+import torch
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -13,9 +14,10 @@ from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
 from mmmask.models.ages.base import build_age_model, log_groups
 from mmmask.models.heads.base import HeadOptions, MaskFaceHead, attribute_targets
+from mmmask.models.losses.agreement import divergences_from_mean
 from mmmask.models.losses.build import build_loss
-from mmmask.models.losses.reduction import at_least_float32
-from mmmask.structures import stack_ages, stack_targets, stack_weights
+from mmmask.models.losses.reduction import at_least_float32, mean_over_ranks
+from mmmask.structures import stack_ages, stack_people, stack_targets, stack_weights
 
 
 def joint_log_probabilities(logits: Mapping[str, Tensor]) -> Tensor:
@@ -45,6 +47,9 @@ class DecomposedHead(MaskFaceHead):
             the data's age cut, and has a loss of its own: none may be named for age.
         age_groups: Whether age groups have a classifier too where years are modelled. The model of
             years then tells the ages within each group.
+        agreement: Factor, at least 0, of :meth:`disagreement`: gender and age are the same in all
+            photos of a person, whatever the mask. For batches with several photos of a person,
+            see :class:`PersonSampler`.
         **shared: Options of :class:`MaskFaceHead`. All three classifiers see the same dropout,
             and the temperature divides the logits of all attributes alike.
     """
@@ -58,6 +63,7 @@ class DecomposedHead(MaskFaceHead):
         loss_weights: Mapping[str, float] | None = None,
         age: Mapping[str, Any] | None = None,
         age_groups: bool = False,
+        agreement: float = 0.0,
         **shared: Unpack[HeadOptions],
     ) -> None:
         if loss is not None and losses is not None:
@@ -70,6 +76,8 @@ class DecomposedHead(MaskFaceHead):
             raise InputError("age and a loss of age: a model of years has its own loss, got both")
         if min(factors.values()) < 0:
             raise InputError(f"loss_weights must be at least 0, got {factors}")
+        if agreement < 0:
+            raise InputError(f"agreement must be at least 0, got {agreement}")
         classified = {
             name: values
             for name, values in ATTRIBUTES.items()
@@ -82,7 +90,7 @@ class DecomposedHead(MaskFaceHead):
         super().__init__(
             in_channels, num_classes=NUM_CLASSES, loss=nn.ModuleDict(modules), **shared
         )
-        self.loss_weights = factors
+        self.loss_weights, self.agreement = factors, agreement
         self.classifiers = nn.ModuleDict(
             {name: nn.Linear(in_channels, len(values)) for name, values in classified.items()}
         )
@@ -121,7 +129,8 @@ class DecomposedHead(MaskFaceHead):
     ) -> dict[str, Tensor]:
         """Return ``loss_mask``, ``loss_gender`` and ``loss_age``, which MMEngine adds up.
 
-        Where age groups and years both learn, ``loss_years`` joins them, with the factor of age.
+        Where age groups and years both learn, ``loss_years`` joins them, with the factor of age;
+        with ``agreement`` so does ``loss_agreement``.
         """
         outputs = self.outputs(feats)
         targets = attribute_targets(stack_targets(data_samples))
@@ -133,7 +142,33 @@ class DecomposedHead(MaskFaceHead):
         if self.age_model is not None:
             of_years = self.age_model.loss(outputs["years"], stack_ages(data_samples), weight)
             losses["years" if "age" in losses else "age"] = self.loss_weights["age"] * of_years
+        if self.agreement:
+            people = stack_people(data_samples)
+            losses["agreement"] = self.agreement * self.disagreement(outputs, people, weight)
         return {f"loss_{name}": value for name, value in losses.items()}
+
+    def disagreement(
+        self, outputs: Mapping[str, Tensor], people: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
+        """Return how far the photos of a person lie apart in gender and age, in nats.
+
+        Of each photo it is the sum, over gender and what models age (groups, years or both), of
+        :func:`divergences_from_mean`. The sum of photo weight times that is divided by the sum of
+        weights of all photos, those without another of their person included, over all processes.
+        A process compares its own photos.
+
+        Shape:
+            ``outputs``: those of :meth:`outputs`; ``people``, ``weight``: (N,).
+        """
+        with torch.autocast(people.device.type, enabled=False):
+            total = torch.zeros_like(people, dtype=outputs["gender"].dtype)
+            for name, values in outputs.items():
+                if name != "mask":
+                    of_years = name == "years"
+                    told = self.age_model.years(values) if of_years else values.softmax(dim=1)
+                    total = total + divergences_from_mean(told, people, weight)
+            weight = torch.ones_like(total) if weight is None else weight.to(total)
+            return mean_over_ranks((weight * total).sum(), weight.sum())
 
 
 def by_attribute(values: Mapping[str, Any] | None, *, field: str) -> dict[str, Any]:
