@@ -462,13 +462,19 @@ def _visualizer(tracking: Mapping[str, Any] | None) -> dict:
 
 def _model(facts: Mapping[str, Any]) -> dict:
     """Return the classifier of backbone, neck and head: MMPretrain's, or the semi-supervised."""
-    backbone = dict(facts["backbone"])
+    backbone, neck = dict(facts["backbone"]), facts["neck"]
     if facts["pretrained"] is not None:
-        backbone["init_cfg"] = {
+        weights = {
             "type": "Pretrained",
             "checkpoint": facts["pretrained"],
             "prefix": "backbone",
         }
+        backbone["init_cfg"] = weights
+        if isinstance(neck, (list, tuple)):  # its parts may be the last blocks of the network
+            same = backbone["type"]
+            neck = [
+                {**part, "init_cfg": weights} if part["type"] == same else part for part in neck
+            ]
     semi = facts.get("semi")
     kind: dict[str, Any] = {"type": "ImageClassifier"}
     if semi is not None:
@@ -487,6 +493,6 @@ def _model(facts: Mapping[str, Any]) -> dict:
             "batch_augments": facts["batch_augments"],
         },
         "backbone": backbone,
-        "neck": facts["neck"],
+        "neck": neck,
         "head": {**facts["head"], "in_channels": facts["features"]},
     }

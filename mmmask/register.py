@@ -55,6 +55,7 @@ import mmmask.models.heads.attribute
 import mmmask.models.heads.cosface
 import mmmask.models.heads.decomposed
 import mmmask.models.heads.linear
+import mmmask.models.hidden_layer
 import mmmask.models.losses.cross_entropy
 import mmmask.models.losses.f1
 import mmmask.models.losses.focal

@@ -44,6 +44,7 @@ class PhotoStore:
 
     Attributes:
         images: Paths of the photos, in order.
+        made_by: What made the rows, as JSON has it.
 
     Raises:
         MissingFileError: No such file.
@@ -76,7 +77,8 @@ class PhotoStore:
             table = batches.read_all()
         except (pa.ArrowException, KeyError, ValueError, OSError, AttributeError) as error:
             raise InputError(f"{path}: not a {kind}: {first_line(error)}") from error
-        changed = "" if made_by is None else _changes(key["made_by"], made_by)
+        self.made_by = key["made_by"]
+        changed = "" if made_by is None else _changes(self.made_by, made_by)
         if changed:
             raise StalePackError(f"{path}: stale, {changed}")
         stored = pd.Index(table["image"].to_pandas())
@@ -104,7 +106,11 @@ class PhotoStore:
 
     def array(self) -> NDArray[Any]:
         """Return all rows in one array, (N, ...)."""
-        return np.concatenate(self._parts)[self._rows]
+        rows = np.empty((len(self), *self._parts[0].shape[1:]), self._parts[0].dtype)
+        for number, part in enumerate(self._parts):  # never the whole file twice
+            here = self._rows // ROWS == number
+            rows[here] = part[self._rows[here] % ROWS]
+        return rows
 
 
 def write_store(

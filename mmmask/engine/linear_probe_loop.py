@@ -1,21 +1,25 @@
-"""A training that looks at each photo once: the backbone is frozen, the head is fitted."""
+"""Trainings that look at each photo once: the backbone is frozen, what stands behind it learns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import LOOPS
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmmask.blocks import plain
-from mmmask.datasets.features import open_features
+from mmmask.datasets.features import open_features, parts_behind, views_of
 from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
-from mmmask.models.linear_fit import Features, check_head, fit_head
+from mmmask.models.feature_training import FeatureTraining, train_on_features
+from mmmask.models.linear_fit import check_head, fit_head
+from mmmask.models.tta import VIEWS
 
 #: Blocks that a probe has no use for -> what they must be.
 _WITHOUT: dict[str, Any] = {
@@ -32,7 +36,8 @@ NO_STEPS = {"type": "OptimWrapper", "optimizer": {"type": "SGD", "lr": 0.0}}
 class LinearProbeLoop(EpochBasedTrainLoop):
     """One epoch: the features of each photo, then :func:`mmmask.models.linear_fit.fit_head`.
 
-    Hooks see the batches of an epoch, without a loss. The optimizer never steps.
+    Hooks see the batches of an epoch, without a loss. The optimizer never steps. Where ``tta`` is
+    enabled, each of its views of a photo is learned from.
 
     Args:
         runner: The runner, of one process.
@@ -64,8 +69,7 @@ class LinearProbeLoop(EpochBasedTrainLoop):
         """Fit the head."""
         self.runner.call_hook("before_train_epoch")
         model, samples = live_model(self.runner).eval(), self.dataloader.dataset.samples
-        check_head(model.head)
-        self._rows: Features | None = None
+        self._rows: NDArray[Any] | None = None
         if self.features is None:
             for index, batch in enumerate(self.dataloader):
                 self.run_iter(index, batch)
@@ -74,18 +78,22 @@ class LinearProbeLoop(EpochBasedTrainLoop):
             self._rows = stored.values
             self._iter = self.max_iters
         assert self._rows is not None  # there is a photo
-        unseen = int(np.isnan(self._rows).any(axis=1).sum())
+        unseen = int(np.isnan(self._rows).reshape(len(samples), -1).any(axis=1).sum())
         if unseen:
             raise InputError(
                 f"{unseen} of {len(samples)} photos have no features: {self.runner.cfg.pretrained} "
                 "gives nan, or train_dataloader leaves photos out"
             )
         device = next(model.head.parameters()).device
-        learns = all_but_a_quarter(samples, seed=self.runner.seed or 0)
-        chosen = fit_head(model.head.cpu(), self._rows, samples, Cs=self.Cs, learns=learns)
-        model.head.to(device)
-        listed = ", ".join(f"{name} {C:g}" for name, C in chosen.items())
-        self.runner.logger.info(f"C of the logistic regressions: {listed}")
+        _, neck = parts_behind(getattr(model, "neck", None))
+        chosen = fit_behind(
+            self.runner.cfg.train_cfg, [part.cpu() for part in neck], model.head.cpu(),
+            self._rows, np.arange(len(samples)), samples, seed=self.runner.seed or 0,
+        )  # fmt: skip
+        model.to(device)
+        if chosen:
+            listed = ", ".join(f"{name} {C:g}" for name, C in chosen.items())
+            self.runner.logger.info(f"C of the logistic regressions: {listed}")
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
 
@@ -93,15 +101,86 @@ class LinearProbeLoop(EpochBasedTrainLoop):
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """Put a batch through the backbone."""
         self.runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
-        batch_rows = head_input(live_model(self.runner), data_batch)
+        views = views_of(self.runner.cfg)
+        batch_rows = frozen_output(live_model(self.runner), data_batch, views)
+        if len(views) == 1:
+            batch_rows = batch_rows[:, None]
         if self._rows is None:
-            shape = len(self.dataloader.dataset), batch_rows.shape[1]
-            self._rows = np.full(shape, np.nan, np.float32)
+            shape = len(self.dataloader.dataset), *batch_rows.shape[1:]
+            self._rows = np.full(shape, np.nan, batch_rows.dtype)
         self._rows[data_batch["data_samples"].get("sample_idx")] = batch_rows
         self.runner.call_hook(
             "after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=None
         )
         self._iter += 1
+
+
+@LOOPS.register_module()
+class FeatureTrainLoop(LinearProbeLoop):
+    """One epoch of photos, then epochs on their features, see :func:`train_on_features`.
+
+    Neck and head learn, from the first layer of the neck with weights on.
+
+    Args:
+        training: Options of :class:`FeatureTraining`.
+        **kwargs: Those of :class:`LinearProbeLoop`, without ``Cs``.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        *,
+        training: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(runner, dataloader, Cs=(), **kwargs)
+        FeatureTraining(**training)
+
+
+def fit_behind(
+    train_cfg: Mapping[str, Any],
+    neck: Sequence[nn.Module],
+    head: nn.Module,
+    features: NDArray[np.floating],
+    rows: NDArray[np.int64],
+    samples: pd.DataFrame,
+    *,
+    seed: int,
+    tick: Callable[[float], None] = lambda share: None,
+) -> dict[str, float]:
+    """Let what stands behind a frozen backbone learn from features, as a config's loop says.
+
+    Args:
+        train_cfg: Of the config, whose type is one of these loops.
+        neck: The parts of the neck from the first with weights on.
+        head: The head.
+        features: (M, V, ...) of V views of photos.
+        rows: (N,) those of the training photos.
+        samples: The latter, as the dataset has them.
+        seed: Of all that is drawn.
+        tick: Is told the share of the work that each step is.
+
+    Returns:
+        Attribute -> C of logistic regressions; empty where there are none.
+    """
+    if train_cfg["type"] == FeatureTrainLoop.__name__:
+        training = FeatureTraining(**train_cfg["training"])
+        train_on_features(neck, head, features, rows, samples, training, seed=seed, tick=tick)
+        return {}
+    if neck:
+        raise InputError(
+            "a linear probe fits the head alone: leave layers with weights out of neck, or use "
+            f"{FeatureTrainLoop.__name__}; got {type(neck[0]).__name__}"
+        )
+    check_head(head)
+    views = features.shape[1]
+    learns = all_but_a_quarter(samples, seed=seed).repeat(views)
+    each = samples.loc[samples.index.repeat(views)].reset_index(drop=True)
+    flat = features[rows].reshape(len(each), -1)
+    chosen = fit_head(head, flat, each, Cs=train_cfg["Cs"], learns=learns)
+    tick(1.0)
+    return chosen
 
 
 def check_probe(cfg: Any) -> None:
@@ -132,7 +211,19 @@ def check_probe(cfg: Any) -> None:
 
 
 @torch.no_grad()
-def head_input(model: nn.Module, batch: dict) -> Features:
-    """Return what the head of a classifier gets for the photos of a batch, (N, D)."""
-    inputs = model.data_preprocessor(batch, False)["inputs"]
-    return model.extract_feat(inputs)[-1].float().cpu().numpy()
+def frozen_output(model: nn.Module, batch: dict, views: Sequence[str]) -> NDArray[np.floating]:
+    """Return what the first layer of a classifier that learns gets for the photos of a batch.
+
+    Shape:
+        (N, D) float32 or maps (N, C, H, W) float16; of several views (N, V, ...).
+    """
+    photos = model.data_preprocessor(batch, False)["inputs"]
+    inputs = torch.cat([VIEWS[view](photos) for view in views])
+    feats = model.extract_feat(inputs, stage="backbone")
+    fixed, _ = parts_behind(getattr(model, "neck", None))
+    for part in fixed:
+        feats = part(feats)
+    rows = feats[-1].unflatten(0, (len(views), -1)).transpose(0, 1).float().cpu()
+    if rows.ndim > 3:
+        rows = rows.half()
+    return (rows if len(views) > 1 else rows[:, 0]).numpy()

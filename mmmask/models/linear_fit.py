@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import expm1, log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
@@ -224,15 +224,3 @@ def _fill(
     with torch.no_grad():
         layer.weight.copy_(torch.as_tensor(kernel))
         layer.bias.copy_(torch.as_tensor(bias - kernel @ mean))
-
-
-@torch.no_grad()
-def head_predictions(head: nn.Module, features: Features) -> tuple[Features, Features | None]:
-    """Return what a head says of features: probabilities, and years where it models them.
-
-    Shape:
-        (N, D) -> (N, C), (N, 121) or None.
-    """
-    batch: Any = head.eval().predict((Tensor(torch.as_tensor(features)),), None)
-    years = batch.pred_years.numpy() if "pred_years" in batch else None
-    return batch.pred_score.numpy(), years

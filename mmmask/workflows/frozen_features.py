@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.datasets.features import Features, open_features, write_features
+from mmmask.datasets.features import Features, open_features, views_of, write_features
 from mmmask.datasets.packed import ensure_pack
 from mmmask.datasets.photo_store import StalePackError
 from mmmask.errors import MissingFileError
@@ -62,14 +62,14 @@ def ensure_features(cfg: "Config", model: Any, images: Sequence[str], path: Path
     return open_features(cfg, model, images, path)
 
 
-def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-    """Yield the head's input for photos in their order, batch by batch, with a progress bar."""
+def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[np.floating]]:
+    """Yield what the frozen layers give for photos in their order, with a progress bar."""
     import torch
     from mmengine.device import get_device
     from mmengine.runner import Runner
 
     from mmmask.datasets.listed_photos import ListedPhotos
-    from mmmask.engine.linear_probe_loop import head_input
+    from mmmask.engine.linear_probe_loop import frozen_output
 
     device = get_device()
     model = model.to(device).to(memory_format=torch.channels_last)
@@ -85,7 +85,7 @@ def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[
     )
     title = f"features of {len(images)} photos"
     for batch in track(loader, title, console=Console(stderr=True)):
-        rows = head_input(model, batch)
+        rows = frozen_output(model, batch, views_of(cfg))
         check_finite(cfg.pretrained, rows)
         yield rows
     model.to("cpu")

@@ -5,8 +5,9 @@ everybody by a head that was fitted on other people, ``OUT/summary.csv`` their s
 was fitted on everybody is an ordinary run in ``OUT``, and ``OUT/eval.parquet`` has its predictions.
 """
 
+import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from mmmask.config import parse_options, with_flags, write_config
-from mmmask.datasets.features import Features
+from mmmask.datasets.features import Features, parts_behind
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.packed import photos_of
-from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.errors import InputError
 from mmmask.files import atomic_write, write_csv
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
@@ -38,7 +38,7 @@ from mmmask.workflows.train import train
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-LOOP = "LinearProbeLoop"
+LOOPS = ("LinearProbeLoop", "FeatureTrainLoop")
 OOF, SCORES, FEATURES = "oof.parquet", "summary.csv", "features.arrow"
 #: What the results in the folder were made of; it is written when they are whole.
 FITTED = "fitted.json"
@@ -91,10 +91,10 @@ class LinearProbe(Study):
             pack=self.pack,
         )
         loop = (cfg.get("train_cfg") or {}).get("type")
-        if loop != LOOP:
+        if loop not in LOOPS:
             raise InputError(
-                f"{self.config}: train_cfg.type must be {LOOP}, as in configs/face_probe.py; got "
-                f"{loop}"
+                f"{self.config}: train_cfg.type must be {' or '.join(LOOPS)}, as in "
+                f"configs/face_probe.py; got {loop}"
             )
         check_probe(cfg)
         if self.pretrained == "none" or cfg.pretrained is None:
@@ -151,7 +151,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     if _read(out / FITTED) != facts:
         for name in (FITTED, "last_checkpoint"):  # of photos, labels or code that have changed
             (out / name).unlink(missing_ok=True)
-        _fit_all(cfg, study, features, (learned, scored), with_eval)
+        _fit_all(cfg, study, model, features, (learned, scored), with_eval)
         with atomic_write(out / FITTED) as partial:
             partial.write_text(json.dumps(facts, indent=1))
     files = {
@@ -181,17 +181,21 @@ def _read(path: Path) -> Any:
 def _fit_all(
     cfg: "Config",
     study: LinearProbe,
+    model: Any,
     features: Features,
     samples: tuple[pd.DataFrame, pd.DataFrame],
     with_eval: bool,
 ) -> None:
     """Write the predictions out of fold, their scores, the run on everybody, and ``eval/``'s."""
-    folds, chosen = _folds(cfg, features, *samples, study.out)
+    from mmmask.engine.checkpoints import load_checkpoint_file
+
+    folds, chosen = _folds(cfg, model, features, *samples, study.out)
     table = out_of_fold(folds, read_train(cfg.data.data_root))
     checkpoint = _train_on_everybody(cfg, study, features.path)
-    meta, head = _fitted_head(cfg, checkpoint)
-    tested = _predict(head, features, _samples(cfg, "test", "eval") if with_eval else samples[1])
-    stated = provenance_of(cfg, meta, checkpoint, tested, "eval", _CUTS)
+    content = load_checkpoint_file(checkpoint)
+    model.load_state_dict(content["state_dict"])
+    tested = _predict(model, features, _samples(cfg, "test", "eval") if with_eval else samples[1])
+    stated = provenance_of(cfg, content["meta"], checkpoint, tested, "eval", _CUTS)
     if with_eval:
         write_table(study.out / EVAL, tested.table(_CUTS), PREDICTIONS, stated)
     provenance = {
@@ -209,23 +213,39 @@ def _fit_all(
 
 
 def _folds(
-    cfg: "Config", features: Features, learned: pd.DataFrame, scored: pd.DataFrame, out: Path
-) -> tuple[list[Fold], list[Mapping[str, float]]]:
+    cfg: "Config",
+    model: Any,
+    features: Features,
+    learned: pd.DataFrame,
+    scored: pd.DataFrame,
+    out: Path,
+) -> tuple[list[Fold], list[dict[str, float]]]:
     """Return the folds, each predicted by a head fitted on the others, and each head's C.
 
     ``learned`` are the samples as a training takes them, ``scored`` all with the competition's
     labels.
     """
+    from mmmask.engine.linear_probe_loop import fit_behind
+
     chosen, folds = [], []
-    for number in track(range(cfg.data.folds), "fitting the folds", console=Console(stderr=True)):
-        # Further samples are in no fold, and in every training.
-        trained = learned[learned["fold"].ne(number).fillna(True)].reset_index(drop=True)
-        held_out = scored[scored["fold"] == number].reset_index(drop=True)
-        head = _head(cfg)
-        chosen.append(_fit(cfg, head, features, trained))
-        table = _predict(head, features, held_out).table(_CUTS)
-        people = (frozenset(part["person"]) for part in (trained, held_out))
-        folds.append(Fold(number, out / f"fold_{number}", table, *people))
+    seed = cfg.randomness.seed or 0
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("fitting the folds", total=cfg.data.folds)
+        for number in range(cfg.data.folds):
+            # Further samples are in no fold, and in every training.
+            trained = learned[learned["fold"].ne(number).fillna(True)].reset_index(drop=True)
+            held_out = scored[scored["fold"] == number].reset_index(drop=True)
+            new = copy.deepcopy(model)
+            rows = features.rows_of(trained["image"])
+            chosen.append(
+                fit_behind(
+                    cfg.train_cfg, _behind(new), new.head, features.values, rows, trained,
+                    seed=seed, tick=lambda share: progress.advance(task, share),
+                )
+            )  # fmt: skip
+            table = _predict(new, features, held_out).table(_CUTS)
+            people = (frozenset(part["person"]) for part in (trained, held_out))
+            folds.append(Fold(number, out / f"fold_{number}", table, *people))
     return folds, chosen
 
 
@@ -237,30 +257,17 @@ def _samples(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
     return DATASETS.build({**dataset, "split": split, "pack": None, "pipeline": []}).samples
 
 
-def _head(cfg: "Config") -> Any:
-    from mmpretrain.registry import MODELS
-
-    from mmmask.models.linear_fit import check_head
-
-    head = MODELS.build(cfg.model.head)
-    check_head(head)
-    return head
+def _behind(model: Any) -> list[Any]:
+    """Return the parts of a classifier's neck that learn."""
+    return parts_behind(getattr(model, "neck", None))[1]
 
 
-def _fit(
-    cfg: "Config", head: Any, features: Features, samples: pd.DataFrame
-) -> Mapping[str, float]:
-    from mmmask.models.linear_fit import fit_head
+def _predict(model: Any, features: Features, samples: pd.DataFrame) -> Tested:
+    from mmmask.models.feature_training import predict_from_features
 
-    rows, Cs = features.of(samples["image"]), cfg.train_cfg.Cs
-    learns = all_but_a_quarter(samples, seed=cfg.randomness.seed or 0)
-    return fit_head(head, rows, samples, Cs=Cs, learns=learns)
-
-
-def _predict(head: Any, features: Features, samples: pd.DataFrame) -> Tested:
-    from mmmask.models.linear_fit import head_predictions
-
-    probabilities, years = head_predictions(head, features.of(samples["image"]))
+    rows = features.rows_of(samples["image"])
+    neck = _behind(model)
+    probabilities, years = predict_from_features(neck, model.head, features.values, rows)
     return Tested(samples, probabilities, years, None)
 
 
@@ -271,18 +278,3 @@ def _train_on_everybody(cfg: "Config", study: LinearProbe, features: Path) -> Pa
     write_config(cfg, config)
     train(config, work_dir=study.out, split="all")
     return last_checkpoint(study.out)
-
-
-def _fitted_head(cfg: "Config", checkpoint: Path) -> tuple[Mapping[str, Any], Any]:
-    """Return what a checkpoint states, and the head that it holds."""
-    from mmmask.engine.checkpoints import load_checkpoint_file
-
-    content, head = load_checkpoint_file(checkpoint), _head(cfg)
-    prefix = "head."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in content["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    head.load_state_dict(weights)
-    return content["meta"], head

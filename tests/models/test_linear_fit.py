@@ -13,7 +13,8 @@ from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.errors import InputError
 from mmmask.labels import decode, encode
 from mmmask.models import linear_fit
-from mmmask.models.linear_fit import check_head, head_predictions
+from mmmask.models.feature_training import predict_from_features
+from mmmask.models.linear_fit import check_head
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
 
 D = 12
@@ -53,11 +54,15 @@ def people() -> tuple[np.ndarray, pd.DataFrame]:
     return (100 + 7 * features).astype(np.float32), samples
 
 
+def predictions(fitted, features):
+    return predict_from_features([], fitted, features[:, None], np.arange(len(features)))
+
+
 def test_probabilities_are_those_of_scikit_learn_on_standardised_features(people) -> None:
     features, samples = people
     fitted = head(losses={"age": {**LOSS, "num_classes": 3, "class_weight": "inverse"}})
     fit_head(fitted, features, samples, Cs=(0.01,))
-    probabilities, years = head_predictions(fitted, features)
+    probabilities, years = predictions(fitted, features)
     joint = probabilities.reshape(-1, 3, 2, 3)
     found = {"mask": joint.sum((2, 3)), "gender": joint.sum((1, 3)), "age": joint.sum((1, 2))}
     scaled = (features - features.mean(0)) / features.std(0)
@@ -102,7 +107,7 @@ def test_a_weight_of_zero_leaves_a_photo_out(people) -> None:
     fit_head(other, features, right, Cs=(0.1,))
     counted = head(age=None, age_groups=False)
     fit_head(counted, features, wrong.drop(columns="weight"), Cs=(0.1,))
-    one, two, three = (head_predictions(h, features)[0] for h in (fitted, other, counted))
+    one, two, three = (predictions(h, features)[0] for h in (fitted, other, counted))
     np.testing.assert_allclose(one, two, atol=0.02)
     assert np.abs(one - three).max() > 0.1
 
@@ -112,7 +117,7 @@ def test_a_value_that_no_photo_has_is_nearly_impossible(people) -> None:
     young = samples["age"] < 60
     fitted = head()
     fit_head(fitted, features[young], samples[young].reset_index(drop=True), Cs=(0.1,))
-    old = head_predictions(fitted, features)[0].reshape(-1, 3, 2, 3)[..., 2].sum((1, 2))
+    old = predictions(fitted, features)[0].reshape(-1, 3, 2, 3)[..., 2].sum((1, 2))
     assert old.max() < 1e-6
 
 

@@ -173,10 +173,36 @@ def test_from_scratch_the_signal_reaches_the_last_block():
 
 @pytest.mark.parametrize("wrong", [(0,), (14,), (), (5, 3), (2, 2)])
 def test_blocks_that_do_not_exist_are_refused(wrong):
-    with pytest.raises(InputError, match=r"out_indices must be ascending .* from 1 to 13; got"):
+    with pytest.raises(InputError, match=r"out_indices must be ascending .* from 1 to 13, .*; got"):
         FoldedMobileNetV1(out_indices=wrong)
 
 
 def test_stages_that_do_not_exist_are_refused():
     with pytest.raises(InputError, match=r"frozen_stages must be .* from -1 to 13; got 14"):
         FoldedMobileNetV1(frozen_stages=14)
+
+
+def test_the_last_blocks_alone_go_on_from_the_map_before_them(weights):
+    x = torch.randn(2, 3, 64, 64)
+    whole = classifier(weights, out_indices=(11, 13)).backbone
+    first = classifier(weights, out_indices=(11,)).backbone
+    init_cfg = {"type": "Pretrained", "checkpoint": weights, "prefix": "backbone"}
+    rest = FoldedMobileNetV1(first_block=12, out_indices=(11, 13), init_cfg=init_cfg)
+    rest.init_weights()
+    assert len(first.blocks) == 11
+    with torch.no_grad():
+        for one, other in zip(whole(x), rest(first(x)), strict=True):
+            torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"first_block": 0}, "first_block must be .* from 1 to 13; got 0"),
+        ({"first_block": 12, "out_indices": (11,)}, "from 11 to 13, the last at least 12; got"),
+        ({"first_block": 12, "out_indices": (10, 13)}, "from 11 to 13, .*; got"),
+    ],
+)
+def test_a_part_that_does_not_exist_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        FoldedMobileNetV1(**options)

@@ -1,5 +1,6 @@
 """A linear probe from photos to tables, checkpoint and submission."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from mmmask.tables import probabilities, read_predictions, years_of
 from mmmask.workflows.label_errors.find import find_label_errors
 from mmmask.workflows.linear_probe import LinearProbe, linear_probe
 from mmmask.workflows.predict import Request, predict
+from mmmask.workflows.train import train
 
 CONFIG = Path(__file__).parents[2] / "configs" / "face_probe.py"
 OPTIONS = ("preprocessing.size=(32,24)", "train_dataloader.num_workers=0", "data.folds=3")
@@ -134,6 +136,53 @@ def test_features_are_made_anew_once_a_photo_has_changed(data, done, tmp_path) -
     after = read_features(features).of([first, other])
     np.testing.assert_array_equal(after[0], after[1])
     assert not np.array_equal(before.of([first]), before.of([other]))
+
+
+@pytest.fixture(scope="module", params=["face_hidden", "face_tuned"])
+def trained(data, request, tmp_path_factory):
+    out = tmp_path_factory.mktemp(request.param) / "run"
+    training = ("train_cfg.training.epochs=2", "train_cfg.training.batch_size=32")
+    options = (*OPTIONS, *training)
+    if request.param == "face_tuned":
+        options = (*options, "train_cfg.training.tuned_epochs=1")
+    config = CONFIG.with_name(f"{request.param}.py")
+    probe = dataclasses.replace(study(data, out), options=options, config=config)
+    return linear_probe(probe), probe
+
+
+def test_a_neck_is_trained_on_stored_features_and_predicts_photos_alike(data, trained) -> None:
+    (table, *_), probe = trained
+    assert len(table) == 24 * 7
+    kept = read_predictions(probe.out / "eval.parquet")
+    assert kept.attrs["provenance"]["tta"] == ["identity", "hflip"]
+    again = predict(
+        Request(
+            config=probe.out / probe.config.name,
+            checkpoint=probe.out / "epoch_1.pth",
+            out=probe.out.parent / "again.parquet",
+        )
+    ).table
+    # Maps are stored with 11 bits of precision.
+    np.testing.assert_allclose(probabilities(again), probabilities(kept), atol=2e-3)
+
+
+def test_a_neck_that_learns_is_the_same_from_photos_as_from_a_file_of_features(
+    data, trained, tmp_path
+) -> None:
+    _, probe = trained
+    again = train(
+        probe.config, data_root=probe.data_root, pretrained=probe.pretrained,
+        work_dir=tmp_path / "run", split="all", options=probe.options,
+    )  # fmt: skip
+    one, two = (
+        torch.load(folder / "epoch_1.pth", weights_only=False)["state_dict"]
+        for folder in (probe.out, again)
+    )
+    changed = torch.load(data / "weights.pth")["state_dict"]["backbone.blocks.12.pointwise.weight"]
+    for name, value in one.items():
+        torch.testing.assert_close(value, two[name], msg=name)
+    if probe.config.stem == "face_tuned":
+        assert not torch.equal(one["neck.0.blocks.1.pointwise.weight"], changed)
 
 
 @pytest.mark.parametrize(

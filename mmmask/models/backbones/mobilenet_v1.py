@@ -128,7 +128,11 @@ class FoldedMobileNetV1(BaseBackbone):
     BGR. They are read as well as checkpoints of ours, and turned to RGB by that.
 
     Args:
-        out_indices: The blocks whose maps are given, in ascending order: from 1 to 13.
+        out_indices: The blocks whose maps are given, in ascending order: from 1 to 13. Blocks after
+            the last of them are left out.
+        first_block: The block to begin with; above 1, the network takes the map of the block
+            before instead of photos, and ``out_indices`` may name that too. So the last blocks
+            are a part of the neck that learns from stored maps of a frozen backbone.
         frozen_stages: 0 keeps the first convolution as it is, n that and the first n blocks;
             -1 trains all.
         batch_norm: Whether each convolution has a batch norm again, for fine-tuning; filled with
@@ -136,7 +140,8 @@ class FoldedMobileNetV1(BaseBackbone):
         init_cfg: Of MMEngine.
 
     Shape:
-        (N, 3, H, W) -> a tuple of maps; that of block 13 is (N, 1024, H / 32, W / 32), rounded up.
+        (N, 3, H, W), or with ``first_block`` a map or a tuple whose last entry it is -> a tuple of
+        maps; that of block 13 is (N, 1024, H / 32, W / 32), rounded up.
 
     Raises:
         InputError: An option is out of its range.
@@ -146,35 +151,47 @@ class FoldedMobileNetV1(BaseBackbone):
         self,
         *,
         out_indices: Sequence[int] = (len(BLOCKS),),
+        first_block: int = 1,
         frozen_stages: int = -1,
         batch_norm: bool = False,
         init_cfg: Any = KAIMING,
     ) -> None:
         super().__init__(init_cfg)
-        known = range(1, len(BLOCKS) + 1)
-        if not out_indices or list(out_indices) != sorted(set(out_indices) & set(known)):
+        if first_block not in range(1, len(BLOCKS) + 1):
             raise InputError(
-                f"backbone.out_indices must be ascending numbers of blocks from 1 to {known[-1]}; "
-                f"got {out_indices}"
+                f"backbone.first_block must be a whole number from 1 to {len(BLOCKS)}; got "
+                f"{first_block}"
+            )
+        known = range(max(first_block - 1, 1), len(BLOCKS) + 1)
+        rising = list(out_indices) == sorted(set(out_indices) & set(known))
+        if not out_indices or not rising or out_indices[-1] < first_block:
+            raise InputError(
+                f"backbone.out_indices must be ascending numbers of blocks from {known[0]} to "
+                f"{known[-1]}, the last at least {first_block}; got {out_indices}"
             )
         if frozen_stages not in range(-1, len(BLOCKS) + 1):
             raise InputError(
-                f"backbone.frozen_stages must be a whole number from -1 to {known[-1]}; got "
+                f"backbone.frozen_stages must be a whole number from -1 to {len(BLOCKS)}; got "
                 f"{frozen_stages}"
             )
         self.out_indices, self.frozen_stages = tuple(out_indices), frozen_stages
-        self.stem = ConvReLU6((3, STEM_CHANNELS), 3, stride=2, batch_norm=batch_norm)
+        self.first_block = first_block
+        self.stem: nn.Module = nn.Identity()
+        if first_block == 1:
+            self.stem = ConvReLU6((3, STEM_CHANNELS), 3, stride=2, batch_norm=batch_norm)
         self.blocks = nn.ModuleList()
         into = STEM_CHANNELS
-        for out, stride in BLOCKS:
-            self.blocks.append(SeparableBlock(into, out, stride, batch_norm=batch_norm))
+        for number, (out, stride) in enumerate(BLOCKS[: out_indices[-1]], start=1):
+            if number >= first_block:
+                self.blocks.append(SeparableBlock(into, out, stride, batch_norm=batch_norm))
             into = out
         self._freeze()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        maps = []
-        x = self.stem(x)
-        for number, block in enumerate(self.blocks, start=1):
+    def forward(self, x: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        x = self.stem(x[-1] if isinstance(x, tuple) else x)
+        before = self.first_block - 1
+        maps = [x] if before in self.out_indices else []
+        for number, block in enumerate(self.blocks, start=self.first_block):
             x = block(x)
             if number in self.out_indices:
                 maps.append(x)
@@ -187,17 +204,20 @@ class FoldedMobileNetV1(BaseBackbone):
         return self
 
     def _freeze(self) -> None:
-        parts = [self.stem, *self.blocks]
-        for part in parts[: self.frozen_stages + 1]:
-            part.eval()
-            part.requires_grad_(False)
+        parts = dict(enumerate(self.blocks, start=self.first_block))
+        for number, part in {0: self.stem, **parts}.items():
+            if number <= self.frozen_stages:
+                part.eval()
+                part.requires_grad_(False)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take files of folded weights too: their names, and their order of colours."""
-        if f"{prefix}0.weight" in state:
+        if self.first_block == 1 and f"{prefix}0.weight" in state:
             state[f"{prefix}0.weight"] = state[f"{prefix}0.weight"].flip(1)  # BGR -> RGB
         convolutions = [name for name, part in self.named_modules() if isinstance(part, ConvReLU6)]
-        for place, name in enumerate(convolutions):
+        # The stem is the first of them, and each block has two.
+        first = 0 if self.first_block == 1 else 2 * self.first_block - 1
+        for place, name in enumerate(convolutions, start=first):
             for part in ("weight", "bias"):
                 given = f"{prefix}{2 * place}.{part}"
                 if given in state:
