@@ -32,6 +32,9 @@ def stack_photos(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for name in ("gt_label", "age", "weight"):
         if name in samples[0]:
             batch.set_field(torch.cat([sample.get(name) for sample in samples]), name)
+    for name in ("gt_score", "age_score"):
+        if name in samples[0]:
+            batch.set_field(torch.stack([sample.get(name) for sample in samples]), name)
     return {"inputs": photos.permute(0, 3, 1, 2), "data_samples": batch}
 
 
