@@ -97,16 +97,7 @@ def with_soft_labels(
         _check_unseen(path, table, fold, held_out, nested=FOLD in written)
         rows = photo_index(path, table["image"]).get_indexer(images)
         known = rows >= 0
-        if not known.any():
-            raise InputError(
-                f"{path}: a teacher must have photos to learn from, such as {images[0]}; it has "
-                f"none of the {len(images)}"
-            )
-        if (twice := known & taught).any():
-            raise InputError(
-                f"{path}: {images[twice][0]} is in another table of data.teacher too; join tables "
-                "of the same photos by tools/ensemble.py"
-            )
+        _check_photos(path, images, known, taught)
         taught |= known
         for target, given in ((labels, probabilities(table)), (years, years_of(table))):
             if given is not None:
@@ -120,6 +111,22 @@ def with_soft_labels(
             f"{len(untaught)} of {len(images)} are missing, such as {untaught[0]}"
         )
     return predictions_table(samples, labels, years if years.any() else None)
+
+
+def _check_photos(
+    path: str, images: pd.Index, known: NDArray[np.bool_], taught: NDArray[np.bool_]
+) -> None:
+    """Refuse a table that knows no training photo, or one that a table before it knows."""
+    if not known.any():
+        raise InputError(
+            f"{path}: a teacher must have photos to learn from, such as {images[0]}; it has none "
+            f"of the {len(images)}"
+        )
+    if (twice := known & taught).any():
+        raise InputError(
+            f"{path}: {images[twice][0]} is in another table of data.teacher too; join tables of "
+            "the same photos by tools/ensemble.py"
+        )
 
 
 def _years(samples: pd.DataFrame) -> NDArray[np.float64]:

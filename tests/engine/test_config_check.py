@@ -302,3 +302,17 @@ def test_modules_that_a_command_line_names_are_imported_or_refused(tmp_path, mon
     for options in ({"custom_imports.imports": "gone.parts"}, {"custom_imports.import": "x"}):
         with pytest.raises(InputError, match=r"custom_imports.*(gone|import)"):
             load_checked(leaf, options)
+
+
+def test_parts_that_would_lose_the_soft_labels_of_a_teacher_are_refused() -> None:
+    config = CONFIGS / "mobilenet_v2_decomposed_dldl.py"
+    taught = {"data.teacher": "oof.parquet"}
+    mixing = {"augments": [{"type": "Mixup", "alpha": 1.0}]}
+    cfg = load_checked(config, {**taught, "batch_augments": {"_delete_": True, **mixing}})
+    cfg.model.data_preprocessor = {"type": "ClsDataPreprocessor", "batch_augments": mixing}
+    with pytest.raises(InputError, match=r"batch_augments and head\.age .* need FacePreprocessor"):
+        check_config(cfg)
+    cfg = load_checked(config, taught)
+    cfg.train_dataloader.dataset.pipeline[-1].type = "PackInputs"
+    with pytest.raises(InputError, match=r"data\.teacher needs PackPhoto as the last step"):
+        check_config(cfg)

@@ -178,9 +178,6 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
     samples = read_train(study.root)
     assign_folds(samples, folds=study.folds)  # refuses more folds than people
     claim(study.out, {**study.plan, **contents(study.plan)})
-    for path in listed(study.plan.get("data.teacher")):
-        if FOLD not in path:
-            logger.warning(f"{path}: {KNOWS_HELD_OUT}")
     pending = [fold for fold in range(study.folds) if study.missing(fold)]
     pack = study.pack or study.plan.get("data.pack")
     if pending and pack is not None:  # once, before folds that run at the same time would do so
@@ -190,7 +187,11 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
         run_commands([step("pack", study.config, data_root=study.root, out=pack, options=options)])
     for start in range(0, len(pending), study.at_once):
         run_folds(study, pending[start : start + study.at_once])
-    return put_together(study, samples)
+    done = put_together(study, samples)
+    for path in listed(study.plan.get("data.teacher")):
+        if FOLD not in path:
+            logger.warning(f"{path}: {KNOWS_HELD_OUT}")
+    return done
 
 
 def check(study: KFold) -> None:
