@@ -71,7 +71,7 @@ COMPOSED_FROM = "composed_from"
 #: Dataloader -> the split of its dataset, unless the config names another.
 SPLITS = {"train": "train", "val": "val", "test": "eval"}
 #: Options of the dataset that belong to training alone.
-TRAIN_ONLY = ("old_from", "drop_ages", "drop", "samples")
+TRAIN_ONLY = ("old_from", "drop_ages", "drop", "samples", "teacher", "teacher_share")
 
 #: Block that must be a dict -> what it needs to be composed.
 _NEEDED: Mapping[str, tuple[str, ...]] = {

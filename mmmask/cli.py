@@ -57,6 +57,14 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "further samples",
         },
         "--submission": {"metavar": "CSV", "help": "submission in info.csv's order"},
+        "--teacher": {
+            "action": "extend",
+            "nargs": "+",
+            "default": [],
+            "metavar": "TABLE",
+            "help": "predictions to learn from beside the labels, of train/ out of fold; {fold} in "
+            "a path stands for the fold held out",
+        },
         "--weight": {"type": float, "default": 1.0, "help": "of each in the loss; default 1"},
     }
 )

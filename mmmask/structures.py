@@ -33,9 +33,10 @@ class SampleBatch(DataSample):
         ``sample_idx``: (N,) int64, row of the photo in the dataset's samples table.
         ``img_path``: N paths, absent where a photo has none.
         ``gt_label``: (N,) int64, absent where labels are unknown.
-        ``gt_score``: (N, 18) float, present after Mixup or CutMix.
+        ``gt_score``: (N, 18) float, soft labels: of a teacher, and after Mixup or CutMix.
         ``age``: (N,) int64 years, -1 where unknown; absent where nobody's is known.
-        ``age_score``: (N, 121) float, share of each age in years, present after Mixup or CutMix.
+        ``age_score``: (N, 121) float, share of each age in years, beside ``gt_score`` where ages
+            are known.
         ``person``: (N,) int64, code of the person within the dataset, -1 where unknown; absent
             where nobody's is known.
         ``weight``: (N,) float32, weight of the photo in the loss; absent means 1.
@@ -252,7 +253,7 @@ def put_metainfo(data_samples: Sequence[DataSample], **metainfo: Any) -> None:
 
 
 def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:
-    """Return the training target of the batch: (N,) labels, or (N, C) soft labels if mixed.
+    """Return the training target of the batch: (N,) labels, or (N, C) where they are soft.
 
     Raises:
         InputError: The photos have no label.
@@ -266,8 +267,8 @@ def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:
 def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
     """Return the share of each age in years in each photo, a row of zeros where it is unknown.
 
-    An unmixed photo has a share of 1 at its age. Mixing two photos, one of unknown age, leaves
-    the share of the known one; the rest of the row is missing.
+    A photo has a share of 1 at its age, unless it was mixed or a teacher says more. Mixing two
+    photos, one of unknown age, leaves the share of the known one; the rest of the row is missing.
 
     Shape:
         (N, 121), the ages 0 to 120.

@@ -33,6 +33,12 @@ def main() -> None:
     )
     add_shared(parser, "--corrections", "--samples", "--pack")
     parser.add_argument(
+        "--hold-out",
+        type=int,
+        metavar="K",
+        help="leave out the people of fold K altogether: a teacher for students who hold them out",
+    )
+    parser.add_argument(
         "--no-eval", action="store_false", dest="eval_split", help="leave out eval/"
     )
     add_shared(parser, "--submission", type=Path)

@@ -30,7 +30,7 @@ def main() -> None:
         default="holdout",
         help="validate on the held-out fold of people, or train on everybody",
     )
-    add_shared(parser, "--samples", "--corrections", "--pack", "--amp")
+    add_shared(parser, "--samples", "--corrections", "--teacher", "--pack", "--amp")
     parser.add_argument(
         "--compile",
         action="store_true",

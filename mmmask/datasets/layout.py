@@ -23,8 +23,8 @@ MASK_OF_STEM = {f"mask{i}": "wear" for i in range(1, 6)} | {
     "normal": "normal",
 }
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
-#: Where the photos to be classified lie, as tables name them.
-EVAL_IMAGES = "eval/images/"
+#: Where the photos with labels, and those to be classified, lie, as tables name them.
+TRAIN_IMAGES, EVAL_IMAGES = "train/images/", "eval/images/"
 
 logger = logging.getLogger("mmmask")
 
@@ -67,7 +67,7 @@ def read_train(root: str | Path) -> pd.DataFrame:
         if len(photos) != len(MASK_OF_STEM):
             incomplete.append(f"{person.path} ({len(photos)})")
         for name, mask in photos:
-            image = f"train/images/{person.path}/{name}"
+            image = f"{TRAIN_IMAGES}{person.path}/{name}"
             rows.append((image, person.path, mask, person.gender, person.age))
     if unnamed:
         known = ", ".join(MASK_OF_STEM)

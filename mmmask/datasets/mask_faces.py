@@ -15,9 +15,10 @@ from mmmask.datasets.layout import read_eval, read_train, with_labels
 from mmmask.datasets.packed import open_pack, packed_steps
 from mmmask.datasets.photo_dataset import PhotoDataset
 from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.teacher import SHARE, with_soft_labels
 from mmmask.errors import InputError
 from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
-from mmmask.tables import OUTLIERS, SAMPLES, read_table
+from mmmask.tables import OUTLIERS, SAMPLES, probabilities, read_table, years_of
 
 Split = Literal["train", "val", "all", "eval"]
 
@@ -41,12 +42,16 @@ class MaskFaceDataset(PhotoDataset):
         corrections: csv of label corrections. The folds do not depend on it.
         samples: Tables of further samples (pseudo-labels, external photos) that join ``train``
             and ``all``; their ``image`` is relative to ``data_root``.
+        teacher: Predictions tables whose probabilities become soft labels of ``train`` and
+            ``all``, see :mod:`mmmask.datasets.teacher`. Counts of classes follow the true labels.
+        teacher_share: How much of a soft label is the teacher's, 0 to 1; None is 0.7.
         pack: File of packed photos, see :mod:`mmmask.datasets.packed`; None decodes each photo
             each time. Numbers are the same either way.
         pipeline: Transforms.
 
     Attributes:
-        samples: The samples table of this split, one row per photo, in the dataset's order.
+        samples: The samples table of this split, one row per photo, in the dataset's order. With
+            a teacher, it has the soft labels too, as a predictions table has them.
     """
 
     METAINFO = {"classes": CLASSES}  # noqa: RUF012 - the name and form are MMEngine's
@@ -64,6 +69,8 @@ class MaskFaceDataset(PhotoDataset):
         drop: str | None = None,
         corrections: str | None = None,
         samples: Sequence[str] = (),
+        teacher: str | Sequence[str] | None = None,
+        teacher_share: float | None = None,
         pack: str | None = None,
         pipeline: Sequence[dict] = (),
         test_mode: bool = False,
@@ -72,6 +79,8 @@ class MaskFaceDataset(PhotoDataset):
             known = ", ".join(get_args(Split))
             raise InputError(f"data split must be one of {known}; got {split!r}")
         check_fold(fold, folds)
+        if teacher_share is not None and not teacher:
+            raise InputError(f"data.teacher_share needs data.teacher; got {teacher_share} alone")
         done = 0 if pack is None else packed_steps(pipeline)
         super().__init__(data_root, pipeline=pipeline[done:], test_mode=test_mode)
         self.split = split
@@ -88,6 +97,7 @@ class MaskFaceDataset(PhotoDataset):
             if drop_ages is not None:
                 table = table[~table["age"].between(*drop_ages)]
             table = with_labels(table, old_from)
+            held_out = table["image"][table["fold"] == fold] if split == "train" else ()
             if split != "all":
                 table = table[(table["fold"] == fold) == (split == "val")]
             if split != "val":
@@ -95,6 +105,16 @@ class MaskFaceDataset(PhotoDataset):
         if table.empty:
             left_out = f"data.drop={drop}, data.drop_ages={drop_ages}"
             raise InputError(f"{root}: no photo is in the {split} split; left out are {left_out}")
+        taught = bool(teacher) and split in ("train", "all")
+        if taught:
+            table = with_soft_labels(
+                table,
+                teacher,
+                SHARE if teacher_share is None else teacher_share,
+                fold=fold,
+                old_from=old_from,
+                held_out=held_out,
+            )
         self.samples = table.reset_index(drop=True)
         self._images = pa.array(self.samples["image"])  # one buffer, shared by forked workers
         self._packed = None
@@ -108,6 +128,8 @@ class MaskFaceDataset(PhotoDataset):
         people = self.samples["person"]
         codes, names = pd.factorize(people.where(people != ""))  # -1 where missing
         self._people = codes.astype(np.int64) if len(names) else None
+        self._soft_labels = probabilities(self.samples) if taught else None
+        self._soft_ages = years_of(self.samples) if taught else None
         weights = self.samples.get("weight", pd.Series(dtype="float32")).fillna(1)
         self._weights = None if (weights == 1).all() else weights.to_numpy(dtype=np.float32)
 
@@ -142,6 +164,9 @@ class MaskFaceDataset(PhotoDataset):
             info["age"] = int(self._ages[idx])
         if self._people is not None:
             info["person"] = int(self._people[idx])
+        for name, soft in (("gt_score", self._soft_labels), ("age_score", self._soft_ages)):
+            if soft is not None:
+                info[name] = soft[idx]
         if self._weights is not None:
             info["weight"] = float(self._weights[idx])
         if self._packed is not None:

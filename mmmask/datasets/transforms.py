@@ -69,7 +69,7 @@ class PackPhoto(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        """Pack one photo; label, age, person, weight and row number go along where known."""
+        """Pack one photo; labels, age, person, weight and row number go along where known."""
         image = results["img"]
         if image.strides[1] < 0:  # mirrored as a view: OpenCV copies it 5 times as fast as numpy
             image = cv2.flip(image[:, ::-1], 1)
@@ -83,6 +83,9 @@ class PackPhoto(BaseTransform):
             sample.age = torch.tensor([results["age"]])
         if "person" in results:
             sample.person = torch.tensor([results["person"]])
+        for name in ("gt_score", "age_score"):
+            if name in results:
+                sample.set_field(torch.tensor(results[name]), name)
         if "weight" in results:
             sample.weight = torch.tensor([results["weight"]], dtype=torch.float32)
         return {"inputs": torch.from_numpy(image).permute(2, 0, 1), "data_samples": sample}

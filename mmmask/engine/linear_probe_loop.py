@@ -193,6 +193,11 @@ def check_probe(cfg: Any) -> None:
                 f"{name} must be {must} for a linear probe, which looks at each photo once, as it "
                 f"is; got {plain(cfg[name])}"
             )
+    if (cfg.get("data") or {}).get("teacher"):
+        raise InputError(
+            "data.teacher must be None for a linear probe, which learns from true labels; got "
+            f"{cfg.data.teacher}"
+        )
     loader = cfg.train_dataloader
     for name, got, must in (
         ("sampler", loader.sampler.type, "EpochSampler"),

@@ -16,10 +16,12 @@ from torch.utils.data import Dataset
 
 from mmmask.blocks import plain
 from mmmask.datasets.face_boxes import described
+from mmmask.datasets.teacher import teacher_tables
 from mmmask.engine.unwrap import samples_of
 from mmmask.errors import InputError
 from mmmask.ledger.config_differences import DATA_FILES, changes, decides_weights, flat
 from mmmask.ledger.provenance import file_hash, fingerprint
+from mmmask.tables import PROBABILITIES, YEARS
 
 #: Where the ``meta`` of a checkpoint has the facts.
 RUN_FACTS = "run_facts"
@@ -50,7 +52,7 @@ _COMPOSED = {
     "train_dataloader.dataset.": ("augmentations", "data", "preprocessing"),
 }  # fmt: skip
 #: Options in there that name files: known by their content, or of no effect.
-_PATHS = (".boxes", ".corrections", ".data_root", ".drop", ".pack", ".samples")
+_PATHS = (".boxes", ".corrections", ".data_root", ".drop", ".pack", ".samples", ".teacher")
 #: What a step changes in the state of a scheduler.
 _STEPPED = {
     "_global_step", "_last_value", "best", "cooldown_counter", "last_step", "num_bad_epochs"
@@ -66,6 +68,8 @@ def run_facts(runner: Runner) -> dict[str, Any]:
     they may move.
     """
     facts = _config_facts(runner)
+    if facts.get("data.teacher"):
+        facts["data.teacher"] = teacher_tables(facts["data.teacher"], facts.get("data.fold", 0))
     for name in DATA_FILES:
         if name in facts:
             facts[name] = _content(facts[name])
@@ -183,7 +187,8 @@ def _content(paths: str | list[str] | None) -> list[str] | None:
 
 def _samples(dataset: Dataset) -> str:
     samples = samples_of(dataset)
-    learned = fingerprint(samples, ("image", "person", "label", "age", "weight"))
+    columns = ("image", "person", "label", "age", "weight", *PROBABILITIES, *YEARS)
+    learned = fingerprint(samples, columns)  # soft labels included, where a teacher gives some
     return f"{len(samples)} photos ({learned[:12]})"
 
 

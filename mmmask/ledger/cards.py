@@ -19,7 +19,8 @@ of a session
 ``overrides``               dotted name -> value, where a weight may depend on how that config
                             differs from its file: what the command line set
 ``seed`` ``split``          seed; ``trained_on`` (train or all), ``folds``, ``fold``, ``split_seed``
-``data``                    ``root``; of ``train`` and ``val`` photos, people and ``fingerprint``
+``data``                    ``root``; of ``train`` and ``val`` photos, people and ``fingerprint``,
+                            and that of ``soft_labels`` where a teacher gave some
 ``without_truth``           of photos learned unlabelled, or with labels of a model, what hooks say
                             (names: ``WITHOUT_TRUTH`` of :mod:`mmmask.ledger.provenance`)
 ``code`` ``versions``       as in :mod:`mmmask.ledger.provenance`

@@ -12,7 +12,7 @@ from mmmask.config import load_config
 _WITH_BACKBONE = {"neck", "features", "pretrained", "preprocessing"}
 _SCHEDULE = {"auto_scale_lr", "optim_wrapper", "param_scheduler", "train_cfg"}
 #: Options that name files whose content decides a run as well as their names.
-DATA_FILES = ("data.corrections", "data.drop", "data.samples")
+DATA_FILES = ("data.corrections", "data.drop", "data.samples", "data.teacher")
 #: Where a run was, how it was watched and tested: no weight depends on these.
 _CIRCUMSTANCES = (
     "compile", "custom_imports", "data.data_root", "data.pack",

@@ -68,17 +68,18 @@ class FacePreprocessor(ClsDataPreprocessor):
     def _mix(self, inputs: Tensor, samples: Sequence[DataSample]) -> Tensor:
         """Mix photos, labels, ages and weights alike; the samples change accordingly.
 
-        Augments mix scores linearly. So weighted labels go in, and what comes out is
-        ``lambda w_i y_i + (1 - lambda) w_j y_j``: its sum over the classes is the weight of the
-        mixed photo, whose loss is then the mean of the two photos' own weighted losses.
+        Soft labels of a teacher are mixed as hard ones are. Augments mix scores linearly. So
+        weighted labels go in, and what comes out is ``lambda w_i y_i + (1 - lambda) w_j y_j``: its
+        sum over the classes is the weight of the mixed photo, whose loss is then the mean of the
+        two photos' own weighted losses.
         """
         target, weights = stack_targets(samples), stack_weights(samples)
         scores = as_distribution(target, num_classes=self.num_classes, dtype=torch.float32)
-        aged = stacked(samples, "age") is not None
+        aged = any(stacked(samples, name) is not None for name in ("age", "age_score"))
         if aged:
-            # Side by side, so that both are mixed by the same shares; halved, so that the largest
-            # score still tells the class.
-            scores = torch.cat([scores, stack_ages(samples) / 2], dim=1)  # (N, 18 + 121)
+            # Side by side, so that both are mixed by the same shares; ages so small that the
+            # largest score still tells the class, of which it is 1 / 18 at least.
+            scores = torch.cat([scores, stack_ages(samples) / 32], dim=1)  # (N, 18 + 121)
         if weights is not None:  # a photo of weight 0 keeps its class
             scores = scores * weights.float().clamp_min(1e-12)[:, None]
         inputs, mixed = self.batch_augments(inputs, scores)
@@ -86,7 +87,7 @@ class FacePreprocessor(ClsDataPreprocessor):
         weight = labels.sum(dim=1, keepdim=True)  # 1 where photos have none
         put(samples, "gt_score", labels / weight)
         if aged:
-            put(samples, "age_score", 2 * ages / weight)
+            put(samples, "age_score", 32 * ages / weight)
         if weights is not None:
             put(samples, "weight", weight[:, 0])
         return inputs

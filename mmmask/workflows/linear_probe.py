@@ -3,6 +3,7 @@
 ``OUT/features.arrow`` has the features of all photos, ``OUT/oof.parquet`` the predictions of
 everybody by a head that was fitted on other people, ``OUT/summary.csv`` their scores. The head that
 was fitted on everybody is an ordinary run in ``OUT``, and ``OUT/eval.parquet`` has its predictions.
+With ``hold_out``, the people of that fold are nowhere among them.
 """
 
 import copy
@@ -20,7 +21,6 @@ from rich.progress import Progress
 
 from mmmask.config import parse_options, with_flags, write_config
 from mmmask.datasets.features import Features, parts_behind
-from mmmask.datasets.layout import read_train
 from mmmask.datasets.packed import photos_of
 from mmmask.errors import InputError
 from mmmask.files import atomic_write, write_csv
@@ -53,6 +53,9 @@ class LinearProbe(Study):
     seed: int | None = None  # deals people into parts; None keeps the config's
     corrections: str | None = None  # csv of label corrections; None keeps the config's
     samples: Sequence[str] = ()  # tables of further training samples, for every fold
+    #: Fold whose people are left out altogether, so that the tables can teach a student who holds
+    #: them out; None: nobody is.
+    hold_out: int | None = None
     features: Path | None = None  # file of features, made where missing or stale; None: in ``out``
     eval_split: bool = True  # whether ``eval/`` is predicted, where the data root has one
     submission: Path | None = None  # where a submission in info.csv's order goes
@@ -60,7 +63,8 @@ class LinearProbe(Study):
     @cached_property
     def plan(self) -> dict[str, Any]:
         """Dotted name -> value of all that decides the result."""
-        return self.plan_of(self.config, {name: value for name, (_, value) in self._flags.items()})
+        given = {name: value for name, (_, value) in self._flags.items()}
+        return self.plan_of(self.config, {**given, "hold_out": self.hold_out})
 
     @property
     def _flags(self) -> dict[str, tuple[str, Any]]:
@@ -69,6 +73,7 @@ class LinearProbe(Study):
         given = {
             "pretrained": (f"--pretrained {self.pretrained}", start),
             "randomness.seed": (f"--seed {self.seed}", self.seed),
+            "data.fold": (f"--hold-out {self.hold_out}", self.hold_out),
         }
         return {name: pair for name, pair in given.items() if pair[1] is not None}
 
@@ -79,6 +84,7 @@ class LinearProbe(Study):
             InputError: It is none of a linear probe, or names no weights.
         """
         import mmmask.register  # noqa: F401
+        from mmmask.datasets.mask_faces import check_fold
         from mmmask.engine.linear_probe_loop import check_probe
         from mmmask.engine.runner_config import load_checked
 
@@ -97,6 +103,13 @@ class LinearProbe(Study):
                 f"configs/face_probe.py; got {loop}"
             )
         check_probe(cfg)
+        if self.hold_out is not None:
+            check_fold(self.hold_out, cfg.data.folds)
+            if cfg.data.folds < 3:
+                raise InputError(
+                    "--hold-out needs data.folds of 3 or more, as the people of two at least are "
+                    f"to predict each other; got {cfg.data.folds}"
+                )
         if self.pretrained == "none" or cfg.pretrained is None:
             raise InputError(
                 f"{self.config}: pretrained must name weights, a path or URL; got none: a backbone "
@@ -140,7 +153,9 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
             with suppress(OSError):  # there is something else in it
                 out.rmdir()
         raise
-    learned, scored = (_samples(cfg, loader, "all") for loader in ("train", "test"))
+    learned, scored = (
+        without_fold(_samples(cfg, loader, "all"), study.hold_out) for loader in ("train", "test")
+    )
     facts = {
         "features": features.digest(),
         "learned": fingerprint(learned, ("image", "person", "label", "age", "weight", "fold")),
@@ -190,8 +205,8 @@ def _fit_all(
     from mmmask.engine.checkpoints import load_checkpoint_file
 
     folds, chosen = _folds(cfg, model, features, *samples, study.out)
-    table = out_of_fold(folds, read_train(cfg.data.data_root))
-    checkpoint = _train_on_everybody(cfg, study, features.path)
+    table = out_of_fold(folds, samples[1])
+    checkpoint = _train_on_all_folds(cfg, study, features.path)
     content = load_checkpoint_file(checkpoint)
     model.load_state_dict(content["state_dict"])
     tested = _predict(model, features, _samples(cfg, "test", "eval") if with_eval else samples[1])
@@ -206,6 +221,7 @@ def _fit_all(
         "checkpoint_hash": None,
         "data_fingerprint": fingerprint(table),
         "folds": cfg.data.folds,
+        "hold_out": study.hold_out,
         "C": chosen,
     }
     write_table(study.out / OOF, table, PREDICTIONS, provenance)
@@ -230,8 +246,9 @@ def _folds(
     chosen, folds = [], []
     seed = cfg.randomness.seed or 0
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("fitting the folds", total=cfg.data.folds)
-        for number in range(cfg.data.folds):
+        numbers = sorted(map(int, scored["fold"].unique()))
+        task = progress.add_task("fitting the folds", total=len(numbers))
+        for number in numbers:
             # Further samples are in no fold, and in every training.
             trained = learned[learned["fold"].ne(number).fillna(True)].reset_index(drop=True)
             held_out = scored[scored["fold"] == number].reset_index(drop=True)
@@ -247,6 +264,19 @@ def _folds(
             people = (frozenset(part["person"]) for part in (trained, held_out))
             folds.append(Fold(number, out / f"fold_{number}", table, *people))
     return folds, chosen
+
+
+def without_fold(samples: pd.DataFrame, fold: int | None) -> pd.DataFrame:
+    """Return the samples without the people of a fold, None: all; further samples are in none.
+
+    Raises:
+        InputError: One of these people is among the further samples.
+    """
+    from mmmask.engine.hooks.person_split_hook import check_disjoint
+
+    out = samples["fold"].eq(-1 if fold is None else fold).fillna(False).astype(bool)
+    check_disjoint(samples[~out], samples[out])
+    return samples[~out].reset_index(drop=True)
 
 
 def _samples(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
@@ -271,10 +301,13 @@ def _predict(model: Any, features: Features, samples: pd.DataFrame) -> Tested:
     return Tested(samples, probabilities, years, None)
 
 
-def _train_on_everybody(cfg: "Config", study: LinearProbe, features: Path) -> Path:
-    """Return the checkpoint of a run that is trained on everybody."""
+def _train_on_all_folds(cfg: "Config", study: LinearProbe, features: Path) -> Path:
+    """Return the checkpoint of a run that is trained on everybody who is not held out."""
     config = study.out / study.config.name
     cfg.train_cfg.features = str(features)
+    split = "all"
+    if study.hold_out is not None:  # nor is the temperature fitted on them
+        split, cfg.val_cfg, cfg.val_dataloader, cfg.val_evaluator = "holdout", None, None, None
     write_config(cfg, config)
-    train(config, work_dir=study.out, split="all")
+    train(config, work_dir=study.out, split=split)
     return last_checkpoint(study.out)

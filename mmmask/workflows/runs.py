@@ -190,6 +190,8 @@ def _facts(card: Mapping[str, Any]) -> dict[str, Any]:
             f"{about.get('photos')} photos of {about.get('people')} people, "
             f"fingerprint {about.get('fingerprint')!s:.8}"
         )
+        if "soft_labels" in about:
+            facts[f"{part} data"] += f", soft labels {about['soft_labels']:.8}"
     changed = " with changes" if code.get("dirty") else ""
     facts["code"] = f"{code.get('commit')!s:.10}{changed}"
     facts["code that weights depend on"] = str(code.get("hash"))[:8]

@@ -26,6 +26,7 @@ def train(
     split: str = "holdout",  # validates on the held-out fold; ``all``: trains on everybody
     samples: Sequence[str] = (),  # tables of further training samples
     corrections: str | None = None,  # csv of label corrections
+    teacher: Sequence[str] = (),  # predictions tables, see :mod:`mmmask.datasets.teacher`
     pack: str | None = None,  # file of packed photos, made first where missing or stale
     amp: bool = False,  # train under bfloat16 autocast
     compile_backbone: bool = False,  # the first step then takes minutes on a CPU
@@ -56,6 +57,7 @@ def train(
         data_root=data_root,
         samples=list(samples) or None,
         corrections=corrections,
+        teacher=list(teacher) or None,
         pack=pack,
     )
     missing = [

@@ -330,3 +330,17 @@ def test_a_head_without_the_attributes_of_a_person_has_no_agreement() -> None:
     tree = load_config(CONFIGS / "mobilenet_v2_linear.py").to_dict()
     tree["head"]["agreement"] = 1.0
     assert refusal(tree).startswith("head.agreement: MaskLinearHead has no such option")
+
+
+def test_parts_that_would_lose_the_soft_labels_of_a_teacher_are_refused() -> None:
+    config = CONFIGS / "mobilenet_v2_decomposed_dldl.py"
+    taught = {"data.teacher": "oof.parquet"}
+    mixing = {"augments": [{"type": "Mixup", "alpha": 1.0}]}
+    cfg = load_checked(config, {**taught, "batch_augments": {"_delete_": True, **mixing}})
+    cfg.model.data_preprocessor = {"type": "ClsDataPreprocessor", "batch_augments": mixing}
+    with pytest.raises(InputError, match=r"batch_augments and head\.age .* need FacePreprocessor"):
+        check_config(cfg)
+    cfg = load_checked(config, taught)
+    cfg.train_dataloader.dataset.pipeline[-1].type = "PackInputs"
+    with pytest.raises(InputError, match=r"data\.teacher needs PackPhoto as the last step"):
+        check_config(cfg)

@@ -163,3 +163,40 @@ def test_ages_are_mixed_by_the_shares_of_the_labels(photos, kind) -> None:
     known = mixed.age_score[:, 33]
     assert (known <= mixed.gt_score[:, 3]).all()
     torch.testing.assert_close(1 - mixed.age_score.sum(1), mixed.gt_score[:, 3] - known)
+
+
+def test_soft_labels_and_ages_of_a_teacher_are_mixed_as_hard_ones_are(photos) -> None:
+    init_default_scope("mmpretrain")
+    preprocessor = FacePreprocessor(
+        mean=MEAN, std=STD, batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]}
+    )
+    random = np.random.default_rng(0)
+    soft = torch.from_numpy(random.dirichlet(np.ones(18), 6)).float()
+    years = torch.from_numpy(random.dirichlet(np.ones(121), 6)).float()
+    data = batch_of(photos)
+    data["data_samples"].gt_score, data["data_samples"].age_score = soft, years
+    np.random.seed(3)  # noqa: NPY002 - MMPretrain draws from it
+    torch.manual_seed(3)
+    mixed = preprocessor(data, training=True)["data_samples"]
+    np.random.seed(3)  # noqa: NPY002
+    torch.manual_seed(3)
+    rows, _ = preprocessor.batch_augments(photos.float(), torch.eye(6))[::-1]  # (6, 6) shares
+    torch.testing.assert_close(mixed.gt_score, rows @ soft)
+    torch.testing.assert_close(mixed.age_score, rows @ years)
+    assert (rows.count_nonzero(dim=1) > 1).any()
+
+
+def test_half_faces_are_joined_by_class_however_soft_the_label_is(photos) -> None:
+    init_default_scope("mmpretrain")
+    preprocessor = FacePreprocessor(
+        mean=MEAN, std=STD, batch_augments={"augments": [{"type": "HalfFaceCutMix"}]}
+    )
+    data = batch_of(photos)
+    soft = torch.full((6, 18), 0.94 / 17)
+    soft[range(6), [0, 0, 7, 7, 9, 9]] = 0.06
+    data["data_samples"].gt_score = soft
+    data["data_samples"].age = torch.tensor([20, 30, 30, 40, 40, 20])  # of other pairs
+    data["data_samples"].age_score = torch.eye(121)[[20, 30, 30, 40, 40, 20]]
+    mixed = preprocessor(data, training=True)["data_samples"]
+    torch.testing.assert_close(mixed.gt_score, soft)
+    torch.testing.assert_close(mixed.age_score.max(dim=1).values, torch.full((6,), 0.5))

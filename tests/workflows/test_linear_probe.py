@@ -116,6 +116,50 @@ def test_labels_of_people_do_not_reach_their_own_predictions(data, done, tmp_pat
     assert not (tmp_path / "probe" / "eval.parquet").exists()
 
 
+def test_a_fold_that_is_held_out_is_neither_predicted_nor_learned_from(
+    data, done, tmp_path
+) -> None:
+    (table, *_), out, _ = done
+    people = table.loc[table["fold"] == 1, "person"].unique()
+    changed = [(person, "*", "age", 60 if "_male_" in person else 20) for person in people]
+    corrections = tmp_path / "changed.csv"
+    columns = ["person", "photo", "field", "value"]
+    pd.DataFrame(changed, columns=columns).to_csv(corrections, index=False)
+    tables, evals = [], []
+    for name, more in (("a", {}), ("b", {"corrections": str(corrections)})):
+        probe = study(data, tmp_path / name, hold_out=1, features=out / "features.arrow", **more)
+        tables.append(linear_probe(probe)[0])
+        evals.append(read_predictions(tmp_path / name / "eval.parquet"))
+    assert tables[0]["image"].tolist() == table.loc[table["fold"] != 1, "image"].tolist()
+    assert {*tables[0]["fold"]} == {0, 2}
+    np.testing.assert_array_equal(*map(probabilities, tables))
+    np.testing.assert_array_equal(*map(probabilities, evals))
+    assert not {*people} & {*pd.read_csv(tmp_path / "a" / "split.csv")["person"]}
+    stated = read_predictions(tmp_path / "a" / "oof.parquet").attrs["provenance"]
+    assert (stated["split"], stated["hold_out"], len(stated["C"])) == ("oof", 1, 2)
+    again = study(data, tmp_path / "a", features=out / "features.arrow")
+    with pytest.raises(InputError, match=r"holds a run of another config, 2 .*data\.fold was 1"):
+        linear_probe(again)
+
+
+def test_people_held_out_are_not_learned_from_by_further_samples_either(
+    data, done, tmp_path
+) -> None:
+    (table, *_), out, _ = done
+    person = table.loc[table["fold"] == 0, "person"].iloc[0]
+    image = table.loc[table["fold"] == 1, "image"].iloc[0]
+    (tmp_path / "more.csv").write_text(f"image,person,label\n{image},{person},3\n")
+    probe = study(
+        data,
+        tmp_path / "p",
+        hold_out=0,
+        features=out / "features.arrow",
+        samples=[str(tmp_path / "more.csv")],
+    )
+    with pytest.raises(InputError, match=rf"must not share a person, got 1 in both: {person}"):
+        linear_probe(probe)
+
+
 def test_its_table_serves_to_find_label_errors(data, done, tmp_path) -> None:
     _, out, _ = done
     found = find_label_errors(
@@ -195,6 +239,16 @@ def test_a_neck_that_learns_is_the_same_from_photos_as_from_a_file_of_features(
         ({"options": ("augmentations.0.type=RandomFlip",)}, "--cfg-options"),
         ({"options": ("data.old_from=57",)}, r"data\.old_from must be 60 where head\.age_groups"),
         ({"options": ("train_cfg.max_epochs=2",)}, "max_epochs of a probe is 1; got 2"),
+        ({"hold_out": 3}, r"data\.fold must be from 0 to folds - 1 = 2; got 3"),
+        (
+            {"hold_out": 1, "options": (*OPTIONS[:2], "data.folds=2")},
+            r"--hold-out needs data\.folds of 3 or more, .* got 2",
+        ),
+        (
+            {"hold_out": 1, "options": (*OPTIONS, "data.fold=2")},
+            r"data\.fold=2 contradicts --hold-out 1",
+        ),
+        ({"options": ("data.teacher=oof.parquet",)}, r"data\.teacher must be None for a linear pr"),
         ({"eval_split": False, "submission": Path("a.csv")}, "leave out --no-eval"),
     ],
 )

@@ -13,6 +13,7 @@ data = dict(
     drop_ages=None,  # (first, last) age left out, e.g. (55, 59)
     drop=None,  # csv of photos left out, as tools/data_stats.py lists them
     samples=[],  # tables of further samples
+    teacher=None,  # predictions to learn from, by teacher_share=0.7 beside the labels
 )
 augmentations = [dict(type="RandomFlip", prob=0.5, direction="horizontal")]
 device_augment = None  # of a batch, on the device, e.g. dict(rotate=30, scale=(0.9, 1.1))

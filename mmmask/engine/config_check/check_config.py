@@ -77,6 +77,7 @@ def check_config(cfg: "Config") -> None:
         _check_options("", "config", used, _top_level())
         if "preprocessing" in used:
             _check_together(used)
+            _check_taught(used)
         _check_agreement(used)
         for where, owner, part, options in _untyped(used, _untyped_options()):
             _check_options(where, owner, part, options)
@@ -178,6 +179,26 @@ def _check_agreement(config: Part) -> None:
         raise InputError(
             "head.agreement must be 0 where batch_augments mixes photos, as a mixed photo shows "
             f"two people; got {head['agreement']}"
+        )
+
+
+def _check_taught(config: Part) -> None:
+    """Refuse parts of MMPretrain that would lose the soft labels of a teacher, or their ages."""
+    if not (config.get("data") or {}).get("teacher"):
+        return
+    loader, model = config.get("train_dataloader") or {}, config.get("model") or {}
+    steps = (loader.get("dataset") or {}).get("pipeline") or [{}]
+    if steps[-1].get("type") == "PackInputs":
+        raise InputError(
+            "data.teacher needs PackPhoto as the last step of train_dataloader.dataset.pipeline; "
+            "got PackInputs, which drops soft labels"
+        )
+    preprocessor = model.get("data_preprocessor") or {}
+    mixes, kind = (preprocessor.get(name) for name in ("batch_augments", "type"))
+    if mixes and kind == "ClsDataPreprocessor" and (config.get("head") or {}).get("age"):
+        raise InputError(
+            "data.teacher, batch_augments and head.age together need FacePreprocessor as "
+            "model.data_preprocessor.type; got ClsDataPreprocessor, which does not mix ages"
         )
 
 

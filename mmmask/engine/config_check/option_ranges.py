@@ -28,6 +28,7 @@ RANGES = MappingProxyType(
         "MaskFaceDataset.drop_ages": Numbers(
             0, OLDEST, whole=True, count=2, rising=True, also=(None,)
         ),
+        "MaskFaceDataset.teacher_share": Numbers(0, 1, also=(None,)),
         "config.features": _COUNT,
         "semi.ratio": _COUNT,
         "semi.num_workers": _FROM_ZERO,

@@ -31,7 +31,7 @@ from mmmask.ledger.provenance import (
     text_hash,
     versions,
 )
-from mmmask.tables import EPOCH_ANSWERS
+from mmmask.tables import EPOCH_ANSWERS, PROBABILITIES, YEARS
 
 
 @HOOKS.register_module()
@@ -216,6 +216,8 @@ def _data(runner: Runner) -> dict[str, Any]:
             "people": people,
             "fingerprint": fingerprint(samples),
         }
+        if PROBABILITIES[0] in samples:
+            facts[name]["soft_labels"] = fingerprint(samples, (*PROBABILITIES, *YEARS))
     return facts
 
 

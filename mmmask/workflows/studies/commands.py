@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmask.config import parse_options
+from mmmask.datasets.teacher import teacher_tables
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import atomic_write
 from mmmask.ledger.config_differences import DATA_FILES, changes, flat_config
@@ -81,10 +82,14 @@ def contents(plan: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         MissingFileError: One of them is not there.
     """
-    named = [plan.get(key) or [] for key in DATA_FILES]
+    fold = plan.get("data.fold", 0)
+    folds = range(plan["data.folds"]) if fold == "each" else [fold]
+    tables = [path for one in folds for path in teacher_tables(plan.get("data.teacher"), one)]
+    named = [plan.get(key) or [] for key in DATA_FILES if key != "data.teacher"] + [tables]
     listed = [[value] if isinstance(value, str) else value for value in named]
     root = Path(plan["data.data_root"])
     paths = [root / "train" / "train.csv", *(Path(path) for part in listed for path in part)]
+    paths = list(dict.fromkeys(paths))
     for path in paths:
         if not path.is_file():
             raise MissingFileError(f"{path}: no such file")

@@ -5,6 +5,7 @@
 the folds', ``OUT/summary.csv`` the scores.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from rich.progress import Progress
 
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.teacher import FOLD, KNOWS_HELD_OUT, listed
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import check_decision
 from mmmask.evaluation.decision import decide
@@ -56,6 +58,8 @@ CHECKPOINTS = ("last", "best")
 #: Names the last checkpoint of a run that has come to its end.
 _TRAINED = "trained.txt"
 
+logger = logging.getLogger("mmmask")
+
 
 @dataclass(frozen=True, kw_only=True)
 class KFold(Study):
@@ -66,6 +70,7 @@ class KFold(Study):
     seed: int | None = None  # of every fold's run; None keeps the config's
     corrections: str | None = None  # csv of label corrections; None keeps the config's
     samples: Sequence[str] = ()  # tables of further training samples, for every fold
+    teacher: Sequence[str] = ()  # predictions tables, see :mod:`mmmask.datasets.teacher`
     amp: bool = False  # train under bfloat16 autocast
     tta: bool = False  # average over the views of the config's ``tta`` block
     eval_split: bool = True  # whether ``eval/`` is predicted, where the data root has one
@@ -84,6 +89,7 @@ class KFold(Study):
         given = {
             "data.corrections": self.corrections,
             "data.samples": list(self.samples) or None,
+            "data.teacher": list(self.teacher) or None,
             "data.folds": self.folds,
             "data.fold": "each",
             "randomness.seed": self.seed,
@@ -142,6 +148,7 @@ class KFold(Study):
             options=[*self.options, f"data.folds={self.folds}", f"data.fold={fold}"],
             samples=self.samples,
             corrections=self.corrections,
+            teacher=self.teacher,
             amp=self.amp,
             seed=self.seed,
         )
@@ -180,7 +187,11 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
         run_commands([step("pack", study.config, data_root=study.root, out=pack, options=options)])
     for start in range(0, len(pending), study.at_once):
         run_folds(study, pending[start : start + study.at_once])
-    return put_together(study, samples)
+    done = put_together(study, samples)
+    for path in listed(study.plan.get("data.teacher")):
+        if FOLD not in path:
+            logger.warning(f"{path}: {KNOWS_HELD_OUT}")
+    return done
 
 
 def check(study: KFold) -> None:

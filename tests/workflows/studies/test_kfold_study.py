@@ -1,6 +1,7 @@
 """The order of a k-fold, with stand-ins for training and testing; real ones in tests/tools."""
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,6 +258,34 @@ def test_corrections_decide_by_their_content(study) -> None:
     corrections.write_text("person,photo,field,value\n000001,*,gender,male\n")
     with pytest.raises(InputError, match=r"sha256 of .*corrections\.csv was"):
         kfold(replace(study, corrections=str(corrections)))
+
+
+def write_teachers(study: KFold, *names: str) -> None:
+    for name in names:
+        (study.out.parent / name).write_text(name)
+
+
+def test_each_fold_has_a_teacher_of_its_own_which_decides_by_its_content(study, caplog) -> None:
+    path = str(study.out.parent / "without_{fold}.parquet")
+    taught = replace(study, teacher=[path])
+    write_teachers(study, "without_0.parquet", "without_1.parquet")
+    with pytest.raises(MissingFileError, match=r"without_2\.parquet: no such file"):
+        kfold(taught)
+    write_teachers(study, "without_2.parquet")
+    kfold(taught)
+    assert not caplog.messages
+    *_, given = taught.train_fold(1)
+    assert json.loads(given)["teacher"] == [path]  # which the training fills by its fold
+    (study.out.parent / "without_2.parquet").write_text("another")
+    with pytest.raises(InputError, match=r"sha256 of .*without_2\.parquet was"):
+        kfold(taught)
+
+
+def test_a_teacher_of_all_folds_is_said_to_raise_the_score(study, caplog) -> None:
+    write_teachers(study, "oof.parquet")
+    kfold(replace(study, teacher=[str(study.out.parent / "oof.parquet")]))
+    (said,) = caplog.messages
+    assert "oof.parquet: the teacher has learned the labels of the people held out" in said
 
 
 def test_a_leak_of_a_real_split_is_refused(study) -> None:
