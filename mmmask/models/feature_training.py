@@ -153,7 +153,7 @@ def _epochs(
             feats = part(feats)
         loss = sum(head.loss(feats, _batch(columns, batch)).values())
         if not torch.isfinite(loss):
-            raise DivergedError(f"the loss on features is {float(loss)}; lower training.lr")
+            raise DivergedError(f"the loss on features is {loss.item()}; lower training.lr")
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -304,5 +304,5 @@ def test_a_folder_of_a_run_that_is_no_probe_is_refused(data, tmp_path) -> None:
 
 def test_a_config_that_trains_is_refused(data, tmp_path) -> None:
     other = CONFIG.with_name("mobilenet_v2_linear.py")
-    with pytest.raises(InputError, match=r"LinearProbeLoop, as in configs/face_probe\.py"):
+    with pytest.raises(InputError, match=r"FeatureTrainLoop, as in configs/face_probe\.py"):
         linear_probe(LinearProbe(config=other, out=tmp_path / "p", data_root=str(data / "data")))
