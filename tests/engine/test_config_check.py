@@ -308,17 +308,18 @@ def test_modules_that_a_command_line_names_are_imported_or_refused(tmp_path, mon
 @pytest.mark.parametrize(
     ("agreeing", "mixing"),
     [
-        (("head",), ()),
-        (("model", "head"), ("model", "data_preprocessor")),
+        (("head",), ("batch_augments",)),
+        (("model", "head"), ("model", "data_preprocessor", "batch_augments")),
+        (("model", "head"), ("model", "train_cfg")),
     ],
-    ids=["blocks", "names of MMEngine"],
+    ids=["blocks", "names of MMEngine", "train_cfg of MMPretrain"],
 )
 def test_mixed_photos_are_refused_where_those_of_a_person_must_agree(agreeing, mixing) -> None:
     leaf = CONFIGS / "mobilenet_v2_decomposed.py"
-    tree = (load_config(leaf) if mixing else Config.fromfile(leaf)).to_dict()
+    tree = (load_config(leaf) if len(mixing) > 1 else Config.fromfile(leaf)).to_dict()
     at(tree, agreeing)["agreement"] = 0.5
     assert refusal(tree) is None
-    at(tree, mixing)["batch_augments"] = {"augments": [{"type": "Mixup", "alpha": 1.0}]}
+    at(tree, mixing[:-1])[mixing[-1]] = {"augments": [{"type": "Mixup", "alpha": 1.0}]}
     message = refusal(tree)
     assert message.startswith("head.agreement must be 0 where batch_augments mixes photos")
     assert message.endswith("got 0.5")

@@ -175,6 +175,7 @@ def _check_agreement(config: Part) -> None:
     head = {**(_part(config, "head") or {}), **(_part(config, "model.head") or {})}
     prepared = _part(config, "model.data_preprocessor") or _part(config, "data_preprocessor") or {}
     mixed = prepared.get("batch_augments", config.get("batch_augments"))
+    mixed = mixed or (_part(config, "model.train_cfg") or {}).get("augments")  # MMPretrain's name
     if head.get("agreement") and mixed:
         raise InputError(
             "head.agreement must be 0 where batch_augments mixes photos, as a mixed photo shows "
