@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import nn
 
+#: The view, of those of test-time augmentation, that leaves a photo as it is.
+AS_IT_IS = "identity"
 KIND, _MAKER = "file of features", "tools/linear_probe.py"
 
 
@@ -66,16 +68,20 @@ def read_features(path: str | Path) -> Features:
 
 
 def open_features(
-    cfg: "Config", model: "nn.Module", images: Sequence[str], path: str | Path
+    cfg: "Config",
+    model: "nn.Module",
+    images: Sequence[str],
+    path: str | Path,
+    view: str = AS_IT_IS,
 ) -> Features:
-    """Return what a classifier's head gets for photos, from a file.
+    """Return what a classifier's head gets for a view of photos, from a file.
 
     Raises:
         MissingFileError: No such file, or a photo is gone.
         StalePackError: Something else made it, or photos are missing or have changed since.
         InputError: It is none.
     """
-    made, root = features_made_by(cfg, model), cfg.data.data_root
+    made, root = features_made_by(cfg, model, view), cfg.data.data_root
     store = PhotoStore(path, images, data_root=root, made_by=made, kind=KIND, maker=_MAKER)
     return Features(store.path, store.images, store.array())
 
@@ -86,8 +92,9 @@ def write_features(
     images: Sequence[str],
     batches: Iterable[NDArray[np.float32]],
     path: str | Path,
+    view: str = AS_IT_IS,
 ) -> None:
-    """Write what a classifier's head gets for photos: batches of rows (n, D) in their order."""
+    """Write what a head gets for a view of photos: batches of rows (n, D) in their order."""
     rows = iter(batches)
     first = next(rows)
     write_store(
@@ -95,14 +102,14 @@ def write_features(
         images,
         chain([first], rows),
         data_root=cfg.data.data_root,
-        made_by=features_made_by(cfg, model),
+        made_by=features_made_by(cfg, model, view),
         kind=KIND,
         shape=first.shape[1:],
         dtype=np.float32,
     )
 
 
-def features_made_by(cfg: "Config", model: "nn.Module") -> dict[str, Any]:
+def features_made_by(cfg: "Config", model: "nn.Module", view: str = AS_IT_IS) -> dict[str, Any]:
     """Return what decides the features of a photo, as JSON has it."""
     parts = {name: getattr(model, name) for name in ("data_preprocessor", "backbone", "neck")}
     digest = hashlib.sha256()
@@ -117,4 +124,5 @@ def features_made_by(cfg: "Config", model: "nn.Module") -> dict[str, Any]:
         "neck": plain(cfg.model.get("neck")),
         "normalisation": [plain(cfg.model.data_preprocessor.get(key)) for key in ("mean", "std")],
         "weights": digest.hexdigest(),
+        **({} if view == AS_IT_IS else {"view": view}),
     }

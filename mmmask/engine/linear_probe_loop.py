@@ -1,13 +1,13 @@
 """A training that looks at each photo once: the backbone is frozen, the head is fitted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import LOOPS
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmmask.blocks import plain
@@ -132,7 +132,14 @@ def check_probe(cfg: Any) -> None:
 
 
 @torch.no_grad()
-def head_input(model: nn.Module, batch: dict) -> Features:
-    """Return what the head of a classifier gets for the photos of a batch, (N, D)."""
+def head_input(
+    model: nn.Module, batch: dict, view: Callable[[Tensor], Tensor] | None = None
+) -> Features:
+    """Return what the head of a classifier gets for the photos of a batch, or a view of them.
+
+    Shape:
+        (N, D).
+    """
     inputs = model.data_preprocessor(batch, False)["inputs"]
+    inputs = inputs if view is None else view(inputs)
     return model.extract_feat(inputs)[-1].float().cpu().numpy()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mmmask.datasets.features import Features, open_features, write_features
+from mmmask.datasets.features import AS_IT_IS, Features, open_features, write_features
 from mmmask.datasets.packed import ensure_pack
 from mmmask.datasets.photo_store import StalePackError
 from mmmask.errors import MissingFileError
@@ -49,20 +49,27 @@ def frozen_model(cfg: "Config") -> Any:
     return model.eval()
 
 
-def ensure_features(cfg: "Config", model: Any, images: Sequence[str], path: Path) -> Features:
-    """Return features from a file, which is made first unless it is still right."""
+def ensure_features(
+    cfg: "Config", model: Any, images: Sequence[str], path: Path, view: str = AS_IT_IS
+) -> Features:
+    """Return features from a file, which is made first unless it is still right.
+
+    ``view`` is one of :data:`mmmask.models.tta.VIEWS`, of the photos as the network gets them.
+    """
     try:
-        return open_features(cfg, model, images, path)
+        return open_features(cfg, model, images, path, view)
     except (MissingFileError, StalePackError) as error:
         if path.is_file():
             logger.warning(f"{error}; making it anew")
         if cfg.data.pack is not None:
             ensure_pack(cfg)
-        write_features(cfg, model, images, _seen(cfg, model, images), path)
-    return open_features(cfg, model, images, path)
+        write_features(cfg, model, images, _seen(cfg, model, images, view), path, view)
+    return open_features(cfg, model, images, path, view)
 
 
-def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+def _seen(
+    cfg: "Config", model: Any, images: Sequence[str], view: str
+) -> Iterator[NDArray[np.float32]]:
     """Yield the head's input for photos in their order, batch by batch, with a progress bar."""
     import torch
     from mmengine.device import get_device
@@ -70,6 +77,7 @@ def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[
 
     from mmmask.datasets.listed_photos import ListedPhotos
     from mmmask.engine.linear_probe_loop import head_input
+    from mmmask.models.tta import VIEWS
 
     device = get_device()
     model = model.to(device).to(memory_format=torch.channels_last)
@@ -85,7 +93,7 @@ def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[
     )
     title = f"features of {len(images)} photos"
     for batch in track(loader, title, console=Console(stderr=True)):
-        rows = head_input(model, batch)
+        rows = head_input(model, batch, VIEWS[view])
         check_finite(cfg.pretrained, rows)
         yield rows
     model.to("cpu")

@@ -140,7 +140,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
             with suppress(OSError):  # there is something else in it
                 out.rmdir()
         raise
-    learned, scored = (_samples(cfg, loader, "all") for loader in ("train", "test"))
+    learned, scored = (samples_of(cfg, loader, "all") for loader in ("train", "test"))
     facts = {
         "features": features.digest(),
         "learned": fingerprint(learned, ("image", "person", "label", "age", "weight", "fold")),
@@ -190,7 +190,7 @@ def _fit_all(
     table = out_of_fold(folds, read_train(cfg.data.data_root))
     checkpoint = _train_on_everybody(cfg, study, features.path)
     meta, head = _fitted_head(cfg, checkpoint)
-    tested = _predict(head, features, _samples(cfg, "test", "eval") if with_eval else samples[1])
+    tested = _predict(head, features, samples_of(cfg, "test", "eval") if with_eval else samples[1])
     stated = provenance_of(cfg, meta, checkpoint, tested, "eval", _CUTS)
     if with_eval:
         write_table(study.out / EVAL, tested.table(_CUTS), PREDICTIONS, stated)
@@ -229,7 +229,7 @@ def _folds(
     return folds, chosen
 
 
-def _samples(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
+def samples_of(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
     """Return a split of the dataset that a dataloader names; nothing of its photos is read."""
     from mmpretrain.registry import DATASETS
 
