@@ -1,8 +1,13 @@
 #!/usr/bin/env python
 r"""Why did the score move? Train variants and their baseline on the same people and seeds.
 
+With --techniques, heads on a file of frozen features in place of variants: many, in minutes.
+
 Example: python tools/ablate.py configs/mobilenet_v2_linear.py \
     configs/mobilenet_v2_focal.py configs/mobilenet_v2_arcface.py --seeds 3
+
+python tools/ablate.py configs/face_probe.py --techniques configs/spaces/techniques.py \
+    --features features.arrow --seeds 5 --out work_dirs/techniques
 """
 
 from pathlib import Path
@@ -14,7 +19,7 @@ from mmmask.shipped import find_config
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("baseline", type=Path, help="config that the others are compared with")
-    parser.add_argument("variants", type=Path, nargs="+", help="configs with one change each")
+    parser.add_argument("variants", type=Path, nargs="*", help="configs with one change each")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each config; default 3")
     add_shared(parser, "--data-root", help="holds train/; default: the configs'")
     add_shared(parser, "--pretrained")
@@ -26,27 +31,28 @@ def main() -> None:
         help="runs, table and plot; what is finished there is kept; default: %(default)s",
     )
     add_shared(parser, "--cfg-options", help="overrides for all runs alike")
+    heads = parser.add_argument_group("heads on frozen features")
+    heads.add_argument("--techniques", metavar="FILE", help="in place of variants")
+    heads.add_argument("--features", type=Path, metavar="FILE", help="default: in DIR")
+    heads.add_argument("--jobs", type=int, help="processes; default 1")
     args = parser.parse_args()
 
     from mmmask.errors import InputError
     from mmmask.files import write_csv
     from mmmask.reports.difference_report import plot_differences, print_differences
     from mmmask.workflows.studies.ablate import Ablation, ablate
+    from mmmask.workflows.studies.techniques import run_techniques
 
     if args.seeds < 1:
         raise InputError(f"--seeds must be at least 1; got {args.seeds}")
     configs = [find_config(name) for name in (args.baseline, *args.variants)]
+    names = ("out", "data_root", "pretrained", "options")
+    shared = {"seeds": range(args.seeds), **{name: getattr(args, name) for name in names}}
+    if args.techniques or args.features or args.jobs:
+        run_techniques(configs, args.techniques, args.features, args.jobs, **shared)
+        return
+    comparison = ablate(Ablation(configs=configs, **shared))
     baseline = configs[0].stem
-    comparison = ablate(
-        Ablation(
-            configs=configs,
-            seeds=range(args.seeds),
-            out=args.out,
-            data_root=args.data_root,
-            pretrained=args.pretrained,
-            options=args.options,
-        )
-    )
     print_differences(comparison, baseline)
     write_csv(args.out / "ablation.csv", comparison)
     plot_differences(comparison, baseline, args.out / "ablation.png")

@@ -38,7 +38,7 @@ class Features:
 
     def __init__(self, store: PhotoStore) -> None:
         self.path, self.images, self.values = store.path, store.images, store.array()
-        if "views" not in store.made_by:
+        if len(store.made_by.get("views", ("identity",))) == 1:
             self.values = self.values[:, None]
 
     def digest(self) -> str:
@@ -139,7 +139,7 @@ def features_made_by(cfg: "Config", model: nn.Module) -> dict[str, Any]:
         "neck": plain(neck[: len(fixed)] if learning and isinstance(neck, list) else neck),
         "normalisation": [plain(cfg.model.data_preprocessor.get(key)) for key in ("mean", "std")],
         "weights": digest.hexdigest(),
-        **({"views": list(views)} if len(views) > 1 else {}),
+        **({} if tuple(views) == ("identity",) else {"views": list(views)}),
     }
 
 

@@ -154,7 +154,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
                 out.rmdir()
         raise
     learned, scored = (
-        without_fold(_samples(cfg, loader, "all"), study.hold_out) for loader in ("train", "test")
+        without_fold(samples_of(cfg, loader, "all"), study.hold_out) for loader in ("train", "test")
     )
     facts = {
         "features": features.digest(),
@@ -209,7 +209,7 @@ def _fit_all(
     checkpoint = _train_on_all_folds(cfg, study, features.path)
     content = load_checkpoint_file(checkpoint)
     model.load_state_dict(content["state_dict"])
-    tested = _predict(model, features, _samples(cfg, "test", "eval") if with_eval else samples[1])
+    tested = _predict(model, features, samples_of(cfg, "test", "eval") if with_eval else samples[1])
     stated = provenance_of(cfg, content["meta"], checkpoint, tested, "eval", _CUTS)
     if with_eval:
         write_table(study.out / EVAL, tested.table(_CUTS), PREDICTIONS, stated)
@@ -279,7 +279,7 @@ def without_fold(samples: pd.DataFrame, fold: int | None) -> pd.DataFrame:
     return samples[~out].reset_index(drop=True)
 
 
-def _samples(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
+def samples_of(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
     """Return a split of the dataset that a dataloader names; nothing of its photos is read."""
     from mmpretrain.registry import DATASETS
 

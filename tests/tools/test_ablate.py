@@ -32,3 +32,12 @@ def test_two_configs_are_trained_compared_and_kept(drawn, tmp_path) -> None:
 def test_no_seeds_are_refused(refused) -> None:
     line = refused("ablate.py", CONFIG, "configs/mobilenet_v2_linear.py", "--seeds", 0)
     assert "--seeds must be at least 1; got 0" in line
+
+
+def test_features_without_techniques_are_refused(refused) -> None:
+    line = refused("ablate.py", CONFIG, "--features", "features.arrow")
+    assert "--features and --jobs are for a study of --techniques; got none" in line
+
+
+def test_a_baseline_alone_is_refused(refused) -> None:
+    assert "ablate needs a baseline and variants" in refused("ablate.py", CONFIG)

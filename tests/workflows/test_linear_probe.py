@@ -13,14 +13,16 @@ from mmpretrain.registry import MODELS
 
 import mmmask.register  # noqa: F401
 from mmmask.config import load_config
-from mmmask.datasets.features import read_features
+from mmmask.datasets.features import open_features, read_features
 from mmmask.datasets.layout import read_train
+from mmmask.datasets.photo_store import StalePackError
 from mmmask.datasets.splits import assign_folds
 from mmmask.drawing.drawn_faces import draw_dataset
 from mmmask.engine.linear_probe_loop import check_probe
 from mmmask.errors import InputError
 from mmmask.ledger.cards import read_card, status
 from mmmask.tables import probabilities, read_predictions, years_of
+from mmmask.workflows.frozen_features import ensure_features, frozen_model
 from mmmask.workflows.label_errors.find import find_label_errors
 from mmmask.workflows.linear_probe import LinearProbe, linear_probe
 from mmmask.workflows.predict import Request, predict
@@ -306,3 +308,17 @@ def test_a_config_that_trains_is_refused(data, tmp_path) -> None:
     other = CONFIG.with_name("mobilenet_v2_linear.py")
     with pytest.raises(InputError, match=r"FeatureTrainLoop, as in configs/face_probe\.py"):
         linear_probe(LinearProbe(config=other, out=tmp_path / "p", data_root=str(data / "data")))
+
+
+def test_a_view_of_the_photos_has_features_of_its_own(data, done, tmp_path) -> None:
+    _, out, _ = done
+    cfg = study(data, tmp_path).load()
+    model = frozen_model(cfg)
+    stored = read_features(out / "features.arrow")
+    images = list(stored.images[:3])
+    with pytest.raises(StalePackError, match="view"):
+        open_features(cfg, model, images, out / "features.arrow", "hflip")
+    mirrored = ensure_features(cfg, model, images, tmp_path / "mirror.arrow", "hflip")
+    assert np.abs(mirrored.values - stored.of(images)).max() > 1e-3
+    with pytest.raises(StalePackError, match="its view were hflip, wanted are None"):
+        open_features(cfg, model, images, tmp_path / "mirror.arrow")

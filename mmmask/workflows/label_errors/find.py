@@ -132,7 +132,22 @@ def find_label_errors(
         raise InputError(f"--top must be at least 1; got {top}")
     if not 0 <= min_score <= 1:
         raise InputError(f"--min-score must be from 0 to 1; got {min_score:g}")
-    held_out = read_held_out(predictions, data_root, corrections, calibrations)
+    photos = read_held_out(predictions, data_root, corrections, calibrations)
+    issues, summary = ranked_issues(photos, top=top, min_score=min_score)
+    provenance = {
+        "inputs": [{"path": str(path), "hash": file_hash(Path(path))} for path in predictions],
+        "corrections": None if corrections is None else str(corrections),
+        "calibrations": [str(path) for path in calibrations],
+        **made_now(),
+    }
+    write_table(out, issues, LABEL_ISSUES, provenance)
+    return LabelErrors(issues, summary)
+
+
+def ranked_issues(
+    held_out: HeldOut, *, top: int, min_score: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return issues and summary as of :class:`LabelErrors`; the options of the former."""
     finders = {"gender": gender_issues, "mask": mask_issues, "age": age_issues}
     tables, summary = [], []
     for kind, find in finders.items():
@@ -148,14 +163,7 @@ def find_label_errors(
         listed = {"listed": len(table), "listed_wrong": table["probability"].sum()}
         summary.append({"kind": kind, **counts, **listed})
     issues = pd.concat(tables, ignore_index=True)[list(LABEL_ISSUES)]
-    provenance = {
-        "inputs": [{"path": str(path), "hash": file_hash(Path(path))} for path in predictions],
-        "corrections": None if corrections is None else str(corrections),
-        "calibrations": [str(path) for path in calibrations],
-        **made_now(),
-    }
-    write_table(out, issues, LABEL_ISSUES, provenance)
-    return LabelErrors(issues, pd.DataFrame(summary))
+    return issues, pd.DataFrame(summary)
 
 
 def read_held_out(
@@ -185,11 +193,20 @@ def read_held_out(
         if "age" in one:
             known |= by_year is not None
             years.append(one["age"][:, _GROUP_OF_YEAR] if by_year is None else by_year)
+    return photos_held_out(samples, parts, years if known else None)
+
+
+def photos_held_out(
+    samples: pd.DataFrame,
+    parts: Mapping[str, Sequence[NDArray[np.floating]]],
+    years: Sequence[NDArray[np.floating]] | None,
+) -> HeldOut:
+    """Return labelled photos with what is predicted of them, in their order."""
     people, first, person = np.unique(
         samples["person"].to_numpy(dtype=str), return_index=True, return_inverse=True
     )
     labels = decode(samples["label"].to_numpy(dtype=np.int64))
-    return HeldOut(samples, labels, parts, years if known else None, people, person, first)
+    return HeldOut(samples, labels, parts, years, people, person, first)
 
 
 def check_held_out(members: Members) -> None:
