@@ -82,8 +82,8 @@ def with_soft_labels(
 
     Raises:
         InputError: A table is not of the 18 classes, has photos of train/ that are not predicted
-            out of fold, another age cut, or no training photo; two have the same photo; none has
-            a photo of train/; or one for this fold has predictions of its people.
+            out of fold, another age cut, or no training photo; two have the same photo; a photo
+            of train/ is in none; or one with ``{fold}`` has photos held out.
     """
     others = [*PROBABILITIES, *YEARS]  # of a table of further samples
     samples = samples.drop(columns=others, errors="ignore").reset_index(drop=True)
