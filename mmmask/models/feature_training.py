@@ -89,7 +89,7 @@ def train_on_features(
     random = np.random.default_rng(seed)
     hidden.fc.reset_parameters()
     initialize(head, head.init_cfg)  # again, whatever was drawn before
-    columns = _columns(samples)
+    columns = columns_of(samples)
     head.set_class_counts(torch.bincount(columns["gt_label"], minlength=NUM_CLASSES))
     pretrained = nn.Sequential(*neck[:-1])
     deep = next(pretrained.parameters(), None) is not None
@@ -151,7 +151,7 @@ def _epochs(
         feats: tuple[Tensor, ...] = (_tensor(features[rows[batch], view]),)
         for part in neck:
             feats = part(feats)
-        loss = sum(head.loss(feats, _batch(columns, batch)).values())
+        loss = sum(head.loss(feats, batch_of(columns, batch)).values())
         if not torch.isfinite(loss):
             raise DivergedError(f"the loss on features is {loss.item()}; lower training.lr")
         optimizer.zero_grad()
@@ -220,7 +220,7 @@ def _batches(
         yield from (order[start : start + size] for start in range(0, photos, size))
 
 
-def _columns(samples: pd.DataFrame) -> dict[str, Tensor]:
+def columns_of(samples: pd.DataFrame) -> dict[str, Tensor]:
     """Return what a head learns of the photos, (N,) each; an unknown age is -1."""
     columns = {"gt_label": samples["label"].to_numpy(dtype=np.int64)}
     if "age" in samples:
@@ -230,7 +230,8 @@ def _columns(samples: pd.DataFrame) -> dict[str, Tensor]:
     return {name: torch.tensor(values) for name, values in columns.items()}
 
 
-def _batch(columns: dict[str, Tensor], rows: NDArray[np.integer]) -> SampleBatch:
+def batch_of(columns: dict[str, Tensor], rows: Tensor | NDArray[np.integer]) -> SampleBatch:
+    """Return what :func:`columns_of` gives for some photos, as a head learns from it."""
     batch = SampleBatch()
     for name, values in columns.items():
         batch.set_field(values[rows], name)

@@ -11,12 +11,11 @@ import torch
 from mmengine.logging import MMLogger
 from mmpretrain.registry import MODELS
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mmmask.errors import DivergedError, InputError
 from mmmask.labels import NUM_CLASSES
+from mmmask.models.feature_training import batch_of, columns_of
 from mmmask.models.heads.base import MaskFaceHead
-from mmmask.structures import SampleBatch
 
 Features = NDArray[np.float32]
 #: Epoch -> the rows of its photos, in the order in which they are learned.
@@ -108,7 +107,7 @@ def train_head(
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     deviation[deviation < 1e-6 * (1 + np.abs(mean))] = np.inf  # a constant says nothing
     scaled = torch.as_tensor((features - mean) / deviation)
-    columns = _columns(samples)
+    columns = columns_of(samples)
     counts = torch.bincount(columns["gt_label"], minlength=NUM_CLASSES)
     head.set_class_counts(counts)
     if order is None:
@@ -130,7 +129,7 @@ def train_head(
             grown = (step + 1) / max(schedule.warmup * schedule.steps, 1)
             head.set_margin_factor(min(grown, 1.0))
         batch = torch.as_tensor(next(rows))
-        loss = sum(head.loss((scaled[batch],), _samples(columns, batch)).values())
+        loss = sum(head.loss((scaled[batch],), batch_of(columns, batch)).values())
         if not torch.isfinite(loss):
             raise DivergedError(f"the loss of {type(head).__name__} is {loss.item()}")
         optimizer.zero_grad()
@@ -152,23 +151,6 @@ def _start(config: Mapping[str, Any], width: int, seed: int) -> Any:
     head.init_weights()
     log.setLevel(level)
     return head
-
-
-def _columns(samples: pd.DataFrame) -> dict[str, Tensor]:
-    """Return what a head learns of the photos, (N,) each; an unknown age is -1."""
-    columns = {"gt_label": samples["label"].to_numpy(dtype=np.int64)}
-    if "age" in samples:
-        columns["age"] = samples["age"].fillna(-1).to_numpy(dtype=np.int64)
-    if "weight" in samples:
-        columns["weight"] = samples["weight"].fillna(1).to_numpy(dtype=np.float32)
-    return {name: torch.tensor(values) for name, values in columns.items()}
-
-
-def _samples(columns: dict[str, Tensor], rows: Tensor) -> SampleBatch:
-    batch = SampleBatch()
-    for name, values in columns.items():
-        batch.set_field(values[rows], name)
-    return batch
 
 
 def _batches(order: Order, size: int) -> Iterator[NDArray[np.integer]]:
