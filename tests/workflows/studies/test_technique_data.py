@@ -88,9 +88,9 @@ def test_labels_that_other_people_refute_are_corrected() -> None:
         return answers.loc[list(images)].to_numpy()
 
     found = self_corrected(given, 60, 0, fit)
-    changed = found["label"] != given["label"]
-    assert changed.sum() == 3 * 7
-    assert (found["label"] == truth["label"])[changed].all()
+    before, after = (each["label"] != truth["label"] for each in (given, found))
+    assert (~after)[before].sum() == 3 * 7
+    assert after.sum() < before.sum()  # people who look unlike their label are taken for wrong
 
 
 @pytest.mark.parametrize(("threshold", "count"), [(0.0, 3), (0.8, 2)])
