@@ -75,3 +75,10 @@ def test_an_option_and_a_flag_that_disagree_are_refused(study) -> None:
     wrong = TechniqueStudy(**{**vars(study), "options": ("pretrained=other.pth",)})
     with pytest.raises(InputError, match="contradicts --pretrained"):
         wrong.load(None, {})
+
+
+@pytest.mark.parametrize("name", ["train_cfg.Cs", "data.split_seed", "optim_wrapper.optimizer.lr"])
+def test_an_option_without_effect_is_refused(study, name) -> None:
+    wrong = TechniqueStudy(**{**vars(study), "options": (f"{name}=1",)})
+    with pytest.raises(InputError, match=f"{name} has no effect on techniques"):
+        wrong.load(None, {})
