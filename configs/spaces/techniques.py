@@ -9,8 +9,9 @@ A technique has what its group's baseline has, but for what it states: `config` 
 head and of the training labels), `training`, `sampler`, `calibration`, `decision`, `corrections`,
 `pseudo_labels`, `features`, `train_views`, `test_views`, `people`, `label_noise`.
 
-Learning rates and decays were chosen once for each kind of head, by the folds of `split_seed` 99,
-which are none of the seeds 0 to 4.
+Rates, decays and weights of losses were chosen once for each kind of head, by the folds of the
+split seeds 98 and 99, which are none of those scored. There three classifiers score what logistic
+regressions do (macro F1 0.610 and 0.608).
 """
 
 features = dict(
@@ -36,13 +37,17 @@ def head(kind, **options):
     return {"head": dict(_delete_=True, type=kind, **options)}
 
 
-def three(age=None, weight=1.0, class_weight="inverse", **more):
-    """Return three classifiers; that of age in groups with class weights, or a model of years."""
+def three(age=None, weights=(4.0, 2.0, 1.0), class_weight="inverse"):
+    """Return three classifiers; that of age in groups with class weights, or a model of years.
+
+    `weights` are those of the losses of mask, gender and age: with one decay for all, an attribute
+    whose loss weighs more is penalised less.
+    """
     losses = dict(mask=cross_entropy(), gender=cross_entropy())
     if age is None:
-        losses["age"] = cross_entropy(class_weight, **more)
-    weights = dict(mask=1.0, gender=1.0, age=weight)
-    return head("DecomposedHead", losses=losses, loss_weights=weights, age=age)
+        losses["age"] = cross_entropy(class_weight)
+    factors = dict(zip(("mask", "gender", "age"), weights, strict=True))
+    return head("DecomposedHead", losses=losses, loss_weights=factors, age=age)
 
 
 def joint(loss=None):
@@ -79,17 +84,22 @@ def either(name, claim, config=None, **keys):
 
 def probe():
     """Return three classifiers as in configs/face_probe.py, the old weighing more."""
-    return dict(name="three classifiers, old weigh more", config=three(), training=steep())
+    return dict(name="three, old weigh more", config=three(), training=steep())
 
 
 def steep():
     """Return the schedule of three classifiers; the decay is a ridge penalty."""
-    return dict(lr=0.1, weight_decay=0.5)
+    return dict(lr=0.05, weight_decay=0.5, steps=120)
 
 
 def flat():
-    """Return the schedule of one classifier of the 18 classes, and of one score of ages."""
+    """Return the schedule of one classifier of the 18 classes."""
     return dict(lr=0.1, weight_decay=0.1)
+
+
+def adamw():
+    """Return the schedule of one classifier with the other optimizer."""
+    return dict(optimizer="adamw", lr=0.002, weight_decay=10.0)
 
 
 def cosines(lr=1.0):
@@ -119,19 +129,19 @@ def symmetric():
     return dict(type="SymmetricCrossEntropyLoss", alpha=0.1, beta=1.0)
 
 
-def years(kind, weight=1.0):
-    """Return three classifiers, that of age a model of years; its loss has another scale."""
-    return three(dict(type=kind), weight)
+def years(kind, *weights):
+    """Return three classifiers, that of age a model of years, whose loss has a scale of its own."""
+    return three(dict(type=kind), weights)
 
 
-def mild():
-    """Return the schedule of a softmax over years."""
-    return dict(lr=0.2, weight_decay=0.05)
+def dldl():
+    """Return three classifiers, that of age a softmax over years with soft labels."""
+    return years("LabelDistributionAge", 1.0, 0.4, 1.0)
 
 
-def milder():
-    """Return the schedule of conditional questions."""
-    return dict(lr=0.05, weight_decay=0.03)
+def mild(lr, decay):
+    """Return the schedule of models of years with many outputs."""
+    return dict(lr=lr, weight_decay=decay, steps=120)
 
 
 def by(group):
@@ -159,6 +169,11 @@ def turned():
     return ["mirror", "rotate_left", "rotate_right", "zoom"]
 
 
+def mirrored():
+    """Return mirrored photos in training, and five views at test."""
+    return dict(train_views=["mirror"], test_views=["base", *turned()])
+
+
 def softmax():
     """Return one classifier of the 18 classes."""
     return dict(name="softmax of 18", config=joint(), training=flat())
@@ -181,7 +196,7 @@ groups = [
         ],
     ),
     dict(
-        name="losses",
+        name="losses, optimizer",
         baseline=softmax(),
         techniques=[
             better("focal, gamma 1", "B: focal loss", joint(focal(1.0))),
@@ -192,7 +207,8 @@ groups = [
             better("F1 + focal", "0.4 F1 + 0.6 focal", joint(mixed())),
             better("LDAM", "larger margins for rare classes", ldam(), training=cosines(0.5)),
             better("symmetric", "robust against wrong labels", joint(symmetric())),
-            better("smoothing", "0.1", joint(cross_entropy(label_smoothing=0.1))),
+            worse("smoothing", "A: dropped", joint(cross_entropy(label_smoothing=0.1))),
+            worse("AdamW", "B: SGD is better", training=adamw()),
         ],
     ),
     dict(
@@ -218,10 +234,10 @@ groups = [
         baseline=probe(),
         techniques=[
             either("no weights", "all ages alike", three(class_weight=None)),
-            better("DLDL", "soft labels of years", years("LabelDistributionAge"), training=mild()),
-            better("CORAL", "ordered, one score", years("CoralAge", 0.05), training=flat()),
-            better("CORN", "ordered", years("CornAge", 10.0), training=milder()),
-            better("regression", "D: a number", years("RegressionAge", 0.5), training=flat()),
+            better("DLDL", "soft labels of years", dldl(), training=mild(0.2, 0.05)),
+            better("CORAL", "ordered, one score", years("CoralAge", 4.0, 2.0, 0.25)),
+            better("CORN", "ordered", years("CornAge", 1.0, 0.4, 10.0), training=mild(0.05, 0.03)),
+            better("regression", "D: a number", years("RegressionAge", 4.0, 2.0, 2.5)),
         ],
     ),
     dict(
@@ -240,14 +256,20 @@ groups = [
         ],
     ),
     dict(
-        name="sampling and decision",
-        baseline=probe(),
+        name="sampling",
+        baseline=dict(name="three", config=three(class_weight=None), training=steep()),
         techniques=[
-            better("balanced classes", "all as often", three(class_weight=None), **by("class")),
-            better("balanced ages", "all as often", three(class_weight=None), **by("age")),
-            better("undersampled", "C: common classes cut down", three(class_weight=None), **few()),
+            worse("balanced classes", "A: a big drop", **by("class")),
+            better("balanced ages", "all as often", **by("age")),
+            better("undersampled", "C: common classes cut down", **few()),
             better("old twice", "D: the old repeated", **old(2)),
             worse("old five times", "D: overfits", **old(5)),
+        ],
+    ),
+    dict(
+        name="decision",
+        baseline=probe(),
+        techniques=[
             either("temperature", "calibrated by one number", calibration="temperature"),
             better("calibrated", "per attribute", calibration="attribute"),
             better("decided for macro F1", "calibrated, then the best expected F1", **decided()),
@@ -265,8 +287,21 @@ groups = [
             better("lite0 beside it", "E: several networks", features=["base", "lite0"]),
             better("mirrored photos", "twice the photos", train_views=["mirror"]),
             better("flip TTA", "A: +.04", test_views=["base", "mirror"]),
-            worse("heavy TTA", "A: five views hurt", test_views=["base", *turned()]),
+            worse("heavy TTA", "A: five views", test_views=["base", *turned()]),
             better("centre crop", "B: 150 pixels of 224", features=["crop_150"]),
+        ],
+    ),
+    dict(
+        name="more views",
+        baseline=dict(**probe(), test_views=["base", "mirror"]),
+        techniques=[worse("five views", "A: heavy TTA hurts", test_views=["base", *turned()])],
+    ),
+    dict(
+        name="together",
+        baseline=probe(),
+        techniques=[
+            better("mirrored, five views", "", **mirrored()),
+            better("and decided for macro F1", "", **mirrored(), **decided()),
         ],
     ),
     dict(

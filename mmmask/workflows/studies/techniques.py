@@ -25,7 +25,7 @@ from rich.progress import track
 
 from mmmask.blocks import plain
 from mmmask.config import parse_options, with_flags
-from mmmask.datasets.layout import read_train, with_labels
+from mmmask.datasets.layout import EVAL_IMAGES, read_train, with_labels
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import cross_calibrated
@@ -60,6 +60,13 @@ if TYPE_CHECKING:
 #: Parts of a technique that come after the training: fits do not depend on them.
 _AFTER = ("calibration", "decision")
 _COLUMNS = ("image", "person", "label", "age", "weight")
+#: What of the config decides features and labels.
+_OPTIONS = (
+    "data", "head", "backbone", "neck", "features", "preprocessing", "pretrained",
+    "train_dataloader",
+)  # fmt: skip
+#: The seeds deal the people into folds, and each fold is held out.
+_DEALT = ("data.fold", "data.split_seed")
 #: How many times the people a learning curve is followed to: as many as there are without a
 #: validation in 5 folds, and far more.
 FURTHER = (1.25, 10.0)
@@ -81,6 +88,12 @@ class TechniqueStudy(Study):
         from mmmask.engine.runner_config import load_checked
 
         given = parse_options(self.options) if config is None else {}
+        for name in given:
+            if name in _DEALT or name.split(".")[0] not in _OPTIONS:
+                raise InputError(
+                    f"--cfg-options {name} has no effect on techniques, whose file says how heads "
+                    f"are trained; what has one is {', '.join(_OPTIONS)}"
+                )
         if config is None and self.pretrained is not None:
             given = with_flags(
                 given, {"pretrained": (f"--pretrained {self.pretrained}", self.pretrained)}
@@ -209,8 +222,9 @@ def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> 
     images = truth["image"].to_numpy()
     views: list[Sequence[str]] = [[view] for view in technique.test_views] or [technique.features]
     result = np.zeros((len(truth), 18), np.float32)
-    wants_more = technique.pseudo_labels is not None
-    unlabelled = files.photos("eval/") if wants_more else []
+    unlabelled = files.photos(EVAL_IMAGES)
+    if technique.pseudo_labels is not None and not unlabelled:
+        raise InputError("pseudo_labels need the features of photos of eval/; got none")
     for one in range(recipe.folds):
         learned = learned_from(
             technique,

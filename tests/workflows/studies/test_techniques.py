@@ -150,6 +150,14 @@ def test_a_head_option_that_does_not_exist_is_refused(study, data) -> None:
         study_techniques(TechniqueStudy(**{**vars(study), "techniques": path}))
 
 
+def test_pseudo_labels_need_photos_without_labels(study, data, tmp_path) -> None:
+    stored = read_features(data / "features.arrow")
+    images = [image for image in stored.images if image.startswith("train/")]
+    path = made_features(tmp_path / "train.arrow", images, stored.of(images))
+    with pytest.raises(InputError, match="pseudo_labels need the features of photos of eval/"):
+        study_techniques(TechniqueStudy(**{**vars(study), "features": path}))
+
+
 def test_columns_beyond_the_file_are_refused(study, data) -> None:
     path = data / "wide.py"
     path.write_text(SPACE.replace("(0, 8)", "(0, 99)"))
