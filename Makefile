@@ -2,6 +2,7 @@
 # make test      set up, run the tests that are not marked slow
 # make test-all  set up, run all tests
 # make lint      set up, run ruff and mypy
+# make best      set up, train the recommended models, and answer eval/ with them; see docs/recipes.md
 # make clean     remove .venv and what the demo made
 #
 # Tests run in two processes; JOBS=4 makes them four. A part of them runs in one process by
@@ -16,7 +17,15 @@ RUN = $(BIN)/python
 # A process that is done takes over half of what the other has left.
 PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist worksteal
 
-.PHONY: demo test test-all lint clean
+# What `make best` starts from: make best DATA=... FACES=... IMAGENET=...
+DATA ?= data
+FACES ?= weights/faceres_deep_mobilenetv1.pth
+IMAGENET ?= weights/mobilenet_v2_imagenet.pth
+BEST := work_dirs/best
+MEMBERS := single second frozen
+STUDENT := mobilenet_v2_decomposed_dldl_agreement
+
+.PHONY: demo best best-single best-ensemble best-distilled test test-all lint clean
 
 demo: export MMMASK_LEDGER = $(DEMO)/submissions
 demo: $(READY)
@@ -27,6 +36,43 @@ demo: $(READY)
 	$(RUN) tools/test.py $(DEMO)/run/resnet18_arcface_small.py $(DEMO)/run/best_*.pth --tta \
 		--labels $(DEMO)/data/eval_labels.csv --out $(DEMO)/predictions.parquet \
 		--submission $(DEMO)/submission.csv --pictures $(DEMO)
+
+best: best-single best-ensemble best-distilled
+
+# A member of the ensemble, or the single model: name, then what it changes.
+define PROBE
+$(RUN) tools/linear_probe.py configs/face_probe_tuned.py --data-root $(DATA) --pretrained $(FACES) \
+	--features $(BEST)/features.arrow --work-dir $(BEST)/$(1) $(2)
+endef
+define ANSWER
+$(RUN) tools/prior_shift.py $(BEST)/$(1)/eval.parquet --oof $(BEST)/$(1)/oof.parquet \
+	--out $(BEST)/$(1)/corrected.parquet --data-root $(DATA) --submission $(BEST)/$(1).csv
+endef
+
+best-single: $(READY)
+	$(call PROBE,single)
+	$(call ANSWER,single)
+
+best-ensemble: best-single
+	$(call PROBE,second,--seed 1)
+	$(call PROBE,frozen,--cfg-options train_cfg.training.tuned_epochs=0)
+	mkdir -p $(BEST)/ensemble
+	for split in oof eval; do $(RUN) tools/ensemble.py $(MEMBERS:%=$(BEST)/%/$$split.parquet) \
+		--out $(BEST)/ensemble/$$split.parquet || exit; done
+	$(call ANSWER,ensemble)
+
+# Taught by the ensemble, also of the photos of eval/.
+best-distilled: best-ensemble
+	$(RUN) tools/pseudo_label.py $(BEST)/ensemble/eval.parquet --threshold 0 \
+		--out $(BEST)/taught.parquet
+	$(RUN) tools/train.py configs/$(STUDENT).py --split all --data-root $(DATA) \
+		--pretrained $(IMAGENET) --pack $(BEST)/photos.arrow --samples $(BEST)/taught.parquet \
+		--teacher $(BEST)/ensemble/oof.parquet $(BEST)/ensemble/eval.parquet \
+		--work-dir $(BEST)/distilled
+	$(RUN) tools/test.py $(BEST)/distilled/$(STUDENT).py $(BEST)/distilled/epoch_*.pth --tta \
+		--out $(BEST)/distilled/eval.parquet --submission $(BEST)/distilled.csv
+	$(RUN) tools/export.py $(BEST)/distilled/$(STUDENT).py $(BEST)/distilled/epoch_*.pth \
+		--out $(BEST)/distilled.onnx
 
 test: $(READY)
 	$(PYTEST) -m "not slow"

@@ -66,7 +66,7 @@ HEADS = {
     "age": ("AttributeHead", "WeightedCrossEntropyLoss"),
     "probe": ("DecomposedHead", None),
 }
-PROBES = [path for path in LEAVES if path.stem.endswith("_probe")]
+PROBES = [path for path in LEAVES if "_probe" in path.stem]
 
 
 def ids(path: Path) -> str:
