@@ -246,7 +246,7 @@ groups = [
         techniques=[
             better("old from 57", "age cut", {"data.old_from": 57}),
             better("old from 58", "B: age cut 58", {"data.old_from": 58}),
-            better("old from 59", "E: age cut 59", {"data.old_from": 59}),
+            better("old from 59", "age cut", {"data.old_from": 59}),
             better("without 55 to 59", "ages near a cut", {"data.drop_ages": (55, 59)}),
             better("without 57 to 59", "ages near a cut", {"data.drop_ages": (57, 59)}),
             better("without 28 to 31", "ages near a cut", {"data.drop_ages": (28, 31)}),
@@ -287,14 +287,14 @@ groups = [
             better("lite0 beside it", "E: several networks", features=["base", "lite0"]),
             better("mirrored photos", "twice the photos", train_views=["mirror"]),
             better("flip TTA", "A: +.04", test_views=["base", "mirror"]),
-            worse("heavy TTA", "A: five views", test_views=["base", *turned()]),
+            either("heavy TTA", "five views", test_views=["base", *turned()]),
             better("centre crop", "B: 150 pixels of 224", features=["crop_150"]),
         ],
     ),
     dict(
         name="more views",
-        baseline=dict(**probe(), test_views=["base", "mirror"]),
-        techniques=[worse("five views", "A: heavy TTA hurts", test_views=["base", *turned()])],
+        baseline=dict(probe(), name="flip TTA", test_views=["base", "mirror"]),
+        techniques=[worse("five views", "A: heavier TTA hurts", test_views=["base", *turned()])],
     ),
     dict(
         name="together",
