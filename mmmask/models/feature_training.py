@@ -30,9 +30,12 @@ class FeatureTraining:
     Layers that were pretrained are kept as they are at first, while the new ones learn from what
     they give: new layers with random weights would spoil them (Kumar et al., 2022, "Fine-Tuning
     can Distort Pretrained Features").
+
+    The defaults of the new layers had the highest macro F1 and a low log loss on 700 people dealt
+    into folds by the seed 99.
     """
 
-    epochs: int = 30  # of the new layers: ``HiddenLayer`` and the head
+    epochs: int = 10  # of the new layers: ``HiddenLayer`` and the head
     lr: float = 2e-3
     weight_decay: float = 0.1  # of AdamW, not of biases
     batch_size: int = 128  # photos
