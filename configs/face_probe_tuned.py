@@ -14,7 +14,7 @@ _base_ = ["_base_/recipes/linear_probe.py", "_base_/backbones/face_mobilenet_v1.
 backbone = dict(out_indices=(11,))
 neck = [
     dict(type="FoldedMobileNetV1", first_block=12, out_indices=(11, 13)),
-    dict(type="PooledLayers"),  # the last layers alone are nearly blind to masks
+    dict(type="PooledLayers"),  # the last alone tells fewer masks right
     dict(type="HiddenLayer", in_channels=512 + 1024, width=256, dropout=0.5),
 ]
 features = 256
