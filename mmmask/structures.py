@@ -245,6 +245,13 @@ def put(data_samples: Sequence[DataSample], name: str, values: Tensor) -> None:
             sample.set_field(torch.atleast_1d(value), name)
 
 
+def drop(data_samples: Sequence[DataSample], name: str) -> None:
+    """Remove a field of all photos, where they have it."""
+    whole = [data_samples] if isinstance(data_samples, SampleBatch) else data_samples
+    for sample in whole:
+        sample.pop(name, None)
+
+
 def put_metainfo(data_samples: Sequence[DataSample], **metainfo: Any) -> None:
     """Set meta information of all photos."""
     whole = [data_samples] if isinstance(data_samples, SampleBatch) else data_samples
@@ -292,14 +299,13 @@ def stack_people(data_samples: Sequence[DataSample]) -> Tensor:
     """Return the code of each photo's person, (N,) integers, -1 where unknown.
 
     Raises:
-        InputError: The photos have no codes, or were mixed.
+        InputError: The photos have no codes: nobody knew them, or they were mixed.
     """
     people = _beside_target(data_samples, "person")
-    mixed = stacked(data_samples, "gt_score") is not None
-    if people is None or mixed:
+    if people is None:
         raise InputError(
-            "head.agreement needs photos of one person each (column person of the samples), "
-            f"got {'mixed photos' if mixed else 'no person'}"
+            "head.agreement needs photos of one person each (column person of the samples), got "
+            "none or mixed ones"
         )
     return people
 

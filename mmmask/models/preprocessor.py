@@ -14,7 +14,7 @@ from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
 from mmmask.models.device_augment import DeviceAugment
 from mmmask.models.losses.reduction import as_distribution
-from mmmask.structures import put, stack_ages, stack_targets, stack_weights, stacked
+from mmmask.structures import drop, put, stack_ages, stack_targets, stack_weights, stacked
 
 
 @MODELS.register_module()
@@ -90,6 +90,7 @@ class FacePreprocessor(ClsDataPreprocessor):
             put(samples, "age_score", 32 * ages / weight)
         if weights is not None:
             put(samples, "weight", weight[:, 0])
+        drop(samples, "person")  # a mixed photo shows two
         return inputs
 
 

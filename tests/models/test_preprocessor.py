@@ -66,7 +66,10 @@ def test_mixup_makes_soft_labels_in_training_only(photos) -> None:
     preprocessor = FacePreprocessor(
         mean=MEAN, std=STD, batch_augments={"augments": [{"type": "Mixup", "alpha": 1.0}]}
     )
-    trained = preprocessor(batch_of(photos), training=True)["data_samples"]
+    batch = batch_of(photos)
+    batch["data_samples"].person = torch.arange(6)
+    trained = preprocessor(batch, training=True)["data_samples"]
+    assert "person" not in trained  # a mixed photo shows two
     assert trained.gt_score.shape == (6, 18)
     torch.testing.assert_close(trained.gt_score.sum(dim=1), torch.ones(6))
     assert "gt_score" not in preprocessor(batch_of(photos), training=False)["data_samples"]
