@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class PooledLayers(nn.Module):
     """The means of all maps of a backbone over their places, side by side.
 
-    Early layers know what late ones have learned to ignore, as those of a network for faces do masks.
+    Early layers know what late ones have learned to ignore, such as masks in a network for faces.
     The backbone's ``out_indices`` choose the layers; ``features`` of a config is their sum.
 
     Shape:
