@@ -36,10 +36,8 @@ class Features:
             (N, V, C, H, W) float16.
     """
 
-    def __init__(self, store: PhotoStore) -> None:
-        self.path, self.images, self.values = store.path, store.images, store.array()
-        if len(store.made_by.get("views", ("identity",))) == 1:
-            self.values = self.values[:, None]
+    def __init__(self, path: Path, images: pd.Index, values: NDArray[np.floating]) -> None:
+        self.path, self.images, self.values = path, images, values
 
     def digest(self) -> str:
         """Return the SHA-256 of photos and features."""
@@ -68,10 +66,16 @@ class Features:
         return rows
 
 
+def _features_of(store: PhotoStore) -> Features:
+    values = store.array()
+    one = len(store.made_by.get("views", ("identity",))) == 1
+    return Features(store.path, store.images, values[:, None] if one else values)
+
+
 def read_features(path: str | Path) -> Features:
     """Return all that a file of features holds, whatever made it; the photos are not looked at."""
     store = PhotoStore(path, None, data_root=None, made_by=None, kind=KIND, maker=_MAKER)
-    return Features(store)
+    return _features_of(store)
 
 
 def open_features(
@@ -86,7 +90,7 @@ def open_features(
     """
     made, root = features_made_by(cfg, model), cfg.data.data_root
     store = PhotoStore(path, images, data_root=root, made_by=made, kind=KIND, maker=_MAKER)
-    return Features(store)
+    return _features_of(store)
 
 
 def write_features(

@@ -328,9 +328,12 @@ def test_a_view_of_the_photos_has_features_of_its_own(data, done, tmp_path) -> N
     model = frozen_model(cfg)
     stored = read_features(out / "features.arrow")
     images = list(stored.images[:3])
+    cfg.tta = {"enabled": True, "views": ["hflip"]}
     with pytest.raises(StalePackError, match="view"):
-        open_features(cfg, model, images, out / "features.arrow", "hflip")
-    mirrored = ensure_features(cfg, model, images, tmp_path / "mirror.arrow", "hflip")
-    assert np.abs(mirrored.values - stored.of(images)).max() > 1e-3
-    with pytest.raises(StalePackError, match="its view were hflip, wanted are None"):
+        open_features(cfg, model, images, out / "features.arrow")
+    mirrored = ensure_features(cfg, model, images, tmp_path / "mirror.arrow")
+    assert mirrored.values.shape[:2] == (3, 1)
+    assert np.abs(mirrored.of(images) - stored.of(images)).max() > 1e-3
+    cfg.tta.enabled = False
+    with pytest.raises(StalePackError, match=r"its views were \['hflip'\], wanted are None"):
         open_features(cfg, model, images, tmp_path / "mirror.arrow")

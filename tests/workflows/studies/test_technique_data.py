@@ -109,8 +109,8 @@ def test_sure_photos_without_labels_join(threshold, count) -> None:
 
 def test_features_of_several_files_stand_side_by_side(tmp_path) -> None:
     images = pd.Index(["train/a", "eval/b"])
-    base = Features(tmp_path / "base", images, np.arange(8, dtype=np.float32).reshape(2, 4))
-    more = Features(tmp_path / "more", images[:1], np.full((1, 2), 9, np.float32))
+    base = Features(tmp_path / "base", images, np.arange(8, dtype=np.float32).reshape(2, 1, 4))
+    more = Features(tmp_path / "more", images[:1], np.full((1, 1, 2), 9, np.float32))
     files = FeatureFiles({"base": base, "more": more}, {"part": (1, 3)})
     assert files.of(["part", "more"], ["train/a"]).tolist() == [[1, 2, 9, 9]]
     assert files.of(["part"], ["eval/b", "train/a"]).tolist() == [[5, 6], [1, 2]]

@@ -134,7 +134,7 @@ def test_other_features_are_trained_anew(study, data, tmp_path) -> None:
     study_techniques(TechniqueStudy(**fields))
     stored = read_features(data / "features.arrow")
     more = Features(stored.path, stored.images, stored.values + 1)
-    path = made_features(tmp_path / "more.arrow", list(more.images), more.values)
+    path = made_features(tmp_path / "more.arrow", list(more.images), more.values[:, 0])
     study_techniques(TechniqueStudy(**{**fields, "features": path}))
     assert len(list((study.out / "fits").iterdir())) == 2
 
