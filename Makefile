@@ -17,13 +17,13 @@ RUN = $(BIN)/python
 # A process that is done takes over half of what the other has left.
 PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist worksteal
 
-# What `make best` starts from: make best DATA=... FACES=... IMAGENET=...
+# What `make best` starts from; IMAGENET is a file of weights where nothing can be downloaded.
 DATA ?= data
 FACES ?= weights/faceres_deep_mobilenetv1.pth
-IMAGENET ?= weights/mobilenet_v2_imagenet.pth
+IMAGENET ?=
 BEST := work_dirs/best
 MEMBERS := single second frozen
-STUDENT := mobilenet_v2_decomposed_dldl_agreement
+STUDENT := mobilenet_v2_decomposed_dldl
 
 .PHONY: demo best best-single best-ensemble best-distilled test test-all lint clean
 
@@ -66,9 +66,9 @@ best-distilled: best-ensemble
 	$(RUN) tools/pseudo_label.py $(BEST)/ensemble/eval.parquet --threshold 0 \
 		--out $(BEST)/taught.parquet
 	$(RUN) tools/train.py configs/$(STUDENT).py --split all --data-root $(DATA) \
-		--pretrained $(IMAGENET) --pack $(BEST)/photos.arrow --samples $(BEST)/taught.parquet \
+		$(if $(IMAGENET),--pretrained $(IMAGENET)) --pack $(BEST)/photos.arrow --samples $(BEST)/taught.parquet \
 		--teacher $(BEST)/ensemble/oof.parquet $(BEST)/ensemble/eval.parquet \
-		--work-dir $(BEST)/distilled
+		--work-dir $(BEST)/distilled --resume
 	$(RUN) tools/test.py $(BEST)/distilled/$(STUDENT).py $(BEST)/distilled/epoch_*.pth --tta \
 		--out $(BEST)/distilled/eval.parquet --submission $(BEST)/distilled.csv
 	$(RUN) tools/export.py $(BEST)/distilled/$(STUDENT).py $(BEST)/distilled/epoch_*.pth \
