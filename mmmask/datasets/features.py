@@ -7,6 +7,7 @@ is stale once any of them, or a photo, is another.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import chain, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,9 @@ class Features:
     def __init__(self, path: Path, images: pd.Index, values: NDArray[np.floating]) -> None:
         self.path, self.images, self.values = path, images, values
 
+    @cached_property
     def digest(self) -> str:
-        """Return the SHA-256 of photos and features."""
+        """The SHA-256 of photos and features."""
         digest = hashlib.sha256("\n".join(self.images).encode())
         digest.update(self.values.tobytes())
         return digest.hexdigest()

@@ -17,7 +17,7 @@ from mmmask.datasets.features import open_features, parts_behind, views_of
 from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
-from mmmask.models.feature_training import FeatureTraining, train_on_features
+from mmmask.models.feature_training import FeatureTraining, check_neck, train_on_features
 from mmmask.models.linear_fit import check_head, fit_head
 from mmmask.models.tta import VIEWS
 
@@ -69,6 +69,8 @@ class LinearProbeLoop(EpochBasedTrainLoop):
         """Fit the head."""
         self.runner.call_hook("before_train_epoch")
         model, samples = live_model(self.runner).eval(), self.dataloader.dataset.samples
+        _, neck = parts_behind(getattr(model, "neck", None))
+        check_behind(self.runner.cfg.train_cfg, neck, model.head)
         self._rows: NDArray[Any] | None = None
         if self.features is None:
             for index, batch in enumerate(self.dataloader):
@@ -85,7 +87,6 @@ class LinearProbeLoop(EpochBasedTrainLoop):
                 "gives nan, or train_dataloader leaves photos out"
             )
         device = next(model.head.parameters()).device
-        _, neck = parts_behind(getattr(model, "neck", None))
         chosen = fit_behind(
             self.runner.cfg.train_cfg, [part.cpu() for part in neck], model.head.cpu(),
             self._rows, np.arange(len(samples)), samples, seed=self.runner.seed or 0,
@@ -138,6 +139,19 @@ class FeatureTrainLoop(LinearProbeLoop):
         FeatureTraining(**training)
 
 
+def check_behind(train_cfg: Mapping[str, Any], neck: Sequence[nn.Module], head: nn.Module) -> None:
+    """Refuse what :func:`fit_behind` cannot fit, before the photos are looked at."""
+    if train_cfg["type"] == FeatureTrainLoop.__name__:
+        check_neck(neck)
+        return
+    if neck:
+        raise InputError(
+            "a linear probe fits the head alone: leave layers with weights out of neck, or use "
+            f"{FeatureTrainLoop.__name__}; got {type(neck[0]).__name__}"
+        )
+    check_head(head)
+
+
 def fit_behind(
     train_cfg: Mapping[str, Any],
     neck: Sequence[nn.Module],
@@ -168,12 +182,6 @@ def fit_behind(
         training = FeatureTraining(**train_cfg["training"])
         train_on_features(neck, head, features, rows, samples, training, seed=seed, tick=tick)
         return {}
-    if neck:
-        raise InputError(
-            "a linear probe fits the head alone: leave layers with weights out of neck, or use "
-            f"{FeatureTrainLoop.__name__}; got {type(neck[0]).__name__}"
-        )
-    check_head(head)
     views = features.shape[1]
     learns = all_but_a_quarter(samples, seed=seed).repeat(views)
     each = samples.loc[samples.index.repeat(views)].reset_index(drop=True)

@@ -82,12 +82,7 @@ def train_on_features(
     Raises:
         DivergedError: The loss is not finite.
     """
-    hidden = neck[-1] if neck else None
-    if not isinstance(hidden, HiddenLayer):
-        raise InputError(
-            "training on features needs a neck that ends with HiddenLayer; got "
-            f"{type(hidden).__name__ if hidden else 'no layer with weights'}"
-        )
+    hidden = check_neck(neck)
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     hidden.fc.reset_parameters()
@@ -117,6 +112,17 @@ def train_on_features(
         )  # fmt: skip
     for part in (*neck, head):
         part.eval()
+
+
+def check_neck(neck: Sequence[nn.Module]) -> HiddenLayer:
+    """Return the last part of a neck that learns; refuse one that is no hidden layer."""
+    hidden = neck[-1] if neck else None
+    if not isinstance(hidden, HiddenLayer):
+        raise InputError(
+            "training on features needs a neck that ends with HiddenLayer; got "
+            f"{type(hidden).__name__ if hidden else 'no layer with weights'}"
+        )
+    return hidden
 
 
 def _epochs(

@@ -1,6 +1,7 @@
 """Paired differences of variants against their baseline: in the terminal and as a picture."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,10 +30,7 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
         table.add_row(
             row.variant,
             row.blocks,
-            str(Interval(row.macro_f1, row.macro_f1_low, row.macro_f1_high)),
-            f"{row.difference:+.3f}",
-            f"{row.low:+.3f} to {row.high:+.3f}",
-            "" if pd.isna(row.detectable) else f"{row.detectable:.3f}",
+            *difference_cells(row),
             row.seeds,
             row.verdict,
         )
@@ -42,6 +40,16 @@ def print_differences(comparison: pd.DataFrame, baseline: str) -> None:
         f"shown from: the smallest true difference that {100 * POWER:.0f} % of such studies would "
         "show; a smaller one may be there.",
         style="dim",
+    )
+
+
+def difference_cells(row: Any) -> tuple[str, str, str, str]:
+    """Return score, difference, interval and "shown from" of a row of a comparison in words."""
+    return (
+        str(Interval(row.macro_f1, row.macro_f1_low, row.macro_f1_high)),
+        f"{row.difference:+.3f}",
+        f"{row.low:+.3f} to {row.high:+.3f}",
+        "" if pd.isna(row.detectable) else f"{row.detectable:.3f}",
     )
 
 

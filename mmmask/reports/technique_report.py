@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from rich.console import Console
 
-from mmmask.evaluation.jackknife import POWER, Interval
+from mmmask.evaluation.jackknife import POWER
+from mmmask.reports.difference_report import difference_cells
 from mmmask.reports.output import save_figure, titled_table
 
 #: Verdict -> colour.
@@ -38,10 +39,7 @@ def print_techniques(table: pd.DataFrame) -> None:
             shown.add_row(
                 row.technique,
                 row.claim,
-                str(Interval(row.macro_f1, row.macro_f1_low, row.macro_f1_high)),
-                f"{row.difference:+.3f}",
-                f"{row.low:+.3f} to {row.high:+.3f}",
-                "" if pd.isna(row.detectable) else f"{row.detectable:.3f}",
+                *difference_cells(row),
                 row.verdict,
             )
         console.print(shown)

@@ -129,6 +129,8 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     Raises:
         InputError: The config is at fault, or the folder holds a probe of something else.
     """
+    from mmmask.engine.linear_probe_loop import check_behind
+
     cfg = study.load()
     root, out = Path(cfg.data.data_root), study.out
     with_eval = study.eval_split and (root / "eval" / "info.csv").is_file()
@@ -140,6 +142,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
         raise InputError(f"{path}: a file of features ends in .arrow, got {path.suffix or 'none'}")
     plan = {**study.plan, **contents({**study.plan, "data.data_root": str(root)})}
     model = frozen_model(cfg)
+    check_behind(cfg.train_cfg, _behind(model), model.head)
     if (out / "last_checkpoint").exists() and not (out / PLAN).exists():
         raise InputError(f"{out}: holds a run that is no probe; use another --work-dir")
     first = not (out / PLAN).exists()
@@ -157,7 +160,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
         without_fold(samples_of(cfg, loader, "all"), study.hold_out) for loader in ("train", "test")
     )
     facts = {
-        "features": features.digest(),
+        "features": features.digest,
         "learned": fingerprint(learned, ("image", "person", "label", "age", "weight", "fold")),
         "scored": fingerprint(scored),
         "eval": with_eval,

@@ -337,3 +337,22 @@ def test_a_view_of_the_photos_has_features_of_its_own(data, done, tmp_path) -> N
     cfg.tta.enabled = False
     with pytest.raises(StalePackError, match=r"its views were \['hflip'\], wanted are None"):
         open_features(cfg, model, images, tmp_path / "mirror.arrow")
+
+
+@pytest.mark.parametrize(
+    ("base", "neck", "message"),
+    [
+        ("face_probe", '[dict(type="PooledLayers"), dict(type="HiddenLayer", in_channels=1536, '
+         'width=8)]', "fits the head alone: leave layers with weights out of neck"),
+        ("face_probe_tuned", '[dict(type="PooledLayers")]', "a neck that ends with HiddenLayer"),
+    ],
+)  # fmt: skip
+def test_a_neck_that_cannot_be_fitted_is_refused_before_photos_are_looked_at(
+    data, tmp_path, base, neck, message
+) -> None:
+    config = tmp_path / "wrong.py"
+    config.write_text(f'_base_ = ["{CONFIG.with_name(base)}.py"]\nneck = {neck}\n')
+    wrong = dataclasses.replace(study(data, tmp_path / "out"), config=config)
+    with pytest.raises(InputError, match=message):
+        linear_probe(wrong)
+    assert not (tmp_path / "out").exists()

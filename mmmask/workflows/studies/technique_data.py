@@ -56,9 +56,9 @@ class FeatureFiles:
     def digests(self, names: Sequence[str]) -> list[str]:
         """Return what the features of each name are, as text."""
         return [
-            f"{self._files[BASE].digest()} {list(self._columns[name])}"
+            f"{self._files[BASE].digest} {list(self._columns[name])}"
             if name in self._columns
-            else self._files[name].digest()
+            else self._files[name].digest
             for name in names
         ]
 
