@@ -182,13 +182,15 @@ def test_stages_that_do_not_exist_are_refused():
         FoldedMobileNetV1(frozen_stages=14)
 
 
-def test_the_last_blocks_alone_go_on_from_the_map_before_them(weights):
+def test_the_last_blocks_alone_go_on_from_the_map_before_them(weights, capfd):
     x = torch.randn(2, 3, 64, 64)
     whole = classifier(weights, out_indices=(11, 13)).backbone
     first = classifier(weights, out_indices=(11,)).backbone
     init_cfg = {"type": "Pretrained", "checkpoint": weights, "prefix": "backbone"}
     rest = FoldedMobileNetV1(first_block=12, out_indices=(11, 13), init_cfg=init_cfg)
     rest.init_weights()
+    said = "".join(capfd.readouterr())
+    assert "unexpected key" not in said
     assert len(first.blocks) == 11
     with torch.no_grad():
         for one, other in zip(whole(x), rest(first(x)), strict=True):

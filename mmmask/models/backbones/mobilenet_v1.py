@@ -222,4 +222,8 @@ class FoldedMobileNetV1(BaseBackbone):
                 given = f"{prefix}{2 * place}.{part}"
                 if given in state:
                     state[f"{prefix}{name}.{part}"] = state.pop(given)
+        # Those of blocks that are left out, by which MMEngine would warn of a wrong file.
+        for place in range(1 + 2 * len(BLOCKS)):
+            for part in ("weight", "bias"):
+                state.pop(f"{prefix}{2 * place}.{part}", None)
         super()._load_from_state_dict(state, prefix, *rest)
