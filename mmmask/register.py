@@ -45,7 +45,9 @@ import mmmask.models.ages.dldl
 import mmmask.models.ages.ordinal
 import mmmask.models.ages.regression
 import mmmask.models.averaging
+import mmmask.models.backbones.mobile_facenet
 import mmmask.models.backbones.mobilenet_v1
+import mmmask.models.backbones.side_by_side
 import mmmask.models.backbones.timm_backbone
 import mmmask.models.batch_augments.half_face_cutmix
 import mmmask.models.consistency.classifier

@@ -41,6 +41,7 @@ BACKBONES = {
     "effnet_b4": "b4",
     "effnet_lite0": "TimmBackbone",
     "face": "FoldedMobileNetV1",
+    "face_pair": "SideBySide",
     "mnasnet": "TimmBackbone",
     "mobilenet_v2": "MobileNetV2",
     "nfnet_f0": "TimmBackbone",

@@ -84,6 +84,24 @@ def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before(photos) 
     assert not torch.equal(one[0][0].fc.weight, other[0][0].fc.weight)
 
 
+def test_a_layer_may_look_at_some_columns_alone(photos) -> None:
+    features, samples = photos
+    neck, head = fitted(photos, columns=(0, D - 2))
+    rows = np.arange(len(samples))
+    before = predict_from_features(neck, head, features, rows)[0]
+    changed = features.copy()
+    changed[:, :, D - 2 :] = 1e3
+    np.testing.assert_array_equal(predict_from_features(neck, head, changed, rows)[0], before)
+    changed[:, :, 0] = 1e3
+    assert not np.array_equal(predict_from_features(neck, head, changed, rows)[0], before)
+
+
+@pytest.mark.parametrize("columns", [(3, 3), (-1, 2), (0, D + 1), (1,)])
+def test_columns_that_do_not_exist_are_refused(columns) -> None:
+    with pytest.raises(InputError, match=rf"ascending from 0 to {D}; got"):
+        HiddenLayer(D, width=4, columns=columns)
+
+
 def test_predictions_are_the_mean_over_the_views(photos) -> None:
     features, _ = photos
     neck, head = fitted(photos)

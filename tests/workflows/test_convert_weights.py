@@ -2,11 +2,17 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from mmpretrain.registry import MODELS
+from onnxruntime import InferenceSession
 
 import mmmask.register  # noqa: F401
+from mmmask.config import load_config
+from mmmask.engine.pretrained import check_pretrained
 from mmmask.errors import InputError, MissingFileError
+from mmmask.models.backbones.mobile_facenet import MobileFaceNet
 from mmmask.workflows.convert_weights import (
     AGES,
     FEATURES,
@@ -98,7 +104,7 @@ def test_a_type_that_is_not_read_is_refused(tmp_path):
 
 def test_another_network_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(InputError, match="is another network than faceres-deep"):
-        convert_weights(written(tmp_path, VALUES), tmp_path / "new" / "out.pth")
+        convert_weights([written(tmp_path, VALUES)], tmp_path / "new" / "out.pth")
     assert not (tmp_path / "new").exists()
 
 
@@ -118,7 +124,7 @@ def test_known_outputs_are_those_of_the_published_graph(face_network):
 
 
 def test_the_published_network_is_converted_exactly(face_network, tmp_path):
-    made = convert_weights(face_network, tmp_path / "out.pth")
+    made = convert_weights([face_network], tmp_path / "out.pth")
     assert made.difference < 1e-3
     state = torch.load(tmp_path / "out.pth")
     assert made.numbers == sum(value.numel() for value in state.values())
@@ -131,9 +137,71 @@ def test_the_network_in_16_bits_is_accepted_and_one_with_a_changed_bias_is_not(
     face_network, tmp_path
 ):
     given = read_weights(face_network)
-    made = convert_weights(written(tmp_path, given, "float16", 4), tmp_path / "out.pth")
+    made = convert_weights([written(tmp_path, given, "float16", 4)], tmp_path / "out.pth")
     assert 1e-4 < made.difference < 0.02
     given["conv_pw_7_bn/batchnorm_1/sub"] = given["conv_pw_7_bn/batchnorm_1/sub"] * 1.1
     with pytest.raises(InputError, match=r"another network .* known outputs differ by .* 0\.02"):
-        convert_weights(written(tmp_path, given), tmp_path / "other.pth")
+        convert_weights([written(tmp_path, given)], tmp_path / "other.pth")
     assert not (tmp_path / "other.pth").exists()
+
+
+@pytest.fixture(scope="module")
+def mobile_facenet(tmp_path_factory) -> Path:
+    """A MobileFaceNet of random weights, in ONNX."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("onnx") / "facenet.onnx"
+    x = torch.rand(1, 3, 112, 112)
+    torch.onnx.export(MobileFaceNet().eval(), (x,), path, dynamo=True, verbose=False)
+    return path
+
+
+def test_a_network_in_onnx_gives_the_weights_that_compute_the_same(mobile_facenet, tmp_path):
+    made = convert_weights([mobile_facenet], tmp_path / "out.pth")
+    assert made.difference < 1e-5
+    assert "MIT" in made.licences[0]
+    network = MobileFaceNet().eval()
+    state = torch.load(tmp_path / "out.pth")
+    network.load_state_dict({name.removeprefix("backbone."): state[name] for name in state})
+    x = torch.rand(1, 3, 112, 112)
+    session = InferenceSession(str(mobile_facenet))
+    (theirs,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(network(x)[0].numpy(), theirs, atol=1e-5)
+
+
+def test_numbers_that_make_a_cpu_slow_become_zero(mobile_facenet, tmp_path):
+    model = onnx.load(str(mobile_facenet))
+    slow = next(one for one in model.graph.initializer if "weight" in one.name)
+    values = onnx.numpy_helper.to_array(slow).copy()
+    values.flat[:3] = 1e-40, -1e-42, 1e-20
+    slow.CopyFrom(onnx.numpy_helper.from_array(values, slow.name))
+    onnx.save(model, tmp_path / "slow.onnx")
+    convert_weights([tmp_path / "slow.onnx"], tmp_path / "out.pth")
+    stored = torch.cat([value.flatten() for value in torch.load(tmp_path / "out.pth").values()])
+    assert ((stored != 0) & (stored.abs() < 1e-37)).sum() == 0
+    assert np.float32(1e-20) in stored
+
+
+def test_another_network_in_onnx_is_refused(tmp_path):
+    conv = torch.nn.Conv2d(3, 64, 3).eval()
+    torch.onnx.export(conv, (torch.rand(1, 3, 112, 112),), tmp_path / "a.onnx", verbose=False)
+    (tmp_path / "b.onnx").write_bytes((tmp_path / "a.onnx").read_bytes()[:50])
+    for name in ("a.onnx", "b.onnx"):
+        with pytest.raises(InputError, match=rf"{name}: is no MobileFaceNet"):
+            convert_weights([tmp_path / name], tmp_path / "out.pth")
+    with pytest.raises(InputError, match=r"a\.onnx: is no MobileFaceNet|is the same network"):
+        convert_weights([tmp_path / "a.onnx"] * 2, tmp_path / "out.pth")
+    assert not (tmp_path / "out.pth").exists()
+
+
+def test_two_networks_fill_the_one_that_has_them_side_by_side(
+    face_network, mobile_facenet, tmp_path
+):
+    out = tmp_path / "two.pth"
+    convert_weights([face_network.parent / "faceres_deep_mobilenetv1.pth", mobile_facenet], out)
+    cfg = load_config(Path("configs/face_pair_probe.py"))
+    model = MODELS.build({**cfg.model, "init_cfg": None})
+    check_pretrained(model, str(out))
+    convert_weights([face_network], out)
+    with pytest.raises(InputError, match="does not fit the backbone"):
+        check_pretrained(model, str(out))

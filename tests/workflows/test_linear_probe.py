@@ -21,6 +21,7 @@ from mmmask.drawing.drawn_faces import draw_dataset
 from mmmask.engine.linear_probe_loop import check_probe
 from mmmask.errors import InputError
 from mmmask.ledger.cards import read_card, status
+from mmmask.models.backbones.mobile_facenet import MobileFaceNet
 from mmmask.tables import probabilities, read_predictions, years_of
 from mmmask.workflows.frozen_features import ensure_features, frozen_model
 from mmmask.workflows.label_errors.find import find_label_errors
@@ -195,17 +196,39 @@ features = 8
 """
 
 
-@pytest.fixture(scope="module", params=["hidden", "tuned"])
+@pytest.fixture(scope="module", params=["hidden", "tuned", "two", "one of two"])
 def trained(data, request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
+    folder = tmp_path_factory.mktemp(request.param.replace(" ", "_"))
     config = CONFIG.with_name("face_probe_tuned.py")
+    training = ["epochs=2", "batch_size=32", "tuned_epochs=1"]
+    options, weights = list(OPTIONS), data / "weights.pth"
     if request.param == "hidden":  # what is stored comes from a part of the neck
         config = folder / "hidden.py"
         config.write_text(HIDDEN)
-    training = ("epochs=2", "batch_size=32", "tuned_epochs=1")
-    options = (*OPTIONS, *(f"train_cfg.training.{option}" for option in training))
-    probe = dataclasses.replace(study(data, folder / "run"), options=options, config=config)
+    elif "two" in request.param:
+        config, weights = config.with_name("face_pair_probe.py"), folder / "two.pth"
+        _weigh_both(data / "weights.pth", weights)
+        training.pop()
+        if request.param == "one of two":
+            options.append("neck.1.columns=[0,512]")
+    options += [f"train_cfg.training.{option}" for option in training]
+    given = study(data, folder / "run", pretrained=str(weights))
+    probe = dataclasses.replace(given, options=tuple(options), config=config)
     return linear_probe(probe), probe
+
+
+def _weigh_both(first: Path, out: Path) -> None:
+    """Write the weights of a MobileNetV1, and random ones of a MobileFaceNet beside it."""
+    state = torch.load(first)["state_dict"]
+    named = {name.removeprefix("backbone."): value for name, value in state.items()}
+    torch.manual_seed(1)
+    networks = {"mobilenet_v1": named, "mobile_facenet": MobileFaceNet().state_dict()}
+    both = {
+        f"backbone.networks.{network}.{name}": value
+        for network, weights in networks.items()
+        for name, value in weights.items()
+    }
+    torch.save({"state_dict": both}, out)
 
 
 def test_a_neck_is_trained_on_stored_features_and_predicts_photos_alike(data, trained) -> None:
@@ -239,7 +262,7 @@ def test_a_neck_that_learns_is_the_same_from_photos_as_from_a_file_of_features(
     changed = torch.load(data / "weights.pth")["state_dict"]["backbone.blocks.12.pointwise.weight"]
     for name, value in one.items():
         torch.testing.assert_close(value, two[name], msg=name)
-    if probe.config.stem != "hidden":
+    if probe.config.stem == "face_probe_tuned":
         assert not torch.equal(one["neck.0.blocks.1.pointwise.weight"], changed)
 
 
