@@ -38,6 +38,24 @@ def test_each_network_sees_its_own_window_size_and_scale():
     assert isinstance(both.networks["whole"], FoldedMobileNetV1)
 
 
+def test_a_window_that_is_moved_gives_the_mean_and_repeats_the_edge_of_the_photo():
+    photo = torch.rand(2, 3, 64, 64)
+
+    def seen(x, window=(0.25, 0.75, 0.0, 1.0), **options):
+        network = {"backbone": MOBILENET, "window": window, **PLAIN, **options}
+        torch.manual_seed(0)
+        model = MODELS.build({"type": "SideBySide", "networks": {"a": network}}).eval()
+        model.init_weights()
+        with torch.no_grad():
+            return model(x)[0]
+
+    up, here = (seen(photo, (top, top + 0.5, 0.0, 1.0)) for top in (0.0, 0.25))
+    torch.testing.assert_close(seen(photo, shifts=(-0.25, 0.0)), (up + here) / 2)
+    lowest = torch.cat([photo[:, :, 16:], photo[:, :, -1:].expand(-1, -1, 16, -1)], dim=2)
+    torch.testing.assert_close(seen(photo, shifts=(0.5,)), seen(lowest, shifts=(0.25,)))
+    assert not torch.allclose(up, here)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -48,6 +66,8 @@ def test_each_network_sees_its_own_window_size_and_scale():
         ),
         ({"backbone": MOBILENET, **PLAIN, "window": (0.5, 0.4, 0, 1)}, "ascending; got"),
         ({"backbone": MOBILENET, **PLAIN, "window": (0, 1.1, 0, 1)}, "window must be"),
+        ({"backbone": MOBILENET, **PLAIN, "shifts": ()}, "shifts must be .* at least one; got"),
+        ({"backbone": MOBILENET, **PLAIN, "shifts": (0, 1)}, r"in \(-1, 1\)"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message):

@@ -6,7 +6,10 @@ backbone = dict(
     networks=dict(
         mobile_facenet=dict(
             backbone=dict(type="MobileFaceNet"),
-            window=(0.19, 0.88, 0.04, 0.96),  # the face, as portraits of 4:3 show it
+            # The face, as portraits of 4:3 show it, and where it is higher or lower: the network
+            # wants the eyes at one place.
+            window=(0.19, 0.88, 0.04, 0.96),
+            shifts=(-0.125, -0.085, -0.04, 0.0, 0.04, 0.085, 0.125),
             size=(112, 112),
             mean=(127.0, 127.0, 127.0),
             std=(128.0, 128.0, 128.0),

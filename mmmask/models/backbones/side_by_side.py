@@ -13,7 +13,11 @@ from mmmask.errors import InputError
 
 
 class _View(nn.Module):
-    """Cut a window out of photos, resize it, and normalise its pixels."""
+    """Cut windows out of photos, resize them, and normalise their pixels.
+
+    Shape:
+        (N, 3, H, W) -> as many (N, 3, height, width) as there are shifts.
+    """
 
     mean: Tensor
     std: Tensor
@@ -25,6 +29,7 @@ class _View(nn.Module):
         std: Sequence[float],
         window: Sequence[float] = (0.0, 1.0, 0.0, 1.0),
         size: Sequence[int] | None = None,
+        shifts: Sequence[float] = (0.0,),
     ) -> None:
         super().__init__()
         top, bottom, left, right = window
@@ -33,19 +38,32 @@ class _View(nn.Module):
                 "backbone.networks: window must be (top, bottom, left, right), shares of height "
                 f"and width in [0, 1] and ascending; got {tuple(window)}"
             )
-        self.window, self.size = tuple(window), size and tuple(size)
+        if not shifts or not all(-1 < shift < 1 for shift in shifts):
+            raise InputError(
+                "backbone.networks: shifts must be shares of the height in (-1, 1), at least one; "
+                f"got {tuple(shifts)}"
+            )
+        self.window, self.size, self.shifts = tuple(window), size and tuple(size), tuple(shifts)
         for name, values in (("mean", mean), ("std", std)):
             value = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> list[Tensor]:
         height, width = x.shape[-2:]
-        top, bottom = (round(share * height) for share in self.window[:2])
+        rows = [round(share * height) for share in self.window[:2]]
         left, right = (round(share * width) for share in self.window[2:])
-        x = x[..., top:bottom, left:right]
-        if self.size is not None:
-            x = functional.interpolate(x, self.size, mode="bilinear", antialias=True)
-        return (x - self.mean) / self.std
+        moves = [round(shift * height) for shift in self.shifts]
+        # Where a window leaves the photo, the nearest row is repeated.
+        over = max(0, -min(moves) - rows[0]), max(0, max(moves) + rows[1] - height)
+        x = functional.pad(x, (0, 0, *over), mode="replicate")
+        windows = []
+        for move in moves:
+            first, last = (row + move + over[0] for row in rows)
+            window = x[..., first:last, left:right]
+            if self.size is not None:
+                window = functional.interpolate(window, self.size, mode="bilinear", antialias=True)
+            windows.append((window - self.mean) / self.std)
+        return windows
 
 
 @MODELS.register_module()
@@ -56,8 +74,10 @@ class SideBySide(BaseModule):
 
     Args:
         networks: Name -> ``backbone``, the config of one; ``mean`` and ``std`` in RGB, of pixels
-            from 0 to 255; and perhaps ``size``, (height, width) to which photos are resized, and
-            ``window``, (top, bottom, left, right) in shares of the photo, which is cut out before.
+            from 0 to 255; and perhaps ``window``, (top, bottom, left, right) in shares of the
+            photo, which is cut out; ``shifts``, by which shares of the height it is moved down, to
+            take the mean of what the network gives of each; and ``size``, (height, width) to which
+            a window is resized.
         init_cfg: Of MMEngine: a file whose names begin with ``backbone.networks.NAME.``.
 
     Shape:
@@ -77,12 +97,13 @@ class SideBySide(BaseModule):
                 self.networks[name] = MODELS.build(dict(options["backbone"]))
             except (KeyError, TypeError) as error:
                 raise InputError(
-                    f"backbone.networks.{name} must have backbone, mean and std, and may have size "
-                    f"and window; got {', '.join(options)}"
+                    f"backbone.networks.{name} must have backbone, mean and std, and may have "
+                    f"window, shifts and size; got {', '.join(options)}"
                 ) from error
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         maps: list[Tensor] = []
         for name, network in self.networks.items():
-            maps += network(self.views[name](x))
+            seen = [network(window) for window in self.views[name](x)]
+            maps += [torch.stack(same).mean(0) for same in zip(*seen, strict=True)]
         return tuple(maps)
