@@ -5,8 +5,15 @@ trainable parts with ``custom_imports=['mmmask.register']``. ``mmmask.Predictor`
 model without them, and ``mmmask.readable`` puts its predictions into words.
 """
 
+import os
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# MMPretrain imports Albumentations where it is installed, which then asks the network for news.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+# mmcv-lite says at import that it lacks compiled operators; none of ours needs one.
+warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
 
 if TYPE_CHECKING:
     from mmmask.deploy.predictor import Predictor

@@ -1,13 +1,5 @@
 """Import this module to register all of mmmask with MMPretrain: see ``custom_imports``."""
 
-import os
-import warnings
-
-# MMPretrain imports Albumentations where it is installed, which then asks the network for news.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-# mmcv-lite says at import that it lacks compiled operators; none of ours needs one.
-warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
-
 import mmmask.datasets.augmentations.mouth_cutout
 import mmmask.datasets.augmentations.repeated_only
 import mmmask.datasets.augmentations.seeded_albumentations

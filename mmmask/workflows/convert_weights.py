@@ -76,8 +76,6 @@ def convert_weights(sources: Sequence[str | Path], out: str | Path) -> Conversio
     """
     import torch
 
-    import mmmask.register  # noqa: F401 - what it says of warnings at import
-
     if Path(out).suffix != ".pth":
         raise InputError(f"--out must end in .pth; got {out}")
     found: dict[str, dict[str, Tensor]] = {}
