@@ -104,6 +104,7 @@ class SideBySide(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         maps: list[Tensor] = []
         for name, network in self.networks.items():
-            seen = [network(window) for window in self.views[name](x)]
-            maps += [torch.stack(same).mean(0) for same in zip(*seen, strict=True)]
+            windows = self.views[name](x)
+            seen = network(torch.cat(windows))
+            maps += [one.unflatten(0, (len(windows), -1)).mean(0) for one in seen]
         return tuple(maps)
