@@ -26,6 +26,8 @@ IMAGENET ?=
 BEST := work_dirs/best
 PAIR := $(BEST)/face_pair.pth
 MEMBERS := single mobilenet facenet
+OF_FACENET := --cfg-options 'neck.1.columns=[0,512]'
+OF_MOBILENET := --cfg-options 'neck.1.columns=[512,2048]'
 STUDENT := mobilenet_v2_decomposed_dldl
 
 .PHONY: demo best best-single best-ensemble best-distilled test test-all lint clean
@@ -58,8 +60,8 @@ best-single: $(PAIR)
 
 # Members that look at one of the two networks alone are more unlike than other seeds.
 best-ensemble: best-single
-	$(call PROBE,mobilenet,--cfg-options 'neck.1.columns=[512,2048]')
-	$(call PROBE,facenet,--cfg-options 'neck.1.columns=[0,512]')
+	$(call PROBE,mobilenet,$(OF_MOBILENET))
+	$(call PROBE,facenet,$(OF_FACENET))
 	mkdir -p $(BEST)/ensemble
 	for split in oof eval; do $(RUN) tools/ensemble.py $(MEMBERS:%=$(BEST)/%/$$split.parquet) \
 		--out $(BEST)/ensemble/$$split.parquet || exit; done

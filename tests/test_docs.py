@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.test_layers import FLOORS
@@ -100,3 +101,15 @@ def test_the_cookbook_names_every_tool() -> None:
     text = (ROOT / "docs/cookbook.md").read_text()
     tools = [path.name for path in (ROOT / "tools").iterdir() if path.is_file()]
     assert sorted(tool for tool in tools if f"tools/{tool}" not in text) == []
+
+
+def test_what_is_recommended_is_the_best_of_the_candidates() -> None:
+    table = pd.read_csv(ROOT / "docs/results/faces_candidates.csv")
+    best = table.loc[table.groupby("kind")["macro_f1"].idxmax()].set_index("kind")
+    assert best["command"].to_dict() == {
+        kind: f"make best-{kind}" for kind in ("single", "ensemble")
+    }
+    readme = (ROOT / "README.md").read_text()
+    for row in best.itertuples():
+        assert f"{row.macro_f1:.3f} [{row.low:.3f}, {row.high:.3f}]" in readme
+    assert f"configs/{best.loc['single', 'candidate']}.py" in (ROOT / "Makefile").read_text()
