@@ -25,9 +25,8 @@ FACENET ?= weights/fr_feature.onnx
 IMAGENET ?=
 BEST := work_dirs/best
 PAIR := $(BEST)/face_pair.pth
-MEMBERS := single mobilenet facenet
+MEMBERS := single pair facenet
 OF_FACENET := --cfg-options 'neck.1.columns=[0,512]'
-OF_MOBILENET := --cfg-options 'neck.1.columns=[512,2048]'
 STUDENT := mobilenet_v2_decomposed_dldl
 
 .PHONY: demo best best-single best-ensemble best-distilled test test-all lint clean
@@ -44,26 +43,29 @@ demo: $(READY)
 
 best: best-single best-ensemble best-distilled
 
-# A member of the ensemble, or the single model: name, then what it changes.
+# One model: its name, config, weights, and what it changes; a config has one file of features.
 define PROBE
-$(RUN) tools/linear_probe.py configs/face_pair_probe.py --data-root $(DATA) --pretrained $(PAIR) \
-	--features $(BEST)/features.arrow --work-dir $(BEST)/$(1) $(2)
+$(RUN) tools/linear_probe.py configs/$(2).py --data-root $(DATA) --pretrained $(3) \
+	--features $(BEST)/$(2).arrow --work-dir $(BEST)/$(1) $(4)
 endef
 define ANSWER
 $(RUN) tools/prior_shift.py $(BEST)/$(1)/eval.parquet --oof $(BEST)/$(1)/oof.parquet \
 	--out $(BEST)/$(1)/corrected.parquet --data-root $(DATA) --submission $(BEST)/$(1).csv
 endef
 
-best-single: $(PAIR)
-	$(call PROBE,single)
+best-single: $(READY)
+	$(call PROBE,single,face_probe_tuned,$(FACES))
 	$(call ANSWER,single)
 
-# Members that look at one of the two networks alone are more unlike than other seeds.
-best-ensemble: best-single
-	$(call PROBE,mobilenet,$(OF_MOBILENET))
-	$(call PROBE,facenet,$(OF_FACENET))
+# Members are too sure of themselves, each in its own measure, so they are calibrated first.
+best-ensemble: best-single $(PAIR)
+	$(call PROBE,pair,face_pair_probe,$(PAIR))
+	$(call PROBE,facenet,face_pair_probe,$(PAIR),$(OF_FACENET))
+	for member in $(MEMBERS); do $(RUN) tools/calibrate.py $(BEST)/$$member/oof.parquet \
+		--out $(BEST)/$$member/calibration.json || exit; done
 	mkdir -p $(BEST)/ensemble
 	for split in oof eval; do $(RUN) tools/ensemble.py $(MEMBERS:%=$(BEST)/%/$$split.parquet) \
+		--calibration $(MEMBERS:%=$(BEST)/%/calibration.json) \
 		--out $(BEST)/ensemble/$$split.parquet || exit; done
 	$(call ANSWER,ensemble)
 
