@@ -132,20 +132,30 @@ def read_space(path: str | Path, config: str | Path, options: Mapping[str, Any])
     return parameters
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return the space that a file states."""
+def read_python(path: Path, what: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return what a file of Python states, which must be these names and no others.
+
+    Raises:
+        InputError: It does not end in .py, cannot be run, or states something else.
+    """
     from mmengine.config import Config
 
     if path.suffix != ".py":
-        raise InputError(f"{path}: a space ends in .py, got {path.suffix or 'no suffix'}")
+        raise InputError(f"{path}: a {what} ends in .py; got {path.suffix or 'no suffix'}")
     try:
         stated = Config.fromfile(path).to_dict()
     except Exception as error:  # it is a program, which may fail in any way
-        raise InputError(f"{path}: not a readable space: {first_line(error)}") from error
-    if set(stated) != {"space"}:
-        names = ", ".join(sorted(stated)) or "nothing"
-        raise InputError(f"{path}: must state `space` and nothing else; got {names}")
-    space = stated["space"]
+        raise InputError(f"{path}: not a readable {what}: {first_line(error)}") from error
+    if set(stated) != set(names):
+        got = ", ".join(sorted(stated)) or "nothing"
+        wanted = " and ".join(f"`{name}`" for name in names)
+        raise InputError(f"{path}: must state {wanted} and nothing else; got {got}")
+    return stated
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the space that a file states."""
+    space = read_python(path, "space", ["space"])["space"]
     if not isinstance(space, dict) or not space or not all(isinstance(n, str) for n in space):
         raise InputError(f"{path}: space must be a dict of dotted name -> dict; got {space!r}")
     return space

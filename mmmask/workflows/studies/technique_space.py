@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mmmask.errors import InputError, first_line, nearest
+from mmmask.errors import InputError, nearest
 from mmmask.evaluation.calibration import METHODS
 from mmmask.evaluation.decision import RULES
 from mmmask.models.head_training import Schedule
 from mmmask.models.tta import VIEWS
 from mmmask.shipped import find_space
 from mmmask.workflows.studies.commands import ONE_ATTRIBUTE
+from mmmask.workflows.studies.sweep_space import read_python
 
 #: What of a config a technique may change: all else has no effect on a head on frozen features.
 CONFIG = (
@@ -135,19 +136,7 @@ def read_techniques(path: str | Path) -> Techniques:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from mmengine.config import Config
-
-    if path.suffix != ".py":
-        raise InputError(f"{path}: a list of techniques ends in .py, got {path.suffix or 'none'}")
-    try:
-        stated = Config.fromfile(path).to_dict()
-    except Exception as error:  # it is a program, which may fail in any way
-        raise InputError(
-            f"{path}: not a readable list of techniques: {first_line(error)}"
-        ) from error
-    if set(stated) != {"features", "groups"}:
-        names = ", ".join(sorted(stated)) or "nothing"
-        raise InputError(f"{path}: must state `features` and `groups` alone; got {names}")
+    stated = read_python(path, "list of techniques", ["features", "groups"])
     for name, kind in (("features", dict), ("groups", list)):
         if not isinstance(stated[name], kind):
             raise InputError(f"{path}: {name} must be a {kind.__name__}; got {stated[name]!r}")
