@@ -82,7 +82,8 @@ def test_wrong_features_are_refused(tmp_path, features, message) -> None:
 
 
 def test_a_file_of_something_else_is_refused(tmp_path) -> None:
-    with pytest.raises(InputError, match="`groups` and nothing else; got space"):
+    message = "must state `features` and `groups` and nothing else; got space"
+    with pytest.raises(InputError, match=message):
         read_techniques("arcface")
     broken = tmp_path / "broken.py"
     broken.write_text("1 / 0")
