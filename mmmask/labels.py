@@ -90,6 +90,35 @@ def product(parts: Mapping[str, NDArray]) -> NDArray:
     return joint.reshape(len(joint), NUM_CLASSES)  # (N, 3, 2, 3) -> (N, 18)
 
 
+def fitting_classes(
+    mask: ArrayLike,  # index of the state, -1 where unknown
+    gender: ArrayLike,  # likewise
+    age_from: ArrayLike,  # least age in years, 0 where unknown
+    age_to: ArrayLike,  # highest age in years, OLDEST where unknown
+    old_from: int = OLD_FROM,
+) -> NDArray[np.bool_]:
+    """Return which classes agree with what is known of each photo, four times (N,) -> (N, 18)."""
+    fits = []
+    for index, values in ((mask, MASKS), (gender, GENDERS)):
+        known = np.asarray(index, dtype=np.int64)[:, None]
+        fits.append((known == np.arange(len(values))) | (known < 0))
+    first, last = (age_group(age, old_from)[:, None] for age in (age_from, age_to))
+    groups = np.arange(len(AGE_GROUPS))
+    return product(
+        dict(zip(ATTRIBUTES, (*fits, (first <= groups) & (groups <= last)), strict=True))
+    )
+
+
+def to_bits(fits: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return whole numbers whose bit c says whether class c fits, (N, 18) -> (N,)."""
+    return (fits @ (1 << np.arange(NUM_CLASSES))).astype(np.int32)
+
+
+def from_bits(bits: ArrayLike) -> NDArray[np.bool_]:
+    """Return which classes fit, the inverse of :func:`to_bits`, (N,) -> (N, 18)."""
+    return (np.asarray(bits, dtype=np.int64)[:, None] >> np.arange(NUM_CLASSES) & 1).astype(bool)
+
+
 def group_slices(cuts: Cuts = COMPETITION_CUTS) -> tuple[slice, slice, slice]:
     """Return which years are young, middle and old."""
     middle, old = checked_cuts(cuts)

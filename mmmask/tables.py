@@ -23,9 +23,6 @@ from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.files import atomic_write
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
-#: Where a sample's label comes from.
-SOURCES = ("train", "corrected", "pseudo", "external")
-
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
 ROUNDING = 0.01
 #: How far a number may lie outside of its range, by floating-point arithmetic.
@@ -55,17 +52,39 @@ YEARS = tuple(f"year_{age}" for age in range(OLDEST + 1))
 _FROM_0, _FROM_1, _0_TO_1 = (0, _LARGEST), (1, _LARGEST), (0, 1)
 _CLASS, _AGE = (0, NUM_CLASSES - 1), (0, OLDEST)
 
-_IMAGE = Column("str", "path of the photo relative to the data root, separated by /", complete=True)
+_IMAGE = Column(
+    "str",
+    "path of the photo relative to the data root and separated by /, or absolute",
+    complete=True,
+)
 _TRUE_AGE = Column("Int16", "true age in years", required=False, limits=_AGE)
+
+_PERSON = Column(
+    "str", "who it is; in the competition's layout the directory, as ids are not unique"
+)
+_SOURCE = Column("str", "name of the data set that the photo is from", required=False)
+#: All that is known of a photo, by column; each may be missing.
+KNOWN = (*ATTRIBUTES, "age_from", "age_to", "label")
 
 SAMPLES: Mapping[str, Column] = {
     "image": _IMAGE,
-    "person": Column("str", "directory of the person: ids are not unique"),
+    "person": replace(_PERSON, required=False),
     "mask": Column("str", "state of the mask", MASKS, required=False),
     "gender": Column("str", "gender", GENDERS, required=False),
     "age": _TRUE_AGE,
+    "age_from": replace(_TRUE_AGE, meaning="least age in years, where the age is not known"),
+    "age_to": replace(_TRUE_AGE, meaning="highest age in years, where the age is not known"),
     "label": Column("Int8", "class 0-17, missing where unknown", required=False, limits=_CLASS),
-    "source": Column("str", "where the label comes from", SOURCES, required=False),
+    "fits": Column(
+        "Int32",
+        "bit c is set where class c agrees with what is known; made where labels are missing",
+        required=False,
+        limits=(1, 2**NUM_CLASSES - 1),
+    ),
+    "source": _SOURCE,
+    "corrected": Column(
+        "Int8", "1 where corrections changed what is known", required=False, limits=_0_TO_1
+    ),
     "weight": Column(
         "float32", "weight of the photo in the loss, missing for 1", required=False, limits=_FROM_0
     ),
@@ -95,8 +114,10 @@ def _predictions(probabilities: Sequence[str], of: str) -> dict[str, Column]:
         "image": _IMAGE,
         **dict.fromkeys(probabilities, probability),
         "label": Column("Int8", "true class 0-17", required=False, limits=_CLASS),
-        "person": Column("str", "directory of the person", required=False),
+        "fits": SAMPLES["fits"],
+        "person": SAMPLES["person"],
         "age": _TRUE_AGE,
+        "source": _SOURCE,
         "fold": Column(
             "Int8", "fold whose model made the prediction", required=False, limits=_FROM_0
         ),
@@ -118,7 +139,7 @@ ATTRIBUTE_PREDICTIONS: Mapping[str, Mapping[str, Column]] = {
 }
 
 CORRECTIONS: Mapping[str, Column] = {
-    "person": Column("str", "directory of the person, or an id that only one person has"),
+    "person": Column("str", "the person, or an id that only one directory has"),
     "photo": Column("str", "file stem such as mask1, or * for all photos of the person"),
     "field": Column("str", "what to correct", (*ATTRIBUTES,)),
     "value": Column("str", "new value; for mask also 'swap incorrect and normal'"),
@@ -197,7 +218,7 @@ SCORES: Mapping[str, Column] = {
 #: Of the people held out; beside these, ``epoch_N``, the answers of a validated epoch.
 EPOCH_ANSWERS: Mapping[str, Column] = {
     "image": _IMAGE,
-    "person": Column("str", "directory of the person", complete=True),
+    "person": replace(_PERSON, complete=True),
     "label": PREDICTIONS["label"],
 }
 

@@ -50,14 +50,14 @@ def folders_by_name(samples: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def correct(samples: pd.DataFrame, corrections: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Return the samples with the corrections applied in order, changed rows marked `corrected`.
+    """Return the samples with the corrections applied in order, changed rows marked ``corrected``.
 
     A correction names a person by the folder or by an id that only one person has.
 
     Raises:
         InputError: A correction fits no photo, or its id fits two people. ``where`` is named.
     """
-    samples = samples.copy()
+    samples = samples.assign(corrected=pd.array([0] * len(samples), dtype="Int8"))
     folders_of = folders_by_name(samples)
     stems = samples["image"].str.rsplit("/", n=1).str[1].str.rsplit(".", n=1).str[0]
     rows_of = dict(samples.groupby("person").groups)
@@ -83,5 +83,5 @@ def correct(samples: pd.DataFrame, corrections: pd.DataFrame, where: str) -> pd.
             samples.loc[rows, "age"] = int(correction.value)
         else:
             samples.loc[rows, correction.field] = correction.value
-        samples.loc[rows, "source"] = "corrected"
+        samples.loc[rows, "corrected"] = 1
     return samples

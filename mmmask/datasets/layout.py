@@ -11,11 +11,21 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError
-from mmmask.labels import GENDERS, MASKS, OLD_FROM, OLDEST, age_group, encode
-from mmmask.tables import SAMPLES, checked, read_csv
+from mmmask.labels import (
+    GENDERS,
+    MASKS,
+    NUM_CLASSES,
+    OLD_FROM,
+    OLDEST,
+    fitting_classes,
+    to_bits,
+)
+from mmmask.tables import KNOWN, SAMPLES, checked, read_csv
 
 #: File stem -> state of the mask.
 MASK_OF_STEM = {f"mask{i}": "wear" for i in range(1, 6)} | {
@@ -137,18 +147,45 @@ def is_photo(name: str) -> bool:
 
 
 def with_labels(samples: pd.DataFrame, old_from: int = OLD_FROM) -> pd.DataFrame:
-    """Return the samples with ``label`` from mask, gender and age under the given age cut."""
-    if samples[["mask", "gender", "age"]].isna().any(axis=None):
-        row = samples.index[samples[["mask", "gender", "age"]].isna().any(axis=1)][0]
-        raise InputError(
-            f"{samples['image'][row]}: mask, gender or age is unknown, so it has no label"
-        )
-    label = encode(
-        pd.Categorical(samples["mask"], categories=MASKS).codes,
-        pd.Categorical(samples["gender"], categories=GENDERS).codes,
-        age_group(samples["age"].to_numpy(dtype="int64"), old_from),
+    """Return the samples with ``label`` from what is known of them under the given age cut.
+
+    Where not all is known of each photo, ``fits`` says which classes agree with what is, and
+    ``label`` is missing where these are several.
+
+    Raises:
+        InputError: What is known of a photo contradicts itself.
+    """
+    mask, gender = (
+        pd.Categorical(samples[name], categories=values).codes
+        if name in samples
+        else np.full(len(samples), -1)
+        for name, values in (("mask", MASKS), ("gender", GENDERS))
     )
-    return samples.assign(label=pd.array(label, dtype="Int8"))
+    fits = fitting_classes(mask, gender, *age_spans(samples), old_from)
+    if "label" in samples:
+        label = samples["label"].fillna(-1).to_numpy(dtype=np.int64)[:, None]
+        fits &= (label == np.arange(NUM_CLASSES)) | (label < 0)
+    count = fits.sum(axis=1)
+    if (count == 0).any():
+        row = samples.iloc[int((count == 0).argmax())]
+        known = ", ".join(f"{name} {row[name]}" for name in KNOWN if pd.notna(row.get(name)))
+        raise InputError(f"{row['image']}: no class has {known}")
+    label = pd.array(fits.argmax(axis=1), dtype="Int8")
+    if (count == 1).all():
+        return samples.drop(columns="fits", errors="ignore").assign(label=label)
+    label[count > 1] = pd.NA
+    return samples.assign(label=label, fits=pd.array(to_bits(fits), dtype="Int32"))
+
+
+def age_spans(samples: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the least and the highest age in years that each photo may have, (N,) each."""
+    missing = pd.Series(pd.NA, samples.index, dtype="Int16")
+    age = samples.get("age", missing)
+    spans = ((samples.get("age_from", missing), 0), (samples.get("age_to", missing), OLDEST))
+    first, last = (
+        age.fillna(bound).fillna(widest).to_numpy(dtype=np.int64) for bound, widest in spans
+    )
+    return first, last
 
 
 def _read_people(path: Path) -> pd.DataFrame:

@@ -20,13 +20,13 @@ def test_a_person_is_corrected_in_all_photos_and_marked(make_layout) -> None:
     mine = samples["person"] == "000001_male_Asian_25"
     assert set(samples.loc[mine, "gender"]) == {"female"}
     assert set(samples.loc[mine, "age"]) == {60}
-    assert set(samples.loc[mine, "source"]) == {"corrected"}
+    assert (samples.loc[mine, "corrected"] == 1).all()
     assert set(samples.loc[~mine, "source"]) == {"train"}
 
 
 def test_one_photo_is_corrected_alone(make_layout) -> None:
     samples = corrected(make_layout(PEOPLE), "000002_female_Asian_61,mask2,mask,incorrect,nose")
-    changed = samples[samples["source"] == "corrected"]
+    changed = samples[samples["corrected"] == 1]
     assert changed["image"].tolist() == ["train/images/000002_female_Asian_61/mask2.jpg"]
     assert changed["mask"].tolist() == ["incorrect"]
 

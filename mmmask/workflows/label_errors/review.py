@@ -230,7 +230,7 @@ class Review:
                         "mask": row.mask,
                         "gender": row.gender,
                         "age": str(row.age),
-                        "corrected": row.source == "corrected",
+                        "corrected": bool(row.corrected),
                     }
                     for row in part.itertuples(index=False)
                 }
