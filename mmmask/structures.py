@@ -306,7 +306,7 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
         return shares
     spans = stack_age_spans(data_samples)
     if ages is None and spans is not None:
-        ages = torch.full_like(spans[:, 0], -1)
+        return torch.zeros(len(spans), OLDEST + 1, device=spans.device)
     if ages is None or stacked(data_samples, "gt_score") is not None:
         raise InputError(
             "a model of years needs the photos' age in years (column age of the samples), "
