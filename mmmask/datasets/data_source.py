@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
-from mmmask.datasets.layout import age_spans, has_eval, read_eval, read_train
+from mmmask.datasets.layout import has_eval, read_eval, read_train
 from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.files import is_table
+from mmmask.known import age_spans
 from mmmask.tables import KNOWN, SAMPLES, checked, column_names, photo_index, read_table
 
 if TYPE_CHECKING:
