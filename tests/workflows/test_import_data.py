@@ -306,7 +306,7 @@ def test_voc_takes_other_names_by_a_mapping(tmp_path) -> None:
 
 # Any csv
 
-LISTED = "path,AGE,sex,who\nx/a.jpg,25,F,1\nx/b.jpg,60-,male,1\nx/c.jpg,,?,2\nx/d.jpg,1,no,2\n"
+LISTED = "path,AGE,sex,who\nx/a.jpg ,25,F ,1\nx/b.jpg,60-,male,1\nx/c.jpg,,?,2\nx/d.jpg,1,no,2\n"
 COLUMNS = ["image=path,age=AGE", "gender=sex"]
 MAPPING = ["gender:F=female", "gender:?=", "gender:no=-"]
 

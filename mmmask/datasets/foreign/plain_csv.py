@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mmmask.datasets.foreign.facts import STATED, pairs, read_map, refuse_unused, value_of
 from mmmask.datasets.foreign.gathered import Gathered, check_photo
 from mmmask.errors import InputError, nearest
@@ -44,12 +46,13 @@ def read_plain_csv(
         if name.partition(":")[0] not in fields:
             allowed = ", ".join(fields) or "none"
             raise InputError(f"--map {name}: must be OURS:VALUE, of a column read ({allowed})")
-    seen = {f"{name}:{value}" for name in fields for value in table[theirs[name]].dropna().unique()}
+    ours = table[list(theirs.values())].set_axis(list(theirs), axis=1)
+    ours = ours.apply(lambda column: column.astype("str").str.strip())
+    seen = {f"{name}:{value}" for name in fields for value in ours[name].dropna().unique()}
     refuse_unused(meanings, seen, f"row of {src} has")
     root = src.parent if images is None else images
-    ours = table[list(theirs.values())].set_axis(list(theirs), axis=1)
     for row, values in enumerate(ours.to_dict("records")):
-        known = {name: value for name, value in values.items() if isinstance(value, str)}
+        known = {name: value for name, value in values.items() if pd.notna(value) and value}
         with found.row(f"{src}, line {row + 2}"):
             facts = [_meaning(name, known[name], meanings) for name in fields if name in known]
             if "image" not in known:
