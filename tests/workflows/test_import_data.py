@@ -370,6 +370,14 @@ def test_a_row_that_is_not_understood_is_refused(tmp_path, text, sentence) -> No
     assert sentence in refusal("csv", listed(tmp_path, text), tmp_path / "t.csv")
 
 
+def test_photos_of_a_csv_may_lie_elsewhere(tmp_path) -> None:
+    src = photos(tmp_path / "lists", "a.jpg") / "list.csv"
+    photos(tmp_path / "elsewhere", "a.jpg")
+    src.write_text("image,person,source\na.jpg,Ann,\n")
+    done = import_data("csv", src, tmp_path / "t.csv", images=tmp_path / "elsewhere")
+    assert done.samples.to_numpy().tolist() == [["elsewhere/a.jpg", "Ann", "list"]]
+
+
 def test_many_problems_are_counted_and_some_shown(tmp_path) -> None:
     src = listed(tmp_path, "image\nx/a.jpg\n" + "x/gone.jpg\n" * 1200)
     words = refusal("csv", src, tmp_path / "t.csv")
