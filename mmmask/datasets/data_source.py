@@ -165,7 +165,7 @@ def sample_tables(stated: Stated) -> tuple[SampleTable, ...]:
 
 
 def _sample_table(item: str | Mapping[str, Any]) -> SampleTable:
-    given = {"table": item} if isinstance(item, str) else dict(item)
+    given = dict(item) if isinstance(item, Mapping) else {"table": item}
     for key in given:
         if key not in ("table", "name", "weight"):
             raise InputError(f"data.table: {key} must be one of table, name, weight")
