@@ -5,7 +5,7 @@ Either gives the same samples table, and everything behind it works from that al
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
-from mmmask.datasets.layout import has_eval, read_eval, read_train
+from mmmask.datasets.layout import count_test_photos, has_eval, read_eval, read_train
 from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.files import is_table
 from mmmask.known import age_spans
@@ -133,6 +133,14 @@ class DataSource:
             yield from self.train()["image"]
         if with_eval and self.has_eval:
             yield from self.eval()["image"]
+
+    def count_test_photos(self, images: Iterable[str]) -> int:
+        """Return how many photos, by their paths, are among those to predict."""
+        images = [os.path.abspath(self.root / image) for image in images]
+        if self.eval_table is None:
+            return count_test_photos(images, self.root)
+        asked = {os.path.abspath(self.root / image) for image in self.eval()["image"]}
+        return sum(image in asked for image in images)
 
     @cached_property
     def weights(self) -> dict[str, float] | None:
