@@ -159,6 +159,10 @@ class MaskFaceDataset(PhotoDataset):
             raise InputError(f"data split must be one with labels; got {self.split!r}")
         return labels_of(self.samples)
 
+    def fits(self) -> NDArray[np.bool_]:
+        """Return which classes agree with what is known of each photo, (N, 18)."""
+        return classes_of(self.samples)
+
     def people(self) -> NDArray[np.int64]:
         """Return the code of each photo's person, shape (N,), -1 where unknown.
 
