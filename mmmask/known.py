@@ -48,6 +48,22 @@ def values_of(fits: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     return {name: times > 0 for name, times in marginals(fits).items()}
 
 
+def known_values(fits: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
+    """Return the value of each attribute, (N,) each, -1 where several fit; ``fits`` is (N, 18)."""
+    return {
+        name: np.where(some.sum(axis=1) == 1, some.argmax(axis=1), -1)
+        for name, some in values_of(fits).items()
+    }
+
+
+def truths_of(table: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
+    """Return the ``class`` and the value of each attribute of each photo, (N,), -1 where unknown.
+
+    ``table`` has ``label``, and ``fits`` where labels are missing.
+    """
+    return {"class": labels_of(table), **known_values(classes_of(table))}
+
+
 def age_spans(samples: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the least and the highest age in years that each photo may have, (N,) each."""
     missing = pd.Series(pd.NA, samples.index, dtype="Int16")

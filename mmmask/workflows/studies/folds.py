@@ -125,7 +125,7 @@ def mean_of_folds(tables: Mapping[Path, pd.DataFrame]) -> pd.DataFrame:
     _check_alike(tables, (*_SAME, "data_fingerprint"))
     rows = list(aligned(tables).values())
     first = rows[0]
-    kept = [name for name in ("image", "label", "person", "age") if name in first]
+    kept = [name for name in ("image", "label", "fits", "person", "age", "source") if name in first]
     mean = np.stack([probabilities(table) for table in rows]).mean(axis=0, dtype=np.float64)
     years = [ages for ages in map(years_of, rows) if ages is not None]
     mean_years = np.stack(years).mean(axis=0) if years else None
