@@ -1,6 +1,6 @@
 """What is known of photos, by the columns of their table: sets of classes, ages, counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -62,6 +62,11 @@ def truths_of(table: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
     ``table`` has ``label``, and ``fits`` where labels are missing.
     """
     return {"class": labels_of(table), **known_values(classes_of(table))}
+
+
+def named(codes: NDArray[np.integer], names: Sequence[str]) -> NDArray[np.object_]:
+    """Return the names of codes, (N,), None for -1."""
+    return np.array([*names, None], dtype=object)[codes]
 
 
 def age_spans(samples: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

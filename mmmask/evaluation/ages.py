@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mmmask.evaluation.intervals import units_to_draw
-from mmmask.evaluation.slices import Members, by_age, by_value, named, slice_means
-from mmmask.known import truths_of
+from mmmask.evaluation.slices import Members, by_age, by_value, slice_means
+from mmmask.known import named, truths_of
 from mmmask.labels import AGE_GROUPS, GENDERS, age_group, median_age
 from mmmask.tables import years_of
 

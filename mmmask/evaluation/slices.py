@@ -1,6 +1,6 @@
 """Where a model fails: its scores on parts of the photos, with intervals over people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -100,11 +100,6 @@ def with_bounds(scores: pd.DataFrame, score: str) -> list[Interval | float]:
         value if np.isnan(low) else Interval(value, low, high)
         for value, low, high in zip(*columns, strict=True)
     ]
-
-
-def named(codes: NDArray[np.integer], names: Sequence[str]) -> NDArray[np.object_]:
-    """Return the names of codes, (N,), None for -1."""
-    return np.array([*names, None], dtype=object)[codes]
 
 
 def by_value(values: ArrayLike, order: list[str] | None = None) -> Members:

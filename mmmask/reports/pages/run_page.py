@@ -58,7 +58,7 @@ def _answers(facts: RunFacts, scored: Scored) -> dict[str, Any]:
     return {
         "figures": _figures(scored),
         "how": how_sure(scored.table),
-        "classes": run_charts.by_class(scored.whole),
+        "classes": run_charts.by_class(scored.whole) if scored.whole.known.any() else None,
         "matrices": run_charts.matrices(scored),
         "reliability": run_charts.reliability_charts(scored),
         "calibration": run_charts.calibration_table(scored),
@@ -87,6 +87,7 @@ def _figures(scored: Scored) -> list[tuple[str, str, str]]:
     return [
         figure(name, scored.scores[key], "score" if key == "macro_f1" else "share")
         for key, name in names.items()
+        if key in scored.scores
     ]
 
 
