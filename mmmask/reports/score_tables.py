@@ -218,7 +218,8 @@ def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
 
 def print_sources(scores: pd.DataFrame, unit: str) -> None:
     """Print the scores of each source, as :func:`.slices.slice_scores` has them."""
-    keys = [name.removesuffix("_low") for name in scores if name.endswith("_low")]
+    every = ("macro_f1", "accuracy", *(f"{name}_accuracy" for name in ATTRIBUTES))
+    keys = [key for key in every if key in scores]
     titles = ["macro F1" if key == "macro_f1" else key.removesuffix("_accuracy") for key in keys]
     title = "by source; macro F1 over the classes that occur; a dash: no photo knows it"
     table = titled_table(title, ("source",), (*dict.fromkeys((unit, "photos")), *titles))

@@ -41,7 +41,8 @@ class Tested:
         columns, _ = prediction_columns(self.attribute)
         there = self.samples.notna()
         known = [name for name in columns if name in there and there[name].all()]
-        for name in ("label", "fits", "age"):  # may be known of some photos alone
+        # What may be known of some photos alone; ``fits`` tells what a missing label may be.
+        for name in ("label", "fits", "age") if "fits" in there else ("age",):
             if name in there and there[name].any() and name not in known:
                 known.append(name)
         if "source" in known and self.samples["source"].nunique() == 1:
