@@ -302,7 +302,7 @@ def test_photos_that_cannot_be_read_are_told(drawn, tmp_path):
 def test_labels_known_in_part_are_shown_as_far_as_they_go(tmp_path, all_known):
     samples = made_samples(people=20)
     number = samples["person"].str[:3].astype(int) % 4
-    mask, gender, age = decode(samples["label"].to_numpy(dtype=int)).values()
+    mask, gender, _ = decode(samples["label"].to_numpy(dtype=int)).values()
     known = samples[["image", "person"]].assign(
         mask=np.where(number != 0, np.take(MASKS, mask), None),
         gender=np.where((number == 0) | all_known & (number == 1), np.take(GENDERS, gender), None),
