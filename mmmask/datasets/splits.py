@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
-from mmmask.known import age_spans, classes_of, named
+from mmmask.known import age_spans, classes_of
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, age_group, decode
 
 
@@ -15,47 +15,48 @@ def assign_folds(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.
     People are stratified by gender and age group: each stratum is shuffled, the strata are laid
     end to end and dealt out one by one. So the sizes of two folds differ by at most one person,
     within each stratum too. The result depends on the people and the seed alone, neither on the
-    order of rows nor on how many photos a person has. Of a person, all counts that any photo
-    knows; an unknown gender, and an age group that is unknown or cut by a range, are strata of
-    their own.
+    order of rows nor on how many photos a person has.
 
     Args:
-        samples: Table with person, and what is known of gender, age (years), ``age_from`` and
-            ``age_to``, or ``label``. Where photos of a person differ, the first one that knows
-            it counts. The age cut is always the competition's, so that folds stay the same when
-            labels are made with another cut.
+        samples: Table with ``person`` and what is known of photos. Of a person counts what the
+            first photo says that knows it; people whose gender or age group nothing tells are
+            strata of their own. The age cut is always the competition's, so that folds stay the
+            same when labels are made with another cut.
         folds: How many; at least 2 and at most the number of people.
         seed: Seed of the shuffle.
 
     Raises:
         InputError: ``folds`` is out of range.
     """
-    people = samples[["person"]].drop_duplicates("person").sort_values("person")
-    if not 2 <= folds <= len(people):
-        raise InputError(
-            f"folds must be from 2 to the number of people, {len(people)}; got {folds}"
-        )
-    traits = _traits(samples).groupby(samples["person"].to_numpy()).first()
-    stratum = traits.loc[people["person"]].fillna("").astype("str").agg("".join, axis=1)
-    fold_of = deal(people["person"], stratum.set_axis(people.index), folds, seed)
+    count = samples["person"].nunique()
+    if not 2 <= folds <= count:
+        raise InputError(f"folds must be from 2 to the number of people, {count}; got {folds}")
+    return _dealt(samples, folds, seed)
+
+
+def _dealt(samples: pd.DataFrame, folds: int, seed: int) -> pd.Series:
+    people = known_of_people(samples)
+    fold_of = deal(people["person"], people["gender"] + people["age_group"], folds, seed)
     return samples["person"].map(fold_of).astype("Int8")
 
 
-def _traits(samples: pd.DataFrame) -> pd.DataFrame:
-    """Return ``gender`` and ``group`` of age of each photo, missing where several are possible."""
+def known_of_people(samples: pd.DataFrame) -> pd.DataFrame:
+    """Return person, gender and age group of each person, by name, "" where no photo tells.
+
+    They are as the first photo says that knows them; ages are grouped by the competition's cut.
+    """
+    empty = pd.Series("", samples.index, dtype="str")
     first, last = (age_group(age) for age in age_spans(samples))
-    group = np.where(first == last, first, -1)
-    gender = samples.get("gender", pd.Series(None, samples.index, dtype="object"))
-    gender = gender.astype("object").where(gender.notna(), None)
-    if "label" in samples:  # a class may be known without gender and years
-        known = samples["label"].notna().to_numpy()
+    group = empty.mask(first == last, pd.Series(np.take(AGE_GROUPS, first), samples.index))
+    gender = samples.get("gender", empty).fillna("").astype("str")
+    if "label" in samples and samples["label"].notna().any():
+        told = samples["label"].notna()
         parts = decode(samples["label"].fillna(0).to_numpy(dtype=np.int64))
-        group = np.where((group < 0) & known, parts["age"], group)
-        stated = pd.Series(named(np.where(known, parts["gender"], -1), GENDERS), gender.index)
-        gender = gender.where(gender.notna(), stated)
-    return pd.DataFrame(
-        {"gender": gender.array, "group": named(group, AGE_GROUPS)}, index=samples.index
-    )
+        gender = gender.mask(told & (gender == ""), np.take(GENDERS, parts["gender"]))
+        group = group.mask(told & (group == ""), np.take(AGE_GROUPS, parts["age"]))
+    known = pd.DataFrame({"person": samples["person"], "gender": gender, "age_group": group})
+    told_of = known.replace("", None).groupby("person").first()  # of each column, what is known
+    return told_of.fillna("").astype("str").reset_index()
 
 
 def folds_of(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Series:
@@ -89,7 +90,7 @@ def folds_of(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Seri
     fold = samples["person"].map(pairs.set_index("person")["fold"]).astype("Int8")
     rest = samples[fold.isna()]
     if len(rest):
-        fold[rest.index] = assign_folds(rest, folds=folds, seed=seed)
+        fold[rest.index] = _dealt(rest, folds, seed)
     return fold
 
 
