@@ -19,6 +19,7 @@ from mmmask.labels import GENDERS, NUM_CLASSES, age_group, marginals
 from mmmask.workflows.frozen_features import ensure_features, frozen_model
 from mmmask.workflows.label_errors.find import photos_held_out, ranked_issues
 from mmmask.workflows.more_samples.pseudo_label import labelled
+from mmmask.workflows.studies.partial_labels import Fit, complete, filled, hidden
 from mmmask.workflows.studies.technique_space import BASE, Technique, Techniques
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 INNER_FOLDS = 3
 #: Least probability that a label is wrong for it to be corrected.
 SURELY_WRONG = 0.5
-
-#: Samples, and features of photos by their names -> probabilities of the latter.
-Fit = Callable[[pd.DataFrame, Sequence[str]], NDArray[np.float32]]
 
 
 class FeatureFiles:
@@ -132,8 +130,15 @@ def learned_from(
         fit: A first head of the same recipe: learns samples, and predicts photos.
         unlabelled: Photos that may get pseudo-labels.
     """
+    samples = without_source(samples, technique.without_source)
     samples = thinned(samples, technique.people, seed)
     samples = noisy(samples, technique.label_noise, old_from, seed)
+    if technique.hide is not None:
+        samples = hidden(samples, technique.hide, shuffled_people(samples, seed), old_from)
+    if technique.learn == "complete":
+        samples = complete(samples)
+    elif technique.learn == "pseudo":
+        samples = filled(samples, fit)
     if technique.corrections == "found":
         samples = self_corrected(samples, old_from, seed, fit)
     if technique.pseudo_labels is not None:
@@ -143,6 +148,22 @@ def learned_from(
         more = labelled(images, labels, 1.0)
         samples = pd.concat([samples, more], ignore_index=True)
     return samples
+
+
+def without_source(samples: pd.DataFrame, name: str | None) -> pd.DataFrame:
+    """Return the samples without those of a data set, None: all of them.
+
+    Raises:
+        InputError: None is of it, or all are.
+    """
+    if name is None:
+        return samples
+    sources = samples.get("source", pd.Series(pd.NA, samples.index, dtype="str"))
+    left = samples[sources.ne(name).fillna(True)]
+    if len(left) in (0, len(samples)):
+        known = ", ".join(sorted(sources.dropna().unique())) or "none"
+        raise InputError(f"without_source must be one of several sources, {known}; got {name!r}")
+    return left.reset_index(drop=True)
 
 
 def thinned(samples: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:

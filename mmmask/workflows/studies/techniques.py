@@ -8,7 +8,7 @@ under a hash of all that decides them, so that a study that was stopped goes on.
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -36,6 +36,8 @@ from mmmask.evaluation.learning_curve import extrapolated
 from mmmask.evaluation.scores import macro_f1
 from mmmask.files import atomic_write, write_csv
 from mmmask.ledger.provenance import fingerprint, text_hash
+from mmmask.models.feature_training import FeatureTraining
+from mmmask.models.head_training import Schedule
 from mmmask.reports.technique_report import plot_techniques, print_techniques
 from mmmask.shipped import find_config
 from mmmask.workflows.linear_probe import FEATURES, samples_of
@@ -257,6 +259,8 @@ def _head(recipe: Recipe, files: FeatureFiles, learned: pd.DataFrame, seed: int)
 
     init_default_scope("mmpretrain")
     technique, images = recipe.technique, learned["image"].tolist()
+    if technique.hidden is not None:
+        return _behind_hidden_layer(recipe, files.of(technique.features, images), learned, seed)
     names: list[Sequence[str]] = [technique.features, *([one] for one in technique.train_views)]
     rows = np.concatenate([files.of(each, images) for each in names])
     learned = pd.concat([learned] * len(names), ignore_index=True)
@@ -268,7 +272,28 @@ def _head(recipe: Recipe, files: FeatureFiles, learned: pd.DataFrame, seed: int)
         def order(epoch: int) -> NDArray[np.integer]:
             return sampler.order(np.random.default_rng([seed, epoch]))
 
+    assert isinstance(technique.schedule, Schedule)
     return train_head(recipe.head, rows, learned, technique.schedule, seed=seed, order=order)
+
+
+def _behind_hidden_layer(
+    recipe: Recipe, features: NDArray[np.float32], learned: pd.DataFrame, seed: int
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Return what tells the probabilities of features, (n, D) -> (n, 18), once it has learned."""
+    from mmpretrain.registry import MODELS
+
+    from mmmask.models.feature_training import predict_from_features, train_on_features
+    from mmmask.models.hidden_layer import HiddenLayer
+
+    options, schedule = recipe.technique.hidden, recipe.technique.schedule
+    assert options is not None and isinstance(schedule, FeatureTraining)
+    neck = [HiddenLayer(features.shape[1], **options)]
+    head = MODELS.build({**recipe.head, "in_channels": options["width"]})
+    rows = np.arange(len(features))
+    train_on_features(neck, head, features[:, None], rows, learned, schedule, seed=seed)
+    return lambda values: predict_from_features(
+        neck, head, values[:, None], np.arange(len(values))
+    )[0]
 
 
 class _Labelled:
