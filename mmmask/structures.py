@@ -20,6 +20,11 @@ from mmmask.labels import OLDEST
 
 #: What is meta information of a single photo, as MMPretrain packs it.
 META = ("sample_idx", "img_path", "num_classes")
+#: What a batch knows of its photos.
+LEARNED = (
+    *("gt_label", "fits", "gt_score", "age", "age_span", "age_score"),
+    *("person", "weight"),
+)
 
 
 class SampleBatch(DataSample):
@@ -32,14 +37,22 @@ class SampleBatch(DataSample):
     Shape:
         ``sample_idx``: (N,) int64, row of the photo in the dataset's samples table.
         ``img_path``: N paths, absent where a photo has none.
-        ``gt_label``: (N,) int64, absent where labels are unknown.
+        ``gt_label``: (N,) int64, -1 where several classes fit what is known; absent where labels
+            are unknown.
+        ``fits``: (N, 18) bool, the classes that agree with what is known of the photo; present
+            where the dataset has a photo with several.
         ``gt_score``: (N, 18) float, soft labels: of a teacher, and after Mixup or CutMix.
         ``age``: (N,) int64 years, -1 where unknown; absent where nobody's is known.
+        ``age_span``: (N, 2) int64, first and last year that the age may be, 0 and 120 where it is
+            unknown; present where the dataset has a photo whose age is a range.
         ``age_score``: (N, 121) float, share of each age in years, beside ``gt_score`` where ages
             are known.
         ``person``: (N,) int64, code of the person within the dataset, -1 where unknown; absent
             where nobody's is known.
         ``weight``: (N,) float32, weight of the photo in the loss; absent means 1.
+        ``shares``: (N, N) float32, after Mixup or CutMix of photos with ``fits`` or ``age_span``:
+            the share of each photo, by column, in each mixed photo. All fields before are then
+            those of the photos before mixing; see :func:`unmixed`.
         ``pred_score``: (N, 18) float32 probabilities; (N, 3) or (N, 2) of a model of one
             attribute, whose name is then the meta information ``attribute``.
         ``pred_years``: (N, 121) float32 probabilities of the ages 0 to 120, where modelled.
@@ -260,13 +273,17 @@ def put_metainfo(data_samples: Sequence[DataSample], **metainfo: Any) -> None:
 
 
 def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:
-    """Return the training target of the batch: (N,) labels, or (N, C) where they are soft.
+    """Return the training target of the batch.
+
+    Shape:
+        (N,) labels; (N, C) shares, where they are soft; (N, C) bool, which classes fit, where the
+        labels of some photos are partly known.
 
     Raises:
         InputError: The photos have no label.
     """
-    for name in ("gt_score", "gt_label"):
-        if (target := stacked(data_samples, name)) is not None:
+    for name in ("gt_score", "fits", "gt_label"):
+        if (target := _beside_target(data_samples, name)) is not None:
             return target
     raise InputError("each photo to learn from must have gt_label or gt_score, got neither")
 
@@ -276,6 +293,7 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
 
     A photo has a share of 1 at its age, unless it was mixed or a teacher says more. Mixing two
     photos, one of unknown age, leaves the share of the known one; the rest of the row is missing.
+    An age of which only a range is known has no share: see :func:`stack_age_spans`.
 
     Shape:
         (N, 121), the ages 0 to 120.
@@ -286,6 +304,9 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
     shares, ages = _beside_target(data_samples, "age_score"), _beside_target(data_samples, "age")
     if shares is not None:
         return shares
+    spans = stack_age_spans(data_samples)
+    if ages is None and spans is not None:
+        return torch.zeros(len(spans), OLDEST + 1, device=spans.device)
     if ages is None or stacked(data_samples, "gt_score") is not None:
         raise InputError(
             "a model of years needs the photos' age in years (column age of the samples), "
@@ -293,6 +314,41 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
         )
     shares = functional.one_hot(ages.clamp(0, OLDEST).long(), OLDEST + 1)
     return (shares * (ages >= 0)[:, None]).float()
+
+
+def stack_age_spans(data_samples: Sequence[DataSample]) -> Tensor | None:
+    """Return the first and the last year that each age may be, (N, 2); None: no age is a range."""
+    return _beside_target(data_samples, "age_span")
+
+
+def unmixed(
+    feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
+) -> tuple[tuple[Tensor, ...], Sequence[DataSample]]:
+    """Return one row for each photo that a mixed photo shows, where photos are partly known.
+
+    A class that fits one of two mixed photos cannot be mixed with one that fits the other. So the
+    loss of a mixed photo is the mix of its losses with what is known of the one and of the other:
+    its feature stands here with each of them, and their shares are weights.
+
+    Args:
+        feats: The last entry is (N, D).
+        data_samples: Of the N mixed photos; without ``shares``, both are returned as they are.
+
+    Returns:
+        The pooled feature (M, D), and a batch of the M pairs of a mixed photo and one that it
+        shows. ``weight`` is share times weight of the photo.
+    """
+    shares = _beside_target(data_samples, "shares")
+    if shares is None:
+        return feats, data_samples
+    mixed, shown = shares.reshape(len(shares), -1).nonzero(as_tuple=True)
+    pairs = SampleBatch()
+    for name in LEARNED:
+        if (column := _beside_target(data_samples, name)) is not None:
+            pairs.set_field(column[shown], name)
+    weight = shares[mixed, shown]
+    pairs.weight = weight * pairs.weight if "weight" in pairs else weight
+    return (feats[-1][mixed],), pairs
 
 
 def stack_people(data_samples: Sequence[DataSample]) -> Tensor:

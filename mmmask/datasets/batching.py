@@ -7,7 +7,7 @@ import torch
 from mmengine.registry import FUNCTIONS
 from torch import Tensor
 
-from mmmask.structures import SampleBatch, stacked
+from mmmask.structures import LEARNED, SampleBatch, stacked
 
 
 @FUNCTIONS.register_module()
@@ -29,7 +29,7 @@ def stack_photos(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     batch = SampleBatch()
     batch.sample_idx = torch.tensor([sample.sample_idx for sample in samples])
     batch.img_path = [sample.get("img_path") for sample in samples]
-    for name in ("gt_label", "age", "person", "weight", "gt_score", "age_score"):
+    for name in LEARNED:
         if (column := stacked(samples, name)) is not None:
             batch.set_field(column, name)
     return {"inputs": photos.permute(0, 3, 1, 2), "data_samples": batch}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError
+from mmmask.known import age_spans
 from mmmask.labels import (
     GENDERS,
     MASKS,
@@ -175,17 +175,6 @@ def with_labels(samples: pd.DataFrame, old_from: int = OLD_FROM) -> pd.DataFrame
         return samples.drop(columns="fits", errors="ignore").assign(label=label)
     label[count > 1] = pd.NA
     return samples.assign(label=label, fits=pd.array(to_bits(fits), dtype="Int32"))
-
-
-def age_spans(samples: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the least and the highest age in years that each photo may have, (N,) each."""
-    missing = pd.Series(pd.NA, samples.index, dtype="Int16")
-    age = samples.get("age", missing)
-    spans = ((samples.get("age_from", missing), 0), (samples.get("age_to", missing), OLDEST))
-    first, last = (
-        age.fillna(bound).fillna(widest).to_numpy(dtype=np.int64) for bound, widest in spans
-    )
-    return first, last
 
 
 def _read_people(path: Path) -> pd.DataFrame:

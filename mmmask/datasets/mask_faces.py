@@ -17,7 +17,8 @@ from mmmask.datasets.photo_dataset import PhotoDataset
 from mmmask.datasets.splits import assign_folds
 from mmmask.datasets.teacher import SHARE, with_soft_labels
 from mmmask.errors import InputError
-from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
+from mmmask.known import ages_of, class_counts, classes_of, labels_of
+from mmmask.labels import CLASSES, OLD_FROM
 from mmmask.tables import OUTLIERS, SAMPLES, probabilities, read_table, years_of
 
 Split = Literal["train", "val", "all", "eval"]
@@ -122,9 +123,10 @@ class MaskFaceDataset(PhotoDataset):
             steps = pipeline[:done]
             self._packed = open_pack(pack, self._images, data_root=root, steps=steps)
         self._labels = self.labels() if split != "eval" else None
-        ages = self.samples.get("age", pd.Series(dtype="Int16"))
-        # Further samples may have a label and no age.
-        self._ages = ages.fillna(-1).to_numpy(dtype=np.int64) if ages.notna().any() else None
+        # A teacher's soft label stands for the classes that fit.
+        several = self._labels is not None and (self._labels < 0).any() and not taught
+        self._fits = classes_of(self.samples) if several else None
+        self._ages, self._age_spans = ages_of(self.samples)
         people = self.samples["person"]
         codes, names = pd.factorize(people.where(people != ""))  # -1 where missing
         self._people = codes.astype(np.int64) if len(names) else None
@@ -134,10 +136,13 @@ class MaskFaceDataset(PhotoDataset):
         self._weights = None if (weights == 1).all() else weights.to_numpy(dtype=np.float32)
 
     def labels(self) -> NDArray[np.int64]:
-        """Return the class of each photo, shape (N,); the photos of ``eval`` have none."""
+        """Return the class of each photo, shape (N,), -1 where several fit what is known.
+
+        The photos of ``eval`` have none.
+        """
         if "label" not in self.samples:
             raise InputError(f"data split must be one with labels; got {self.split!r}")
-        return self.samples["label"].to_numpy(dtype=np.int64)
+        return labels_of(self.samples)
 
     def people(self) -> NDArray[np.int64]:
         """Return the code of each photo's person, shape (N,), -1 where unknown.
@@ -148,9 +153,9 @@ class MaskFaceDataset(PhotoDataset):
             raise InputError(f"data split must be one with known people; got {self.split!r}")
         return self._people
 
-    def class_counts(self) -> NDArray[np.int64]:
-        """Return the number of photos of each class, shape (18,)."""
-        return np.bincount(self.labels(), minlength=NUM_CLASSES)
+    def class_counts(self) -> NDArray:
+        """Return the number of photos of each class, shape (18,), the most likely where unknown."""
+        return class_counts(self.samples)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return what the pipeline starts from for photo ``idx``."""
@@ -164,9 +169,14 @@ class MaskFaceDataset(PhotoDataset):
             info["age"] = int(self._ages[idx])
         if self._people is not None:
             info["person"] = int(self._people[idx])
-        for name, soft in (("gt_score", self._soft_labels), ("age_score", self._soft_ages)):
-            if soft is not None:
-                info[name] = soft[idx]
+        for name, values in (
+            ("gt_score", self._soft_labels),
+            ("age_score", self._soft_ages),
+            ("fits", self._fits),
+            ("age_span", self._age_spans),
+        ):
+            if values is not None:
+                info[name] = values[idx]
         if self._weights is not None:
             info["weight"] = float(self._weights[idx])
         if self._packed is not None:

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
+from mmmask.known import classes_of
 from mmmask.labels import AGE_GROUPS, MASKS, NUM_CLASSES, age_group
 
 
@@ -54,7 +55,8 @@ def deal(people: pd.Series, stratum: pd.Series, parts: int, seed: int) -> pd.Ser
 def all_but_a_quarter(samples: pd.DataFrame, *, seed: int = 0) -> NDArray[np.bool_]:
     """Return, (N,), which photos are of three quarters of the people; the others choose by them.
 
-    People are stratified by gender and age group. ``samples`` have ``person`` and ``label``.
+    People are stratified by gender and age group, as far as they are known. ``samples`` have
+    ``person`` and ``label``, and ``fits`` where labels are missing.
 
     Raises:
         InputError: There are fewer than four people.
@@ -63,6 +65,13 @@ def all_but_a_quarter(samples: pd.DataFrame, *, seed: int = 0) -> NDArray[np.boo
     people = samples["person"].drop_duplicates().sort_values()
     if len(people) < parts:
         raise InputError(f"photos of {parts} people or more are needed; got {len(people)}")
-    stratum = samples["label"] % (NUM_CLASSES // len(MASKS))  # the mask is no trait of a person
-    part = deal(people, stratum[people.index], parts, seed)
+    kinds = NUM_CLASSES // len(MASKS)  # the mask is no trait of a person
+    if "fits" in samples:
+        fits = classes_of(samples.loc[people.index]).reshape(-1, len(MASKS), kinds).any(axis=1)
+        several = fits.sum(axis=1) > 1
+        number = np.where(several, kinds + fits @ (1 << np.arange(kinds)), fits.argmax(axis=1))
+        stratum = pd.Series(number, index=people.index)
+    else:
+        stratum = samples["label"][people.index] % kinds
+    part = deal(people, stratum, parts, seed)
     return (samples["person"].map(part) != 0).to_numpy()

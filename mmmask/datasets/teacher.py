@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.layout import TRAIN_IMAGES
 from mmmask.errors import InputError
-from mmmask.labels import NUM_CLASSES, OLDEST
+from mmmask.known import age_spans, classes_of
+from mmmask.labels import OLDEST
 from mmmask.tables import (
     PROBABILITIES,
     YEARS,
@@ -67,12 +68,16 @@ def with_soft_labels(
 ) -> pd.DataFrame:
     """Return the samples with ``(1 - share) onehot(label) + share teacher`` as p00 to p17.
 
+    Where several classes fit what is known of a photo, its own label is what the teacher says of
+    these classes alone, scaled to a sum of 1. Without a table that has it, all of them are alike.
+
     Where ages or the teacher's years are known, they have ``year_*`` likewise, with no share at
-    the true age where it is unknown. Further samples that no table has keep their own label and
-    age, and so does the age of each photo whose table has no years.
+    the true age where it is unknown; of an age range, the own share is what the teacher says of
+    its years. Further samples that no table has keep their own label and age, and so does the age
+    of each photo whose table has no years.
 
     Args:
-        samples: Labelled photos to learn from.
+        samples: Photos to learn from, with ``label``, and ``fits`` where labels are missing.
         teacher: Paths of predictions tables, no photo in two; ``{fold}`` in one stands for
             ``fold``.
         share: From 0 to 1.
@@ -88,8 +93,9 @@ def with_soft_labels(
     others = [*PROBABILITIES, *YEARS]  # of a table of further samples
     samples = samples.drop(columns=others, errors="ignore").reset_index(drop=True)
     images = pd.Index(samples["image"])
-    labels = np.eye(NUM_CLASSES)[samples["label"].to_numpy(dtype=np.int64)]
-    years = _years(samples)
+    fits = classes_of(samples)
+    labels = fits / fits.sum(axis=1, keepdims=True)
+    years, within = _years(samples)
     taught = np.zeros(len(samples), dtype=bool)
     paths = teacher_tables(teacher, fold)
     for path, written in zip(paths, listed(teacher), strict=True):
@@ -99,11 +105,15 @@ def with_soft_labels(
         known = rows >= 0
         _check_photos(path, images, known, taught)
         taught |= known
-        for target, given in ((labels, probabilities(table)), (years, years_of(table))):
+        for target, allowed, given in (
+            (labels, fits, probabilities(table)),
+            (years, within, years_of(table)),
+        ):
             if given is not None:
                 said = given[rows[known]].astype(np.float64)
                 said /= said.sum(axis=1, keepdims=True)  # a csv may have rounded them
-                target[known] = (1 - share) * target[known] + share * said
+                own = _among(said, allowed[known], target[known])
+                target[known] = (1 - share) * own + share * said
     untaught = images[images.str.startswith(TRAIN_IMAGES) & ~taught]
     if len(untaught):
         raise InputError(
@@ -129,13 +139,30 @@ def _check_photos(
         )
 
 
-def _years(samples: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the share of each age, (N, 121): 1 at the true one, nothing where it is unknown."""
-    years = np.zeros((len(samples), OLDEST + 1))
-    if "age" in samples:
-        rows = np.flatnonzero(samples["age"].notna())
-        years[rows, samples["age"].iloc[rows].to_numpy(dtype=np.int64)] = 1
-    return years
+def _among(
+    said: NDArray[np.float64], allowed: NDArray[np.bool_], target: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what is said of the values that are allowed, where these are several.
+
+    ``target`` stays where one value is allowed, or all that are have nothing said of them.
+    """
+    inside = said * allowed
+    total = inside.sum(axis=1, keepdims=True)
+    several = (allowed.sum(axis=1, keepdims=True) > 1) & (total > 0)
+    return np.where(several, inside / np.where(several, total, 1), target)
+
+
+def _years(samples: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the share of each age, and which ages are in a range that is known, (N, 121) each.
+
+    The share is 1 at the true age, and there is none where it is not known in years.
+    """
+    first, last = age_spans(samples)
+    year = np.arange(OLDEST + 1)
+    within = (first[:, None] <= year) & (year <= last[:, None])
+    within[(first == 0) & (last == OLDEST)] = False
+    exact = (first == last)[:, None]
+    return np.where(exact, within, 0.0), within
 
 
 def _read(path: str, old_from: int) -> pd.DataFrame:

@@ -69,7 +69,7 @@ class PackPhoto(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        """Pack one photo; labels, age, person, weight and row number go along where known."""
+        """Pack one photo; what is known of it, and its row number, go along."""
         image = results["img"]
         if image.strides[1] < 0:  # mirrored as a view: OpenCV copies it 5 times as fast as numpy
             image = cv2.flip(image[:, ::-1], 1)
@@ -83,7 +83,7 @@ class PackPhoto(BaseTransform):
             sample.age = torch.tensor([results["age"]])
         if "person" in results:
             sample.person = torch.tensor([results["person"]])
-        for name in ("gt_score", "age_score"):
+        for name in ("gt_score", "age_score", "fits", "age_span"):
             if name in results:
                 sample.set_field(torch.tensor(results[name]), name)
         if "weight" in results:

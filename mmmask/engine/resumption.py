@@ -187,7 +187,8 @@ def _content(paths: str | list[str] | None) -> list[str] | None:
 
 def _samples(dataset: Dataset) -> str:
     samples = samples_of(dataset)
-    columns = ("image", "person", "label", "age", "weight", *PROBABILITIES, *YEARS)
+    known = ("label", "fits", "age", "age_from", "age_to")
+    columns = ("image", "person", *known, "weight", *PROBABILITIES, *YEARS)
     learned = fingerprint(samples, columns)  # soft labels included, where a teacher gives some
     return f"{len(samples)} photos ({learned[:12]})"
 

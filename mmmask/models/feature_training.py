@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mmmask.errors import DivergedError, InputError
-from mmmask.labels import NUM_CLASSES
+from mmmask.known import ages_of, check_known, class_counts, classes_of, labels_of
+from mmmask.labels import ATTRIBUTES
 from mmmask.models.hidden_layer import HiddenLayer
 from mmmask.structures import SampleBatch, stacked
 
@@ -57,7 +59,7 @@ class FeatureTraining:
 
 def train_on_features(
     neck: Sequence[nn.Module],
-    head: nn.Module,
+    head: Any,
     features: Features,
     rows: NDArray[np.int64],
     samples: pd.DataFrame,
@@ -74,12 +76,14 @@ def train_on_features(
         head: A head of ours.
         features: (M, V, ...) of V views of photos; each epoch sees one of each photo.
         rows: (N,) those of the training photos.
-        samples: The latter, with ``label`` and perhaps ``age`` (years) and ``weight``.
+        samples: The latter, with ``label`` and perhaps ``fits``, ``weight`` and ages or their
+            ranges.
         training: Rates and epochs.
         seed: Of dropout, order and views.
         tick: Is told the share of all steps that each one is.
 
     Raises:
+        InputError: No photo knows an attribute that the head predicts.
         DivergedError: The loss is not finite.
     """
     hidden = check_neck(neck)
@@ -88,7 +92,7 @@ def train_on_features(
     hidden.fc.reset_parameters()
     initialize(head, head.init_cfg)  # again, whatever was drawn before
     columns = columns_of(samples)
-    head.set_class_counts(torch.bincount(columns["gt_label"], minlength=NUM_CLASSES))
+    tell_counts(head, samples)
     pretrained = nn.Sequential(*neck[:-1])
     deep = next(pretrained.parameters(), None) is not None
     seen, places = features, rows
@@ -230,13 +234,28 @@ def _batches(
 
 
 def columns_of(samples: pd.DataFrame) -> dict[str, Tensor]:
-    """Return what a head learns of the photos, (N,) each; an unknown age is -1."""
-    columns = {"gt_label": samples["label"].to_numpy(dtype=np.int64)}
-    if "age" in samples:
-        columns["age"] = samples["age"].fillna(-1).to_numpy(dtype=np.int64)
+    """Return what a head learns of the photos, as a :class:`SampleBatch` holds it."""
+    labels = labels_of(samples)
+    ages, spans = ages_of(samples)
+    columns = {
+        "gt_label": labels,
+        "fits": classes_of(samples) if (labels < 0).any() else None,
+        "age": ages,
+        "age_span": spans,
+    }
     if "weight" in samples:
         columns["weight"] = samples["weight"].fillna(1).to_numpy(dtype=np.float32)
-    return {name: torch.tensor(values) for name, values in columns.items()}
+    return {name: torch.tensor(values) for name, values in columns.items() if values is not None}
+
+
+def tell_counts(head: Any, samples: pd.DataFrame) -> None:
+    """Tell a head how many photos each class has.
+
+    Raises:
+        InputError: No photo knows an attribute that the head predicts.
+    """
+    check_known(samples, ATTRIBUTES if head.attribute is None else [head.attribute])
+    head.set_class_counts(torch.as_tensor(class_counts(samples)))
 
 
 def batch_of(columns: dict[str, Tensor], rows: Tensor | NDArray[np.integer]) -> SampleBatch:

@@ -13,8 +13,7 @@ from mmpretrain.registry import MODELS
 from numpy.typing import NDArray
 
 from mmmask.errors import DivergedError, InputError
-from mmmask.labels import NUM_CLASSES
-from mmmask.models.feature_training import batch_of, columns_of
+from mmmask.models.feature_training import batch_of, columns_of, tell_counts
 from mmmask.models.heads.base import MaskFaceHead
 
 Features = NDArray[np.float32]
@@ -94,13 +93,14 @@ def train_head(
     Args:
         config: Of the head; ``in_channels`` is set to D.
         features: (N, D) of the training photos.
-        samples: Their rows, with ``label`` and perhaps ``age`` (years) and ``weight``.
+        samples: Their rows, with ``label`` and perhaps ``fits``, ``weight`` and ages or their
+            ranges.
         schedule: Rate, decay, steps.
         seed: Of the weights' start, of dropout, and of the order.
         order: None: each photo once in each epoch, shuffled.
 
     Raises:
-        InputError: The head is none of mmmask.
+        InputError: The head is none of mmmask, or no photo knows an attribute that it predicts.
         DivergedError: The loss is not finite.
     """
     head = _start(config, features.shape[1], seed)
@@ -108,8 +108,7 @@ def train_head(
     deviation[deviation < 1e-6 * (1 + np.abs(mean))] = np.inf  # a constant says nothing
     scaled = torch.as_tensor((features - mean) / deviation)
     columns = columns_of(samples)
-    counts = torch.bincount(columns["gt_label"], minlength=NUM_CLASSES)
-    head.set_class_counts(counts)
+    tell_counts(head, samples)
     if order is None:
         random = np.random.default_rng(seed)
         rows = _batches(lambda _: random.permutation(len(samples)), schedule.batch_size)

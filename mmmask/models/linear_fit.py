@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mmmask.errors import InputError
-from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
+from mmmask.known import age_spans, check_known, class_counts, classes_of, values_of
+from mmmask.labels import ATTRIBUTES
 from mmmask.models.ages.regression import LEAST_SCALE, RegressionAge
 from mmmask.models.heads.decomposed import DecomposedHead
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
@@ -60,11 +61,16 @@ def fit_head(
     years gets a ridge regression with the penalty of the age groups, and the spread that the errors
     on these people have.
 
+    Where labels are partly known, each attribute is fitted on the photos that know its value. A
+    photo whose age range a cut of age groups divides is in no fit of age groups, and years are
+    fitted on the ages that are known in years.
+
     Args:
         head: Its losses are cross-entropies, whose class weights count; its model of years, where
             it has one, is a regression with a shared scale.
         features: (N, D) of the training photos.
-        samples: Their rows, with ``label``, ``person`` and perhaps ``age`` (years) and ``weight``.
+        samples: Their rows, with ``label``, ``person`` and perhaps ``fits``, ``weight`` and ages
+            in years or their ranges.
         Cs: Values of ``C`` to try, ascending.
         learns: (N,) which photos are learned from while others tell how good a ``C`` is, see
             :func:`mmmask.datasets.splits.all_but_a_quarter`.
@@ -73,7 +79,8 @@ def fit_head(
         Attribute -> chosen ``C``.
 
     Raises:
-        InputError: The head is of another kind, or an attribute has one value alone.
+        InputError: The head is of another kind, or no photo knows an attribute, or all that do
+            have one value.
     """
     require("a linear probe", "sklearn")
     from threadpoolctl import threadpool_limits
@@ -81,21 +88,21 @@ def fit_head(
     check_head(head)
     if not Cs or sorted(set(Cs)) != list(Cs) or not 0 < Cs[0] <= Cs[-1] < np.inf:
         raise InputError(f"Cs must be ascending numbers above 0; got {tuple(Cs)}")
-    labels = samples["label"].to_numpy(dtype=np.int64, copy=True)  # torch wants to write to it
-    head.set_class_counts(torch.bincount(torch.as_tensor(labels), minlength=NUM_CLASSES))
+    check_known(samples, ATTRIBUTES)
+    head.set_class_counts(torch.as_tensor(class_counts(samples)))
     weight = samples.get("weight", pd.Series(1.0, samples.index)).fillna(1).to_numpy(np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     deviation[deviation < 1e-6 * (1 + np.abs(mean))] = np.inf  # a constant says nothing
     scaled = (features - mean) / deviation
     tasks = {}
-    for name, target in decode(labels).items():
+    for name, values in values_of(classes_of(samples)).items():
+        known = values.sum(axis=1) == 1
+        target = values[known].argmax(axis=1)
         if len(np.unique(target)) < 2:
-            raise InputError(
-                f"every training photo has the {name} {ATTRIBUTES[name][target[0]]}: nothing to "
-                "tell apart"
-            )
+            raise InputError(_one_value(name, target))
         by_class = head.loss_module[name].active_class_weight.numpy().astype(np.float64)
-        tasks[name] = _Task(scaled, target, weight * by_class[target], learns)
+        photos = scaled if known.all() else scaled[known]
+        tasks[name] = _Task(photos, target, weight[known] * by_class[target], learns[known])
     # A fit waits for memory more than it counts: fits side by side are faster than threads in one.
     with threadpool_limits(1), ThreadPoolExecutor(len(tasks)) as pool:
         fits = pool.map(lambda name: _classifier(tasks[name], Cs, len(ATTRIBUTES[name])), tasks)
@@ -110,6 +117,14 @@ def fit_head(
             head.age_model.fc.weight.copy_(folded)
             head.age_model.bias[0] -= (folded @ torch.as_tensor(mean))[0]
     return chosen
+
+
+def _one_value(name: str, target: NDArray[np.int64]) -> str:
+    """Return why an attribute cannot be fitted on photos that have at most one value of it."""
+    if not len(target):
+        return f"no training photo knows the {name} without a doubt; add photos that do"
+    only = ATTRIBUTES[name][target[0]]
+    return f"every training photo has the {name} {only}: nothing to tell apart"
 
 
 def check_head(head: nn.Module) -> None:
@@ -198,10 +213,11 @@ def _fit_years(
     """Fill a model of years by ridge regression, for standardised features."""
     from sklearn.linear_model import Ridge
 
-    known = samples["age"].notna().to_numpy() if "age" in samples else np.zeros(len(samples), bool)
+    first, last = age_spans(samples)
+    known = first == last
     if not (known & learns).any() or not (known & ~learns).any():
         raise InputError("a model of years needs photos of known age, of several people; got none")
-    ages = samples["age"].fillna(0).to_numpy(dtype=np.float64)
+    ages = first.astype(np.float64)
     errors = []
     for rows in (known & learns, known):
         ridge = Ridge(alpha=1 / C, solver="lsqr", tol=_TOLERANCE).fit(

@@ -33,10 +33,12 @@ def lower_by_margin(logits: Tensor, target: Tensor, *, margin: float | Tensor) -
     """Return ``z_c - t_c m_c``: the margin in proportion to the target.
 
     A label lowers the logit of its own class alone; targets t mixed by Mixup or CutMix share the
-    margin out. The margin, for all classes or for each, is in units of the logits z.
+    margin out, and of a set of classes each has its own. The margin, for all classes or for each,
+    is in units of the logits z.
 
     Shape:
-        ``logits``: (N, C); ``target``: (N,) or (N, C); ``margin``: () or (C,) -> (N, C).
+        ``logits``: (N, C); ``target``: (N,), or (N, C) shares or bool; ``margin``: () or (C,) ->
+        (N, C).
     """
     share = as_distribution(target, num_classes=logits.shape[1], dtype=logits.dtype)
     return logits - share * margin

@@ -68,6 +68,9 @@ class FacePreprocessor(ClsDataPreprocessor):
     def _mix(self, inputs: Tensor, samples: Sequence[DataSample]) -> Tensor:
         """Mix photos, labels, ages and weights alike; the samples change accordingly.
 
+        Where photos are partly known, what is known of them cannot be mixed: the samples get the
+        ``shares`` of the photos instead, from which heads make the mix of the losses.
+
         Soft labels of a teacher are mixed as hard ones are. Augments mix scores linearly. So
         weighted labels go in, and what comes out is ``lambda w_i y_i + (1 - lambda) w_j y_j``: its
         sum over the classes is the weight of the mixed photo, whose loss is then the mean of the
@@ -75,6 +78,8 @@ class FacePreprocessor(ClsDataPreprocessor):
         """
         target, weights = stack_targets(samples), stack_weights(samples)
         scores = as_distribution(target, num_classes=self.num_classes, dtype=torch.float32)
+        if any(stacked(samples, name) is not None for name in ("fits", "age_span")):
+            return self._mix_marks(inputs, samples, scores)
         aged = any(stacked(samples, name) is not None for name in ("age", "age_score"))
         if aged:
             # Side by side, so that both are mixed by the same shares; ages so small that the
@@ -91,6 +96,17 @@ class FacePreprocessor(ClsDataPreprocessor):
         if weights is not None:
             put(samples, "weight", weight[:, 0])
         drop(samples, "person")  # a mixed photo shows two
+        return inputs
+
+    def _mix_marks(self, inputs: Tensor, samples: Sequence[DataSample], scores: Tensor) -> Tensor:
+        """Mix photos, and marks of them, whose mixes are the shares."""
+        # Where several classes fit, the mark is the largest score: an augment that looks for a
+        # photo of the same class finds none.
+        scores = scores * (scores.sum(dim=1, keepdim=True) < 1.5)
+        marks = torch.eye(len(inputs), device=scores.device) / 32
+        inputs, mixed = self.batch_augments(inputs, torch.cat([scores, marks], dim=1))
+        put(samples, "shares", 32 * mixed[:, self.num_classes :])
+        drop(samples, "person")
         return inputs
 
 

@@ -43,6 +43,11 @@ OOF, SCORES, FEATURES = "oof.parquet", "summary.csv", "features.arrow"
 #: What the results in the folder were made of; it is written when they are whole.
 FITTED = "fitted.json"
 _CUTS = (MIDDLE_FROM, OLD_FROM)
+#: What a fit depends on.
+_LEARNED = (
+    *("image", "person", "label", "fits", "age", "age_from", "age_to", "weight"),
+    "fold",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +166,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     )
     facts = {
         "features": features.digest,
-        "learned": fingerprint(learned, ("image", "person", "label", "age", "weight", "fold")),
+        "learned": fingerprint(learned, _LEARNED),
         "scored": fingerprint(scored),
         "eval": with_eval,
         "code": code_version()["hash"],

@@ -50,15 +50,54 @@ class AgeModel(nn.Module):
         """Return the loss of each photo, and how much it counts in the mean: (N,), (N,)."""
         raise NotImplementedError
 
-    def loss(self, outputs: Tensor, ages: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Return the mean loss over the photos whose age is known.
+    def range_losses(self, outputs: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same of photos whose age is a range.
+
+        A model that says nothing else learns ``-log`` of the range's probability. A part of the
+        range outside of the modelled years counts as the nearest of them.
+
+        Shape:
+            ``outputs``: (N, K); ``first``, ``last``, in years, both included: (N,) integers ->
+            (N,), (N,).
+        """
+        years = self.years(outputs)
+        inside = self.inside(first, last, torch.arange(OLDEST + 1, device=years.device))
+        known = (years * inside).sum(dim=1)
+        return -known.clamp_min(torch.finfo(known.dtype).tiny).log(), torch.ones_like(known)
+
+    def inside(self, first: Tensor, last: Tensor, year: Tensor) -> Tensor:
+        """Return which years, (Y,), are in ranges, (N,), within the modelled years: (N, Y)."""
+        low, high = (age.clamp(self.first, self.last)[:, None] for age in (first, last))
+        return (low <= year) & (year <= high)
+
+    def loss(
+        self,
+        outputs: Tensor,
+        ages: Tensor,
+        weight: Tensor | None = None,
+        spans: Tensor | None = None,
+    ) -> Tensor:
+        """Return the mean loss over the photos whose age is known, in years or as a range.
 
         The sum of photo weight times loss is divided by the sum of photo weight times count, over
         all processes of a distributed run. A photo of unknown age is in neither sum; of a mixed
         one, only the share of known age is.
+
+        Args:
+            outputs: (N, K).
+            ages: (N, 121).
+            weight: Of the photos, (N,).
+            spans: First and last year of each age, (N, 2); those count that ``ages`` leaves open.
         """
         with torch.autocast(outputs.device.type, enabled=False):
             losses, counts = self.sample_losses(outputs, ages.to(outputs))
+            if spans is not None:
+                first, last = spans.unbind(dim=1)
+                unknown = (first <= 0) & (last >= OLDEST)
+                ranged = ~unknown & (first < last) & ~ages.any(dim=1)
+                more, asked = self.range_losses(outputs, first, last)
+                losses = losses + torch.where(ranged, more, 0)
+                counts = counts + asked * ranged
             weight = torch.ones_like(losses) if weight is None else weight.to(losses)
             return mean_over_ranks((weight * losses).sum(), (weight * counts).sum())
 

@@ -8,6 +8,7 @@ from torch.nn import functional
 from mmmask.errors import InputError
 from mmmask.labels import OLDEST
 from mmmask.models.ages.base import AgeModel, Years, checked_years
+from mmmask.models.losses.reduction import log_probability_of
 
 
 def gaussian_labels(years: Years, sigma: float) -> Tensor:
@@ -41,7 +42,8 @@ def divergences(logits: Tensor, target: Tensor) -> Tensor:
 class LabelDistributionAge(AgeModel):
     """A softmax over years that learns a Gaussian around each age (DLDL).
 
-    A mixed photo learns the mix of the Gaussians. The mean divides by the photos of known age.
+    A mixed photo learns the mix of the Gaussians. Of a range the loss is ``-log`` of the sum of
+    its years' probabilities. The mean divides by the photos of known age.
 
     Args:
         in_channels: As in :class:`AgeModel`.
@@ -65,3 +67,9 @@ class LabelDistributionAge(AgeModel):
         known = ages.sum(dim=1)
         target = ages @ self.labels.to(ages)
         return divergences(outputs, target), known
+
+    def range_losses(self, outputs: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        year = torch.arange(self.first, self.last + 1, device=outputs.device)
+        inside = self.inside(first, last, year)
+        losses = -log_probability_of(functional.log_softmax(outputs, dim=1), inside).squeeze(1)
+        return losses, torch.ones_like(losses)

@@ -126,7 +126,9 @@ class CoralAge(OrdinalAge):
     Application to Age Estimation", eq. 4 with all thresholds of weight 1. As the score is shared,
     the answers are consistent: where the biases b fall, so does the probability. The mean divides
     by the photos of known age, as the paper does, and not by the thresholds: give the loss a small
-    weight beside others. ``Args`` as in :class:`OrdinalAge`.
+    weight beside others. Of a range those questions are asked that it answers: "is it at least
+    30?" of the ages 20 to 29, and not "is it at least 25?"; a photo that answers none is in no sum.
+    ``Args`` as in :class:`OrdinalAge`.
     """
 
     one_score = True
@@ -138,6 +140,11 @@ class CoralAge(OrdinalAge):
         known = ages.sum(dim=1)
         return binary_losses(outputs, reached(ages, self.thresholds), known[:, None]), known
 
+    def range_losses(self, outputs: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        yes = first[:, None] >= self.thresholds  # (N, K)
+        asked = (yes | (last[:, None] < self.thresholds)).to(outputs)
+        return binary_losses(outputs, yes.to(outputs), asked), asked.amax(dim=1)
+
 
 @MODELS.register_module()
 class CornAge(OrdinalAge):
@@ -146,8 +153,11 @@ class CornAge(OrdinalAge):
     Shi, Cao, Raschka 2021, "Deep Neural Networks for Rank-Consistent Ordinal Regression Based On
     Conditional Probabilities", eq. 5: question k is put to photos whose age is at least t_(k-1).
     Each threshold has weights of its own and the product still falls. The mean divides by the
-    number of questions asked, as in the paper, not by the number of photos. ``Args`` as in
-    :class:`OrdinalAge`.
+    number of questions asked, as in the paper, not by the number of photos.
+
+    For a single age the loss is ``-log`` of the probability of its bin, and of a range it is that
+    of its bins: first the questions up to its first year, then one for all that could end it, "is
+    it above the last year?". ``Args`` as in :class:`OrdinalAge`.
     """
 
     one_score = False
@@ -162,3 +172,14 @@ class CornAge(OrdinalAge):
         levels, known = reached(ages, self.thresholds), ages.sum(dim=1, keepdim=True)
         asked = torch.cat([known, levels[:, :-1]], dim=1)
         return binary_losses(outputs, levels, asked), asked.sum(dim=1)
+
+    def range_losses(self, outputs: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        log_yes = functional.logsigmoid(outputs)
+        begun = self.thresholds <= first[:, None]  # (N, K)
+        # The threshold after the last year is among those that could end the range.
+        over = functional.pad(self.thresholds[:-1] <= last[:, None], (1, 0), value=True)
+        ended = self.thresholds[-1] > last
+        log_beyond = (log_yes * (over & ~begun)).sum(dim=1)
+        log_end = torch.log(-torch.expm1(log_beyond.clamp_max(-torch.finfo(log_yes.dtype).tiny)))
+        losses = -(log_yes * begun).sum(dim=1) - torch.where(ended, log_end, 0)
+        return losses, begun.sum(dim=1) + ended.to(outputs)

@@ -18,6 +18,8 @@ Distribution = Literal["laplace", "normal"]
 Scale = Literal["shared", "photo"]
 #: Least scale in years: ages are whole years, and a scale of 0 has an infinite likelihood.
 LEAST_SCALE = 0.5
+#: Age in years that is no bound; an infinite one has no gradient.
+_UNBOUNDED = 1e4
 
 
 def laplace_nll(z: Tensor) -> Tensor:
@@ -35,11 +37,33 @@ def laplace_cdf(z: Tensor) -> Tensor:
     return 0.5 - 0.5 * z.sign() * torch.expm1(-z.abs())
 
 
-#: Name -> (negative log density, distribution function), each in units of the scale.
-DISTRIBUTIONS: dict[str, tuple[Callable, Callable]] = {
-    "laplace": (laplace_nll, laplace_cdf),
-    "normal": (normal_nll, torch.special.ndtr),
+def laplace_log_cdf(z: Tensor) -> Tensor:
+    """Return the logarithm of :func:`laplace_cdf`, for any z."""
+    return torch.where(z < 0, z - math.log(2), torch.log1p(-torch.exp(-z.clamp_min(0)) / 2))
+
+
+#: Name -> (negative log density, distribution function and its logarithm), in units of the scale.
+DISTRIBUTIONS: dict[str, tuple[Callable, Callable, Callable]] = {
+    "laplace": (laplace_nll, laplace_cdf, laplace_log_cdf),
+    "normal": (normal_nll, torch.special.ndtr, torch.special.log_ndtr),
 }
+
+
+def log_probability_between(
+    low: Tensor, high: Tensor, log_cdf: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Return ``log(F(high) - F(low))`` of a symmetric distribution, exact far out in its tails.
+
+    Args:
+        low: Lower ends, finite, in units of the scale from the center.
+        high: Upper ends, above them, of the same shape.
+        log_cdf: log F.
+    """
+    beyond = low + high > 0  # in the upper tail F is nearly 1: the lower one is its mirror image
+    low, high = torch.where(beyond, -high, low), torch.where(beyond, -low, high)
+    log_high = log_cdf(high)
+    gap = (log_cdf(low) - log_high).clamp_max(-torch.finfo(low.dtype).tiny)
+    return log_high + torch.log(-torch.expm1(gap))
 
 
 def regression_losses(
@@ -79,8 +103,9 @@ class RegressionAge(AgeModel):
     Trained by the likelihood, so the scale is fitted too and ``P(age >= 60)`` means something: a
     Laplace distribution of fixed scale would be the mean absolute error, a normal one the mean
     squared error. A scale for each photo is Kendall and Gal 2017, "What Uncertainties Do We Need
-    in Bayesian Deep Learning for Computer Vision?", eq. 5. The mean divides by the photos of known
-    age.
+    in Bayesian Deep Learning for Computer Vision?", eq. 5. Of a range, the loss is ``-log`` of the
+    probability between half a year below its first and half a year above its last year; one that
+    begins at 0 or ends at 120 has no bound there. The mean divides by the photos of known age.
 
     Args:
         in_channels: As in :class:`AgeModel`.
@@ -116,7 +141,7 @@ class RegressionAge(AgeModel):
         super().__init__(in_channels, start=start, scores=1 if shared else 2, years=years)
         self.shared, self.center, self.spread = shared, center, spread
         self.distribution = distribution
-        self.nll, self.cdf = DISTRIBUTIONS[distribution]
+        self.nll, self.cdf, self.log_cdf = DISTRIBUTIONS[distribution]
 
     def forward(self, feature: Tensor) -> Tensor:
         score = at_least_float32(self.fc(feature))
@@ -134,3 +159,12 @@ class RegressionAge(AgeModel):
     def sample_losses(self, outputs: Tensor, ages: Tensor) -> tuple[Tensor, Tensor]:
         location, scale = self.location_and_scale(outputs)
         return regression_losses(location, scale, ages, self.nll), ages.sum(dim=1)
+
+    def range_losses(self, outputs: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        location, scale = self.location_and_scale(outputs)
+        low = torch.where(first <= 0, -_UNBOUNDED, first - 0.5)[:, None]
+        high = torch.where(last >= OLDEST, _UNBOUNDED, last + 0.5)[:, None]
+        log_p = log_probability_between(
+            (low - location) / scale, (high - location) / scale, self.log_cdf
+        ).squeeze(1)
+        return -log_p, torch.ones_like(log_p)

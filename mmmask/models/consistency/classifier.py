@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.models.losses.reduction import as_distribution
-from mmmask.structures import SampleBatch, stack_targets, stack_weights
+from mmmask.structures import SampleBatch, stack_targets, stack_weights, stacked
 
 #: Training signal annealing by name: progress -> how far the threshold has risen, 0 to 1.
 ANNEALING: MappingProxyType[str, Callable[[float], float]] = MappingProxyType(
@@ -103,13 +103,23 @@ class SemiSupervisedClassifier(ImageClassifier):
     def _annealed(
         self, feats: tuple[Tensor, ...], data_samples: SampleBatch, schedule: str
     ) -> SampleBatch:
-        """Return the batch with weight 0 for photos whose class is known well enough already."""
+        """Return the batch with weight 0 for photos whose class is known well enough already.
+
+        Of a photo that several classes fit, their probability counts.
+        """
         probabilities = functional.softmax(self.head(feats).float(), dim=1)
         num_classes = probabilities.shape[1]
         target = self.head.targets(data_samples)
         right = as_distribution(target, num_classes=num_classes, dtype=probabilities.dtype)
         threshold = annealed_threshold(self.progress, schedule, num_classes)
+        shares = stacked(data_samples, "shares")
+        if shares is not None:
+            right = shares @ right
         unknown = ((probabilities * right).sum(dim=1) <= threshold).float()
+        if shares is not None:
+            annealed = data_samples.new()
+            annealed.shares = shares * unknown[:, None]
+            return annealed
         weight = stack_weights(data_samples)
         annealed = data_samples.new()
         annealed.weight = unknown if weight is None else weight * unknown

@@ -37,11 +37,12 @@ def arcface_logits(
 
     Deng et al. 2019, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", eq. 3,
     where t is one-hot, so that only the logit of the right class is lowered. Targets mixed by
-    Mixup or CutMix share the margin out.
+    Mixup or CutMix share the margin out. Where several classes fit what is known of a photo, each
+    of them is lowered by its margin.
 
     Args:
         cosine: cos(theta_c) between feature and class centre, (N, C).
-        target: Labels (N,), or probabilities t of the classes, (N, C).
+        target: Labels (N,), or probabilities t of the classes, or which of them fit, (N, C).
         margin: m, in radians, for all classes or for each, () or (C,). Paper: 0.5.
         scale: s. Paper: 64.
     """

@@ -13,7 +13,7 @@ from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
 from mmmask.models.ages.base import build_age_model, log_groups
 from mmmask.models.heads.base import HeadOptions, LossConfig, MaskFaceHead
 from mmmask.models.heads.linear import MaskLinearHead
-from mmmask.structures import stack_ages, stack_weights
+from mmmask.structures import stack_age_spans, stack_ages, stack_weights, unmixed
 
 
 @MODELS.register_module()
@@ -21,7 +21,8 @@ class AttributeHead(MaskLinearHead):
     """Classify one attribute alone; three such models compose into the 18 classes.
 
     Data, hooks and training stay those of the 18 classes: the target is the attribute's part of
-    the label, and class weights by name follow the counts of the attribute's own values.
+    the label, and class weights by name follow the counts of the attribute's own values. A photo
+    that does not know the attribute teaches nothing.
 
     Args:
         in_channels: Length of the pooled feature.
@@ -89,5 +90,6 @@ class AgeHead(MaskFaceHead):
         self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
     ) -> dict[str, Tensor]:
         """Return ``loss``, for which the photos' weights count."""
-        ages = stack_ages(data_samples)
-        return {"loss": self.age_model.loss(self.outputs(feats), ages, stack_weights(data_samples))}
+        feats, data_samples = unmixed(feats, data_samples)
+        known = stack_ages(data_samples), stack_weights(data_samples), stack_age_spans(data_samples)
+        return {"loss": self.age_model.loss(self.outputs(feats), *known)}

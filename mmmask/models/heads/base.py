@@ -13,7 +13,7 @@ from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, JOINT_SHAPE, NUM_CLASSES, group_probabilities, marginals
 from mmmask.models.ages.base import rescale_groups
-from mmmask.models.losses.build import build_loss
+from mmmask.models.losses.build import build_loss, refuse_sets
 from mmmask.structures import (
     SampleBatch,
     put,
@@ -21,6 +21,7 @@ from mmmask.structures import (
     stack_targets,
     stack_weights,
     stacked,
+    unmixed,
 )
 
 InitCfg = dict | list[dict] | None
@@ -45,10 +46,14 @@ class ClassifierOptions(HeadOptions, total=False):
 def attribute_targets(target: Tensor) -> dict[str, Tensor]:
     """Return the target of each attribute: its index, or its marginal of a soft joint target.
 
+    Of a set of classes it is the set of the attribute's values in them.
+
     Shape:
-        ``target``: (N,) integers -> three times (N,); (N, 18) -> mask (N, 3), gender (N, 2),
-        age (N, 3).
+        ``target``: (N,) integers -> three times (N,); (N, 18), shares or bool -> mask (N, 3),
+        gender (N, 2), age (N, 3).
     """
+    if target.dtype == torch.bool:
+        return {name: times > 0 for name, times in marginals(target).items()}
     if target.ndim == 2:
         return marginals(target)
     return dict(zip(ATTRIBUTES, torch.unravel_index(target, JOINT_SHAPE), strict=True))
@@ -135,7 +140,7 @@ class MaskFaceHead(ClsHead):
         return feature
 
     def targets(self, data_samples: Sequence[DataSample]) -> Tensor:
-        """Return what the logits should say: labels (N,), or soft ones (N, C) of mixed photos."""
+        """Return what the logits should say, see :func:`mmmask.structures.stack_targets`."""
         target = stack_targets(data_samples)
         if self.attribute is not None:
             return attribute_targets(target)[self.attribute]
@@ -153,8 +158,14 @@ class MaskFaceHead(ClsHead):
     def loss(
         self, feats: tuple[Tensor, ...], data_samples: Sequence[DataSample]
     ) -> dict[str, Tensor]:
-        """Return ``loss``, for which the photos' weights count."""
+        """Return ``loss``, for which the photos' weights count.
+
+        Where labels are partly known, a mixed photo learns what is known of each photo in it, see
+        :func:`mmmask.structures.unmixed`, and its loss must be one that takes sets of classes.
+        """
+        feats, data_samples = unmixed(feats, data_samples)
         target = self.targets(data_samples)
+        refuse_sets(self.loss_module, target)
         logits = self.training_logits(feats, target)
         return {"loss": self.loss_module(logits, target, weight=stack_weights(data_samples))}
 

@@ -14,7 +14,8 @@ class MaskCosFaceHead(MarginHead):
     """CosFace, logits ``s (cos(theta_c) - t_c m_c)``; margins from 0 to 1. Paper: 0.35.
 
     Wang et al. 2018, "CosFace: Large Margin Cosine Loss for Deep Face Recognition", eq. 4, where
-    t is one-hot; targets mixed by Mixup or CutMix share the margin out. With adaptive margins
+    t is one-hot; targets mixed by Mixup or CutMix share the margin out, and each class of
+    a set has its own. With adaptive margins
     from 0 it is LDAM on normalised features, as its authors trained it. ``Args`` as in
     :class:`MarginHead`.
     """

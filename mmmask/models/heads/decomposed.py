@@ -15,9 +15,16 @@ from mmmask.labels import ATTRIBUTES, NUM_CLASSES, marginals
 from mmmask.models.ages.base import build_age_model, log_groups
 from mmmask.models.heads.base import HeadOptions, MaskFaceHead, attribute_targets
 from mmmask.models.losses.agreement import divergences_from_mean
-from mmmask.models.losses.build import build_loss
+from mmmask.models.losses.build import build_loss, refuse_sets
 from mmmask.models.losses.reduction import at_least_float32, mean_over_ranks
-from mmmask.structures import stack_ages, stack_people, stack_targets, stack_weights
+from mmmask.structures import (
+    stack_age_spans,
+    stack_ages,
+    stack_people,
+    stack_targets,
+    stack_weights,
+    unmixed,
+)
 
 
 def joint_log_probabilities(logits: Mapping[str, Tensor]) -> Tensor:
@@ -35,6 +42,9 @@ class DecomposedHead(MaskFaceHead):
     submission stay those of 18 classes. With plain cross-entropies of weight 1, the three losses
     add up to the cross-entropy of the joint. Each attribute may have its own loss; class weights
     by name follow the counts of the attribute's own values.
+
+    Where labels are partly known, each attribute learns from the photos that know it: the others
+    are in no sum of its loss. An age range that a cut of age groups divides is a set of two groups.
 
     Args:
         in_channels: Length of the pooled feature.
@@ -132,15 +142,19 @@ class DecomposedHead(MaskFaceHead):
         Where age groups and years both learn, ``loss_years`` joins them, with the factor of age;
         with ``agreement`` so does ``loss_agreement``.
         """
+        feats, data_samples = unmixed(feats, data_samples)
         outputs = self.outputs(feats)
         targets = attribute_targets(stack_targets(data_samples))
         weight = stack_weights(data_samples)
+        for name, loss in self.loss_module.items():
+            refuse_sets(loss, targets[name])
         losses = {
             name: self.loss_weights[name] * loss(outputs[name], targets[name], weight=weight)
             for name, loss in self.loss_module.items()
         }
         if self.age_model is not None:
-            of_years = self.age_model.loss(outputs["years"], stack_ages(data_samples), weight)
+            ages, spans = stack_ages(data_samples), stack_age_spans(data_samples)
+            of_years = self.age_model.loss(outputs["years"], ages, weight, spans)
             losses["years" if "age" in losses else "age"] = self.loss_weights["age"] * of_years
         if self.agreement:
             people = stack_people(data_samples)

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from mmmask.class_weights import checked_counts, rule_by_name
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.reduction import as_distribution, at_least_float32, mean_over_ranks
+from mmmask.models.losses.reduction import (
+    as_distribution,
+    at_least_float32,
+    mean_over_ranks,
+    responsibilities,
+)
 
 Denominator = Literal["weights", "samples"]
 
@@ -57,6 +62,12 @@ class ClassWeightedLoss(nn.Module):
     :class:`DeferredReweightingHook` lets them begin late; a subclass uses ``active_class_weight``.
     A subclass with options of its own passes the others on, see :class:`SoftmaxFocalLoss`.
 
+    **Partly known labels.** Where a label is a set S of classes, with ``P = sum_(c in S) p_c``,
+    the loss is that of the event "one of S": ``-log P`` for the cross-entropy. The class weight
+    of the photo is ``sum_(c in S) w_c p_c / P``, without a gradient; label smoothing spreads its
+    share over all classes as ever. With one class in S this is the loss of a label. A photo of
+    which all classes fit teaches nothing, and is in neither sum.
+
     Args:
         num_classes: C.
         class_weight: None (all 1), C numbers, or a name of ``mmmask.class_weights``, whose
@@ -69,11 +80,13 @@ class ClassWeightedLoss(nn.Module):
         loss_weight: Factor of the result.
 
     Shape:
-        ``cls_score``: (N, C) logits; ``label``: (N,) integers or (N, C) soft; ``weight``: (N,)
-        photo weights; result: scalar.
+        ``cls_score``: (N, C) logits; ``label``: (N,) integers, (N, C) soft, or (N, C) bool, the
+        classes that fit; ``weight``: (N,) photo weights; result: scalar.
     """
 
     class_weight: Tensor
+    #: That a set of classes may stand for a label, see :func:`refuse_sets`.
+    takes_sets = True
 
     def __init__(
         self,
@@ -135,9 +148,17 @@ class ClassWeightedLoss(nn.Module):
         """Return the mean loss; ``avg_factor``, where given, is the denominator instead."""
         self._check_counts(self.class_weight)
         logits = at_least_float32(cls_score)
-        target = as_distribution(label, num_classes=self.num_classes, dtype=logits.dtype)
-        losses = self.sample_losses(logits, target)  # (N,)
+        sets = label.dtype == torch.bool
+        if sets:
+            target = responsibilities(logits, label)
+            own_weight = (target * self.active_class_weight).sum(dim=1)
+            losses = self.set_losses(logits, label, own_weight)  # (N,)
+        else:
+            target = as_distribution(label, num_classes=self.num_classes, dtype=logits.dtype)
+            losses = self.sample_losses(logits, target)  # (N,)
         weight = torch.ones_like(losses) if weight is None else weight.to(losses)
+        if sets:
+            weight = weight * ~label.all(dim=1)
         total = self.loss_weight * (weight * losses).sum()
         if avg_factor is not None:
             return total / avg_factor
@@ -148,6 +169,18 @@ class ClassWeightedLoss(nn.Module):
     def sample_losses(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the class-weighted loss of each photo: two times (N, C) -> (N,)."""
         raise NotImplementedError
+
+    def set_losses(self, logits: Tensor, fits: Tensor, own_weight: Tensor) -> Tensor:
+        """Return the class-weighted loss of photos of which several classes fit.
+
+        A loss that says nothing else learns from the probabilities of these classes as from a
+        soft label, which is a step of EM.
+
+        Shape:
+            ``logits``: (N, C); ``fits``: (N, C) bool; ``own_weight``, the class weight of each
+            photo: (N,) -> (N,).
+        """
+        return self.sample_losses(logits, responsibilities(logits, fits))
 
 
 def initial_weights(class_weight: Sequence[float] | str | None, num_classes: int) -> Tensor:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
+import torch
 from mmpretrain.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from mmmask.errors import InputError
 from mmmask.models.losses.base import ClassWeightedLoss
@@ -36,3 +37,12 @@ def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) 
         if stated != num_classes:
             raise InputError(f"loss.num_classes must be the head's {num_classes}, got {stated}")
     return MODELS.build(config)
+
+
+def refuse_sets(loss: nn.Module, label: Tensor) -> None:
+    """Refuse a target that is a set of classes, (N, C) bool, of a loss that knows no sets."""
+    if label.dtype == torch.bool and not getattr(loss, "takes_sets", False):
+        raise InputError(
+            "loss.type must be a loss of mmmask, such as WeightedCrossEntropyLoss, where labels "
+            f"are partly known; got {type(loss).__name__}"
+        )

@@ -1,10 +1,12 @@
 """Class-weighted cross-entropy."""
 
+import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor
 from torch.nn import functional
 
 from mmmask.models.losses.base import ClassWeightedLoss
+from mmmask.models.losses.reduction import weigh_sets
 
 
 @MODELS.register_module()
@@ -23,4 +25,14 @@ class WeightedCrossEntropyLoss(ClassWeightedLoss):
             weight=self.active_class_weight,
             label_smoothing=self.label_smoothing,
             reduction="none",
+        )
+
+    def set_losses(self, logits: Tensor, fits: Tensor, own_weight: Tensor) -> Tensor:
+        return weigh_sets(
+            torch.neg,
+            logits,
+            fits,
+            own_weight,
+            class_weight=self.active_class_weight,
+            label_smoothing=self.label_smoothing,
         )

@@ -6,7 +6,12 @@ from torch import Tensor, nn
 
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.reduction import as_distribution, at_least_float32, sum_over_ranks
+from mmmask.models.losses.reduction import (
+    as_distribution,
+    at_least_float32,
+    responsibilities,
+    sum_over_ranks,
+)
 
 
 @MODELS.register_module()
@@ -24,7 +29,9 @@ class SoftMacroF1Loss(nn.Module):
     those of one process with the whole batch. Without gradients they are the process's own.
 
     Soft targets of Mixup and CutMix count by share, ``TP_c = sum target_c p_c``, which rewards
-    deciding for the larger share; hence there is no label smoothing either.
+    deciding for the larger share; hence there is no label smoothing either. Where several classes
+    fit what is known of a photo, it counts for them in proportion to their probabilities, which
+    have no gradient there; a photo of which all classes fit counts nowhere.
 
     Args:
         num_classes: C.
@@ -32,9 +39,11 @@ class SoftMacroF1Loss(nn.Module):
         loss_weight: Factor of the result.
 
     Shape:
-        ``cls_score``: (N, C) logits; ``label``: (N,) integers or (N, C) soft; ``weight``: (N,),
-        what each photo counts in the sums; result: scalar.
+        ``cls_score``: (N, C) logits; ``label``: (N,) integers, (N, C) soft, or (N, C) bool, the
+        classes that fit; ``weight``: (N,), what each photo counts in the sums; result: scalar.
     """
+
+    takes_sets = True
 
     def __init__(
         self, *, num_classes: int = NUM_CLASSES, epsilon: float = 1e-7, loss_weight: float = 1.0
@@ -56,6 +65,10 @@ class SoftMacroF1Loss(nn.Module):
         """Return the loss; ``avg_factor`` is taken for MMPretrain's heads, and has no meaning."""
         logits = at_least_float32(cls_score)
         probability = logits.softmax(dim=1)
+        if label.dtype == torch.bool:
+            known = ~label.all(dim=1)
+            weight = known.to(logits) if weight is None else weight * known
+            label = responsibilities(logits, label)
         target = as_distribution(label, num_classes=self.num_classes, dtype=logits.dtype)
         counts = torch.stack([target * probability, probability, target])  # (3, N, C)
         if weight is not None:

@@ -10,6 +10,7 @@ from torch.nn import functional
 from mmmask.class_weights import checked_counts
 from mmmask.errors import InputError
 from mmmask.models.losses.base import ClassWeightedLoss, CountsCheck, LossOptions
+from mmmask.models.losses.reduction import weigh_sets
 from mmmask.models.margins import adaptive_margins, lower_by_margin
 
 
@@ -27,7 +28,8 @@ class LDAMLoss(ClassWeightedLoss):
 
     Args:
         max_margin: At least 0, in units of the logit; the margin of the rarest class.
-        **shared: Options of :class:`ClassWeightedLoss`; the margin follows the unsmoothed target.
+        **shared: Options of :class:`ClassWeightedLoss`; the margin follows the unsmoothed target,
+            and lowers each class of a set by its own.
     """
 
     margin: Tensor
@@ -55,4 +57,15 @@ class LDAMLoss(ClassWeightedLoss):
             weight=self.active_class_weight,
             label_smoothing=self.label_smoothing,
             reduction="none",
+        )
+
+    def set_losses(self, logits: Tensor, fits: Tensor, own_weight: Tensor) -> Tensor:
+        self._check_margin(self.margin)
+        return weigh_sets(
+            torch.neg,
+            lower_by_margin(logits, fits, margin=self.margin),
+            fits,
+            own_weight,
+            class_weight=self.active_class_weight,
+            label_smoothing=self.label_smoothing,
         )

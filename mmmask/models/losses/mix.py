@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmmask.errors import InputError
 from mmmask.labels import NUM_CLASSES
-from mmmask.models.losses.build import build_loss
+from mmmask.models.losses.build import build_loss, refuse_sets
 
 
 @MODELS.register_module()
@@ -24,9 +24,11 @@ class LossMix(nn.Module):
         num_classes: C, passed to every loss that takes it.
 
     Shape:
-        ``cls_score``: (N, C) logits; ``label``: (N,) integers or (N, C) soft; ``weight``: (N,)
-        photo weights; result: scalar.
+        ``cls_score``: (N, C) logits; ``label``: (N,) integers, (N, C) soft, or (N, C) bool, the
+        classes that fit; ``weight``: (N,) photo weights; result: scalar.
     """
+
+    takes_sets = True
 
     def __init__(
         self,
@@ -56,9 +58,12 @@ class LossMix(nn.Module):
             if hasattr(loss, "set_class_counts"):
                 loss.set_class_counts(counts)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+    def forward(self, cls_score: Tensor, label: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Return the sum; all arguments go to each loss, as :class:`ClassWeightedLoss` has them."""
+        for loss in self.losses.values():
+            refuse_sets(loss, label)
         parts = [
-            self.loss_weights[name] * loss(*args, **kwargs) for name, loss in self.losses.items()
+            self.loss_weights[name] * loss(cls_score, label, *args, **kwargs)
+            for name, loss in self.losses.items()
         ]
         return torch.stack(parts).sum()

@@ -1,5 +1,7 @@
 """From losses of single classes to one number: targets, class weights and the mean over ranks."""
 
+from collections.abc import Callable
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -12,7 +14,10 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def as_distribution(target: Tensor, *, num_classes: int, dtype: torch.dtype) -> Tensor:
-    """Return targets as probabilities: labels (N,) as one-hot rows, soft ones (N, C) unchanged."""
+    """Return targets as shares: labels (N,) as one-hot rows, soft ones (N, C) unchanged.
+
+    Of a set of classes, a row of booleans, each class has 1.
+    """
     if target.ndim == 1:
         target = functional.one_hot(target.long(), num_classes)
     return target.to(dtype)
@@ -45,6 +50,48 @@ def weigh_classes(
     smoothed = smooth(target, label_smoothing)  # (N, C)
     weighted = smoothed if class_weight is None else smoothed * class_weight
     return (weighted * class_losses).sum(dim=1)
+
+
+def responsibilities(logits: Tensor, fits: Tensor) -> Tensor:
+    """Return the probabilities of the classes given that one of those that fit is right.
+
+    They have no gradient. (N, C), (N, C) bool -> (N, C).
+    """
+    return logits.detach().masked_fill(~fits, -torch.inf).softmax(dim=1)
+
+
+def log_probability_of(log_p: Tensor, fits: Tensor) -> Tensor:
+    """Return ``log sum_(c fits) p_c``, (N, C), (N, C) bool -> (N, 1)."""
+    return log_p.masked_fill(~fits, -torch.inf).logsumexp(dim=1, keepdim=True)
+
+
+def weigh_sets(
+    loss_of: Callable[[Tensor], Tensor],
+    logits: Tensor,
+    fits: Tensor,
+    own_weight: Tensor,
+    *,
+    class_weight: Tensor,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return ``(1 - s) w l(P) + s / C sum_c w_c l(p_c)`` of every photo, P the sum over its set.
+
+    With one class in the set this is :func:`weigh_classes`.
+
+    Args:
+        loss_of: l, of log-probabilities of any shape (N, K).
+        logits: (N, C).
+        fits: Which classes agree with what is known of the photo, (N, C) bool.
+        own_weight: w, the class weight of the photo, (N,).
+        class_weight: w_c, (C,).
+        label_smoothing: s.
+    """
+    log_p = functional.log_softmax(logits, dim=1)
+    own = own_weight * loss_of(log_probability_of(log_p, fits)).squeeze(1)
+    if not label_smoothing:
+        return own
+    spread = (class_weight * loss_of(log_p)).mean(dim=1)
+    return (1 - label_smoothing) * own + label_smoothing * spread
 
 
 def mean_over_ranks(total: Tensor, denominator: Tensor) -> Tensor:

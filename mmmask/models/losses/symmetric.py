@@ -8,7 +8,12 @@ from torch.nn import functional
 
 from mmmask.errors import InputError
 from mmmask.models.losses.base import ClassWeightedLoss, LossOptions
-from mmmask.models.losses.reduction import as_distribution, smooth, weigh_classes
+from mmmask.models.losses.reduction import (
+    as_distribution,
+    smooth,
+    weigh_classes,
+    weigh_sets,
+)
 
 
 def reverse_cross_entropy(
@@ -18,7 +23,9 @@ def reverse_cross_entropy(
 
     For a label y it is ``-A (1 - p_y)``: bounded, so that a wrong label pulls only so far. No
     logarithm of a target is smaller than A, below 0; the authors' code clips targets at 1e-4, which
-    is -9.2. Logits are (N, C); target and smoothing are those of :func:`weigh_classes`.
+    is -9.2. Logits are (N, C); target and smoothing are those of :func:`weigh_classes`. Of a set of
+    classes it is ``-A (1 - P)``: as if all of them were one class, with the sum P of their
+    probabilities.
     """
     probability = functional.softmax(logits, dim=1)
     target = as_distribution(target, num_classes=logits.shape[1], dtype=probability.dtype)
@@ -89,6 +96,20 @@ class SymmetricCrossEntropyLoss(ClassWeightedLoss):
             alpha=self.alpha,
             beta=self.beta,
             log_zero=self.log_zero,
+            class_weight=self.active_class_weight,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def set_losses(self, logits: Tensor, fits: Tensor, own_weight: Tensor) -> Tensor:
+        # A set is read as a label is: all of its classes have the logarithm of the right one.
+        reverse = reverse_cross_entropy(
+            logits, fits, log_zero=self.log_zero, label_smoothing=self.label_smoothing
+        )
+        return weigh_sets(
+            lambda log_p: self.beta * reverse[:, None] - self.alpha * log_p,
+            logits,
+            fits,
+            own_weight,
             class_weight=self.active_class_weight,
             label_smoothing=self.label_smoothing,
         )
