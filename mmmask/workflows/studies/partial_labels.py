@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.layout import with_labels
 from mmmask.errors import InputError
-from mmmask.labels import ATTRIBUTES, from_bits, marginals, product
+from mmmask.known import classes_of
+from mmmask.labels import ATTRIBUTES, marginals, product
 
 #: What is hidden, by ``kind``.
 HIDDEN = ("mask_everywhere", "thirds", "decades")
@@ -79,7 +80,7 @@ def filled(samples: pd.DataFrame, fit: Fit, *, together: bool) -> pd.DataFrame:
     unknown = samples["label"].isna().to_numpy()
     if not unknown.any():
         return samples
-    fits = from_bits(samples["fits"][unknown])
+    fits = classes_of(samples[unknown])
     probabilities = fit(samples, samples["image"][unknown].tolist())
     if together:
         probabilities = joined(probabilities, samples["person"][unknown].to_numpy())

@@ -136,10 +136,14 @@ class Techniques:
         return list(dict.fromkeys(name for one in every for name in one.files))
 
 
-def read_techniques(path: str | Path) -> Techniques:
+def read_techniques(path: str | Path, sources: Sequence[str] = ()) -> Techniques:
     """Read a Python file that states ``features`` and ``groups``.
 
     A technique has all that its group's baseline has, but for what it states itself.
+
+    Args:
+        path: Of the file, or the name of one that comes with mmmask.
+        sources: Names of data sets; each group gets a technique without each of them.
 
     Raises:
         MissingFileError: No such file.
@@ -147,7 +151,8 @@ def read_techniques(path: str | Path) -> Techniques:
     """
     stated = _read(find_space(path))
     features = {name: _source(path, name, value) for name, value in stated["features"].items()}
-    groups = [_group(path, entry, features) for entry in stated["groups"]]
+    without = [{"name": f"without {name}", "without_source": name} for name in sources]
+    groups = [_group(path, entry, features, without) for entry in stated["groups"]]
     names = [group.name for group in groups]
     if not groups or len(set(names)) < len(names):
         raise InputError(f"{path}: groups must be a list of dicts with names of their own")
@@ -176,12 +181,19 @@ def _source(path: str | Path, name: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _group(path: str | Path, entry: Any, features: Mapping[str, Any]) -> Group:
+def _group(
+    path: str | Path,
+    entry: Any,
+    features: Mapping[str, Any],
+    more: Sequence[Mapping[str, Any]],
+) -> Group:
     _check_keys(f"{path}: a group", entry, _GROUP, needed=_GROUP)
     where = f"{path}: group {entry['name']!r}"
     baseline = _technique(where, entry["baseline"], {}, features)
     inherited = {key: value for key, value in entry["baseline"].items() if key not in TOLD}
-    techniques = [_technique(where, one, inherited, features) for one in entry["techniques"]]
+    techniques = [
+        _technique(where, one, inherited, features) for one in (*entry["techniques"], *more)
+    ]
     names = [one.name for one in (baseline, *techniques)]
     if not techniques or len(set(names)) < len(names):
         raise InputError(f"{where}: needs techniques, each with a name of its own; got {names}")

@@ -8,7 +8,7 @@ under a hash of all that decides them, so that a study that was stopped goes on.
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -30,14 +30,12 @@ from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import cross_calibrated
 from mmmask.evaluation.decision import decide
-from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
+from mmmask.evaluation.intervals import macro_f1_interval
 from mmmask.evaluation.jackknife import Difference
 from mmmask.evaluation.learning_curve import extrapolated
 from mmmask.evaluation.scores import macro_f1
 from mmmask.files import atomic_write, write_csv
 from mmmask.ledger.provenance import fingerprint, text_hash
-from mmmask.models.feature_training import FeatureTraining
-from mmmask.models.head_training import Schedule
 from mmmask.reports.technique_report import plot_techniques, print_techniques
 from mmmask.shipped import find_config
 from mmmask.workflows.linear_probe import FEATURES, samples_of
@@ -48,6 +46,8 @@ from mmmask.workflows.studies.technique_data import (
     learned_from,
     open_files,
 )
+from mmmask.workflows.studies.technique_heads import trained
+from mmmask.workflows.studies.technique_scores import Known, by_attribute, known_values
 from mmmask.workflows.studies.technique_space import (
     TOLD,
     Group,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 #: Parts of a technique that come after the training: fits do not depend on them.
 _AFTER = ("calibration", "decision")
-_COLUMNS = ("image", "person", "label", "age", "weight")
+_COLUMNS = (*("image", "person", "label", "fits", "age", "age_from", "age_to", "weight", "source"),)
 #: What of the config decides features and labels.
 _OPTIONS = (
     "data", "head", "backbone", "neck", "features", "preprocessing", "pretrained",
@@ -69,6 +69,8 @@ _OPTIONS = (
 )  # fmt: skip
 #: The seeds deal the people into folds, and each fold is held out.
 _DEALT = ("data.fold", "data.split_seed")
+#: The list of techniques, of those that come with mmmask, whose heads do without a source each.
+SOURCES = "sources"
 #: How many times the people a learning curve is followed to: as many as there are without a
 #: validation in 5 folds, and far more.
 FURTHER = (1.25, 10.0)
@@ -80,6 +82,7 @@ class TechniqueStudy(Study):
 
     config: Path  # path of a config of a linear probe
     techniques: Path  # file of techniques, see :mod:`technique_space`
+    leave_source_out: bool = False  # a technique without each source, in each of its groups
     features: Path  # file of features of the config, made where missing or stale
     seeds: Sequence[int]
     jobs: int = 1  # processes that train
@@ -130,6 +133,7 @@ def run_techniques(
     jobs: int | None,
     *,
     out: Path,
+    leave_source_out: bool = False,
     **shared: Any,
 ) -> None:
     """Study techniques, print the table, and write it and its plot to ``out``.
@@ -139,12 +143,16 @@ def run_techniques(
         techniques: File of techniques.
         features: File of features of the config; None: in ``out``.
         jobs: Processes that train; None: 1.
+        leave_source_out: Whether each group of the file has a technique without each source; the
+            file may then be None, for the heads of ``SOURCES``.
         out: Folder of all that is written.
         **shared: Other fields of :class:`TechniqueStudy`.
 
     Raises:
         InputError: As :func:`study_techniques`; or the arguments do not go together.
     """
+    if leave_source_out and techniques is None:
+        techniques = SOURCES
     if techniques is None:
         raise InputError("--features and --jobs are for a study of --techniques; got none")
     if len(configs) > 1:
@@ -157,6 +165,7 @@ def run_techniques(
         features=features or out / FEATURES,
         out=out,
         jobs=jobs or 1,
+        leave_source_out=leave_source_out,
         **shared,
     )
     table = study_techniques(study)
@@ -172,16 +181,18 @@ def study_techniques(study: TechniqueStudy) -> pd.DataFrame:
     Columns: ``group``, ``baseline``, ``technique``, ``claim``, ``expected``; ``people``,
     ``seeds``; ``baseline_macro_f1`` and ``macro_f1`` with its 95 % interval; ``difference``, paired
     over people and seeds, with its interval and the ``detectable`` one, ``by_seed``; ``verdict``
-    (see :func:`verdict`) and ``seconds`` of all its fits. A group in which ``people`` differ ends
-    with the score that its curve promises of more people.
+    (see :func:`verdict`), for each attribute macro F1 over its values, such as ``age_f1``, with
+    ``age_difference`` from ``age_low`` to ``age_high``, and ``seconds`` of all its fits. Scores are
+    over the photos of which the class, or the attribute, is known. A group in which ``people``
+    differ ends with the score that its curve promises of more people.
 
     Raises:
         InputError: The file of techniques, the config, or the features are at fault.
         DivergedError: A training diverges.
     """
-    space = read_techniques(study.techniques)
     cfg = study.load(None, {})
     truth = with_labels(read_train(cfg.data.data_root))
+    space = read_techniques(study.techniques, sources_of(truth) if study.leave_source_out else ())
     paths = ensure_files(study.load, space, study.features, study.out / "features")
     files = open_files(paths, space)
     recipes = {}
@@ -193,6 +204,17 @@ def study_techniques(study: TechniqueStudy) -> pd.DataFrame:
     for group in space.groups:
         rows += compare_group(study, group, recipes, truth)
     return pd.DataFrame(rows)
+
+
+def sources_of(samples: pd.DataFrame) -> list[str]:
+    """Return the names of the data sets that photos are from; an InputError if they are not two."""
+    names = sorted(samples["source"].dropna().unique()) if "source" in samples else []
+    if len(names) < 2:
+        raise InputError(
+            "--leave-source-out needs photos of two sources or more (column source); got "
+            f"{', '.join(names) or 'none'}"
+        )
+    return names
 
 
 def recipe_of(study: TechniqueStudy, technique: Technique, files: FeatureFiles) -> Recipe:
@@ -236,7 +258,7 @@ def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> 
             fit=partial(_first_head, recipe, files, seed),
             unlabelled=unlabelled,
         )
-        head = _head(recipe, files, learned, seed)
+        head = trained(technique, recipe.head, files, learned, seed)
         held_out = (fold == one).to_numpy()
         for view in views:
             result[held_out] += head(files.of(view, images[held_out])) / len(views)
@@ -246,67 +268,8 @@ def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> 
 def _first_head(
     recipe: Recipe, files: FeatureFiles, seed: int, learned: pd.DataFrame, images: Sequence[str]
 ) -> NDArray[np.float32]:
-    return _head(recipe, files, learned, seed)(files.of(recipe.technique.features, images))
-
-
-def _head(recipe: Recipe, files: FeatureFiles, learned: pd.DataFrame, seed: int) -> Any:
-    """Return a head that has learned some samples."""
-    from mmengine.registry import init_default_scope
-    from mmpretrain.registry import DATA_SAMPLERS
-
-    import mmmask.register  # noqa: F401
-    from mmmask.models.head_training import train_head
-
-    init_default_scope("mmpretrain")
-    technique, images = recipe.technique, learned["image"].tolist()
-    if technique.hidden is not None:
-        return _behind_hidden_layer(recipe, files.of(technique.features, images), learned, seed)
-    names: list[Sequence[str]] = [technique.features, *([one] for one in technique.train_views)]
-    rows = np.concatenate([files.of(each, images) for each in names])
-    learned = pd.concat([learned] * len(names), ignore_index=True)
-    order = None
-    if technique.sampler is not None:
-        dataset = _Labelled(learned["label"].to_numpy(dtype=np.int64))
-        sampler = DATA_SAMPLERS.build({**technique.sampler, "dataset": dataset, "seed": seed})
-
-        def order(epoch: int) -> NDArray[np.integer]:
-            return sampler.order(np.random.default_rng([seed, epoch]))
-
-    assert isinstance(technique.schedule, Schedule)
-    return train_head(recipe.head, rows, learned, technique.schedule, seed=seed, order=order)
-
-
-def _behind_hidden_layer(
-    recipe: Recipe, features: NDArray[np.float32], learned: pd.DataFrame, seed: int
-) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Return what tells the probabilities of features, (n, D) -> (n, 18), once it has learned."""
-    from mmpretrain.registry import MODELS
-
-    from mmmask.models.feature_training import predict_from_features, train_on_features
-    from mmmask.models.hidden_layer import HiddenLayer
-
-    options, schedule = recipe.technique.hidden, recipe.technique.schedule
-    assert options is not None and isinstance(schedule, FeatureTraining)
-    neck = [HiddenLayer(features.shape[1], **options)]
-    head = MODELS.build({**recipe.head, "in_channels": options["width"]})
-    rows = np.arange(len(features))
-    train_on_features(neck, head, features[:, None], rows, learned, schedule, seed=seed)
-    return lambda values: predict_from_features(
-        neck, head, values[:, None], np.arange(len(values))
-    )[0]
-
-
-class _Labelled:
-    """As much of a dataset as samplers look at."""
-
-    def __init__(self, labels: NDArray[np.int64]) -> None:
-        self._labels = labels
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def labels(self) -> NDArray[np.int64]:
-        return self._labels
+    head = trained(recipe.technique, recipe.head, files, learned, seed)
+    return head(files.of(recipe.technique.features, images))
 
 
 def _train(
@@ -371,6 +334,10 @@ def answers(
     """Return the answers by a technique's calibration and decision: (N, 18) -> (N,)."""
     technique = recipe.technique
     if technique.calibration is not None:
+        if truth["label"].isna().any():
+            raise InputError(
+                f"{technique.name!r}: calibration needs the label of each photo; some have none"
+            )
         probabilities = cross_calibrated(
             probabilities,
             truth["label"].to_numpy(dtype=np.int64),
@@ -385,8 +352,8 @@ def compare_group(
     study: TechniqueStudy, group: Group, recipes: Mapping[int, Recipe], truth: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """Return the rows of a group, see :func:`study_techniques`."""
-    person = truth["person"].to_numpy()
-    labels = truth["label"].to_numpy(dtype=np.int64)
+    everything = known_values(truth)
+    whole = everything["macro"]
     predicted, seconds = {}, {}
     for one in (group.baseline, *group.techniques):
         recipe = recipes[id(one)]
@@ -397,21 +364,21 @@ def compare_group(
         ]
         seconds[one.name] = fits.seconds
     base = predicted[group.baseline.name]
-    score = macro_f1_interval(person, labels, base)
+    score = macro_f1_interval(whole.person, whole.values, whole.of(base))
     shared = {
         "group": group.name,
         "baseline": group.baseline.name,
-        "people": len(set(person)),
+        "people": len(set(whole.person)),
         "seeds": len(study.seeds),
         "baseline_macro_f1": score.value,
     }
     rows = []
     for one in group.techniques:
         found = predicted[one.name]
-        difference = paired_difference(person, labels, found, base)
-        own = macro_f1_interval(person, labels, found)
-        pairs = zip(found, base, strict=True)
-        by_seed = [macro_f1(labels, new) - macro_f1(labels, old) for new, old in pairs]
+        difference = whole.difference(found, base)
+        own = macro_f1_interval(whole.person, whole.values, whole.of(found))
+        pairs = zip(whole.of(found), whole.of(base), strict=True)
+        by_seed = [macro_f1(whole.values, new) - macro_f1(whole.values, old) for new, old in pairs]
         several = len(study.seeds) > 1
         rows.append(
             {
@@ -428,10 +395,12 @@ def compare_group(
                 "detectable": difference.detectable if several else np.nan,
                 "by_seed": " ".join(f"{value:+.4f}" for value in by_seed),
                 "verdict": verdict(difference, one.expects) if several else "not shown",
+                **by_attribute(everything, found, base),
                 "seconds": round(seconds[one.name], 1),
             }
         )
-    return rows + [{**shared, **row} for row in _further(group, predicted, person, labels)]
+    further = _further(group, predicted, whole)
+    return rows + [{**shared, **row} for row in further]
 
 
 def verdict(difference: Difference, expects: str | None) -> str:
@@ -446,8 +415,7 @@ def verdict(difference: Difference, expects: str | None) -> str:
 def _further(
     group: Group,
     predicted: Mapping[str, Sequence[NDArray[np.int64]]],
-    person: NDArray,
-    labels: NDArray[np.int64],
+    known: Known,
 ) -> Iterator[dict[str, Any]]:
     """Yield what the learning curve of a group promises, if its techniques make one."""
     alike = [
@@ -456,11 +424,13 @@ def _further(
         if replace(one, name="", claim="", expects=None, people=1.0)
         == replace(group.baseline, name="", claim="", expects=None)
     ]
-    curve = {one.people: predicted[one.name] for one in sorted(alike, key=lambda o: o.people)}
+    curve = {
+        one.people: known.of(predicted[one.name]) for one in sorted(alike, key=lambda o: o.people)
+    }
     if len(curve) < 4:  # a curve has three parameters
         return
     for times in FURTHER:
-        score, gain = extrapolated(person, labels, [*curve.values()], [*curve], times)
+        score, gain = extrapolated(known.person, known.values, [*curve.values()], [*curve], times)
         yield {
             "technique": f"{times:g} times the people",
             "claim": "extrapolated by a - b n^-c through the shares of people above",
