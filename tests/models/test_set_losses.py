@@ -67,7 +67,9 @@ def by_hand(loss, logits, one, *, own_logits=None, extra=None):
 def check(loss, logits, expected):
     value = loss(logits, FITS, WEIGHT)
     torch.testing.assert_close(value, expected)
-    gradients = [torch.autograd.grad(one, logits, retain_graph=True)[0] for one in (value, expected)]
+    gradients = [
+        torch.autograd.grad(one, logits, retain_graph=True)[0] for one in (value, expected)
+    ]
     torch.testing.assert_close(*gradients)
     assert (gradients[0][3] == 0).all()
 
@@ -181,7 +183,9 @@ def test_a_loss_of_mmpretrain_is_refused(mixed) -> None:
         theirs = {"type": "LossMix", "losses": {"a": theirs}, "loss_weights": {"a": 1.0}}
     head = MaskLinearHead(4, loss=theirs)
     batch = SampleBatch(fits=torch.ones(2, 18).bool())
-    with pytest.raises(InputError, match=r"loss\.type must be a loss of mmmask, such as Weighted.*"):
+    with pytest.raises(
+        InputError, match=r"loss\.type must be a loss of mmmask, such as Weighted.*"
+    ):
         head.loss((torch.zeros(2, 4),), batch)
 
 

@@ -26,6 +26,7 @@ from rich.progress import track
 from mmmask.blocks import plain
 from mmmask.config import parse_options, with_flags
 from mmmask.datasets.layout import EVAL_IMAGES, read_train, with_labels
+from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.splits import assign_folds
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import cross_calibrated
@@ -38,7 +39,7 @@ from mmmask.files import atomic_write, write_csv
 from mmmask.ledger.provenance import fingerprint, text_hash
 from mmmask.reports.technique_report import plot_techniques, print_techniques
 from mmmask.shipped import find_config
-from mmmask.workflows.linear_probe import FEATURES, samples_of
+from mmmask.workflows.linear_probe import FEATURES, dataset_of
 from mmmask.workflows.studies.commands import Study
 from mmmask.workflows.studies.technique_data import (
     FeatureFiles,
@@ -114,6 +115,7 @@ class Recipe(NamedTuple):
     technique: Technique
     head: Mapping[str, Any]  # its config
     samples: pd.DataFrame  # of all people, as the config labels them
+    mixture: Mapping[str, float] | None  # weight of each of their sources; None: as they are
     old_from: int
     folds: int
     key: str  # hash of the rest, and of the features
@@ -220,7 +222,16 @@ def sources_of(samples: pd.DataFrame) -> list[str]:
 def recipe_of(study: TechniqueStudy, technique: Technique, files: FeatureFiles) -> Recipe:
     """Return what decides the trainings of a technique; an InputError if its config is wrong."""
     cfg = study.load(None, technique.config)
-    samples = samples_of(cfg, "train", "all")
+    dataset = dataset_of(cfg, "train", "all")
+    samples, mixture = dataset.samples, mixture_of(dataset)
+    if mixture is not None:
+        if technique.sampler is not None:
+            raise InputError(
+                f"{technique.name!r}: a sampler draws photos as often as its own rule says; leave "
+                "it out, or the weights of data.table"
+            )
+        left_out = technique.without_source
+        mixture = {name: weight for name, weight in mixture.items() if name != left_out}
     head, old_from = plain(cfg.model.head), int(cfg.data.get("old_from", 60))
     names = technique.files
     told = {key: value for key, value in asdict(technique).items() if key not in (*TOLD, *_AFTER)}
@@ -230,11 +241,12 @@ def recipe_of(study: TechniqueStudy, technique: Technique, files: FeatureFiles) 
         "head": {key: value for key, value in head.items() if key != "in_channels"},
         "digests": files.digests(names),
         "samples": fingerprint(samples, _COLUMNS),
+        "mixture": mixture,
         "old_from": old_from,
         "folds": cfg.data.folds,
     }
     key = text_hash(json.dumps(facts, sort_keys=True, default=str))[:16]
-    return Recipe(technique, head, samples, old_from, cfg.data.folds, key)
+    return Recipe(technique, head, samples, mixture, old_from, cfg.data.folds, key)
 
 
 def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> NDArray[np.float32]:
@@ -258,6 +270,7 @@ def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> 
             fit=partial(_first_head, recipe, files, seed),
             unlabelled=unlabelled,
         )
+        learned = with_mixture_weights(learned, recipe.mixture)
         head = trained(technique, recipe.head, files, learned, seed)
         held_out = (fold == one).to_numpy()
         for view in views:
@@ -268,6 +281,7 @@ def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> 
 def _first_head(
     recipe: Recipe, files: FeatureFiles, seed: int, learned: pd.DataFrame, images: Sequence[str]
 ) -> NDArray[np.float32]:
+    learned = with_mixture_weights(learned, recipe.mixture)
     head = trained(recipe.technique, recipe.head, files, learned, seed)
     return head(files.of(recipe.technique.features, images))
 
