@@ -42,6 +42,7 @@ import copy
 import json
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmmask.errors import InputError
@@ -114,6 +115,7 @@ def compose(cfg: "Config") -> None:
             if value is _ABSENT and path[-1] in ("model", "dataset"):
                 raise InputError(f"{'.'.join(path)} was removed, and a run needs it")
         _set(cfg, path, value)
+    cfg.data.data_root = facts["data"]["data_root"]
     cfg[COMPOSED_FROM] = json.dumps(plain(facts), sort_keys=True)
 
 
@@ -204,8 +206,17 @@ def facts_of(cfg: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(f"block {', '.join(missing)} is missing; inherit it by _base_")
     blocks = {name: cfg[name] for name in (*BLOCKS, *OPTIONAL_BLOCKS) if name in cfg}
     _check_shapes(blocks)
+    if blocks["data"]["data_root"] is None:
+        blocks["data"] = {**blocks["data"], "data_root": default_root(blocks["data"].get("table"))}
     batch_size = (cfg.get("train_dataloader") or {}).get("batch_size")
     return {**blocks, "batch_size": batch_size}
+
+
+def default_root(table: Any) -> str:
+    """Return the data root where none is stated: ``data``, or the folder of the first table."""
+    first = table[0] if isinstance(table, (list, tuple)) and table else table
+    path = first.get("table") if isinstance(first, Mapping) else first
+    return str(Path(path).parent) if isinstance(path, str) else "data"
 
 
 def preprocessing_of(cfg: Mapping[str, Any]) -> dict[str, Any]:

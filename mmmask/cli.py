@@ -12,6 +12,16 @@ from typing import Any
 from mmmask.errors import DivergedError, InputError, MissingFileError
 from mmmask.packages import missing_packages
 
+
+class _TableOption(argparse.Action):
+    """Write a table into the options of the config, as ``data.table`` or ``data.eval_table``."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        listed = values if isinstance(values, list) else [values]
+        value = listed[0] if len(listed) == 1 else f"[{','.join(listed)}]"
+        namespace.options = [*namespace.options, f"data.{self.dest}={value}"]
+
+
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -34,6 +44,19 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "default": "argmax",
             "help": "answer for the best expected macro F1, of calibrated probabilities; it loses "
             "where class shares are not those of training. Default: the most probable class",
+        },
+        "--table": {
+            "action": _TableOption,
+            "nargs": "+",
+            "default": argparse.SUPPRESS,
+            "metavar": "TABLE",
+            "help": "photos of your own: tables of what is known of them, see docs/data.md",
+        },
+        "--eval-table": {
+            "action": _TableOption,
+            "default": argparse.SUPPRESS,
+            "metavar": "TABLE",
+            "help": "photos to predict, in place of eval/",
         },
         "--device": {"default": "cpu", "help": "such as cuda; default: cpu"},
         "--labels": {"metavar": "CSV"},

@@ -16,7 +16,7 @@ from mmmask.blocks import (
     remembered,
 )
 from mmmask.errors import InputError, first_line, nearest
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, is_table
 from mmmask.packages import missing_packages
 from mmmask.shipped import find_config
 
@@ -53,6 +53,7 @@ def load_config(
     """
     path = find_config(path)
     cfg = _read(path)
+    rootless = has_blocks(cfg) and "data_root" in cfg.data and cfg.data.data_root is None
     try:
         _compose_file(cfg, path)
     except InputError as error:
@@ -72,6 +73,8 @@ def load_config(
             cfg.merge_from_dict(options)
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise InputError(f"--cfg-options: {first_line(error)}") from error
+        if rootless and "data.data_root" not in options and "data" not in options:
+            cfg.data.data_root = None  # a table may have brought another folder
         if before is not None:
             refuse_contradictions(cfg, before, "--cfg-options")
         compose(cfg)
@@ -149,6 +152,8 @@ def with_flags(options: Mapping[str, Any], flags: Mapping[str, tuple[str, Any]])
 
 def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
     """Return flag and value of the given options of the ``data`` block by their dotted names."""
+    if data.get("data_root") is not None and is_table(data["data_root"]):
+        data = {**data, "data_root": None, "table": str(data["data_root"])}
     given = {
         f"data.{name}": (f"--{name.replace('_', '-')} {value}", value)
         for name, value in data.items()
@@ -224,6 +229,11 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
     wrong = [option for option in options if "=" not in option]
     if wrong:
         raise InputError(f"--cfg-options must be name=value; got {wrong[0]!r}")
+    given: dict[str, str] = {}
+    for option in options:
+        name, value = option.split("=", 1)
+        if given.setdefault(name, value) != value:
+            raise InputError(f"{name} is stated twice, as {given[name]} and {value}; state one")
     parser = argparse.ArgumentParser()
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
     try:

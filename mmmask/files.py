@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def is_table(path: str | Path) -> bool:
+    """Say whether a path means a table of photos, not a folder."""
+    return Path(path).suffix in (".csv", ".parquet") and not Path(path).is_dir()
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; rename it onto ``path`` when the block succeeds.

@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("variants", type=Path, nargs="*", help="configs with one change each")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each config; default 3")
     add_shared(parser, "--data-root", help="holds train/; default: the configs'")
+    add_shared(parser, "--table")
     add_shared(parser, "--pretrained")
     parser.add_argument(
         "--out",

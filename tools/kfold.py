@@ -20,6 +20,7 @@ def main() -> None:
         "--out", type=Path, metavar="DIR", help="default: work_dirs/kfold/ + config name"
     )
     add_shared(parser, "--data-root", help="holds train/, eval/; default: config's")
+    add_shared(parser, "--table", "--eval-table")
     add_shared(parser, "--pretrained", "--samples", "--corrections", "--teacher")
     add_shared(parser, "--pack", help="packed photos (.arrow), made once for all")
     add_shared(parser, "--amp")

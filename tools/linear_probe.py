@@ -19,6 +19,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("config", type=Path, help="such as configs/face_probe.py")
     add_shared(parser, "--data-root", help="holds train/, eval/; default: the config's")
+    add_shared(parser, "--table", "--eval-table")
     parser.add_argument(
         "--pretrained", metavar="PATH|URL", help="weights of the backbone; default: the config's"
     )

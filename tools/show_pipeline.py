@@ -12,6 +12,7 @@ def main() -> None:
     parser.add_argument("config", help="config file, such as configs/mobilenet_v2_arcface.py")
     parser.add_argument("--out", required=True, metavar="PNG", help="picture to write")
     add_shared(parser, "--data-root")
+    add_shared(parser, "--table")
     parser.add_argument("--photos", type=int, default=6, metavar="N", help="rows; default: 6")
     parser.add_argument("--draws", type=int, default=6, metavar="N", help="columns; default: 6")
     parser.add_argument("--seed", type=int, default=0, help="of choice and draws; default: 0")

@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--engine", default="local", metavar="local|ray", help="default: local")
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time; default 1")
     add_shared(parser, "--data-root", "--pretrained")
+    add_shared(parser, "--table")
     add_shared(parser, "--pack", help="packed photos (.arrow), made if missing")
     parser.add_argument("--seed", type=int, default=0, help="of trainings and proposals; default 0")
     parser.add_argument(

@@ -14,6 +14,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     add_shared(parser, "config", "checkpoint")
     add_shared(parser, "--data-root", help="holds train/ and eval/; default: data")
+    add_shared(parser, "--table", "--eval-table")
     parser.add_argument(
         "--split", choices=("eval", "val", "train", "all"), default="eval", help="default: eval"
     )

@@ -13,6 +13,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("config", help="config file, such as configs/effnet_b3_arcface.py")
     add_shared(parser, "--data-root", help="holds train/ and eval/; default: data")
+    add_shared(parser, "--table", "--eval-table")
     add_shared(parser, "--pretrained", help="weights to start from; default: the config's")
     parser.add_argument(
         "--work-dir", metavar="DIR", help="default: the config's, or work_dirs/ + its name"

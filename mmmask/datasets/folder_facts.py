@@ -20,10 +20,13 @@ PROBLEMS = {
 }
 
 
-def folder_facts(root: str | Path) -> pd.DataFrame:
-    """Return the files and folders with a problem: path relative to ``root``, and problem."""
-    root = Path(root)
+def folder_facts(root: str | Path | None) -> pd.DataFrame:
+    """Return the files and folders with a problem: path relative to ``root``, and problem.
+
+    ``root`` is None where tables list the photos: nothing is expected of a folder then.
+    """
     rows: list[tuple[str, str]] = []
+    root = Path(root or os.devnull)
     if (root / "train" / "train.csv").is_file():
         rows += _train(root)
     if (root / "eval" / "info.csv").is_file():

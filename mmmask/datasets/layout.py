@@ -92,6 +92,11 @@ def read_train(root: str | Path) -> pd.DataFrame:
     return checked(samples, SAMPLES, str(root))
 
 
+def has_eval(root: str | Path) -> bool:
+    """Say whether a data root lists photos to predict."""
+    return (Path(root) / "eval" / "info.csv").is_file()
+
+
 def read_eval(root: str | Path) -> pd.DataFrame:
     """Return one row for each line of eval/info.csv, in its order, without labels."""
     root = Path(root)

@@ -26,5 +26,5 @@ class ListedPhotos(PhotoDataset):
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return what the pipeline starts from for photo ``idx``."""
-        info = {"img_path": f"{self.data_root}/{self.samples['image'].iat[idx]}"}
+        info = {"img_path": self.path_of(self.samples["image"].iat[idx])}
         return info if self._packed is None else {**info, "img": self._packed[idx]}

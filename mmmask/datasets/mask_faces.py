@@ -11,10 +11,11 @@ from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
 
 from mmmask.datasets.corrections import correct, read_corrections
-from mmmask.datasets.layout import read_eval, read_train, with_labels
+from mmmask.datasets.data_source import DataSource, Stated, sample_tables
+from mmmask.datasets.layout import with_labels
 from mmmask.datasets.packed import open_pack, packed_steps
 from mmmask.datasets.photo_dataset import PhotoDataset
-from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.splits import folds_of
 from mmmask.datasets.teacher import SHARE, with_soft_labels
 from mmmask.errors import InputError
 from mmmask.known import ages_of, class_counts, classes_of, labels_of
@@ -26,10 +27,14 @@ Split = Literal["train", "val", "all", "eval"]
 
 @DATASETS.register_module()
 class MaskFaceDataset(PhotoDataset):
-    """Photos of masked faces in the competition's layout, split by person.
+    """Photos of masked faces, in the competition's layout or listed by tables, split by person.
 
     Args:
-        data_root: Folder that holds ``train/`` and ``eval/``.
+        data_root: Folder that holds ``train/`` and ``eval/``, or what photos of tables are
+            relative to.
+        table: Tables of the photos to learn from, see :mod:`mmmask.datasets.data_source`; None:
+            those of the layout. What is known of a photo may be a part of its label.
+        eval_table: Table of the photos to predict; None: those of the layout.
         split: ``train`` and ``val`` are the people outside and inside the held-out fold, ``all``
             is everybody in train/, ``eval`` the unlabelled photos in the order of info.csv.
         folds: How many folds the people are dealt into; the held-out share is 1 / folds.
@@ -51,6 +56,8 @@ class MaskFaceDataset(PhotoDataset):
         pipeline: Transforms.
 
     Attributes:
+        source_weights: Source -> its share of a batch, relative to the others; None: none is
+            stated, and each photo counts alike.
         samples: The samples table of this split, one row per photo, in the dataset's order. With
             a teacher, it has the soft labels too, as a predictions table has them.
     """
@@ -62,6 +69,8 @@ class MaskFaceDataset(PhotoDataset):
         data_root: str,
         *,
         split: Split,
+        table: Stated = None,
+        eval_table: str | None = None,
         folds: int = 5,
         fold: int = 0,
         split_seed: int = 0,
@@ -86,37 +95,41 @@ class MaskFaceDataset(PhotoDataset):
         super().__init__(data_root, pipeline=pipeline[done:], test_mode=test_mode)
         self.split = split
         root = Path(data_root)
+        source = DataSource(
+            root, sample_tables(table), None if eval_table is None else Path(eval_table)
+        )
+        self.source_weights = source.weights if split in ("train", "all") else None
         if split == "eval":
-            table = read_eval(root)
+            photos = source.eval()
         else:
-            table = read_train(root)
-            table["fold"] = assign_folds(table, folds=folds, seed=split_seed)
+            photos = source.train()
+            photos["fold"] = folds_of(photos, folds=folds, seed=split_seed)
             if corrections is not None:
-                table = correct(table, read_corrections(corrections), str(corrections))
+                photos = correct(photos, read_corrections(corrections), str(corrections))
             if drop is not None and split != "val":
-                table = without(table, drop)
+                photos = without(photos, drop)
             if drop_ages is not None:
-                table = table[~table["age"].between(*drop_ages)]
-            table = with_labels(table, old_from)
-            held_out = table["image"][table["fold"] == fold] if split == "train" else ()
+                photos = photos[~photos["age"].between(*drop_ages)]
+            photos = with_labels(photos, old_from)
+            held_out = photos["image"][photos["fold"] == fold] if split == "train" else ()
             if split != "all":
-                table = table[(table["fold"] == fold) == (split == "val")]
+                photos = photos[(photos["fold"] == fold) == (split == "val")]
             if split != "val":
-                table = pd.concat([table, *(_read_labelled(path) for path in samples)])
-        if table.empty:
+                photos = pd.concat([photos, *(_read_labelled(path) for path in samples)])
+        if photos.empty:
             left_out = f"data.drop={drop}, data.drop_ages={drop_ages}"
             raise InputError(f"{root}: no photo is in the {split} split; left out are {left_out}")
         taught = bool(teacher) and split in ("train", "all")
         if taught:
-            table = with_soft_labels(
-                table,
+            photos = with_soft_labels(
+                photos,
                 teacher,
                 SHARE if teacher_share is None else teacher_share,
                 fold=fold,
                 old_from=old_from,
                 held_out=held_out,
             )
-        self.samples = table.reset_index(drop=True)
+        self.samples = photos.reset_index(drop=True)
         self._images = pa.array(self.samples["image"])  # one buffer, shared by forked workers
         self._packed = None
         if pack is not None:
@@ -160,7 +173,7 @@ class MaskFaceDataset(PhotoDataset):
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return what the pipeline starts from for photo ``idx``."""
         info: dict[str, Any] = {
-            "img_path": f"{self.data_root}/{self._images[idx].as_py()}",
+            "img_path": self.path_of(self._images[idx].as_py()),
             "sample_idx": idx,
         }
         if self._labels is not None:

@@ -6,7 +6,7 @@ A pack is a :class:`PhotoStore` that was made by the first steps of a pipeline.
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.progress import track
 
 from mmmask.blocks import test_steps
+from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.face_boxes import by_content
-from mmmask.datasets.layout import read_eval, read_train
+from mmmask.datasets.photo_dataset import photo_path
 from mmmask.datasets.photo_store import ROWS, PhotoStore, StalePackError, write_store
 from mmmask.errors import InputError
 from mmmask.tables import SAMPLES, read_table
@@ -89,7 +90,7 @@ def write_pack(
     transforms = [TRANSFORMS.build(dict(step)) for step in steps]
 
     def prepared(image: str) -> NDArray[np.uint8]:
-        results: dict[str, Any] = {"img_path": f"{data_root}/{image}"}
+        results: dict[str, Any] = {"img_path": photo_path(data_root, image)}
         for transform in transforms:
             results = transform(results)
         return results["img"]
@@ -131,18 +132,9 @@ def packed_steps(pipeline: Sequence[Mapping[str, Any]]) -> int:
     return names.index("Preprocess") + 1
 
 
-def photos_of(cfg: "Config") -> list[str]:
-    """Return the photos of a config's data root and of its further samples, each once."""
-    images = list(photos_of_root(cfg.data.data_root))
+def photos_of(cfg: "Config", *, with_eval: bool = True) -> list[str]:
+    """Return the photos of a config's data and of its further samples, each once."""
+    images = list(DataSource.of(cfg).images(with_eval=with_eval))
     for table in cfg.data.samples:
         images += read_table(table, SAMPLES)["image"].tolist()
     return list(dict.fromkeys(images))
-
-
-def photos_of_root(root: str | Path) -> Iterator[str]:
-    """Yield the photos of a data root, train/ then eval/, as far as it has them."""
-    root = Path(root)
-    if (root / "train" / "train.csv").is_file() or not (root / "eval" / "info.csv").is_file():
-        yield from read_train(root)["image"]
-    if (root / "eval" / "info.csv").is_file():
-        yield from read_eval(root)["image"]

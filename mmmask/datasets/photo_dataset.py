@@ -38,6 +38,10 @@ class PhotoDataset(BaseDataset):
     def __len__(self) -> int:
         return len(self.samples)
 
+    def path_of(self, image: str) -> str:
+        """Return the path of a photo of the table."""
+        return photo_path(self.data_root, image)
+
     def __getitem__(self, draw: int | Draw) -> Any:
         """Load a photo; a :class:`Draw` also seeds its augmentation."""
         return self.__getitems__([draw])[0]
@@ -54,6 +58,11 @@ class PhotoDataset(BaseDataset):
                     info = self.get_data_info(draw)
                 photos.append(self.pipeline(info))
         return photos
+
+
+def photo_path(root: str | Path, image: str) -> str:
+    """Return the path of a photo as a table names it, relative to a folder or absolute."""
+    return image if image.startswith("/") else f"{root}/{image}"
 
 
 def seed_generators(seed: int) -> None:

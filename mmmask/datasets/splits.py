@@ -41,6 +41,41 @@ def assign_folds(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.
     return samples["person"].map(fold_of).astype("Int8")
 
 
+def folds_of(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Series:
+    """Return the fold of each row: the given one, where samples have some, else a dealt one.
+
+    Args:
+        samples: As for :func:`assign_folds`; perhaps with ``fold``, missing for people to be dealt.
+        folds: How many.
+        seed: Seed of the deal.
+
+    Raises:
+        InputError: A given fold is none of these, or a person is in two.
+    """
+    if "fold" not in samples or samples["fold"].isna().all():
+        return assign_folds(samples, folds=folds, seed=seed)
+    given = samples.dropna(subset="fold")
+    outside = given[given["fold"] >= folds]
+    if len(outside):
+        raise InputError(
+            f"{outside['image'].iloc[0]}: fold must be from 0 to data.folds - 1 = {folds - 1}; "
+            f"got {outside['fold'].iloc[0]}"
+        )
+    pairs = given[["person", "fold"]].drop_duplicates()
+    twice = pairs["person"].duplicated()
+    if twice.any():
+        person = pairs["person"][twice].iloc[0]
+        where = sorted(pairs["fold"][pairs["person"] == person])
+        raise InputError(
+            f"person {person} must be in one fold; got {' and '.join(map(str, where))}"
+        )
+    fold = samples["person"].map(pairs.set_index("person")["fold"]).astype("Int8")
+    rest = samples[fold.isna()]
+    if len(rest):
+        fold[rest.index] = assign_folds(rest, folds=folds, seed=seed)
+    return fold
+
+
 def deal(people: pd.Series, stratum: pd.Series, parts: int, seed: int) -> pd.Series:
     """Return the part 0..parts-1 of each person, by person, each stratum spread over all parts.
 

@@ -10,13 +10,12 @@ never seen its people: ``tools/linear_probe.py --hold-out``.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.datasets.layout import TRAIN_IMAGES
 from mmmask.errors import InputError
 from mmmask.known import age_spans, classes_of
 from mmmask.labels import OLDEST
@@ -86,9 +85,9 @@ def with_soft_labels(
         held_out: Photos of the people held out, none where nobody is.
 
     Raises:
-        InputError: A table is not of the 18 classes, has photos of train/ that are not predicted
-            out of fold, another age cut, or no training photo; two have the same photo; a photo
-            of train/ is in none; or one with ``{fold}`` has photos held out.
+        InputError: A table is not of the 18 classes, has photos with labels that are not
+            predicted out of fold, another age cut, or no training photo; two have the same photo;
+            a training photo is in none; or one with ``{fold}`` has photos held out.
     """
     others = [*PROBABILITIES, *YEARS]  # of a table of further samples
     samples = samples.drop(columns=others, errors="ignore").reset_index(drop=True)
@@ -96,10 +95,11 @@ def with_soft_labels(
     fits = classes_of(samples)
     labels = fits / fits.sum(axis=1, keepdims=True)
     years, within = _years(samples)
+    in_folds = samples["fold"].notna().to_numpy()  # further samples are in none
     taught = np.zeros(len(samples), dtype=bool)
     paths = teacher_tables(teacher, fold)
     for path, written in zip(paths, listed(teacher), strict=True):
-        table = _read(path, old_from)
+        table = _read(path, old_from, {*images[in_folds], *held_out})
         _check_unseen(path, table, fold, held_out, nested=FOLD in written)
         rows = photo_index(path, table["image"]).get_indexer(images)
         known = rows >= 0
@@ -114,10 +114,10 @@ def with_soft_labels(
                 said /= said.sum(axis=1, keepdims=True)  # a csv may have rounded them
                 own = _among(said, allowed[known], target[known])
                 target[known] = (1 - share) * own + share * said
-    untaught = images[images.str.startswith(TRAIN_IMAGES) & ~taught]
+    untaught = images[in_folds & ~taught]
     if len(untaught):
         raise InputError(
-            f"{', '.join(paths)}: a teacher must have each training photo of train/; "
+            f"{', '.join(paths)}: a teacher must have each training photo; "
             f"{len(untaught)} of {len(images)} are missing, such as {untaught[0]}"
         )
     return predictions_table(samples, labels, years if years.any() else None)
@@ -165,7 +165,7 @@ def _years(samples: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_
     return np.where(exact, within, 0.0), within
 
 
-def _read(path: str, old_from: int) -> pd.DataFrame:
+def _read(path: str, old_from: int, labelled: Collection[str]) -> pd.DataFrame:
     """Return image, probabilities and years of a table; refuse one that may not teach."""
     attribute = attribute_of(column_names(path))
     if attribute is not None:
@@ -176,9 +176,9 @@ def _read(path: str, old_from: int) -> pd.DataFrame:
     table = read_predictions(path, only={"image", *YEARS})
     stated = table.attrs.get("provenance", {})
     split = stated.get("split")
-    if split != "oof" and table["image"].str.startswith(TRAIN_IMAGES).any():
+    if split != "oof" and table["image"].isin(labelled).any():
         raise InputError(
-            f"{path}: predictions of photos of train/ must have split oof in their provenance, as "
+            f"{path}: predictions of labelled photos must have split oof in their provenance, as "
             "a model repeats the labels that it has learned; got "
             f"{split or 'none'}; take oof.parquet of tools/kfold.py or tools/linear_probe.py"
         )

@@ -19,7 +19,7 @@ from mmmask.datasets.face_boxes import described
 from mmmask.datasets.teacher import teacher_tables
 from mmmask.engine.unwrap import samples_of
 from mmmask.errors import InputError
-from mmmask.ledger.config_differences import DATA_FILES, changes, decides_weights, flat
+from mmmask.ledger.config_differences import DATA_FILES, changes, decides_weights, files_of, flat
 from mmmask.ledger.provenance import file_hash, fingerprint
 from mmmask.tables import PROBABILITIES, YEARS
 
@@ -52,7 +52,10 @@ _COMPOSED = {
     "train_dataloader.dataset.": ("augmentations", "data", "preprocessing"),
 }  # fmt: skip
 #: Options in there that name files: known by their content, or of no effect.
-_PATHS = (".boxes", ".corrections", ".data_root", ".drop", ".pack", ".samples", ".teacher")
+_PATHS = (
+    ".boxes", ".corrections", ".data_root", ".drop", ".eval_table", ".pack", ".samples", ".table",
+    ".teacher",
+)  # fmt: skip
 #: What a step changes in the state of a scheduler.
 _STEPPED = {
     "_global_step", "_last_value", "best", "cooldown_counter", "last_step", "num_bad_epochs"
@@ -178,11 +181,9 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value if plain_value else str(value)  # any reader unpickles it
 
 
-def _content(paths: str | list[str] | None) -> list[str] | None:
-    if not paths:
-        return None
-    files = map(Path, [paths] if isinstance(paths, str) else paths)
-    return [f"{file.name} ({file_hash(file)[:12]})" for file in files]
+def _content(stated: Any) -> list[str] | None:
+    files = [Path(path) for path in files_of(stated)]
+    return [f"{file.name} ({file_hash(file)[:12]})" for file in files] or None
 
 
 def _samples(dataset: Dataset) -> str:

@@ -12,10 +12,13 @@ from mmmask.config import load_config
 _WITH_BACKBONE = {"neck", "features", "pretrained", "preprocessing"}
 _SCHEDULE = {"auto_scale_lr", "optim_wrapper", "param_scheduler", "train_cfg"}
 #: Options that name files whose content decides a run as well as their names.
-DATA_FILES = ("data.corrections", "data.drop", "data.samples", "data.teacher")
+DATA_FILES = (
+    "data.corrections", "data.drop", "data.eval_table", "data.samples", "data.table",
+    "data.teacher",
+)  # fmt: skip
 #: Where a run was, how it was watched and tested: no weight depends on these.
 _CIRCUMSTANCES = (
-    "compile", "custom_imports", "data.data_root", "data.pack",
+    "compile", "custom_imports", "data.data_root", "data.eval_table", "data.pack",
     "default_hooks.checkpoint.interval", "default_hooks.checkpoint.max_keep_ckpts",
     "default_hooks.finite", "default_hooks.logger", "default_hooks.progress",
     "default_hooks.run_card", "default_hooks.runtime_info", "default_hooks.timer",
@@ -27,9 +30,17 @@ _CIRCUMSTANCES = (
 )  # fmt: skip
 
 
-def flat_config(path: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
+def files_of(stated: Any) -> list[str]:
+    """Return the files that an option of :data:`DATA_FILES` names: a path, or a list of them."""
+    listed = [stated] if isinstance(stated, str) else stated or []
+    return [item if isinstance(item, str) else item["table"] for item in listed]
+
+
+def flat_config(
+    path: str | Path, options: Mapping[str, Any], *, data_root: str | None = None
+) -> dict[str, Any]:
     """Return dotted name -> value of a config with options; a list counts as one value."""
-    return flat(load_config(path, options).to_dict())
+    return flat(load_config(path, options, data_root=data_root).to_dict())
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from rich.progress import track
 
 from mmmask.blocks import test_steps
 from mmmask.config import parse_options
-from mmmask.datasets.layout import read_train
+from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.photo_facts import PhotoFacts, nearest_earlier, photo_facts
-from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.splits import folds_of
 from mmmask.datasets.transforms import LoadPhoto
 from mmmask.errors import InputError
 from mmmask.tables import OUTLIERS, write_table
@@ -57,7 +57,7 @@ def data_stats(
     """Measure every photo of ``train/``; write the outliers.
 
     Args:
-        data_root: Folder with ``train/``.
+        data_root: Folder with ``train/``, or a table of photos.
         config: Its preprocessing and hold-out decide what mean and std are taken over; None: whole
             photos of everybody.
         out: csv of the outliers, for review; then for ``data.drop``.
@@ -67,18 +67,18 @@ def data_stats(
             to count as a near-duplicate. Photos of one person are alike by nature.
         options: ``name=value`` overrides of the config.
     """
-    root = Path(data_root)
-    samples = read_train(root)
+    source = DataSource.at(data_root)
+    root, samples = source.root, source.train()
     preprocessing, trained = [], np.ones(len(samples), dtype=bool)
     if config is not None:
         from mmpretrain.registry import TRANSFORMS
 
         from mmmask.engine.runner_config import load_checked
 
-        cfg = load_checked(config, parse_options(options), data_root=str(root))
+        cfg = load_checked(config, parse_options(options), data_root=str(data_root))
         steps = test_steps(cfg)[1:-1]  # without loading and packing
         preprocessing = [TRANSFORMS.build(step) for step in steps]
-        folds = assign_folds(samples, folds=cfg.data.folds, seed=cfg.data.split_seed)
+        folds = folds_of(samples, folds=cfg.data.folds, seed=cfg.data.split_seed)
         trained = (folds != cfg.data.fold).to_numpy(dtype=bool)
 
     facts = measure(root, samples["image"], preprocessing)

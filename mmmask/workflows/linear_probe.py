@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmmask.config import parse_options, with_flags, write_config
+from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.features import Features, parts_behind
 from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.packed import photos_of
@@ -139,7 +140,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
 
     cfg = study.load()
     root, out = Path(cfg.data.data_root), study.out
-    with_eval = study.eval_split and (root / "eval" / "info.csv").is_file()
+    with_eval = study.eval_split and DataSource.of(cfg).has_eval
     if study.submission is not None and not study.eval_split:
         raise InputError("--submission needs predictions of eval/; leave out --no-eval")
     check_outputs(submission=study.submission, data_root=root)
@@ -153,7 +154,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
         raise InputError(f"{out}: holds a run that is no probe; use another --work-dir")
     first = not (out / PLAN).exists()
     claim(out, plan)
-    images = [name for name in photos_of(cfg) if with_eval or not name.startswith("eval/")]
+    images = photos_of(cfg, with_eval=with_eval)
     try:
         features = ensure_features(cfg, model, images, path)
     except InputError:  # of weights or photos, which may be others the next time

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 import mmmask.datasets.transforms  # noqa: F401 - registers
 from mmmask.datasets.batching import stack_photos
+from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.layout import read_train
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.datasets.packed import (
@@ -17,7 +18,6 @@ from mmmask.datasets.packed import (
     StalePackError,
     open_pack,
     packed_steps,
-    photos_of_root,
     write_pack,
 )
 from mmmask.datasets.sampler import EpochSampler
@@ -43,7 +43,7 @@ def root(make_layout) -> Path:
 @pytest.fixture
 def pack(root, tmp_path) -> Path:
     path = tmp_path / "photos.arrow"
-    write_pack(path, list(photos_of_root(root)), data_root=root, steps=STEPS)
+    write_pack(path, list(DataSource.at(root).images()), data_root=root, steps=STEPS)
     return path
 
 
@@ -76,7 +76,7 @@ def test_a_photo_may_be_written_to_without_changing_the_pack(root, pack) -> None
 
 
 def test_another_process_opens_the_file_and_not_a_copy(root, pack) -> None:
-    images = list(photos_of_root(root))
+    images = list(DataSource.at(root).images())
     photos = open_pack(pack, images, data_root=root, steps=STEPS)
     content = pickle.dumps(photos)
     assert len(content) < pack.stat().st_size / 5
@@ -87,7 +87,7 @@ def test_another_process_opens_the_file_and_not_a_copy(root, pack) -> None:
 def test_a_pack_of_another_size_is_stale_and_says_so(root, pack) -> None:
     steps = [STEPS[0], {"type": "Preprocess", "size": (8, 6)}]
     with pytest.raises(StalePackError, match=r"stale, its steps were .*16, 12.*8, 6"):
-        open_pack(pack, list(photos_of_root(root)), data_root=root, steps=steps)
+        open_pack(pack, list(DataSource.at(root).images()), data_root=root, steps=steps)
 
 
 def test_a_pack_is_stale_once_a_photo_has_changed(root, pack) -> None:
@@ -96,7 +96,7 @@ def test_a_pack_is_stale_once_a_photo_has_changed(root, pack) -> None:
     status = photo.stat()
     os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     with pytest.raises(StalePackError, match=rf"{image} has changed since it was made"):
-        open_pack(pack, list(photos_of_root(root)), data_root=root, steps=STEPS)
+        open_pack(pack, list(DataSource.at(root).images()), data_root=root, steps=STEPS)
 
 
 def test_a_pack_without_a_photo_is_stale(root, pack) -> None:
@@ -119,7 +119,7 @@ def test_a_missing_pack_is_a_missing_file(root, tmp_path) -> None:
 
 def test_a_broken_photo_leaves_the_former_pack_whole(root, pack) -> None:
     before = pack.read_bytes()
-    images = list(photos_of_root(root))
+    images = list(DataSource.at(root).images())
     (root / images[-1]).write_bytes(b"broken")
     with pytest.raises(InputError, match=r"not a photo that can be decoded"):
         write_pack(pack, images, data_root=root, steps=STEPS)

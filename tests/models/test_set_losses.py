@@ -183,9 +183,7 @@ def test_a_loss_of_mmpretrain_is_refused(mixed) -> None:
         theirs = {"type": "LossMix", "losses": {"a": theirs}, "loss_weights": {"a": 1.0}}
     head = MaskLinearHead(4, loss=theirs)
     batch = SampleBatch(fits=torch.ones(2, 18).bool())
-    with pytest.raises(
-        InputError, match=r"loss\.type must be a loss of mmmask, such as Weighted.*"
-    ):
+    with pytest.raises(InputError, match=r"loss\.type must be a loss of mmmask"):
         head.loss((torch.zeros(2, 4),), batch)
 
 

@@ -1,8 +1,10 @@
-# The competition's data, split by person.
+# Photos and what is known of them, split by person.
 
 # Often changed.
 data = dict(
-    data_root="data",  # holds train/ and eval/
+    data_root=None,  # holds train/ and eval/; None: data/, or the folder of the table
+    table=None,  # photos of your own: a table (.csv, .parquet), or a list of dict(table=, weight=)
+    eval_table=None,  # table of photos to predict; None: those of eval/info.csv
     folds=5,  # 1 / folds of the people are held out
     fold=0,  # which fold is held out
     split_seed=0,  # how people are dealt into folds

@@ -18,8 +18,6 @@ Distribution = Literal["laplace", "normal"]
 Scale = Literal["shared", "photo"]
 #: Least scale in years: ages are whole years, and a scale of 0 has an infinite likelihood.
 LEAST_SCALE = 0.5
-#: Age in years that is no bound; an infinite one has no gradient.
-_UNBOUNDED = 1e4
 
 
 def laplace_nll(z: Tensor) -> Tensor:
@@ -42,10 +40,20 @@ def laplace_log_cdf(z: Tensor) -> Tensor:
     return torch.where(z < 0, z - math.log(2), torch.log1p(-torch.exp(-z.clamp_min(0)) / 2))
 
 
+def normal_log_cdf(z: Tensor) -> Tensor:
+    """Return the logarithm of the normal distribution function, for any z.
+
+    Far below 0, the slope of torch's own is off by any factor.
+    """
+    tail = z.clamp_max(0)
+    far = torch.log(torch.special.erfcx(-tail / math.sqrt(2)) / 2) - tail.square() / 2
+    return torch.where(z < -1, far, torch.special.log_ndtr(z.clamp_min(-2)))
+
+
 #: Name -> (negative log density, distribution function and its logarithm), in units of the scale.
 DISTRIBUTIONS: dict[str, tuple[Callable, Callable, Callable]] = {
     "laplace": (laplace_nll, laplace_cdf, laplace_log_cdf),
-    "normal": (normal_nll, torch.special.ndtr, torch.special.log_ndtr),
+    "normal": (normal_nll, torch.special.ndtr, normal_log_cdf),
 }
 
 
@@ -55,15 +63,17 @@ def log_probability_between(
     """Return ``log(F(high) - F(low))`` of a symmetric distribution, exact far out in its tails.
 
     Args:
-        low: Lower ends, finite, in units of the scale from the center.
-        high: Upper ends, above them, of the same shape.
+        low: Lower ends in units of the scale from the center, -inf for none.
+        high: Upper ends, above them, of the same shape, inf for none.
         log_cdf: log F.
     """
     beyond = low + high > 0  # in the upper tail F is nearly 1: the lower one is its mirror image
     low, high = torch.where(beyond, -high, low), torch.where(beyond, -low, high)
-    log_high = log_cdf(high)
-    gap = (log_cdf(low) - log_high).clamp_max(-torch.finfo(low.dtype).tiny)
-    return log_high + torch.log(-torch.expm1(gap))
+    log_high, bounded = log_cdf(high), low.isfinite()
+    # An infinite end has no gradient, and so must not be computed with.
+    gap = log_cdf(torch.where(bounded, low, high - 1)) - log_high
+    within = torch.log(-torch.expm1(gap.clamp_max(-torch.finfo(low.dtype).tiny)))
+    return log_high + torch.where(bounded, within, 0)
 
 
 def regression_losses(
@@ -162,9 +172,10 @@ class RegressionAge(AgeModel):
 
     def range_losses(self, outputs: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         location, scale = self.location_and_scale(outputs)
-        low = torch.where(first <= 0, -_UNBOUNDED, first - 0.5)[:, None]
-        high = torch.where(last >= OLDEST, _UNBOUNDED, last + 0.5)[:, None]
+        low, high = ((age[:, None] - location) / scale for age in (first - 0.5, last + 0.5))
         log_p = log_probability_between(
-            (low - location) / scale, (high - location) / scale, self.log_cdf
+            torch.where(first[:, None] <= 0, -torch.inf, low),
+            torch.where(last[:, None] >= OLDEST, torch.inf, high),
+            self.log_cdf,
         ).squeeze(1)
         return -log_p, torch.ones_like(log_p)

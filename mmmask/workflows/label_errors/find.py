@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from mmmask.datasets.corrections import SWAP, correct, read_corrections
-from mmmask.datasets.layout import read_train, with_labels
+from mmmask.datasets.data_source import DataSource
+from mmmask.datasets.layout import with_labels
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import true_values
 from mmmask.evaluation.jackknife import Interval
@@ -240,21 +241,21 @@ def labelled_as(
     table: pd.DataFrame, path: Path, data_root: str | Path, corrections: str | Path | None
 ) -> pd.DataFrame:
     """Return the samples of the predicted photos; refuse labels that are not the predictions'."""
-    samples = read_train(data_root)
+    samples = DataSource.at(data_root).train()
     if corrections is not None:
         samples = correct(samples, read_corrections(corrections), str(corrections))
     samples = with_labels(samples).set_index("image", drop=False)
     unknown = table.loc[~table["image"].isin(samples.index), "image"]
     if len(unknown):
         raise InputError(
-            f"{path}: {len(unknown)} of its photos are not in {data_root}/train, "
+            f"{path}: {len(unknown)} of its photos are not in {data_root}, "
             f"such as {unknown.iloc[0]}"
         )
     samples = samples.loc[table["image"]].reset_index(drop=True)
     different = samples["label"] != table["label"]
     if different.any():
         raise InputError(
-            f"{path}: {different.sum()} photos have another label than in {data_root}/train, "
+            f"{path}: {different.sum()} photos have another label than in {data_root}, "
             f"such as {table['image'][different].iloc[0]}; give the --corrections of the training"
         )
     return samples

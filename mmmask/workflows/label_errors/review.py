@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from mmmask.datasets.corrections import SWAP, check_value, correct, folders_by_name
-from mmmask.datasets.layout import MASK_OF_STEM, read_train
+from mmmask.datasets.data_source import DataSource
+from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
 from mmmask.files import locked
 from mmmask.labels import ATTRIBUTES, MASKS
@@ -303,7 +304,7 @@ def opened_review(
     if out == Path(issues).resolve():
         raise InputError(f"--out must not be the list of label issues itself; got {issues}")
     table = read_table(issues, LABEL_ISSUES)  # a fault of this file is named before the data's
-    samples = read_train(data_root)
+    samples = DataSource.at(data_root).train()
     listed = match_label_issues(table, samples, str(issues))
     with ExitStack() as stack:
         try:

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from mmmask.datasets.corrections import SWAP
+from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, OLD_FROM, OLDEST, marginals
@@ -67,7 +68,7 @@ def review_app(
     for each in shown["alike"]:
         for found in each["photos"]:
             found["number"] = numbers.setdefault(found["image"], len(numbers))
-    images = list(numbers)
+    images, root = list(numbers), DataSource.at(data_root).root
     # Part of the addresses of photos, so that a browser shows no cached photo of another list.
     shown["list"] = text_hash(str(Path(data_root).resolve()) + as_data(shown))[:12]
     html = render(
@@ -81,7 +82,7 @@ def review_app(
 
     @lru_cache(maxsize=KEPT)
     def photo_of(number: int) -> bytes:
-        photo = load_photo(Path(data_root) / images[number])  # EXIF rotation applied
+        photo = load_photo(root / images[number])  # EXIF rotation applied
         return small_jpeg(photo, HEIGHT / photo.shape[0])
 
     async def page(request: Request) -> Response:

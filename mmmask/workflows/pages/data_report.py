@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from mmmask.datasets.corrections import KNOWN, correct, read_corrections
+from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.folder_facts import folder_facts, shared_ids
-from mmmask.datasets.layout import read_eval, read_train, with_labels
+from mmmask.datasets.layout import with_labels
 from mmmask.datasets.photo_facts import PhotoFacts
-from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.splits import folds_of
 from mmmask.errors import InputError
 from mmmask.reports.pages.data_page import MOST_ROWS, DataFacts, write_data_page
 from mmmask.reports.pages.thumbnails import make_thumbnails
@@ -26,24 +27,24 @@ def data_report(data_root: str | Path, out: str | Path, *, faces: int = 40) -> N
     """Measure every photo of a data root and write its page.
 
     Args:
-        data_root: Folder with ``train/`` and, if there is one, ``eval/``.
+        data_root: Folder with ``train/`` and, if there is one, ``eval/``; or a table of photos.
         out: The page, .html.
         faces: How many photos of each class it shows, and five times as many of ``eval/``; 0: all.
     """
     if faces < 0:
         raise InputError(f"faces must be 0 (all) or more per class; got {faces}")
-    facts = gather(Path(data_root))
+    source = DataSource.at(data_root)
+    facts = gather(source)
     images = photos_to_show(facts, faces)
-    write_data_page(out, facts, make_thumbnails(data_root, images))
+    write_data_page(out, facts, make_thumbnails(source.root, images))
 
 
-def gather(root: Path) -> DataFacts:
-    """Return what is known of a data root, every photo of it measured."""
-    train = with_labels(read_train(root))
+def gather(source: DataSource) -> DataFacts:
+    """Return what is known of photos, each of them measured."""
+    root, train = source.root, with_labels(source.train())
     folds = min(FOLDS, train["person"].nunique())
-    train["fold"] = assign_folds(train, folds=folds, seed=SPLIT_SEED)
-    has_eval = (root / "eval" / "info.csv").is_file()
-    evaluation = read_eval(root) if has_eval else train.iloc[:0]
+    train["fold"] = folds_of(train, folds=folds, seed=SPLIT_SEED)
+    evaluation = source.eval() if source.has_eval else train.iloc[:0]
     parts = [train.assign(part="train"), evaluation.assign(part="eval")]
     photos = pd.concat(parts, ignore_index=True)
     facts = measure(root, photos["image"])
@@ -58,7 +59,7 @@ def gather(root: Path) -> DataFacts:
         colours=colours(in_train) if in_train else None,
         outliers=find_outliers(photos, facts, dark=DARK, small=SMALL, alike=ALIKE),
         copies=copies(photos, facts),
-        files=folder_facts(root),
+        files=folder_facts(None if source.tables else root),
         shared_ids=shared_ids(train["person"]),
         corrections=fitting_corrections(train),
     )

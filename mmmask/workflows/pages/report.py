@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mmmask.errors import InputError
+from mmmask.files import is_table
 from mmmask.workflows.pages.run_folder import is_out_of_fold, is_run
 
 
@@ -26,11 +27,11 @@ def report(
         InputError: ``path`` is none of them, or an option is not for what it is.
     """
     path = Path(path)
-    if (path / "train" / "train.csv").is_file():
+    if (path / "train" / "train.csv").is_file() or is_table(path):
         given = {"data-root": data_root, "boxes": boxes, "tags": tags, "features": features}
         wrong = [f"--{name}" for name, value in given.items() if value is not None]
         if wrong:
-            raise InputError(f"{path}: is a data root; {wrong[0]} is for the page of a run")
+            raise InputError(f"{path}: holds data; {wrong[0]} is for the page of a run")
         from mmmask.workflows.pages.data_report import data_report
 
         data_report(path, out, faces=faces)
@@ -42,7 +43,8 @@ def report(
         )
     else:
         raise InputError(
-            f"{path}: must be a data root, with train/train.csv, a run directory, with "
-            "checkpoints, or that of a finished k-fold or a probe, with oof.parquet; "
+            f"{path}: must be a data root, with train/train.csv, a table of photos, a run "
+            "directory, with checkpoints, or that of a finished k-fold or a probe, with "
+            "oof.parquet; "
             + ("it has none of them" if path.is_dir() else "there is no such folder")
         )

@@ -11,7 +11,7 @@ from mmmask.config import parse_options
 from mmmask.datasets.teacher import teacher_tables
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import atomic_write
-from mmmask.ledger.config_differences import DATA_FILES, changes, flat_config
+from mmmask.ledger.config_differences import DATA_FILES, changes, files_of, flat_config
 from mmmask.ledger.provenance import file_hash
 
 #: What the runs of a folder are made of.
@@ -41,8 +41,8 @@ class Study:
 
     def plan_of(self, config: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return dotted name -> value of all that decides a run; ``given`` beside its config."""
-        plan = flat_config(config, parse_options(self.options))
-        given = {"data.data_root": self.data_root, "pretrained": self.pretrained, **given}
+        plan = flat_config(config, parse_options(self.options), data_root=self.data_root)
+        given = {"pretrained": self.pretrained, **given}
         return plan | {key: value for key, value in given.items() if value is not None}
 
     def train(
@@ -85,11 +85,10 @@ def contents(plan: Mapping[str, Any]) -> dict[str, str]:
     fold = plan.get("data.fold", 0)
     folds = range(plan["data.folds"]) if fold == "each" else [fold]
     tables = [path for one in folds for path in teacher_tables(plan.get("data.teacher"), one)]
-    named = [plan.get(key) or [] for key in DATA_FILES if key != "data.teacher"] + [tables]
-    listed = [[value] if isinstance(value, str) else value for value in named]
-    root = Path(plan["data.data_root"])
-    paths = [root / "train" / "train.csv", *(Path(path) for part in listed for path in part)]
-    paths = list(dict.fromkeys(paths))
+    named = [files_of(plan.get(key)) for key in DATA_FILES if key != "data.teacher"] + [tables]
+    paths = list(dict.fromkeys(Path(path) for part in named for path in part))
+    if not plan.get("data.table"):
+        paths.insert(0, Path(plan["data.data_root"]) / "train" / "train.csv")
     for path in paths:
         if not path.is_file():
             raise MissingFileError(f"{path}: no such file")

@@ -16,8 +16,8 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from mmmask.datasets.layout import read_train
-from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.data_source import DataSource, sample_tables
+from mmmask.datasets.splits import folds_of
 from mmmask.datasets.teacher import FOLD, KNOWS_HELD_OUT, listed
 from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import check_decision
@@ -98,8 +98,11 @@ class KFold(Study):
         return self.plan_of(self.config, given)
 
     @property
-    def root(self) -> Path:
-        return Path(self.plan["data.data_root"])
+    def source(self) -> DataSource:
+        """Where the photos are."""
+        plan, given = self.plan, self.plan.get("data.eval_table")
+        tables = sample_tables(plan.get("data.table"))
+        return DataSource(Path(plan["data.data_root"]), tables, given and Path(given))
 
     @property
     def at_once(self) -> int:
@@ -108,7 +111,7 @@ class KFold(Study):
     @property
     def splits(self) -> dict[str, str]:
         """Split -> file of its predictions in the folder of a fold."""
-        with_eval = self.eval_split and (self.root / "eval" / "info.csv").is_file()
+        with_eval = self.eval_split and self.source.has_eval
         return {"val": VAL, "eval": EVAL} if with_eval else {"val": VAL}
 
     def folder(self, fold: int) -> Path:
@@ -175,8 +178,8 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
         DivergedError: A training diverges.
     """
     check(study)
-    samples = read_train(study.root)
-    assign_folds(samples, folds=study.folds)  # refuses more folds than people
+    samples = study.source.train()
+    folds_of(samples, folds=study.folds)  # refuses more folds than people
     claim(study.out, {**study.plan, **contents(study.plan)})
     pending = [fold for fold in range(study.folds) if study.missing(fold)]
     pack = study.pack or study.plan.get("data.pack")
@@ -184,7 +187,8 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
         options = list(study.options)
         if study.samples:
             options.append(f"data.samples=[{','.join(study.samples)}]")
-        run_commands([step("pack", study.config, data_root=study.root, out=pack, options=options)])
+        root = study.data_root
+        run_commands([step("pack", study.config, data_root=root, out=pack, options=options)])
     for start in range(0, len(pending), study.at_once):
         run_folds(study, pending[start : start + study.at_once])
     done = put_together(study, samples)

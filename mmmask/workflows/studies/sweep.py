@@ -44,7 +44,7 @@ def sweep(plan: Sweep) -> None:
     with locked(plan.out / "study.db", "another sweep runs there; one at a time"):
         claim(plan.out, {**plan.decisive, **data})
         if plan.pack is not None and study.ended(plan) < plan.trials:
-            root = plan.decisive["data.data_root"]
+            root = plan.data_root
             pack = step("pack", plan.config, data_root=root, out=plan.pack, options=plan.options)
             run_commands([pack])
         with opened(plan.engine, plan.jobs) as machine:

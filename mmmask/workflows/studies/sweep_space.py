@@ -24,8 +24,9 @@ _OPTIONS = {
 }
 #: To change these would score other people or labels, choose the luckiest seed, or move the run.
 _FIXED = (
-    "data.data_root", "data.folds", "data.fold", "data.split_seed", "data.corrections",
-    "randomness", "work_dir", "load_from", "resume", "launcher",
+    "data.data_root", "data.table", "data.eval_table", "data.folds", "data.fold",
+    "data.split_seed", "data.corrections", "randomness", "work_dir", "load_from",
+    "resume", "launcher",
 )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def ensure_files(
     cfg = load(None, {})
     images = photos_of(cfg)
     ensure_features(cfg, frozen_model(cfg), images, base)
-    images = [name for name in images if not name.startswith("eval/")]
+    images = photos_of(cfg, with_eval=False)
     files = {BASE: base}
     for name in space.needed:
         source = space.features.get(name, {"columns": ()})

@@ -25,9 +25,10 @@ from rich.progress import track
 
 from mmmask.blocks import plain
 from mmmask.config import parse_options, with_flags
-from mmmask.datasets.layout import EVAL_IMAGES, read_train, with_labels
+from mmmask.datasets.data_source import DataSource
+from mmmask.datasets.layout import with_labels
 from mmmask.datasets.mixture import mixture_of, with_mixture_weights
-from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.splits import folds_of
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import cross_calibrated
 from mmmask.evaluation.decision import decide
@@ -193,7 +194,7 @@ def study_techniques(study: TechniqueStudy) -> pd.DataFrame:
         DivergedError: A training diverges.
     """
     cfg = study.load(None, {})
-    truth = with_labels(read_train(cfg.data.data_root))
+    truth = with_labels(DataSource.of(cfg).train())
     space = read_techniques(study.techniques, sources_of(truth) if study.leave_source_out else ())
     paths = ensure_files(study.load, space, study.features, study.out / "features")
     files = open_files(paths, space)
@@ -251,14 +252,15 @@ def recipe_of(study: TechniqueStudy, technique: Technique, files: FeatureFiles) 
 
 def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> NDArray[np.float32]:
     """Return the probabilities of everybody by heads that have not seen them, (N, 18)."""
-    fold = assign_folds(truth, folds=recipe.folds, seed=seed)
+    fold = folds_of(truth, folds=recipe.folds, seed=seed)
     fold_of = dict(zip(truth["person"], fold, strict=True))
     technique, samples = recipe.technique, recipe.samples
     of_samples = samples["person"].map(fold_of)  # further samples are in no fold
     images = truth["image"].to_numpy()
     views: list[Sequence[str]] = [[view] for view in technique.test_views] or [technique.features]
     result = np.zeros((len(truth), 18), np.float32)
-    unlabelled = files.photos(EVAL_IMAGES)
+    known = {*images, *samples["image"]}
+    unlabelled = [image for image in files.photos("") if image not in known]
     if technique.pseudo_labels is not None and not unlabelled:
         raise InputError("pseudo_labels need the features of photos of eval/; got none")
     for one in range(recipe.folds):
@@ -355,7 +357,7 @@ def answers(
         probabilities = cross_calibrated(
             probabilities,
             truth["label"].to_numpy(dtype=np.int64),
-            assign_folds(truth, folds=recipe.folds, seed=seed).to_numpy(dtype=np.int64),
+            folds_of(truth, folds=recipe.folds, seed=seed).to_numpy(dtype=np.int64),
             technique.calibration,
             person=truth["person"].to_numpy(),
         )
