@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from mmmask.datasets.layout import with_labels
 from mmmask.errors import InputError
 from mmmask.known import classes_of
-from mmmask.labels import ATTRIBUTES, marginals, product
+from mmmask.labels import ATTRIBUTES
 
 #: What is hidden, by ``kind``.
 HIDDEN = ("mask_everywhere", "thirds", "decades")
 #: How a head learns from what is left: from all that is known of each photo, from the photos of
-#: which all is known, or from all photos, after a first head has answered what is not known: each
-#: photo by itself, or those of a person together.
-LEARN = ("all", "complete", "pseudo", "pseudo by person")
+#: which all is known, or from all photos, after a first head has answered what is not known.
+LEARN = ("all", "complete", "pseudo")
 #: Share of the people of whom all is known where the mask alone is known of the others.
 COMPLETE = 0.1
 _DECADE = 10  # years
@@ -66,42 +65,20 @@ def hidden(
     return with_labels(samples, old_from)
 
 
-def filled(samples: pd.DataFrame, fit: Fit, *, together: bool) -> pd.DataFrame:
+def filled(samples: pd.DataFrame, fit: Fit) -> pd.DataFrame:
     """Return the samples with a class for each: the most probable of those that fit.
 
     A first head, which learns from what is known, gives the probabilities. An age in years that is
     not known stays so.
-
-    Args:
-        samples: Of which some class is missing.
-        fit: That head.
-        together: Whether the photos of a person, whose gender and age are one, are asked together.
     """
     unknown = samples["label"].isna().to_numpy()
     if not unknown.any():
         return samples
     fits = classes_of(samples[unknown])
     probabilities = fit(samples, samples["image"][unknown].tolist())
-    if together:
-        probabilities = joined(probabilities, samples["person"][unknown].to_numpy())
     labels = samples["label"].copy()
     labels[unknown] = np.where(fits, probabilities, -1.0).argmax(axis=1)
     return samples.drop(columns="fits").assign(label=labels)
-
-
-def joined(probabilities: NDArray[np.floating], person: NDArray) -> NDArray[np.floating]:
-    """Return probabilities in which gender and age are the mean over a person's photos.
-
-    Shape:
-        ``probabilities``: (N, 18); ``person``: (N,) who is in each photo -> (N, 18).
-    """
-    _, rows, photos = np.unique(person, return_inverse=True, return_counts=True)
-    parts = marginals(probabilities)
-    for name in ("gender", "age"):
-        sums = np.zeros((len(photos), parts[name].shape[1]))
-        np.add.at(sums, rows, parts[name])
-        parts[name] = (sums / photos[:, None])[rows]
-    return product(parts)
 
 
 def complete(samples: pd.DataFrame) -> pd.DataFrame:

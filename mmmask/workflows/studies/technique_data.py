@@ -137,8 +137,8 @@ def learned_from(
         samples = hidden(samples, technique.hide, shuffled_people(samples, seed), old_from)
     if technique.learn == "complete":
         samples = complete(samples)
-    elif technique.learn != "all":
-        samples = filled(samples, fit, together=technique.learn == "pseudo by person")
+    elif technique.learn == "pseudo":
+        samples = filled(samples, fit)
     if technique.corrections == "found":
         samples = self_corrected(samples, old_from, seed, fit)
     if technique.pseudo_labels is not None:

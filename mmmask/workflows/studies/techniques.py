@@ -37,6 +37,7 @@ from mmmask.evaluation.jackknife import Difference
 from mmmask.evaluation.learning_curve import extrapolated
 from mmmask.evaluation.scores import macro_f1
 from mmmask.files import atomic_write, write_csv
+from mmmask.labels import ATTRIBUTES
 from mmmask.ledger.provenance import fingerprint, text_hash
 from mmmask.reports.technique_report import plot_techniques, print_techniques
 from mmmask.shipped import find_config
@@ -49,7 +50,7 @@ from mmmask.workflows.studies.technique_data import (
     open_files,
 )
 from mmmask.workflows.studies.technique_heads import trained
-from mmmask.workflows.studies.technique_scores import Known, by_attribute, known_values
+from mmmask.workflows.studies.technique_scores import MACRO, Known, by_attribute, known_values
 from mmmask.workflows.studies.technique_space import (
     TOLD,
     Group,
@@ -195,6 +196,8 @@ def study_techniques(study: TechniqueStudy) -> pd.DataFrame:
     """
     cfg = study.load(None, {})
     truth = with_labels(DataSource.of(cfg).train())
+    if truth["label"].isna().all():
+        raise InputError("techniques are scored by photos of which all is known; got none")
     space = read_techniques(study.techniques, sources_of(truth) if study.leave_source_out else ())
     paths = ensure_files(study.load, space, study.features, study.out / "features")
     files = open_files(paths, space)
@@ -210,14 +213,27 @@ def study_techniques(study: TechniqueStudy) -> pd.DataFrame:
 
 
 def sources_of(samples: pd.DataFrame) -> list[str]:
-    """Return the names of the data sets that photos are from; an InputError if they are not two."""
+    """Return the names of the data sets that heads can do without; tell of those they cannot.
+
+    Raises:
+        InputError: There is none: the photos are of one, or each alone knows some attribute.
+    """
     names = sorted(samples["source"].dropna().unique()) if "source" in samples else []
-    if len(names) < 2:
+    found = []
+    for name in names if len(names) > 1 else ():
+        rest = samples[samples["source"].ne(name).fillna(True)]
+        known = known_values(rest)
+        missing = [attribute for attribute in ATTRIBUTES if attribute not in known]
+        if missing:
+            print(f"{name} is not left out: no other source knows the {' and the '.join(missing)}")
+        else:
+            found.append(name)
+    if not found:
         raise InputError(
-            "--leave-source-out needs photos of two sources or more (column source); got "
-            f"{', '.join(names) or 'none'}"
+            "--leave-source-out needs photos of two sources or more (column source) that know the "
+            f"same; got {', '.join(names) or 'none'}"
         )
-    return names
+    return found
 
 
 def recipe_of(study: TechniqueStudy, technique: Technique, files: FeatureFiles) -> Recipe:
@@ -369,7 +385,7 @@ def compare_group(
 ) -> list[dict[str, Any]]:
     """Return the rows of a group, see :func:`study_techniques`."""
     everything = known_values(truth)
-    whole = everything["macro"]
+    whole = everything[MACRO]
     predicted, seconds = {}, {}
     for one in (group.baseline, *group.techniques):
         recipe = recipes[id(one)]

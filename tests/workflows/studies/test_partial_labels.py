@@ -8,7 +8,7 @@ from mmmask.datasets.layout import MASK_OF_STEM, with_labels
 from mmmask.errors import InputError
 from mmmask.known import classes_of, values_of
 from mmmask.labels import decode
-from mmmask.workflows.studies.partial_labels import complete, filled, hidden, joined
+from mmmask.workflows.studies.partial_labels import complete, filled, hidden
 
 PEOPLE = [f"{number:02}" for number in range(30)]
 AGES = (22, 45, 60)
@@ -86,7 +86,7 @@ def test_a_first_head_answers_among_the_classes_that_fit() -> None:
         answers[:, 2] = 0.1  # wear male >=60
         return answers
 
-    found = filled(samples, fit, together=False)
+    found = filled(samples, fit)
     assert asked[0][0] is samples
     assert asked[0][1] == samples["image"].tolist()
     assert "fits" not in found
@@ -97,16 +97,6 @@ def test_a_first_head_answers_among_the_classes_that_fit() -> None:
         assert (parts[name] == truth[name])[third == number].all()
     assert (found["label"][(third == 0) & (truth["mask"] == 2)] == 17).all()
     assert (found["label"][(third == 1) & (truth["gender"] == 0)] == 2).all()
-
-
-def test_the_photos_of_a_person_are_answered_together() -> None:
-    answers = np.full((3, 18), 1e-6)
-    answers[[0, 1, 2], [0, 4, 11]] = 1  # wear male <30, wear female 30-59, incorrect female >=60
-    together = joined(answers / answers.sum(axis=1, keepdims=True), np.array(["a", "a", "b"]))
-    parts = together.reshape(3, 3, 2, 3)
-    np.testing.assert_allclose(parts.sum(axis=(1, 3)), [[0.5, 0.5], [0.5, 0.5], [0, 1]], atol=1e-4)
-    np.testing.assert_allclose(parts.sum(axis=(2, 3))[:2], [[1, 0, 0], [1, 0, 0]], atol=1e-4)
-    np.testing.assert_allclose(together.sum(axis=1), 1)
 
 
 def test_photos_of_which_nothing_is_complete_are_refused() -> None:

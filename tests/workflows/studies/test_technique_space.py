@@ -72,7 +72,7 @@ def test_each_group_gets_a_technique_without_each_source() -> None:
         ("dict(name='t', features=['layer'])", "features must be among base; got 'layer'"),
         ("dict(name='t', features=['base', 'base'], test_views=['base'])", "views are of one file"),
         ("dict(name='t', config={'head.type': 'AgeHead'})", "must predict the 18 classes"),
-        ("dict(name='t', learn='some')", "learn must be one of all, complete, pseudo, pseudo by"),
+        ("dict(name='t', learn='some')", "learn must be one of all, complete, pseudo; got 'some'"),
         ("dict(name='t', learn='pseudo')", "learn='pseudo' needs hide"),
         ("dict(name='t', hide=dict(kind='half'))", "hide.kind must be one of mask_everywhere, "),
         ("dict(name='t', hide=dict(kind='thirds', share=1))", "hide of thirds has kind; got 'sh"),
