@@ -9,6 +9,7 @@ import pytest
 
 from mmmask.datasets import sampler as module
 from mmmask.datasets.imbalance import BalancedSampler
+from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.datasets.mixture import Mixture, with_mixture_weights
 from mmmask.datasets.sampler import CyclingSampler, EpochSampler, PersonSampler
 from mmmask.errors import InputError
@@ -121,6 +122,25 @@ def test_samplers_with_frequencies_of_their_own_refuse_a_mixture(build) -> None:
     build(Photos(None))
     with pytest.raises(InputError, match=r"leave out the weights of data\.table, or use Ep"):
         build(Photos())
+
+
+def test_the_dataset_states_its_mixture_for_training_alone(tmp_path) -> None:
+    tables = []
+    for name, photos, weight in (("many", 40, 1.0), ("few", 10, 3.0)):
+        images = [f"{name}{number}.jpg" for number in range(photos)]
+        for image in images:
+            (tmp_path / image).touch()
+        table = pd.DataFrame({"image": images, "label": 0, "fold": np.arange(photos) % 2})
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        tables.append({"table": str(tmp_path / f"{name}.csv"), "weight": weight})
+    train, val = (
+        MaskFaceDataset(str(tmp_path), split=split, table=tables, folds=2)
+        for split in ("train", "val")
+    )
+    drawn = [train.samples["source"][draw.row] for draw in EpochSampler(train, seed=0)]
+    assert len(drawn) == 25
+    assert Counter(drawn[:24]) == {"many": 6, "few": 18}
+    assert len({draw.row for draw in EpochSampler(val, seed=0)}) == 25
 
 
 def test_weights_give_each_source_its_share_of_the_sum() -> None:
