@@ -232,7 +232,8 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
     given: dict[str, str] = {}
     for option in options:
         name, value = option.split("=", 1)
-        if given.setdefault(name, value) != value:
+        # Of others the last one counts; these have a flag too, whose place may be anywhere.
+        if name in ("data.table", "data.eval_table") and given.setdefault(name, value) != value:
             raise InputError(f"{name} is stated twice, as {given[name]} and {value}; state one")
     parser = argparse.ArgumentParser()
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})

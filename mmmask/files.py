@@ -43,6 +43,28 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def folder_written_whole(path: str | Path) -> Iterator[Path]:
+    """Yield a folder beside ``path`` to write to; it becomes ``path`` when the block succeeds.
+
+    Missing parent folders are made. If the block raises, what it wrote is removed.
+
+    Raises:
+        InputError: ``path`` is there and not an empty folder.
+    """
+    target = Path(path)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise InputError(f"{path}: must be a new or an empty folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as partial:
+        folder = Path(partial) / target.name
+        folder.mkdir()
+        yield folder
+        if target.exists():
+            target.rmdir()
+        folder.rename(target)
+
+
 def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
     """Write a table without its index, whole or not at all."""
     with atomic_write(path) as partial:

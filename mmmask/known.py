@@ -109,4 +109,7 @@ def check_known(samples: pd.DataFrame, attributes: Iterable[str]) -> None:
     values = values_of(classes_of(samples))
     for name in attributes:
         if values[name].all():
-            raise InputError(f"no training photo knows the {name}; add photos that do")
+            raise InputError(
+                f"no training photo knows the {name}; add photos that do, or train a model of "
+                "another attribute (head.type AttributeHead)"
+            )

@@ -274,6 +274,8 @@ def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> p
     for name in known:
         column = columns[name]
         try:
+            if column.dtype != "str" and pd.api.types.is_string_dtype(table[name]):
+                table[name] = pd.to_numeric(table[name])  # takes 21.0 for the whole number it is
             table[name] = table[name].astype(column.dtype)
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{where}: column {name} must be {column.dtype}: {error}") from error

@@ -5,7 +5,7 @@ Either gives the same samples table, and everything behind it works from that al
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
-from mmmask.datasets.layout import has_eval, read_eval, read_train
+from mmmask.datasets.layout import count_test_photos, has_eval, read_eval, read_train
 from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.files import is_table
 from mmmask.known import age_spans
@@ -134,6 +134,14 @@ class DataSource:
         if with_eval and self.has_eval:
             yield from self.eval()["image"]
 
+    def count_test_photos(self, images: Iterable[str]) -> int:
+        """Return how many photos, by their paths, are among those to predict."""
+        images = [os.path.abspath(self.root / image) for image in images]
+        if self.eval_table is None:
+            return count_test_photos(images, self.root)
+        asked = {os.path.abspath(self.root / image) for image in self.eval()["image"]}
+        return sum(image in asked for image in images)
+
     @cached_property
     def weights(self) -> dict[str, float] | None:
         """Source -> its share of a batch, relative to the others; None: none is stated."""
@@ -165,7 +173,7 @@ def sample_tables(stated: Stated) -> tuple[SampleTable, ...]:
 
 
 def _sample_table(item: str | Mapping[str, Any]) -> SampleTable:
-    given = {"table": item} if isinstance(item, str) else dict(item)
+    given = dict(item) if isinstance(item, Mapping) else {"table": item}
     for key in given:
         if key not in ("table", "name", "weight"):
             raise InputError(f"data.table: {key} must be one of table, name, weight")

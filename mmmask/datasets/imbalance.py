@@ -1,7 +1,8 @@
 """Samplers against imbalance: draw rare photos more often, or common ones less.
 
 ``dataset`` and ``seed`` are as in :class:`EpochSampler`, and the dataset has ``labels()``; ``by``
-groups its photos by ``class``, ``mask``, ``gender`` or ``age``.
+groups its photos by ``class``, ``mask``, ``gender`` or ``age``. A photo whose group is unknown is
+drawn once in each epoch, as without these samplers.
 """
 
 from collections.abc import Sized
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from mmmask.class_weights import CLASS_WEIGHTS
 from mmmask.datasets.sampler import EpochSampler, earlier_draws
 from mmmask.errors import InputError
+from mmmask.known import values_of
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 
 #: What photos may be grouped by -> number of groups.
@@ -22,6 +24,8 @@ GROUPINGS = {"class": NUM_CLASSES, **{name: len(values) for name, values in ATTR
 
 def groups_of(dataset: Sized, by: str) -> NDArray[np.int64]:
     """Return the group of each photo: its class, or its value of one attribute; shape (N,).
+
+    It is -1 where it is unknown.
 
     Raises:
         InputError: There is no such grouping, or the dataset knows no labels.
@@ -34,7 +38,12 @@ def groups_of(dataset: Sized, by: str) -> NDArray[np.int64]:
             f"got {type(dataset).__name__}"
         )
     labels = np.asarray(dataset.labels())
-    return labels if by == "class" else decode(labels)[by]
+    if by == "class":
+        return labels
+    if (labels < 0).any() and hasattr(dataset, "fits"):
+        values = values_of(dataset.fits())[by]
+        return np.where(values.sum(axis=1) == 1, values.argmax(axis=1), -1)
+    return decode(labels)[by]
 
 
 def systematic_draws(
@@ -76,9 +85,14 @@ class BalancedSampler(EpochSampler):
                 f"sampler.rule must be one of {', '.join(CLASS_WEIGHTS)}; got {rule!r}"
             )
         self.groups = groups_of(dataset, by)
-        counts = torch.from_numpy(np.bincount(self.groups, minlength=GROUPINGS[by])).double()
-        weights = CLASS_WEIGHTS[rule](counts).numpy()[self.groups]
-        self.expected = len(weights) * weights / weights.sum()
+        known = self.groups >= 0
+        groups = self.groups[known]
+        if not len(groups):
+            raise InputError(f"sampler.by: no training photo knows the {by}")
+        counts = torch.from_numpy(np.bincount(groups, minlength=GROUPINGS[by])).double()
+        weights = CLASS_WEIGHTS[rule](counts).numpy()[groups]
+        self.expected = np.ones(len(known))
+        self.expected[known] = len(weights) * weights / weights.sum()
 
     def order(self, random: np.random.Generator) -> NDArray[np.int64]:
         return systematic_draws(self.expected, self.groups, random)
@@ -98,13 +112,17 @@ class UnderSampler(EpochSampler):
         if most is not None and most < 1:
             raise InputError(f"sampler.most must be at least 1 photo per group; got {most}")
         self.groups = groups_of(dataset, by)
-        counts = np.bincount(self.groups)
+        unknown = self.groups < 0
+        counts = np.bincount(self.groups[~unknown])
+        if not len(counts):
+            raise InputError(f"sampler.by: no training photo knows the {by}")
         self.most = int(counts[counts > 0].min()) if most is None else most
-        self.epoch_length = int(np.minimum(counts, self.most).sum())
+        self.epoch_length = int(np.minimum(counts, self.most).sum() + unknown.sum())
 
     def order(self, random: np.random.Generator) -> NDArray[np.int64]:
         rows = random.permutation(len(self.groups))
-        return rows[earlier_draws(self.groups[rows]) < self.most]
+        groups = self.groups[rows]
+        return rows[(earlier_draws(groups) < self.most) | (groups < 0)]
 
 
 @DATA_SAMPLERS.register_module()

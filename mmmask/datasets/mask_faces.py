@@ -18,7 +18,7 @@ from mmmask.datasets.photo_dataset import PhotoDataset
 from mmmask.datasets.splits import folds_of
 from mmmask.datasets.teacher import SHARE, with_soft_labels
 from mmmask.errors import InputError
-from mmmask.known import ages_of, class_counts, classes_of, labels_of
+from mmmask.known import age_spans, ages_of, class_counts, classes_of, labels_of
 from mmmask.labels import CLASSES, OLD_FROM
 from mmmask.tables import OUTLIERS, SAMPLES, probabilities, read_table, years_of
 
@@ -42,7 +42,8 @@ class MaskFaceDataset(PhotoDataset):
         split_seed: Seed of the deal.
         old_from: First age, in years, labelled as old. A training set may use 57 to 59 against
             the shift of the test set; validation keeps the competition's 60.
-        drop_ages: Ages (first, last) left out, both included; None keeps all. For training.
+        drop_ages: Ages (first, last) left out, both included; None keeps all. For training. Of a
+            photo whose age is a range, all of it must lie there.
         drop: csv of photos (``image``) that ``train`` and ``all`` leave out, as reviewed after
             ``tools/data_stats.py``. The folds do not depend on it.
         corrections: csv of label corrections. The folds do not depend on it.
@@ -109,7 +110,8 @@ class MaskFaceDataset(PhotoDataset):
             if drop is not None and split != "val":
                 photos = without(photos, drop)
             if drop_ages is not None:
-                photos = photos[~photos["age"].between(*drop_ages)]
+                youngest, oldest = age_spans(photos)
+                photos = photos[(youngest < drop_ages[0]) | (oldest > drop_ages[1])]
             photos = with_labels(photos, old_from)
             held_out = photos["image"][photos["fold"] == fold] if split == "train" else ()
             if split != "all":
@@ -156,6 +158,10 @@ class MaskFaceDataset(PhotoDataset):
         if "label" not in self.samples:
             raise InputError(f"data split must be one with labels; got {self.split!r}")
         return labels_of(self.samples)
+
+    def fits(self) -> NDArray[np.bool_]:
+        """Return which classes agree with what is known of each photo, (N, 18)."""
+        return classes_of(self.samples)
 
     def people(self) -> NDArray[np.int64]:
         """Return the code of each photo's person, shape (N,), -1 where unknown.

@@ -5,8 +5,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError
-from mmmask.known import classes_of
-from mmmask.labels import AGE_GROUPS, MASKS, NUM_CLASSES, age_group
+from mmmask.known import age_spans, classes_of
+from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, age_group, decode
 
 
 def assign_folds(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Series:
@@ -18,27 +18,45 @@ def assign_folds(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.
     order of rows nor on how many photos a person has.
 
     Args:
-        samples: Table with person, gender and age (years); gender and age as in the first row
-            of a person. The age cut is always the competition's, so that folds stay the same
-            when labels are made with another cut.
+        samples: Table with ``person`` and what is known of photos. Of a person counts what the
+            first photo says that knows it; people whose gender or age group nothing tells are
+            strata of their own. The age cut is always the competition's, so that folds stay the
+            same when labels are made with another cut.
         folds: How many; at least 2 and at most the number of people.
         seed: Seed of the shuffle.
 
     Raises:
         InputError: ``folds`` is out of range.
     """
-    people = samples[["person", "gender", "age"]].drop_duplicates("person").sort_values("person")
-    if not 2 <= folds <= len(people):
-        raise InputError(
-            f"folds must be from 2 to the number of people, {len(people)}; got {folds}"
-        )
-    stratum = people["gender"] + pd.Series(
-        np.take(AGE_GROUPS, age_group(people["age"].to_numpy(dtype="int64"))),
-        index=people.index,
-        dtype="str",
-    )
-    fold_of = deal(people["person"], stratum, folds, seed)
+    count = samples["person"].nunique()
+    if not 2 <= folds <= count:
+        raise InputError(f"folds must be from 2 to the number of people, {count}; got {folds}")
+    return _dealt(samples, folds, seed)
+
+
+def _dealt(samples: pd.DataFrame, folds: int, seed: int) -> pd.Series:
+    people = known_of_people(samples)
+    fold_of = deal(people["person"], people["gender"] + people["age_group"], folds, seed)
     return samples["person"].map(fold_of).astype("Int8")
+
+
+def known_of_people(samples: pd.DataFrame) -> pd.DataFrame:
+    """Return person, gender and age group of each person, by name, "" where no photo tells.
+
+    They are as the first photo says that knows them; ages are grouped by the competition's cut.
+    """
+    empty = pd.Series("", samples.index, dtype="str")
+    first, last = (age_group(age) for age in age_spans(samples))
+    group = empty.mask(first == last, pd.Series(np.take(AGE_GROUPS, first), samples.index))
+    gender = samples.get("gender", empty).fillna("").astype("str")
+    if "label" in samples and samples["label"].notna().any():
+        told = samples["label"].notna()
+        parts = decode(samples["label"].fillna(0).to_numpy(dtype=np.int64))
+        gender = gender.mask(told & (gender == ""), np.take(GENDERS, parts["gender"]))
+        group = group.mask(told & (group == ""), np.take(AGE_GROUPS, parts["age"]))
+    known = pd.DataFrame({"person": samples["person"], "gender": gender, "age_group": group})
+    told_of = known.replace("", None).groupby("person").first()  # of each column, what is known
+    return told_of.fillna("").astype("str").reset_index()
 
 
 def folds_of(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Series:
@@ -72,7 +90,7 @@ def folds_of(samples: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Seri
     fold = samples["person"].map(pairs.set_index("person")["fold"]).astype("Int8")
     rest = samples[fold.isna()]
     if len(rest):
-        fold[rest.index] = assign_folds(rest, folds=folds, seed=seed)
+        fold[rest.index] = _dealt(rest, folds, seed)
     return fold
 
 

@@ -16,10 +16,8 @@ import hashlib
 import multiprocessing
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from mmmask.drawing.portrait import draw_portrait
 from mmmask.drawing.shots import random_shot
 from mmmask.drawing.traits import random_person
 from mmmask.errors import InputError
+from mmmask.files import folder_written_whole
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, MIDDLE_FROM, OLD_FROM, age_group, encode
 
 #: One of each gender and age group.
@@ -74,8 +73,8 @@ def draw_dataset(
         processes: Drawing at the same time; ``None`` for one per CPU core as far as it pays.
     """
     out = Path(out)
-    _check(out, people, eval_people, seed, size, processes)
-    with _folder_written_whole(out) as folder:
+    _check(people, eval_people, seed, size, processes)
+    with folder_written_whole(out) as folder:
         (folder / "train/images").mkdir(parents=True)
         if eval_people:
             (folder / "eval/images").mkdir(parents=True)
@@ -97,7 +96,6 @@ def draw_dataset(
 
 
 def _check(
-    out: Path,
     people: int,
     eval_people: int,
     seed: int,
@@ -120,21 +118,6 @@ def _check(
         )
     if processes is not None and processes < 1:
         raise InputError(f"processes must be 1 or more, got {processes}")
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"out must be a new or an empty folder, got {out}, which is not empty")
-
-
-@contextmanager
-def _folder_written_whole(out: Path) -> Iterator[Path]:
-    """Yield a folder beside ``out``; it becomes ``out`` when the block succeeds."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as partial:
-        folder = Path(partial) / out.name
-        folder.mkdir()
-        yield folder
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
 
 
 def _draw_all(

@@ -144,9 +144,10 @@ def sheet_rows(cfg: "Config", *, photos: int, draws: int, seed: int) -> list[Row
     rest = max(cfg.train_dataloader.batch_size - len(shown), 0)
     batch = [*order[shown].tolist(), *np.delete(order, shown)[:rest].tolist()]
 
+    names = [*CLASSES, "partly known"]  # a label of -1 is the last
     rows = [
         Row(
-            f"{CLASSES[dataset.labels()[row]]}\n{times[row]} per epoch",
+            f"{names[dataset.labels()[row]]}\n{times[row]} per epoch",
             [Cell(np.asarray(plain[row]["inputs"].permute(1, 2, 0))[..., ::-1])],
         )
         for row in batch[: len(shown)]

@@ -158,3 +158,35 @@ def test_wrong_options_are_refused(kind, options, sentence) -> None:
 def test_a_dataset_without_labels_is_refused() -> None:
     with pytest.raises(InputError, match=r"must have `labels\(\)`.*got range"):
         BalancedSampler(range(9))
+
+
+class PartlyKnown(Photos):
+    """Half of the photos know gender and age, and half of these the mask."""
+
+    def labels(self) -> np.ndarray:
+        return np.where(np.arange(len(self)) % 4 == 1, self._labels, -1)
+
+    def fits(self) -> np.ndarray:
+        same = self._labels[:, None] % 6 == np.arange(18) % 6
+        whole = self._labels[:, None] == np.arange(18)
+        number = np.arange(len(self))[:, None]
+        return np.where(number % 4 == 1, whole, same | (number % 2 == 0))
+
+
+@pytest.mark.parametrize(("by", "step"), [("gender", 2), ("class", 4)])
+def test_photos_of_an_unknown_group_are_drawn_once(by, step) -> None:
+    photos = PartlyKnown()
+    groups = groups_of(photos, by)
+    known = np.arange(len(photos)) % step == 1
+    truth = photos._labels if by == "class" else decode(photos._labels)[by]
+    assert groups.tolist() == np.where(known, truth, -1).tolist()
+    for sampler in (BalancedSampler(photos, by=by, seed=0), UnderSampler(photos, by=by, seed=0)):
+        drawn = rows(sampler)
+        assert len(drawn) == len(sampler)
+        assert sorted(drawn[~known[drawn]]) == np.flatnonzero(~known).tolist()
+        counts = np.bincount(groups[drawn[known[drawn]]])
+        counts = counts[counts > 0]
+        assert counts.max() - counts.min() <= 1
+    twice = rows(MinoritySampler(photos, attribute="gender", value="female", times=2, seed=0))
+    women = groups_of(photos, "gender") == 1
+    assert np.bincount(twice).tolist() == (1 + women).tolist()

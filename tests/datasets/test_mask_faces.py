@@ -1,6 +1,7 @@
 import random
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -198,3 +199,42 @@ def test_photos_of_unknown_people_have_no_codes(build) -> None:
     assert "person" not in stack_photos([unknown[0]])["data_samples"]
     with pytest.raises(InputError, match="data split must be one with known people; got 'eval'"):
         unknown.people()
+
+
+def partly_known(build, **columns) -> MaskFaceDataset:
+    """A dataset of some of the photos, of which a table says what is known."""
+    images = build("all").samples["image"][: len(next(iter(columns.values())))]
+    path = build.root / "partly.csv"
+    table = pd.DataFrame({"image": images, "fold": 0, **columns})
+    for name in {"age", "age_from", "age_to"} & set(table):
+        table[name] = table[name].astype("Int16")
+    table.to_csv(path, index=False)
+    return build("all", table=str(path), folds=2)
+
+
+def test_a_batch_says_which_classes_and_ages_agree_with_what_is_known(build) -> None:
+    dataset = partly_known(
+        build,
+        mask=["wear", "normal", "wear", "incorrect"],
+        gender=["male", None, "male", None],
+        age=[20, None, None, None],
+        age_from=[None, 60, 25, None],
+        age_to=[None, None, 35, None],
+    )
+    batch = stack_photos([dataset[row] for row in range(4)])["data_samples"]
+    assert dataset.labels().tolist() == batch.gt_label.tolist() == [0, -1, -1, -1]
+    fits = [row.nonzero().flatten().tolist() for row in batch.fits]
+    assert fits == [[0], [14, 17], [0, 1], [6, 7, 8, 9, 10, 11]]
+    assert batch.age.tolist() == [20, -1, -1, -1]
+    assert batch.age_span.tolist() == [[20, 20], [60, 120], [25, 35], [0, 120]]
+    counts = dataset.class_counts()
+    assert counts.sum() == pytest.approx(4)
+    assert counts[0] > counts[1]
+
+
+def test_a_batch_of_photos_that_are_known_has_no_further_fields(build) -> None:
+    ages = [20, None, 33, None]  # years that are missing are no ranges
+    dataset = partly_known(build, label=[0, 4, 7, 12], age=ages)
+    batch = stack_photos([dataset[row] for row in range(4)])["data_samples"]
+    assert set(batch.keys()) == {"gt_label", "age", "person", "sample_idx", "img_path"}
+    assert dataset.class_counts().tolist() == np.bincount([0, 4, 7, 12], minlength=18).tolist()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmmask.datasets.splits import assign_folds
+from mmmask.datasets.layout import with_labels
+from mmmask.datasets.splits import all_but_a_quarter, assign_folds
 from mmmask.errors import InputError
 from mmmask.labels import age_group
 
@@ -86,3 +87,14 @@ def test_another_process_makes_the_same_split() -> None:
 def test_an_impossible_number_of_folds_is_refused(folds: int) -> None:
     with pytest.raises(InputError, match=f"number of people, 6; got {folds}"):
         assign_folds(table_of([("male", 20)] * 6), folds=folds)
+
+
+def test_three_quarters_of_partly_known_people_are_of_each_kind() -> None:
+    random = np.random.default_rng(0)
+    columns = {"gender": ["male", None], "age": [20, 70, None]}
+    samples = pd.DataFrame({name: random.choice(v, 240) for name, v in columns.items()})
+    samples["age"] = pd.array(samples["age"], dtype="Int16")
+    samples["image"] = samples["person"] = [f"{row:03d}" for row in range(240)]
+    learned = all_but_a_quarter(with_labels(samples))
+    for _, rows in samples.fillna({"gender": "?", "age": -1}).groupby(["gender", "age"]):
+        assert abs(learned[rows.index].sum() - 0.75 * len(rows)) <= 1

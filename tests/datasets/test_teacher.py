@@ -11,8 +11,9 @@ from mmpretrain.models import ClsDataPreprocessor
 
 import mmmask.datasets.transforms  # noqa: F401 - registers
 from mmmask.datasets.batching import stack_photos
-from mmmask.datasets.layout import read_eval, read_train
+from mmmask.datasets.layout import read_eval, read_train, with_labels
 from mmmask.datasets.mask_faces import MaskFaceDataset
+from mmmask.datasets.teacher import with_soft_labels
 from mmmask.errors import InputError
 from mmmask.labels import GENDERS
 from mmmask.structures import stack_ages, stack_targets
@@ -21,6 +22,7 @@ from mmmask.tables import (
     PREDICTIONS,
     predictions_table,
     probabilities,
+    read_table,
     write_table,
     years_of,
 )
@@ -220,3 +222,37 @@ def test_soft_labels_reach_mmpretrains_own_preprocessor(world) -> None:
     prepared = ClsDataPreprocessor(num_classes=18)(batch, training=True)["data_samples"]
     soft = torch.stack([sample.gt_score for sample in prepared])
     np.testing.assert_allclose(soft, probabilities(dataset.samples)[:4])
+
+
+def test_what_is_known_of_a_photo_is_told_apart_by_the_teacher(world) -> None:
+    known = with_labels(
+        pd.DataFrame(
+            {
+                "image": ["a", "b", "c", "d"],
+                "mask": ["wear", "normal", "wear", None],
+                "gender": ["male", "female", None, None],
+                "age": pd.array([20, None, None, None], dtype="Int16"),
+                "age_from": pd.array([None, 50, None, None], dtype="Int16"),
+                "age_to": pd.array([None, 69, 29, None], dtype="Int16"),
+                "fold": pd.array([None] * 4, dtype="Int8"),
+            }
+        )
+    )
+    path = world.teacher(pd.Series(["a", "b", "d"]), "teacher.parquet", years=True)
+    soft = with_soft_labels(known, path, 0.5, fold=0, old_from=60, held_out=())
+    table = read_table(path, PREDICTIONS)
+    said, years = probabilities(table).astype(float), years_of(table).astype(float)
+    own = np.zeros((4, 18))
+    own[0, 0] = 1
+    own[1, [16, 17]] = said[1, [16, 17]] / said[1, [16, 17]].sum()
+    own[2, [0, 3]] = 0.5
+    own[3] = said[2]
+    taught = np.array([0, 1, 3])
+    own[taught] = (own[taught] + said) / 2
+    np.testing.assert_allclose(probabilities(soft), own, atol=1e-6)
+    ages = np.zeros((4, 121))
+    ages[0, 20] = 1
+    ages[1, 50:70] = years[1, 50:70] / years[1, 50:70].sum()
+    ages[taught] = (ages[taught] + years) / 2
+    ages[3] = years[2] / 2  # nothing is known of the photo's own age
+    np.testing.assert_allclose(years_of(soft), ages, atol=1e-6)

@@ -1,30 +1,35 @@
 import logging
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 import torch.distributed as dist
 from mmengine.dataset import BaseDataset, RepeatDataset
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
+from mmpretrain.models import LinearClsHead
 from mmpretrain.registry import MODELS
 from tiny_engine import TinyNet, tiny_config, train
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import ConcatDataset
 
+from mmmask.datasets.layout import with_labels
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.engine.hooks.head_hooks import (
     ClassCountHook,
     DeferredReweightingHook,
     MarginWarmupHook,
     TemperatureHook,
+    check_can_learn,
     class_counts,
     margin_factor,
 )
 from mmmask.engine.unwrap import model_and_copies
 from mmmask.errors import InputError
 from mmmask.models.heads.arcface import MaskArcFaceHead
+from mmmask.models.heads.attribute import AttributeHead
 from mmmask.models.heads.decomposed import DecomposedHead
 from mmmask.models.losses import focal  # noqa: F401 - registers it
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
@@ -93,6 +98,31 @@ def test_adaptive_margins_survive_ddp_and_wrapped_data(one_process_group, counts
     loss.backward()
     assert loss.isfinite()
     assert head.centers.grad.isfinite().all()
+
+
+class PartlyKnown(Photos):
+    """Photos that know mask and age."""
+
+    def __init__(self):
+        super().__init__([1] * 18)
+        table = pd.DataFrame({"image": ["a", "b"], "mask": ["wear", "normal"]})
+        self.samples = with_labels(table.assign(age=pd.array([20, 40], dtype="Int16")))
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (LinearClsHead(18, 5), "head.type must be a head of mmmask where labels are partly known; "
+         "got LinearClsHead"),
+        (DecomposedHead(5), "no training photo knows the gender"),
+        (AttributeHead(5, attribute="gender"), "no training photo knows the gender"),
+    ],
+)  # fmt: skip
+def test_a_head_that_cannot_learn_from_what_is_known_is_refused(head, message):
+    check_can_learn(AttributeHead(5, attribute="age"), ConcatDataset([PartlyKnown()]))
+    check_can_learn(head, Photos([1] * 18))
+    with pytest.raises(InputError, match=message):
+        check_can_learn(head, ConcatDataset([PartlyKnown(), Photos([1] * 18)]))
 
 
 @MODELS.register_module()

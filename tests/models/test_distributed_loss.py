@@ -5,6 +5,7 @@ than a wrong denominator would show.
 """
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch.multiprocessing as mp
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mmmask.models.ages.ordinal import CornAge
 from mmmask.models.heads.arcface import MaskArcFaceHead
 from mmmask.models.heads.cosface import MaskCosFaceHead
 from mmmask.models.heads.decomposed import DecomposedHead
@@ -40,7 +42,10 @@ CASES = {
     "decomposed, f1": (DecomposedHead, {"loss": F1}),
     "linear, f1 and focal": (MaskLinearHead, {"loss": {"type": LossMix, **MIX}}),
     "linear, symmetric": (MaskLinearHead, {"loss": {"type": SymmetricCrossEntropyLoss}}),
+    "decomposed, years": (DecomposedHead, {"age": {"type": CornAge.__name__}, "age_groups": True}),
 }
+#: Whether labels and ages are known, or partly.
+KNOWN = [True, False]
 
 
 class TinyClassifier(nn.Module):
@@ -57,14 +62,34 @@ class TinyClassifier(nn.Module):
         return sum(self.head.loss((self.backbone(photos),), samples).values())
 
 
-def batch(share=slice(None)):
+def batch(known, share=slice(None)):
     generator = torch.Generator().manual_seed(1)
     photos = torch.randn(PHOTOS, 6, generator=generator, dtype=torch.float64)
     samples = SampleBatch()
     samples.gt_label = torch.randint(0, 18, (PHOTOS,), generator=generator)[share]
+    samples.age = torch.arange(20, 20 + 4 * PHOTOS, 4)[share]
+    if not known:
+        forget(samples, torch.arange(PHOTOS)[share])
     samples.person = torch.tensor([4, 4, -1, 7, 7, 7, -1, 9, 5, 5])[share]  # none in both shares
     samples.weight = torch.rand(PHOTOS, generator=generator, dtype=torch.float64)[share]
     return photos[share], samples
+
+
+def forget(samples, rows):
+    """The first three photos, those of one process, know the mask alone; one knows nothing."""
+    same = [
+        one[None] == one[samples.gt_label][:, None]
+        for one in torch.unravel_index(torch.arange(18), (3, 2, 3))
+    ]
+    mask, gender, group = same
+    samples.fits = mask & gender & group
+    samples.fits[rows < 3] = mask[rows < 3]
+    samples.fits[rows > 7] = (gender & group)[rows > 7]
+    samples.fits[rows == 6] = True
+    first = samples.age // 10 * 10
+    samples.age_span = torch.stack([first, first + 9], dim=1)
+    samples.age_span[rows < 3] = torch.tensor([0, 120])
+    samples.age[rows != 5] = -1
 
 
 def gradients(model):
@@ -81,14 +106,14 @@ def work(rank, folder):
         timeout=timedelta(seconds=60),
     )
     outcome = {}
-    for case in CASES:
+    for case, known in product(CASES, KNOWN):
         model = DistributedDataParallel(TinyClassifier(case))
-        loss = model(*batch(SHARES[rank]))
+        loss = model(*batch(known, SHARES[rank]))
         loss.backward()
-        outcome[case] = (loss.detach(), gradients(model.module))
+        outcome[case, known] = (loss.detach(), gradients(model.module))
         if rank == 0:  # a validation loss of one process alone must not wait for the other
             with torch.no_grad():
-                outcome[case, "alone"] = model.module(*batch(SHARES[rank]))
+                outcome[case, known, "alone"] = model.module(*batch(known, SHARES[rank]))
     torch.save(outcome, f"{folder}/{rank}.pth")
     dist.destroy_process_group()
 
@@ -100,21 +125,26 @@ def outcomes(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pth") for rank in range(len(SHARES))]
 
 
+@pytest.mark.parametrize("known", KNOWN)
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_have_the_gradients_of_one(case, outcomes):
+def test_two_processes_have_the_gradients_of_one(case, known, outcomes):
     model = TinyClassifier(case)
-    model(*batch()).backward()
+    model(*batch(known)).backward()
     for outcome in outcomes:
-        torch.testing.assert_close(outcome[case][1], gradients(model), rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(outcome[case, known][1], gradients(model), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("known", KNOWN)
 @pytest.mark.parametrize("case", CASES)
-def test_the_losses_of_two_processes_average_to_that_of_one(case, outcomes):
-    expected = TinyClassifier(case)(*batch()).detach()
-    torch.testing.assert_close((outcomes[0][case][0] + outcomes[1][case][0]) / 2, expected)
+def test_the_losses_of_two_processes_average_to_that_of_one(case, known, outcomes):
+    expected = TinyClassifier(case)(*batch(known)).detach()
+    torch.testing.assert_close(
+        (outcomes[0][case, known][0] + outcomes[1][case, known][0]) / 2, expected
+    )
 
 
+@pytest.mark.parametrize("known", KNOWN)
 @pytest.mark.parametrize("case", CASES)
-def test_without_gradients_the_mean_is_the_processs_own(case, outcomes):
-    expected = TinyClassifier(case)(*batch(SHARES[0])).detach()
-    torch.testing.assert_close(outcomes[0][case, "alone"], expected)
+def test_without_gradients_the_mean_is_the_processs_own(case, known, outcomes):
+    expected = TinyClassifier(case)(*batch(known, SHARES[0])).detach()
+    torch.testing.assert_close(outcomes[0][case, known, "alone"], expected)

@@ -9,9 +9,10 @@ from mmpretrain.registry import MODELS
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import mmmask.register  # noqa: F401
+from mmmask.datasets.layout import with_labels
 from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.errors import InputError
-from mmmask.labels import decode, encode
+from mmmask.labels import GENDERS, MASKS, decode, encode
 from mmmask.models import linear_fit
 from mmmask.models.feature_training import predict_from_features
 from mmmask.models.linear_fit import check_head
@@ -165,3 +166,77 @@ def test_one_gender_alone_and_too_few_people_are_refused(people) -> None:
 
 def test_the_default_loss_is_one_that_can_be_fitted() -> None:
     assert all(type(loss) is WeightedCrossEntropyLoss for loss in head().loss_module.values())
+
+
+def partly(samples: pd.DataFrame) -> pd.DataFrame:
+    """People of three data sets: the mask alone, all but the mask with decades, everything."""
+    parts = decode(samples["label"].to_numpy(dtype=np.int64))
+    which = samples["person"].astype(int) % 3
+    age = samples["age"]
+    known = pd.DataFrame(
+        {
+            "image": samples.index.astype(str),
+            "person": samples["person"],
+            "mask": np.where(which != 1, np.take(MASKS, parts["mask"]), None),
+            "gender": np.where(which != 0, np.take(GENDERS, parts["gender"]), None),
+            "age": age.where(which == 2),
+            "age_from": (age // 10 * 10).where(which == 1),
+            "age_to": (age // 10 * 10 + 9).where(which == 1),
+        }
+    )
+    return with_labels(known)
+
+
+def test_each_attribute_is_fitted_on_the_photos_that_know_it(people) -> None:
+    features, samples = people
+    fitted, known = head(), partly(samples)
+    assert known["label"].isna().mean() > 0.6
+    fit_head(fitted, features, known, Cs=(0.01,))
+    joint = predictions(fitted, features)[0].reshape(-1, 3, 2, 3)
+    found = {"mask": joint.sum((2, 3)), "gender": joint.sum((1, 3)), "age": joint.sum((1, 2))}
+    scaled = (features - features.mean(0)) / features.std(0)
+    which = samples["person"].astype(int).to_numpy() % 3
+    for name, target in decode(samples["label"].to_numpy(dtype=np.int64)).items():
+        rows = which != (1 if name == "mask" else 0)
+        expected = LogisticRegression(C=0.01, tol=1e-6, max_iter=999)
+        expected = expected.fit(scaled[rows], target[rows]).predict_proba(scaled)
+        np.testing.assert_allclose(found[name], expected, atol=5e-3)
+    ages = samples["age"].to_numpy(dtype=np.float64)
+    expected = Ridge(alpha=100).fit(scaled[which == 2], ages[which == 2]).predict(scaled)
+    with torch.no_grad():
+        outputs = fitted.age_model(torch.as_tensor(features))
+    location, _ = fitted.age_model.location_and_scale(outputs)
+    np.testing.assert_allclose(location[:, 0], expected, atol=0.1)
+
+
+def test_an_age_range_that_the_cut_divides_is_in_no_fit_of_age_groups(people) -> None:
+    features, samples = people
+    columns = {"image": samples.index.astype(str), "person": samples["person"]}
+    parts = decode(samples["label"].to_numpy(dtype=np.int64))
+    divided = np.arange(len(samples)) % 5 == 0
+    known = with_labels(
+        pd.DataFrame(
+            {
+                **columns,
+                "mask": np.take(MASKS, parts["mask"]),
+                "gender": np.take(GENDERS, parts["gender"]),
+                "age": samples["age"].where(~divided),
+                "age_from": pd.array(np.where(divided, 25, 0), dtype="Int16"),
+                "age_to": pd.array(np.where(divided, 65, 120), dtype="Int16"),
+            }
+        )
+    )
+    fitted = head()
+    fit_head(fitted, features, known, Cs=(0.01,))
+    scaled = (features - features.mean(0)) / features.std(0)
+    expected = LogisticRegression(C=0.01, tol=1e-6, max_iter=999)
+    expected.fit(scaled[~divided], parts["age"][~divided])
+    found = predictions(fitted, features)[0].reshape(-1, 3, 2, 3).sum((1, 2))
+    np.testing.assert_allclose(found, expected.predict_proba(scaled), atol=5e-3)
+
+
+def test_an_attribute_that_no_photo_knows_is_refused(people) -> None:
+    features, samples = people
+    known = with_labels(partly(samples).drop(columns=["gender", "label", "fits"]))
+    with pytest.raises(InputError, match="no training photo knows the gender"):
+        fit_head(head(), features, known, Cs=(0.1,))

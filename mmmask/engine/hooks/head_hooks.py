@@ -6,6 +6,7 @@ A head that has no such method is left alone, so one configuration serves every 
 import math
 from typing import Any
 
+import pandas as pd
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -16,6 +17,10 @@ from torch.utils.data import Dataset
 from mmmask.engine.hooks import priorities
 from mmmask.engine.unwrap import heads_with, inner_datasets, live_model
 from mmmask.errors import InputError
+from mmmask.known import check_known
+from mmmask.labels import ATTRIBUTES
+from mmmask.models.heads.base import MaskFaceHead
+from mmmask.tables import PROBABILITIES
 
 
 def class_counts(dataset: Dataset) -> Tensor:
@@ -37,17 +42,41 @@ def _photos_by_class(dataset: Any) -> Tensor:
     return torch.bincount(labels, minlength=len(dataset.metainfo.get("classes") or ()))
 
 
+def check_can_learn(head: Any, dataset: Dataset) -> None:
+    """Refuse photos whose labels are partly known where a head cannot learn from them.
+
+    Raises:
+        InputError: The head is none of mmmask, or no photo knows an attribute that it predicts.
+    """
+    tables = [
+        inner.samples
+        for inner, _ in inner_datasets(dataset, "class_counts", "get_gt_labels")
+        if "label" in getattr(inner, "samples", ()) and PROBABILITIES[0] not in inner.samples
+    ]
+    if not any(table["label"].isna().any() for table in tables):
+        return
+    if not isinstance(head, MaskFaceHead):
+        raise InputError(
+            "head.type must be a head of mmmask where labels are partly known; got "
+            f"{type(head).__name__}"
+        )
+    predicted = ATTRIBUTES if head.attribute is None else [head.attribute]
+    check_known(pd.concat(tables, ignore_index=True), predicted)
+
+
 @HOOKS.register_module()
 class ClassCountHook(Hook):
     """Call ``head.set_class_counts`` with the counts of the training split, before training.
 
     Class weights and adaptive margins then follow the split that is really trained on. Of a head
-    of MMPretrain, the loss is told, where it is one of ours.
+    of MMPretrain, the loss is told, where it is one of ours. A head that cannot learn from the
+    split is refused, see :func:`check_can_learn`.
     """
 
     priority = priorities.HEAD_SETTING
 
     def before_train(self, runner: Runner) -> None:
+        check_can_learn(getattr(live_model(runner), "head", None), runner.train_dataloader.dataset)
         heads = heads_with(runner, "set_class_counts")
         heads += [
             head.loss_module

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from mmmask.datasets.layout import count_test_photos
+from mmmask.datasets.data_source import DataSource
 from mmmask.engine.hooks import priorities
 from mmmask.engine.unwrap import inner_datasets, samples_of
 from mmmask.errors import InputError
@@ -24,7 +24,7 @@ class WithoutTruthHook(Hook):
 
     Attributes:
         record_name: Its key.
-        record: ``count``; ``from_test_set``, how many of the photos lie in ``eval/``;
+        record: ``count``; ``from_test_set``, how many of the photos are to be predicted;
             ``fingerprint``. A subclass makes it before training; None: there are no such photos.
     """
 
@@ -37,14 +37,14 @@ class WithoutTruthHook(Hook):
             checkpoint["meta"][self.record_name] = self.record
 
 
-def pseudo_labels(samples: pd.DataFrame) -> dict | None:
+def pseudo_labels(samples: pd.DataFrame, source: DataSource) -> dict | None:
     """Return the record of the pseudo-labels of a table; None where there are none."""
     pseudo = samples[samples["source"] == "pseudo"]
     if pseudo.empty:
         return None
     return {
         "count": len(pseudo),
-        "from_test_set": count_test_photos(pseudo["image"]),
+        "from_test_set": source.count_test_photos(pseudo["image"]),
         "fingerprint": text_hash(pseudo[["image", "label"]].to_csv(index=False, header=False)),
     }
 
@@ -56,7 +56,8 @@ class PseudoLabelHook(WithoutTruthHook):
     record_name = "pseudo_labels"
 
     def before_train(self, runner: Runner) -> None:
-        self.record = pseudo_labels(samples_of(runner.train_dataloader.dataset))
+        samples = samples_of(runner.train_dataloader.dataset)
+        self.record = pseudo_labels(samples, DataSource.of(runner.cfg))
         if self.record is not None:
             runner.logger.warning(
                 f"{self.record['count']} photos are trained on with pseudo-labels, "
@@ -92,7 +93,7 @@ class UnlabelledHook(WithoutTruthHook):
         self.record = {
             "photos": runner.cfg.semi.photos,
             "count": len(unlabelled),
-            "from_test_set": count_test_photos(paths, unlabelled.data_root),
+            "from_test_set": DataSource.of(runner.cfg).count_test_photos(map(str, paths)),
             "fingerprint": text_hash(listed),
         }
         runner.logger.warning(

@@ -30,7 +30,7 @@ class PseudoLabels:
             ``agreed`` (of these, where enough models agree), ``sure`` (of these, probable
             enough), ``chosen``, the mean ``probability`` of the chosen, and, where the
             predictions have true classes, how many of the chosen are ``right``.
-        from_test_set: How many of the chosen lie in ``eval/``.
+        from_test_set: How many of the chosen are of the photos to predict.
     """
 
     samples: pd.DataFrame
@@ -92,7 +92,8 @@ def pseudo_label(
     if members.labelled:
         steps["right"] = steps["chosen"] & (labels == members.truth())
     samples = labelled(members.keys["image"].iloc[rows], labels[rows], weight)
-    from_test_set = count_test_photos(samples["image"])
+    asked = members.common().get("split") == "eval"
+    from_test_set = len(samples) if asked else count_test_photos(samples["image"])
     provenance = {
         "predictions": [member.described() for member in members.each],
         "calibrations": [str(path) for path in calibrations],

@@ -173,6 +173,35 @@ def test_annealing_keeps_the_weights_of_the_photos_and_the_given_batch():
     torch.testing.assert_close(annealed, model(**prepared, mode="loss")["loss"])
 
 
+def partly_known():
+    """A batch of which the first photo knows the mask alone."""
+    batch = data(unlabelled=False)
+    samples = batch["data_samples"]
+    samples.fits = torch.eye(18).bool()[samples.gt_label]
+    samples.fits[0] = torch.arange(18) < 6
+    return batch
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_annealing_asks_for_the_probability_of_what_is_known(mixed):
+    model = classifier(annealing="linear").eval()
+    model.head.fc.bias.data[:6] = 2.0  # it is likely that the mask is worn, and no more
+    model.progress = 0.4
+    batch = model.data_preprocessor(partly_known(), True)
+    samples = batch["data_samples"]
+    shares = torch.eye(LABELLED)
+    if mixed:
+        shares = 0.7 * shares + 0.3 * shares.roll(1, dims=0)
+        samples.shares = shares
+    p = model.head(model.extract_feat(batch["inputs"])).softmax(dim=1)
+    fitting = p @ samples.fits.float().T  # (N, N) probability of what each photo knows
+    known = (fitting * shares).sum(dim=1)
+    kept = known <= 0.4 * (1 - 1 / 18) + 1 / 18
+    assert 0 < kept.sum() < LABELLED
+    expected = -(shares * fitting.log())[kept].sum() / kept.sum()
+    torch.testing.assert_close(model(**batch, mode="loss")["loss"], expected)
+
+
 def test_an_unknown_schedule_of_annealing_is_named():
     with pytest.raises(InputError, match=r"semi\.annealing .* linear, log, exp; got 'cosine'"):
         classifier(annealing="cosine")

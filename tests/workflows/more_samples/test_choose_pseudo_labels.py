@@ -8,6 +8,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 import mmmask.register  # noqa: F401
+from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.engine.hooks.without_truth_hooks import pseudo_labels
 from mmmask.errors import InputError
@@ -130,9 +131,10 @@ def test_a_data_set_reads_them_from_the_test_set_and_a_run_says_so(
         photo = test_set.samples.index[test_set.samples["image"] == IMAGES[image]][0]
         assert (dataset[row]["inputs"] == test_set[photo]["inputs"]).all()
         assert dataset[row]["data_samples"].gt_label == label
-    record = pseudo_labels(dataset.samples)
+    source = DataSource(root)
+    record = pseudo_labels(dataset.samples, source)
     assert (record["count"], record["from_test_set"]) == (4, 4)
-    assert pseudo_labels(dataset.samples.iloc[:-4]) is None
+    assert pseudo_labels(dataset.samples.iloc[:-4], source) is None
 
 
 def test_what_is_made_of_such_predictions_is_marked_too() -> None:

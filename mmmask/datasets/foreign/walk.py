@@ -1,0 +1,52 @@
+"""The files below a folder, links followed."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmmask.datasets.foreign.gathered import Gathered
+from mmmask.datasets.layout import is_photo
+from mmmask.errors import InputError, MissingFileError
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and its subfolders in the order of their names.
+
+    Hidden files and folders are left out. A link to a folder is followed, but not one that leads
+    back to a folder around it.
+
+    Raises:
+        MissingFileError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder}: no such folder")
+    yield from _below(folder, frozenset())
+
+
+def _below(folder: Path, around: frozenset[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in around:
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"{folder}: not a readable folder: {error.strerror}") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _below(folder / entry.name, around | {real})
+        else:
+            yield folder / entry.name
+
+
+def photos_below(folder: Path, found: Gathered) -> Iterator[Path]:
+    """Yield the photos of :func:`files_below`; count the other files by their suffix."""
+    for path in files_below(folder):
+        if not is_photo(path.name):
+            kind = f"files ending in {path.suffix.lower()}" if path.suffix else "other files"
+            found.left_out[kind] += 1
+        elif path.is_file():
+            yield path
+        else:
+            found.problems.append(f"{path}: a link that leads nowhere, or no file")
