@@ -189,6 +189,7 @@ def noisy(samples: pd.DataFrame, share: float, old_from: int, seed: int) -> pd.D
     for number, person in enumerate(people[: round(share * len(people))]):
         random = np.random.default_rng([seed, number])
         rows = samples.index[samples["person"] == person]
+        wrong.loc[rows, "label"] = pd.NA  # it follows
         if random.random() < 0.5:
             gender = samples["gender"][rows[0]]
             wrong.loc[rows, "gender"] = next(other for other in GENDERS if other != gender)
@@ -217,4 +218,6 @@ def self_corrected(samples: pd.DataFrame, old_from: int, seed: int, fit: Fit) ->
     parts = {name: [part] for name, part in marginals(probabilities).items()}
     photos = photos_held_out(samples, parts, None)
     issues, _ = ranked_issues(photos, top=len(samples), min_score=SURELY_WRONG)
-    return with_labels(correct(samples, issues, "the labels found wrong"), old_from)
+    found = correct(samples, issues, "the labels found wrong")
+    found.loc[found["corrected"] == 1, "label"] = pd.NA  # it follows
+    return with_labels(found, old_from)
