@@ -224,7 +224,7 @@ def test_ages_that_are_ranges_teach_years_nearly_as_well_as_years(people) -> Non
         locations.append(location[:, 0].numpy())
         errors = age.to_numpy(dtype=np.float64) - locations[-1]
         assert scale[0].item() == pytest.approx(errors.std(), rel=0.3)
-    assert np.abs(locations[1] - locations[0]).mean() < 1  # year
+    assert np.abs(locations[1] - locations[0]).mean() < 1.5  # years, of ages from 18 to 79
 
 
 def test_an_age_range_that_the_cut_divides_is_in_no_fit_of_age_groups(people) -> None:
