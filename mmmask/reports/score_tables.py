@@ -242,12 +242,12 @@ def print_folds(summary: pd.DataFrame) -> None:
     for part, row in summary.set_index("part").iterrows():
         numbers = [f"{row[name]:.3f}" for name in accuracies]
         numbers += [f"{row[MAE]:.1f}" for _ in of_years]
-        if pd.isna(row["people"]):  # mean and standard deviation
-            table.add_row(part, "", "", f"{row['macro_f1']:.3f}", *numbers)
-            continue
+        several = pd.isna(row["people"])  # mean and standard deviation
         score = str(Interval(row["macro_f1"], row["low"], row["high"]))
+        score = f"{row['macro_f1']:.3f}" if several else score
         score = "-" if pd.isna(row["macro_f1"]) else score  # no photo knows all
-        table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", score, *numbers)
+        counts = ("", "") if several else (f"{row['people']:,}", f"{row['photos']:,}")
+        table.add_row(part, *counts, score, *numbers)
     console = Console(width=WIDTH)
     console.print(table)
     console.print(
