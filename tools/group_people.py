@@ -37,7 +37,7 @@ def main() -> None:
         type=float,
         metavar="X",
         help="how far apart photos of one person are at most, on average: cosine distance of "
-        "features less their mean, default 0.5; without features, bits of 64, default 2",
+        "features less their mean, default 0.5; without features, bits of 64, default 6",
     )
     args = vars(parser.parse_args())
 

@@ -16,8 +16,10 @@ from scipy.sparse.csgraph import connected_components
 
 from mmmask.errors import InputError
 
-#: Bits of 64 in which the hashes of one photo, saved twice, may differ.
+#: Bits of 64 in which the hashes of one photo, saved twice, may differ; counted beside features.
 MOST_BITS = 2
+#: Bits in which the hashes of two groups of photos may differ, on average, where they decide alone.
+MOST_BITS_ALONE = 6
 #: Mean distance up to which the features of two groups of photos are one person's.
 MOST_DISTANCE = 0.5
 #: What is nearer to the threshold than this share of it is a doubt.
@@ -200,13 +202,21 @@ def _given_alike(
     doubts = []
     for part in parts:
         known = part[given[part] >= 0]
-        people = pd.Series(known).groupby(groups[known]).indices.values()
-        people = [known[rows] for rows in people]
-        for number, one in enumerate(people):
-            for other in people[number + 1 :]:
-                distance = float(likeness.between(one, other).mean())
-                if distance <= 1:
-                    doubts.append(("given", distance, *_most_alike(likeness, one, other)))
+        members = pd.Series(known).groupby(groups[known]).indices
+        pairs: set[tuple[int, int]] = set()
+        for start in chunks(len(known)):
+            rows = known[start : start + _CHUNK]
+            near = np.nonzero(likeness.between(rows, known) <= 1)
+            pairs |= {
+                *zip(groups[rows[near[0]]].tolist(), groups[known[near[1]]].tolist(), strict=True)
+            }
+        for pair in sorted(pairs):
+            if pair[0] >= pair[1]:
+                continue
+            one, other = (known[members[group]] for group in pair)
+            distance = float(likeness.between(one, other).mean())
+            if distance <= 1:
+                doubts.append(("given", distance, *_most_alike(likeness, one, other)))
     return sorted(doubts, key=lambda doubt: doubt[1])
 
 

@@ -16,7 +16,7 @@ from mmmask.datasets.features import Features, read_features
 from mmmask.datasets.photo_facts import HASH_BITS
 from mmmask.errors import InputError
 from mmmask.evaluation.same_person import (
-    MOST_BITS,
+    MOST_BITS_ALONE,
     MOST_DISTANCE,
     Grouping,
     Likeness,
@@ -78,7 +78,7 @@ def group_people(
         columns: First and end of the features to compare, one pair for each set; None: all.
         alike: Largest mean distance of one person's photos: with features, cosine, above 0 and
             below 1; without, bits of 64 that differ, 0 to 32. None: ``MOST_DISTANCE``,
-            ``MOST_BITS``.
+            ``MOST_BITS_ALONE``.
 
     Raises:
         InputError: The table, a photo or the file of features is unusable, or an option is out of
@@ -88,8 +88,8 @@ def group_people(
     root = table.parent if data_root is None else Path(data_root)
     _check_options(table, out, page, columns, alike, with_features=features is not None)
     samples = read_rows(table, root)
-    seen = None if features is None else _features(table, samples, root, Path(features), columns)
-    standard = MOST_BITS if seen is None else MOST_DISTANCE
+    seen = None if features is None else _features(samples, root, Path(features), columns)
+    standard = MOST_BITS_ALONE if seen is None else MOST_DISTANCE
     likeness = Likeness(_bits(root, samples), seen, standard if alike is None else alike)
 
     given = samples.get("person", pd.Series(pd.NA, samples.index, dtype="str"))
@@ -136,7 +136,7 @@ def _check_options(
         raise InputError(
             f"--alike must be a mean distance above 0 and below 1, with --features; got {alike:g}"
         )
-    if not with_features and not (alike == int(alike) and 0 <= alike <= HASH_BITS // 2):
+    if not with_features and not (0 <= alike <= HASH_BITS // 2 and alike == int(alike)):
         raise InputError(
             f"--alike must be whole bits from 0 to {HASH_BITS // 2}, without --features; "
             f"got {alike:g}"
@@ -144,11 +144,7 @@ def _check_options(
 
 
 def _features(
-    table: Path,
-    samples: pd.DataFrame,
-    root: Path,
-    path: Path,
-    columns: Sequence[tuple[int, int]] | None,
+    samples: pd.DataFrame, root: Path, path: Path, columns: Sequence[tuple[int, int]] | None
 ) -> NDArray[np.float32]:
     """Return what is compared of each photo, (N, D)."""
     features = read_features(path)
@@ -161,8 +157,8 @@ def _features(
                 f"{path}; got {first} {end}"
             )
     rows = features.rows_of(_known_as(features, samples["image"], root))
-    if not np.isfinite(everything[rows]).all():
-        raise InputError(f"{path}: the features of {table} are not all finite numbers")
+    if not np.isfinite(everything).all():
+        raise InputError(f"{path}: its features are not all finite numbers")
     return directions(everything[rows], everything.mean(axis=0), columns or [(0, width)])
 
 

@@ -63,23 +63,22 @@ def _pairs(
     samples: pd.DataFrame, doubts: pd.DataFrame, sizes: pd.Series, thumbnails: Thumbnails
 ) -> Gallery:
     one, other = (samples.iloc[doubts[name]] for name in ("one", "other"))
-    who = [[_person(name, sizes) for name in part["person"]] for part in (one, other)]
-    names = [part["image"].map(photo_name).tolist() for part in (one, other)]
-    joined = (doubts["kind"] == "joined").to_numpy()
+    kinds = [_KINDS[kind] for kind in doubts["kind"]]
     return Gallery(
         id="doubts",
         pictures={
             "one": thumbnails.numbers(one["image"]), "other": thumbnails.numbers(other["image"])
         },
-        titles=names[0],
-        lines={
-            "beside": names[1],
-            "now": [_KINDS[kind] for kind in doubts["kind"]],
-            "distance": doubts["words"].tolist(),
-            "person": who[0],
-            "other person": np.where(joined, "", who[1]).tolist(),
+        captions={
+            "one": one["image"].map(photo_name).tolist(),
+            "other": other["image"].map(photo_name).tolist(),
         },
-        facets={"now": pd.Categorical([_KINDS[kind] for kind in doubts["kind"]])},
+        titles=[
+            " and ".join(f"{photo_name(name)} ({sizes[name]:,})" for name in dict.fromkeys(names))
+            for names in zip(one["person"], other["person"], strict=True)
+        ],
+        lines={"": kinds, "distance": doubts["words"].tolist()},
+        facets={"now": pd.Categorical(kinds, [name for name in _KINDS.values() if name in kinds])},
         orders={
             "most doubtful first": -np.arange(len(doubts)),
             "most alike first": -doubts["distance"],
@@ -87,7 +86,3 @@ def _pairs(
         },
         noun="pairs",
     )  # fmt: skip
-
-
-def _person(name: str, sizes: pd.Series) -> str:
-    return f"{photo_name(name)}, {sizes[name]} photo{'s' if sizes[name] > 1 else ''}"
