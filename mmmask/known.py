@@ -1,6 +1,6 @@
 """What is known of photos, by the columns of their table: sets of classes, ages, counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,27 @@ def values_of(fits: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     An attribute is known where one value does, and unknown where all do.
     """
     return {name: times > 0 for name, times in marginals(fits).items()}
+
+
+def known_values(fits: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
+    """Return the value of each attribute, (N,) each, -1 where several fit; ``fits`` is (N, 18)."""
+    return {
+        name: np.where(some.sum(axis=1) == 1, some.argmax(axis=1), -1)
+        for name, some in values_of(fits).items()
+    }
+
+
+def truths_of(table: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
+    """Return the ``class`` and the value of each attribute of each photo, (N,), -1 where unknown.
+
+    ``table`` has ``label``, and ``fits`` where labels are missing.
+    """
+    return {"class": labels_of(table), **known_values(classes_of(table))}
+
+
+def named(codes: NDArray[np.integer], names: Sequence[str]) -> NDArray[np.object_]:
+    """Return the names of codes, (N,), None for -1."""
+    return np.array([*names, None], dtype=object)[codes]
 
 
 def age_spans(samples: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -6,8 +6,9 @@ features are alike. Given people are kept; two given people who look like one ar
 
 Examples:
     python tools/group_people.py table.csv --out people.csv --page doubts.html
-    python tools/linear_probe.py configs/face_probe.py --table table.csv --out probe
-    python tools/group_people.py table.csv --out people.csv --features probe/features.arrow
+    python tools/linear_probe.py configs/face_probe.py --table table.csv \
+        --features faces.arrow
+    python tools/group_people.py table.csv --out people.csv --features faces.arrow
 """
 
 from pathlib import Path
@@ -22,7 +23,7 @@ def main() -> None:
     add("--out", required=True, metavar="TABLE", help=".csv or .parquet: with all of person")
     add("--page", metavar="HTML", help="pairs of photos of which it is doubtful")
     add("--data-root", metavar="DIR", help="home of the photos; default: the folder of TABLE")
-    add("--features", metavar="FILE", help="features.arrow of tools/linear_probe.py, of the photos")
+    add("--features", metavar="FILE", help="of the photos, by tools/linear_probe.py")
     add(
         "--columns",
         nargs=2,

@@ -24,14 +24,22 @@ def main() -> None:
     args = parser.parse_args()
 
     from mmmask.evaluation.ages import Ages
+    from mmmask.evaluation.intervals import units_to_draw
     from mmmask.reports.difference_report import ONE_MODEL, difference_sentence
     from mmmask.reports.score_tables import (
         age_sentence,
         how_sure,
         print_score_table,
+        print_sources,
         print_warnings,
     )
-    from mmmask.workflows.score import differences, intervals_of, read_scored, short_names
+    from mmmask.workflows.score import (
+        by_source,
+        differences,
+        intervals_of,
+        read_scored,
+        short_names,
+    )
     from mmmask.workflows.show_predictions import show_scores
 
     tables = read_scored(args.predictions, args.labels)
@@ -42,6 +50,11 @@ def main() -> None:
     names = dict(zip(tables, short_names(tables), strict=True))
     print(f"{len(tables[first]):,} photos, {how_sure(tables[first])}")
     print_score_table({names[path]: intervals_of(tables[path]) for path in tables})
+    for path, table in tables.items():
+        sources = by_source(table)
+        if sources is not None:
+            print(f"{names[path]}:")
+            print_sources(sources, units_to_draw(table)[1])
     for path, difference in differences(tables).items():
         print(difference_sentence(names[path], names[first], difference))
     print(ONE_MODEL)

@@ -21,7 +21,6 @@ from rich.progress import track
 from mmmask.blocks import test_steps
 from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.face_boxes import by_content
-from mmmask.datasets.photo_dataset import photo_path
 from mmmask.datasets.photo_store import ROWS, PhotoStore, StalePackError, write_store
 from mmmask.errors import InputError
 from mmmask.tables import SAMPLES, read_table
@@ -90,7 +89,7 @@ def write_pack(
     transforms = [TRANSFORMS.build(dict(step)) for step in steps]
 
     def prepared(image: str) -> NDArray[np.uint8]:
-        results: dict[str, Any] = {"img_path": photo_path(data_root, image)}
+        results: dict[str, Any] = {"img_path": os.path.join(data_root, image)}
         for transform in transforms:
             results = transform(results)
         return results["img"]

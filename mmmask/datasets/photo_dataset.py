@@ -1,5 +1,6 @@
 """A dataset whose photos are augmented by seeds of their own, in any process."""
 
+import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,8 +40,8 @@ class PhotoDataset(BaseDataset):
         return len(self.samples)
 
     def path_of(self, image: str) -> str:
-        """Return the path of a photo of the table."""
-        return photo_path(self.data_root, image)
+        """Return the path of a photo as a table names it, relative to the data root or absolute."""
+        return os.path.join(self.data_root, image)
 
     def __getitem__(self, draw: int | Draw) -> Any:
         """Load a photo; a :class:`Draw` also seeds its augmentation."""
@@ -58,11 +59,6 @@ class PhotoDataset(BaseDataset):
                     info = self.get_data_info(draw)
                 photos.append(self.pipeline(info))
         return photos
-
-
-def photo_path(root: str | Path, image: str) -> str:
-    """Return the path of a photo as a table names it, relative to a folder or absolute."""
-    return image if image.startswith("/") else f"{root}/{image}"
 
 
 def seed_generators(seed: int) -> None:

@@ -198,14 +198,16 @@ def _rows_of(
     known = np.column_stack([table["bytes"].to_numpy(), table["changed_ns"].to_numpy()])[rows]
     for image, stamp in zip(wanted, known.tolist(), strict=True):
         if stamp_of(root, image) != tuple(stamp):
-            raise StalePackError(f"{path}: stale, {root}/{image} has changed since it was made")
+            raise StalePackError(
+                f"{path}: stale, {os.path.join(root, image)} has changed since it was made"
+            )
     return rows
 
 
 def stamp_of(root: Path, image: str) -> Stamp:
     """Return the size of a photo's file in bytes and its time of change in ns."""
     try:
-        status = os.stat(f"{root}/{image}")
+        status = os.stat(os.path.join(root, image))
     except FileNotFoundError as error:
-        raise MissingFileError(f"{root}/{image}: no such photo") from error
+        raise MissingFileError(f"{os.path.join(root, image)}: no such photo") from error
     return status.st_size, status.st_mtime_ns

@@ -7,7 +7,7 @@ from typing import Any
 from mmpretrain.registry import DATASETS
 
 from mmmask.datasets.layout import find_photos, read_eval
-from mmmask.datasets.photo_dataset import PhotoDataset, photo_path
+from mmmask.datasets.photo_dataset import PhotoDataset
 from mmmask.errors import InputError
 from mmmask.tables import SAMPLES, read_table
 
@@ -48,6 +48,6 @@ class UnlabelledFaces(PhotoDataset):
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return what the pipeline starts from for photo ``idx``."""
         return {
-            "img_path": photo_path(self.root, self.samples["image"].iat[idx]),
+            "img_path": os.path.join(self.root, self.samples["image"].iat[idx]),
             "sample_idx": idx,
         }

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.slices import Members, by_age, by_value, slice_means
-from mmmask.labels import AGE_GROUPS, GENDERS, age_group, decode, median_age
+from mmmask.known import named, truths_of
+from mmmask.labels import AGE_GROUPS, GENDERS, age_group, median_age
 from mmmask.tables import years_of
 
 #: Up to so many years beside the true age, a prediction counts as near.
@@ -37,7 +38,7 @@ class Ages:
     Attributes:
         true: (N,) true ages in years.
         errors: (N,) predicted minus true age in years.
-        gender: (N,) index of the gender.
+        gender: (N,) index of the gender, -1 where unknown.
         units: (N,) of whom, see ``units_to_draw``.
         unit: What that is: "people" or "photos".
         photos: How many photos are predicted, those of unknown age included.
@@ -62,7 +63,7 @@ class Ages:
         known = table["age"].notna().to_numpy()
         true = table["age"][known].to_numpy(dtype=np.int64)
         units, unit = units_to_draw(table)
-        gender = decode(table["label"][known].to_numpy(dtype=np.int64))["gender"]
+        gender = truths_of(table)["gender"][known]
         return cls(true, age_errors(years[known], true), gender, units[known], unit, len(table))
 
     @property
@@ -80,7 +81,7 @@ class Ages:
         """What the photos are sliced by -> the slices."""
         return {
             "age group": by_value(np.take(AGE_GROUPS, age_group(self.true)), list(AGE_GROUPS)),
-            "gender": by_value(np.take(GENDERS, self.gender), list(GENDERS)),
+            "gender": by_value(named(self.gender, GENDERS), list(GENDERS)),
             "true age": by_age(self.true),
         }
 

@@ -13,7 +13,8 @@ from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.calibration import Calibration
 from mmmask.evaluation.decision import check_rule, decide
 from mmmask.evaluation.intervals import units_to_draw
-from mmmask.labels import MIDDLE_FROM, Cuts, checked_cuts, decode, group_slices, marginals
+from mmmask.known import truths_of
+from mmmask.labels import MIDDLE_FROM, Cuts, checked_cuts, group_slices, marginals
 from mmmask.tables import (
     YEARS,
     attribute_of,
@@ -189,15 +190,26 @@ def _years_like(
 def true_values(table: pd.DataFrame, where: str | Path) -> NDArray[np.int64]:
     """Return the true class of each photo, or its value of the attribute that is predicted.
 
+    It is -1 where the column ``fits`` says that several are possible.
+
     Raises:
-        InputError: A label is missing.
+        InputError: A label is missing without ``fits``, or no photo knows the value.
     """
-    if "label" not in table or table["label"].isna().any():
+    if "label" not in table or (table["label"].isna().any() and "fits" not in table):
         missing = len(table) if "label" not in table else int(table["label"].isna().sum())
         raise InputError(f"{where}: label is missing for {missing} of {len(table)} photos")
-    truth = table["label"].to_numpy(dtype=np.int64)
     attribute = attribute_of(table)
-    return truth if attribute is None else decode(truth)[attribute]
+    truth = truths_of(table)[attribute or "class"]
+    if (truth < 0).all():
+        what = attribute or "mask, gender and age together"
+        raise InputError(f"{where}: no photo of {len(table)} knows {what}")
+    return truth
+
+
+def knowing(table: pd.DataFrame, where: str | Path) -> pd.DataFrame:
+    """Return the photos that know what is predicted; errors as in :func:`true_values`."""
+    known = true_values(table, where) >= 0
+    return table if known.all() else table[known].reset_index(drop=True)
 
 
 def people_of(table: pd.DataFrame) -> NDArray | None:

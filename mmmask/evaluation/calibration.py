@@ -122,13 +122,17 @@ def fit_calibration(
 
     Args:
         probabilities: (N, C) of photos whose people the model has not learned from.
-        labels: (N,) true classes.
+        labels: (N,) true classes; -1 where unknown, of photos that are left out.
         method: One of ``METHODS``.
         person: (N,) who is in each photo, any values; None takes each photo for another person.
         scale_spread: In place of the method's ``SCALE_SPREAD``; ``inf`` is no prior.
         bias_spread: In place of ``BIAS_SPREAD``, in nats; ``inf`` is no prior.
     """
     labels = np.asarray(labels, dtype=np.int64)
+    known = labels >= 0
+    if not known.all():
+        probabilities, labels = probabilities[known], labels[known]
+        person = None if person is None else np.asarray(person)[known]
     basis = _basis(method, probabilities.shape[1], scale_spread, bias_spread)
     log_p = _log(probabilities)
     weight = person_weights(person, len(labels))[:, None]  # (N, 1)
@@ -161,7 +165,10 @@ def cross_calibrated(
     *,
     person: ArrayLike | None = None,
 ) -> NDArray[np.float32]:
-    """Return each group's probabilities as calibrated by a fit on the other groups, (N, C)."""
+    """Return each group's probabilities as calibrated by a fit on the other groups, (N, C).
+
+    Photos with label -1 are calibrated and not fitted on.
+    """
     group = np.asarray(group)
     people = np.arange(len(group)) if person is None else np.asarray(person)
     result = np.empty(probabilities.shape, np.float32)

@@ -151,33 +151,44 @@ def score_intervals(
     attribute: str | None = None,
     *,
     present: bool = False,
+    values: Mapping[str, NDArray[np.integer]] | None = None,
 ) -> dict[str, Interval]:
     """Return the scores of one model with their intervals, by their names in ``scores``.
 
     They are ``macro_f1``, ``accuracy`` and, of the 18 classes, ``mask_accuracy``,
-    ``gender_accuracy`` and ``age_accuracy``.
+    ``gender_accuracy`` and ``age_accuracy``. Each rests on the photos that know it and on their
+    people; what no photo knows has no score.
 
     Args:
         person: (N,) who is in each photo; any values.
-        truth: (N,) labels of the photos.
+        truth: (N,) labels of the photos, -1 where unknown.
         predicted: (N,) predicted labels.
         attribute: Of which attribute they are labels; None for the 18 classes.
         present: Whether macro F1 is the mean over the classes in ``truth`` alone, for photos that
             are a part of others; else a class without photos scores 0.
+        values: Attribute -> (N,) its true values, -1 where unknown; None: as ``truth`` says.
     """
     classes = NUM_CLASSES if attribute is None else len(ATTRIBUTES[attribute])
-    right = {"accuracy": truth == predicted}
+    who, known = np.asarray(person), truth >= 0
+    shares: dict[str, Interval] = {}
     if attribute is None:
-        parts, others = decode(truth), decode(predicted)
-        right |= {f"{name}_accuracy": parts[name] == others[name] for name in parts}
-    rows = _rows(person)
+        parts, others = decode(truth) if values is None else values, decode(predicted)
+        for name, told in others.items():
+            some = parts[name] >= 0
+            if some.any():
+                hits = parts[name][some] == told[some]
+                shares[f"{name}_accuracy"] = share_interval(who[some], hits)
+    if not known.any():
+        return shares
+    rows, truth, predicted = _rows(who[known]), truth[known], predicted[known]
     counts = counts_by_person(rows, truth, predicted, classes)
     people = people_by_class(rows, truth, classes)
     if present:
         counts, people = counts[:, :, people > 0], people[people > 0]
     return {
         "macro_f1": macro_f1_interval_of([counts], people),
-        **{name: _share_interval(rows, hits) for name, hits in right.items()},
+        "accuracy": _share_interval(rows, truth == predicted),
+        **shares,
     }
 
 

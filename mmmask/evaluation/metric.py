@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mmmask.errors import InputError
 from mmmask.evaluation.ages import MAE, age_errors
 from mmmask.evaluation.scores import attribute_scores, fit_temperature, scores
+from mmmask.known import known_values
 from mmmask.labels import NUM_CLASSES, NUM_YEARS, decode
 from mmmask.structures import joined
 from mmmask.tables import check_finite
@@ -27,7 +28,9 @@ class MaskFaceMetric(BaseMetric):
     and the predicted median.
 
     Also fits the temperature that calibrates these predictions (``temperature``, relative to the
-    probabilities as given). Photos without a label are gathered and not scored. Where a
+    probabilities as given). Photos of which nothing is known are gathered and not scored. Where
+    labels are known in part (``fits``), each attribute is scored by the photos that know it, and
+    what needs the class by those that know all; what no photo knows has no score. Where a
     probability is not finite, every score is NaN.
 
     Attributes:
@@ -70,6 +73,8 @@ class MaskFaceMetric(BaseMetric):
                 value = sample.get(key)
                 value = torch.full_like(rows, -1) if value is None else torch.as_tensor(value)
                 columns[name] = value.reshape(-1)
+            if "fits" in sample:
+                columns["fits"] = torch.as_tensor(sample["fits"]).reshape(-1, NUM_CLASSES)
             if "pred_years" in sample:
                 columns["years"] = sample["pred_years"].reshape(-1, NUM_YEARS).float()
             self.attribute = sample.get("attribute")
@@ -99,21 +104,34 @@ class MaskFaceMetric(BaseMetric):
         return result[0]
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Score one dict of columns: label (N,), probabilities (N, 18), age (N,), years."""
+        """Score one dict of columns: label (N,), probabilities (N, 18), age (N,), fits, years."""
         (columns,) = results
-        known = columns["label"] >= 0
+        known, truth = columns["label"] >= 0, columns["label"]
+        values = known_values(columns["fits"]) if "fits" in columns else None
+        if self.attribute is not None:
+            if values is None:
+                truth = np.where(known, decode(np.maximum(truth, 0))[self.attribute], -1)
+            else:
+                truth = values[self.attribute]
+            known = truth >= 0
+        elif values is not None:
+            known = ~columns["fits"].all(axis=1)  # something
         if not known.any():
             return {}
-        truth, probabilities = columns["label"][known], columns["probabilities"][known]
+        truth, probabilities = truth[known], columns["probabilities"][known]
+        sets = truth
         if self.attribute is not None:
-            truth = decode(truth)[self.attribute]
-        score = scores if self.attribute is None else attribute_scores
+            result = attribute_scores(truth, probabilities)
+        elif values is None:
+            result = scores(truth, probabilities)
+        else:
+            of_known = {name: value[known] for name, value in values.items()}
+            result, sets = scores(truth, probabilities, values=of_known), columns["fits"][known]
         aged = columns["age"] >= 0
-        result = score(truth, probabilities)
         if "years" in columns and aged.any():
             errors = age_errors(columns["years"][aged], columns["age"][aged])
             result[MAE] = float(np.abs(errors).mean())
-        result["temperature"] = fit_temperature(truth, probabilities)
+        result["temperature"] = fit_temperature(sets, probabilities)
         if not np.isfinite(probabilities).all():  # where NaN would count as the largest
             return dict.fromkeys(result, np.nan)
         return result

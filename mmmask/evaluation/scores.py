@@ -1,9 +1,11 @@
 """The competition's score and its parts, in plain numpy."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 
@@ -41,32 +43,39 @@ def scores(
     truth: NDArray[np.integer],
     probabilities: NDArray[np.floating],
     predicted: NDArray[np.integer] | None = None,
+    values: Mapping[str, NDArray[np.integer]] | None = None,
 ) -> dict[str, float]:
     """Return the scores of predicted probabilities.
 
     Args:
-        truth: (N,) labels.
+        truth: (N,) labels, -1 where unknown.
         probabilities: (N, 18) predicted.
         predicted: (N,) the answers; None takes the most probable classes.
+        values: Attribute -> (N,) its true values, -1 where unknown; None: as ``truth`` says.
 
     Returns:
         ``macro_f1``; ``accuracy`` over the 18 classes and ``mask_accuracy``,
         ``gender_accuracy``, ``age_accuracy`` of the parts of the predicted class, each a share of
-        the N photos; ``nll``, the mean of -log p(true class) over the N photos, in nats;
-        ``f1_00`` to ``f1_17``.
+        the photos that know it; ``nll``, the mean of -log p(true class) over the photos of known
+        class, in nats; ``f1_00`` to ``f1_17``. What no photo knows has no score.
     """
     predicted = probabilities.argmax(axis=1) if predicted is None else predicted
-    counts = confusion(truth, predicted)
-    per_class = f1_per_class(counts)
-    truth_parts, predicted_parts = decode(truth), decode(predicted)
+    known, told = truth >= 0, decode(predicted)
+    values = decode(truth) if values is None else values
+    shares = {
+        f"{name}_accuracy": float(np.mean(values[name][some] == told[name][some]))
+        for name in ATTRIBUTES
+        if (some := values[name] >= 0).any()
+    }
+    if not known.any():
+        return shares
+    truth, predicted = truth[known], predicted[known]
+    per_class = f1_per_class(confusion(truth, predicted))
     return {
         "macro_f1": float(per_class.mean()),
         "accuracy": float(np.mean(truth == predicted)),
-        **{
-            f"{name}_accuracy": float(np.mean(truth_parts[name] == predicted_parts[name]))
-            for name in ATTRIBUTES
-        },
-        "nll": float(log_losses(truth, probabilities).mean()),
+        **shares,
+        "nll": float(log_losses(truth, probabilities[known]).mean()),
         **{f"f1_{label:02d}": float(value) for label, value in enumerate(per_class)},
     }
 
@@ -105,15 +114,22 @@ def negative_log_likelihood(
     return float(-log_probabilities[np.arange(len(truth)), truth].mean(dtype=np.float64))
 
 
-def fit_temperature(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
+def fit_temperature(truth: NDArray, probabilities: NDArray[np.floating]) -> float:
     """Return the temperature T that minimises the likelihood loss of ``softmax(log p / T)``.
 
     Guo et al., On Calibration of Modern Neural Networks, 2017. T is searched from 1/20 to 20.
+
+    Shape:
+        ``probabilities``: (N, C); ``truth``: (N,) true classes, or (N, C) which classes fit what
+        is known. The loss of the latter is -log of their summed probability.
     """
     log_p = np.log(np.maximum(probabilities.astype(np.float64), TINY))
 
     def loss(log_t: float) -> float:
-        return negative_log_likelihood(truth, log_softmax(log_p / np.exp(log_t), axis=1))
+        log_q = log_softmax(log_p / np.exp(log_t), axis=1)
+        if truth.ndim == 2:
+            return -float(logsumexp(np.where(truth, log_q, -np.inf), axis=1).mean())
+        return negative_log_likelihood(truth, log_q)
 
     bound = np.log(20)
     return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))

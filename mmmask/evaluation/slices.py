@@ -23,29 +23,35 @@ def slice_scores(
     predicted: NDArray[np.integer],
     members: Members,
     attribute: str | None = None,
+    values: Mapping[str, NDArray[np.integer]] | None = None,
 ) -> pd.DataFrame:
     """Return the scores of each slice of the photos, with 95 % intervals over its people.
 
     Args:
         units: (N,) of whom, see :func:`mmmask.evaluation.intervals.units_to_draw`.
-        truth: (N,) labels of the photos.
+        truth: (N,) labels of the photos, -1 where unknown.
         predicted: (N,) predicted labels.
         members: The slices, which may overlap; an empty one is left out.
         attribute: Of which attribute they are labels; None for the 18 classes.
+        values: Attribute -> (N,) its true values, -1 where unknown; None: as ``truth`` says.
 
     Returns:
         One row per slice: ``slice``, ``units`` and ``photos`` (their numbers), ``classes`` that
         occur, and each score of :func:`score_intervals` with ``_low`` and ``_high``, NaN for fewer
         than ``FEWEST`` units. Macro F1 is the mean over the classes that occur in the slice: the
-        others have no photo to be right about.
+        others have no photo to be right about. What no photo of a slice knows is NaN there.
     """
     rows = []
     for name, chosen in members.items():
         if not chosen.any():
             continue
         labels = truth[chosen]
-        scores = score_intervals(units[chosen], labels, predicted[chosen], attribute, present=True)
-        rows.append({**_row(name, units[chosen], scores), "classes": len(np.unique(labels))})
+        parts = None if values is None else {key: value[chosen] for key, value in values.items()}
+        scores = score_intervals(
+            units[chosen], labels, predicted[chosen], attribute, present=True, values=parts
+        )
+        classes = len(np.unique(labels[labels >= 0]))
+        rows.append({**_row(name, units[chosen], scores), "classes": classes})
     return pd.DataFrame(rows)
 
 

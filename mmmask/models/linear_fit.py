@@ -14,7 +14,7 @@ from torch import nn
 
 from mmmask.errors import InputError
 from mmmask.known import age_spans, check_known, class_counts, classes_of, values_of
-from mmmask.labels import ATTRIBUTES
+from mmmask.labels import ATTRIBUTES, OLDEST
 from mmmask.models.ages.regression import LEAST_SCALE, RegressionAge
 from mmmask.models.heads.decomposed import DecomposedHead
 from mmmask.models.losses.cross_entropy import WeightedCrossEntropyLoss
@@ -29,6 +29,8 @@ ABSENT = -30.0
 _TOLERANCE, _MOST_STEPS = 1e-3, 300
 #: The same gradient while strengths are tried.
 _ROUGH = 3e-3
+#: Rounds of EM for ages that are ranges.
+_AGE_ROUNDS = 5
 #: Share by which a log loss is worse in earnest, so that larger C are not tried.
 _WORSE = 1e-2
 
@@ -210,27 +212,67 @@ def _fit_years(
     learns: NDArray[np.bool_],
     C: float,
 ) -> None:
-    """Fill a model of years by ridge regression, for standardised features."""
+    """Fill a model of years by ridge regression, for standardised features.
+
+    An age that is a range counts as its expected value within the range, given what the regression
+    says of the photo: EM for a normal distribution (Dempster, Laird, Rubin 1977).
+    """
     from sklearn.linear_model import Ridge
 
     first, last = age_spans(samples)
-    known = first == last
-    if not (known & learns).any() or not (known & ~learns).any():
+    known = (first > 0) | (last < OLDEST)
+    tells = known & ~learns
+    if not (known & learns).any() or not tells.any():
         raise InputError("a model of years needs photos of known age, of several people; got none")
-    ages = first.astype(np.float64)
-    errors = []
+    low, high = (np.clip(age, model.first, model.last) for age in (first, last))
+    middle = np.where(first == last, first, (low + high) / 2)  # to start from
+    parts = []
     for rows in (known & learns, known):
-        ridge = Ridge(alpha=1 / C, solver="lsqr", tol=_TOLERANCE).fit(
-            features[rows], ages[rows], weight[rows]
-        )
-        errors.append(ages - ridge.predict(features))
-    held_out = errors[0][known & ~learns]
-    mean_error = np.mean(np.abs(held_out)) if model.distribution == "laplace" else held_out.std()
-    scale = max(float(mean_error), LEAST_SCALE + 1e-3)
+        ages, deviation = middle, np.zeros(len(middle))
+        for _ in range(1 if (first == last)[rows].all() else _AGE_ROUNDS):
+            ridge = Ridge(alpha=1 / C, solver="lsqr", tol=_TOLERANCE).fit(
+                features[rows], ages[rows], weight[rows]
+            )
+            center = ridge.predict(features)
+            spread = np.sqrt(np.mean(((ages - center) ** 2 + deviation**2)[rows]))
+            ages, deviation = _within(ages, first, last, center, spread)
+        parts.append(((ages - center)[tells], deviation[tells]))
+    error, unsure = parts[0]
+    held_out = np.sqrt(error.var() + np.mean(unsure**2))
+    if model.distribution == "laplace":
+        held_out = np.mean(np.hypot(error, unsure))
+    scale = max(float(held_out), LEAST_SCALE + 1e-3)
     with torch.no_grad():
         model.fc.weight.copy_(torch.as_tensor(ridge.coef_[None] / model.spread))
         start = (ridge.intercept_ - model.center) / model.spread
         model.bias.copy_(torch.tensor([start, log(expm1(scale - LEAST_SCALE))]))
+
+
+def _within(
+    ages: NDArray[np.float64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    center: NDArray[np.float64],  # years that a regression says
+    spread: float,  # the deviation of its errors
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the expected age within each range, and its deviation, (N,); known ones stay."""
+    ranges = (first < last) & ((first > 0) | (last < OLDEST))
+    deviation = np.zeros(len(ages))
+    if not ranges.any():
+        return ages, deviation
+    from scipy.stats import truncnorm
+
+    low = np.where(first > 0, first - 0.5, -np.inf)[ranges]
+    high = np.where(last < OLDEST, last + 0.5, np.inf)[ranges]
+    middle = center[ranges]
+    mean, variance = truncnorm.stats(
+        (low - middle) / spread, (high - middle) / spread, loc=middle, scale=spread
+    )
+    ages = ages.copy()
+    # Far out in a tail the moments are not finite: the nearer end is the expected age there.
+    ages[ranges] = np.clip(np.where(np.isfinite(mean), mean, middle), low, high)
+    deviation[ranges] = np.sqrt(np.where(variance > 0, variance, 0))
+    return ages, deviation
 
 
 def _fill(

@@ -100,7 +100,7 @@ def _paragraphs(card: ModelCard) -> Iterator[str]:
     yield markdown(by_class(scored.whole).table)
     yield "## Where it fails"
     yield from (markdown(each.table) for each in slices)
-    if not scored.right.all():
+    if scored.whole.of_known.wrong.any():
         yield "## What it takes for what"
         yield markdown(_pairs(scored))
     if card.other is not None:
@@ -131,8 +131,8 @@ def _named(scores: Mapping[str, Interval]) -> Iterator[tuple[str, tuple[str, str
 
 def _pairs(scored: Scored) -> Table:
     """Return the commonest pairs of true and predicted class."""
-    whole = scored.whole
-    pairs = confused_pairs(scored.units, whole.truth, whole.predicted)
+    whole = scored.whole.of_known
+    pairs = confused_pairs(scored.units_of(whole.name), whole.truth, whole.predicted)
     photos, some = pairs["photos"].sum(), pairs.head(MOST_PAIRS)
     columns: dict[str, tuple[str, Any]] = {
         f"true {whole.name}": ("text", np.take(whole.values, some["truth"])),
@@ -228,7 +228,7 @@ def _surest(card: ModelCard) -> Iterator[str]:
         columns["second model"] = ("text", np.take(whole.values, told))
     if card.causes is not None:
         columns["cause"] = ("text", card.causes)
-    people = len(np.unique(scored.units[~scored.right]))
+    people = len(np.unique(scored.units[whole.wrong & whole.known]))
     caption = f"The surest {len(rows)} of {people:,} people with a wrong answer, one photo of each"
     yield markdown(Table.from_columns(caption, columns))
     if card.causes is not None:

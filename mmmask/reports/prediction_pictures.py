@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mmmask.evaluation.scores import confusion
+from mmmask.known import labels_of
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, decode
 from mmmask.reports.output import save_figure
 from mmmask.tables import answers, probabilities
@@ -22,8 +23,10 @@ def plot_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
 
     Diagonal blocks of six are the mask states; within them three ages for each gender.
     """
-    truth = predictions["label"].to_numpy(dtype=np.int64)
-    counts = confusion(truth, answers(predictions))
+    truth = labels_of(predictions)
+    known = truth >= 0
+    truth = truth[known]
+    counts = confusion(truth, answers(predictions)[known])
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(9.5, 8.6), layout="constrained")
     axes = figure.subplots()
@@ -63,7 +66,7 @@ def plot_faces(
 ) -> None:
     """Write photos with their answers and how probable these are.
 
-    Where labels are known, the frame tells right from wrong, and the truth stands below with the
+    Where classes are known, the frame tells right from wrong, and the truth stands below with the
     age in years, as far as that is known.
 
     Args:
@@ -76,7 +79,7 @@ def plot_faces(
         scale: Of the size of the photos.
     """
     values, predicted = probabilities(predictions), answers(predictions)
-    truth = predictions["label"].to_numpy(dtype=np.int64) if "label" in predictions else None
+    truth = labels_of(predictions) if "label" in predictions else None
     age = predictions["age"] if "age" in predictions else pd.Series(np.nan, predictions.index)
     shown = _spread(predicted, columns * rows) if chosen is None else chosen
     figure = Figure(figsize=(columns * 1.25 * scale, rows * 2.05 * scale), layout="constrained")
@@ -90,7 +93,7 @@ def plot_faces(
         number = "" if chosen is None else f"{place}: "
         probability = 100 * values[row, predicted[row]]
         text, colour = f"{number}{_short(predicted[row])}  {probability:.0f} %", "black"
-        if truth is not None:
+        if truth is not None and truth[row] >= 0:
             right = truth[row] == predicted[row]
             colour = RIGHT if right else WRONG
             years = "" if pd.isna(age.iloc[row]) else f", {age.iloc[row]:.0f} years"

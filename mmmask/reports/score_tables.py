@@ -13,6 +13,7 @@ from mmmask.evaluation.ages import BIAS, MAE, NEAR, NEARBY, Ages
 from mmmask.evaluation.intervals import FEWEST, people_by_class, units_to_draw
 from mmmask.evaluation.jackknife import Interval
 from mmmask.evaluation.slices import with_bounds
+from mmmask.known import truths_of
 from mmmask.labels import (
     AGE_GROUPS,
     ATTRIBUTES,
@@ -21,7 +22,6 @@ from mmmask.labels import (
     JOINT_SHAPE,
     MASKS,
     NUM_CLASSES,
-    decode,
     encode,
 )
 from mmmask.ledger.calibrated_people import calibrated_on_people
@@ -43,16 +43,21 @@ def print_scores(
 ) -> None:
     """Print macro F1, the accuracies and the F1 of each class with its number of photos.
 
-    ``metrics`` and ``intervals`` are from :func:`mmmask.evaluation.scores.scores` and
+    ``truth`` is (N,), -1 where not all is known of a photo. ``metrics`` and ``intervals`` are from
+    :func:`mmmask.evaluation.scores.scores` and
     :func:`mmmask.evaluation.intervals.score_intervals`, ``how`` from :func:`how_sure`.
     """
     console = Console(width=WIDTH)
-    print_macro_f1(console, intervals["macro_f1"], how)
+    print_macro_f1(console, intervals.get("macro_f1"), how)
     columns = {"accuracy": "accuracy"} | {name: f"{name}_accuracy" for name in ATTRIBUTES}
+    columns = {name: key for name, key in columns.items() if key in intervals}
     summary = titled_table(f"{len(truth):,} photos", (), list(columns))
     summary.add_row(*(str(intervals[key]) for key in columns.values()))
     console.print(summary)
 
+    truth = truth[truth >= 0]
+    if not len(truth):
+        return
     counts = np.bincount(truth, minlength=NUM_CLASSES)
     people = [f"{gender} {age}" for gender in GENDERS for age in AGE_GROUPS]
     table = titled_table("F1 by class (photos)", ("mask",), people)
@@ -69,7 +74,10 @@ def print_attribute_scores(
     intervals: Mapping[str, Interval],
     how: str,
 ) -> None:
-    """Print macro F1, accuracy and the F1 of each value of one attribute, with its photos."""
+    """Print macro F1, accuracy and the F1 of each value of one attribute, with its photos.
+
+    All of them know it.
+    """
     console = Console(width=WIDTH)
     print_macro_f1(console, intervals["macro_f1"], how)
     values = ATTRIBUTES[attribute]
@@ -83,19 +91,39 @@ def print_attribute_scores(
     console.print(table)
 
 
-def print_macro_f1(console: Console, interval: Interval, how: str) -> None:
-    """Print macro F1 with its interval, and what the interval is."""
-    console.print(f"[b]macro F1 {interval}[/b]: {how}", highlight=False, soft_wrap=True)
+def print_macro_f1(console: Console, interval: Interval | None, how: str) -> None:
+    """Print macro F1 with its interval, None: no photo knows all of its class; and what it is."""
+    score = "no macro F1" if interval is None else f"macro F1 {interval}"
+    console.print(f"[b]{score}[/b]: {how}", highlight=False, soft_wrap=True)
 
 
 def how_sure(table: pd.DataFrame) -> str:
     """Return in words what the intervals of a predictions table with true classes rest on."""
     units, kind = units_to_draw(table)
-    words = f"95 % interval over {len(np.unique(units)):,} {kind}"
+    known = truths_of(table)[attribute_of(table) or "class"] >= 0
+    if known.any():
+        words = f"95 % interval over {len(np.unique(units[known])):,} {kind}"
+    else:
+        words = "no photo knows mask, gender and age together"
     if kind == "photos":
         words += f", {_TOO_NARROW}"
-    few = rare(table)
-    return f"{words}; unreliable for {few}" if few else words
+    few = rare(table) if known.any() else ""
+    words = f"{words}; unreliable for {few}" if few else words
+    return words if known.all() else f"{words}. Known: {rests_on(table)}"
+
+
+def rests_on(table: pd.DataFrame) -> str:
+    """Return how many photos and people know each attribute, and all: what its score rests on."""
+    units, kind = units_to_draw(table)
+    attribute, truths = attribute_of(table), truths_of(table)
+    names = {name: name for name in ATTRIBUTES} | {"class": "all three"}
+    words = []
+    for key, name in names.items():
+        known = truths[key] >= 0
+        if attribute in (None, key):
+            people = f" of {_counted(len(np.unique(units[known])), kind)}"
+            words.append(f"{name}: {known.sum():,} photos{people if kind == 'people' else ''}")
+    return "; ".join(words)
 
 
 def rare(table: pd.DataFrame, most: int = 4) -> str:
@@ -105,9 +133,11 @@ def rare(table: pd.DataFrame, most: int = 4) -> str:
     mask have the same few people, they are named together.
     """
     units, kind = units_to_draw(table)
-    attribute, truth = attribute_of(table), table["label"].to_numpy(dtype=np.int64)
+    attribute = attribute_of(table)
+    truth = truths_of(table)[attribute or "class"]
+    units, truth = units[truth >= 0], truth[truth >= 0]
     if attribute is not None:
-        names, truth = ATTRIBUTES[attribute], decode(truth)[attribute]
+        names = ATTRIBUTES[attribute]
         found = dict(zip(names, people_by_class(units, truth, len(names)), strict=True))
     else:
         people = people_by_class(units, truth).reshape(JOINT_SHAPE)
@@ -130,7 +160,7 @@ def rare(table: pd.DataFrame, most: int = 4) -> str:
 
 
 def _counted(count: int, kind: str) -> str:
-    return f"{count} {kind}" if count != 1 else {"people": "1 person", "photos": "1 photo"}[kind]
+    return f"{count:,} {kind}" if count != 1 else {"people": "1 person", "photos": "1 photo"}[kind]
 
 
 def age_sentence(ages: Ages) -> str:
@@ -174,7 +204,7 @@ def warnings_of(provenance: Mapping[str, Any]) -> list[str]:
 
 
 def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
-    """Print one row for each name: its macro F1 with the interval, and its accuracies."""
+    """Print one row for each name: its first score with the interval, and the others."""
     table = Table()
     table.add_column("predictions", overflow="fold")
     keys = list(next(iter(intervals.values())))
@@ -182,7 +212,22 @@ def print_score_table(intervals: Mapping[str, Mapping[str, Interval]]) -> None:
         name = "macro F1" if key == "macro_f1" else key.removesuffix("_accuracy")
         table.add_column(name, justify="right", no_wrap=True)
     for name, row in intervals.items():
-        table.add_row(name, str(row["macro_f1"]), *(f"{row[key].value:.3f}" for key in keys[1:]))
+        table.add_row(name, str(row[keys[0]]), *(f"{row[key].value:.3f}" for key in keys[1:]))
+    Console(width=WIDTH).print(table)
+
+
+def print_sources(scores: pd.DataFrame, unit: str) -> None:
+    """Print the scores of each source, as :func:`.slices.slice_scores` has them."""
+    every = ("macro_f1", "accuracy", *(f"{name}_accuracy" for name in ATTRIBUTES))
+    keys = [key for key in every if key in scores]
+    titles = ["macro F1" if key == "macro_f1" else key.removesuffix("_accuracy") for key in keys]
+    title = "by source; macro F1 over the classes that occur; a dash: no photo knows it"
+    table = titled_table(title, ("source",), (*dict.fromkeys((unit, "photos")), *titles))
+    for row in scores.to_dict("records"):
+        counts = [f"{row['units']:,}", f"{row['photos']:,}"][-1 if unit == "photos" else 0 :]
+        table.add_row(
+            row["slice"], *counts, *("-" if pd.isna(row[k]) else f"{row[k]:.3f}" for k in keys)
+        )
     Console(width=WIDTH).print(table)
 
 
@@ -197,11 +242,12 @@ def print_folds(summary: pd.DataFrame) -> None:
     for part, row in summary.set_index("part").iterrows():
         numbers = [f"{row[name]:.3f}" for name in accuracies]
         numbers += [f"{row[MAE]:.1f}" for _ in of_years]
-        if pd.isna(row["low"]):  # mean and standard deviation
+        if pd.isna(row["people"]):  # mean and standard deviation
             table.add_row(part, "", "", f"{row['macro_f1']:.3f}", *numbers)
             continue
-        interval = Interval(row["macro_f1"], row["low"], row["high"])
-        table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", str(interval), *numbers)
+        score = str(Interval(row["macro_f1"], row["low"], row["high"]))
+        score = "-" if pd.isna(row["macro_f1"]) else score  # no photo knows all
+        table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", score, *numbers)
     console = Console(width=WIDTH)
     console.print(table)
     console.print(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.evaluation.calibrated_tables import BELONGING, held_out_parts, true_values
+from mmmask.evaluation.calibrated_tables import BELONGING, held_out_parts, knowing, true_values
 from mmmask.evaluation.calibration import (
     Calibration,
     cross_calibrated,
@@ -33,7 +33,8 @@ def calibrate(
     """Fit a calibration, write it as JSON, and measure it on people that it was not fitted on.
 
     Args:
-        oof: Predictions of people that their model has not learned from, with labels.
+        oof: Predictions of people that their model has not learned from, with labels. Photos of
+            which only a part of the label is known are left out.
         out: Where the calibration goes (.json).
         method: One of ``mmmask.evaluation.calibration.METHODS``.
         plot: Where a reliability plot goes (.png).
@@ -48,7 +49,7 @@ def calibrate(
     Raises:
         InputError: The table has no labels.
     """
-    table = read_predictions(oof)
+    table = knowing(read_predictions(oof), oof)
     truth, before = true_values(table, oof), probabilities(table)
     person, unit = units_to_draw(table)
     stated, attribute = table.attrs.get("provenance", {}), attribute_of(table)

@@ -14,6 +14,7 @@ from rich.progress import track
 from scipy.stats import norm
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import knowing
 from mmmask.evaluation.intervals import (
     Counts,
     counts_by_person,
@@ -69,7 +70,7 @@ class TablePeople:
     """The people of predictions tables of the same photos, drawn with replacement."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        tables = [*read_scored(paths).values()]
+        tables = [knowing(table, path) for path, table in read_scored(paths).items()]
         units, kind = units_to_draw(tables[0])
         if kind != "people" or attribute_of(tables[0]) is not None:
             raise InputError(f"{paths[0]}: must be of the 18 classes and name every photo's person")

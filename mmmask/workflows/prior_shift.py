@@ -14,6 +14,7 @@ from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import (
     CALIBRATED,
     check_alike,
+    knowing,
     people_of,
     true_values,
     with_probabilities,
@@ -175,7 +176,7 @@ def simulate_shifts(
         InputError: The table has no labels or tells no people.
     """
     _check_choice(decision, caution)
-    table = _read_joint(oof)
+    table = knowing(_read_joint(oof), oof)
     truth, person = true_values(table, oof), people_of(table)
     if person is None:
         raise InputError(f"{oof}: column person is needed to simulate shifts; got none")
@@ -202,8 +203,8 @@ def simulate_shifts(
 
 
 def read_evidence(oof: str | Path) -> tuple[pd.DataFrame, Evidence]:
-    """Return labelled predictions of the 18 classes, and what they teach."""
-    table = _read_joint(oof)
+    """Return predictions of the 18 classes of fully labelled photos, and what they teach."""
+    table = knowing(_read_joint(oof), oof)
     truth, person = true_values(table, oof), people_of(table)
     if table.attrs.get("provenance", {}).get(CALIBRATED):
         raise InputError(f"{oof}: is calibrated already; give the predictions as they were made")

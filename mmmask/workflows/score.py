@@ -12,7 +12,9 @@ from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
 from mmmask.evaluation.jackknife import Difference, Interval
-from mmmask.labels import NUM_CLASSES, decode
+from mmmask.evaluation.slices import by_value, slice_scores
+from mmmask.known import truths_of
+from mmmask.labels import NUM_CLASSES
 from mmmask.ledger.submissions import is_submission, read_submission
 from mmmask.tables import (
     PROBABILITIES,
@@ -31,16 +33,25 @@ Name = TypeVar("Name", bound=Hashable)
 def labels_of(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return truth and prediction, (N,) each: labels 0-17, or the attribute's values of its model.
 
-    ``table`` is a predictions table with the column ``label``.
+    ``table`` is a predictions table with the column ``label``. A truth of which only a part is
+    known is -1.
     """
-    attribute = attribute_of(table)
-    truth = table["label"].to_numpy(dtype=np.int64)
-    return truth if attribute is None else decode(truth)[attribute], answers(table)
+    return truths_of(table)[attribute_of(table) or "class"], answers(table)
 
 
 def intervals_of(table: pd.DataFrame) -> dict[str, Interval]:
     """Return the scores of a predictions table with the column ``label``, with their intervals."""
-    return score_intervals(units_to_draw(table)[0], *labels_of(table), attribute_of(table))
+    units, values = units_to_draw(table)[0], truths_of(table)
+    return score_intervals(units, *labels_of(table), attribute_of(table), values=values)
+
+
+def by_source(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the scores of each source as :func:`.slices.slice_scores`; None of a single one."""
+    if "source" not in table or table["source"].nunique() < 2:
+        return None
+    sources = by_value(table["source"])
+    units, values = units_to_draw(table)[0], truths_of(table)
+    return slice_scores(units, *labels_of(table), sources, attribute_of(table), values)
 
 
 def read_scored(
@@ -61,10 +72,14 @@ def read_scored(
         table = _read_submission(path) if is_submission(path) else read_predictions(path)
         if labels is not None:
             table = read_answers(labels, table)
-        if "label" not in table or table["label"].isna().any():
+        partly = "fits" in table
+        if "label" not in table or (table["label"].isna().any() and not partly):
             raise InputError(
                 f"{path}: its true classes are unknown; give them by --labels, a csv (ImageID, ans)"
             )
+        if partly and not intervals_of(table):
+            what = attribute_of(table) or "anything about mask, gender or age"
+            raise InputError(f"{path}: no photo of {len(table)} knows {what}")
         tables[path] = table
     found = aligned(tables)
     each = found.values()  # of the same photos: one may know what another does not
@@ -117,8 +132,14 @@ def short_names(paths: Iterable[Path]) -> list[str]:
 
 
 def differences(tables: Mapping[Path, pd.DataFrame]) -> dict[Path, Difference]:
-    """Return by how much each table of :func:`read_scored` beats the first in macro F1, paired."""
-    (_, first), *others = tables.items()
+    """Return by how much each table of :func:`read_scored` beats the first in macro F1, paired.
+
+    It rests on the photos that know all that is predicted; {} where none does.
+    """
+    known = labels_of(next(iter(tables.values())))[0] >= 0
+    if not known.any():
+        return {}
+    (_, first), *others = ((path, table[known]) for path, table in tables.items())
     classes = len(prediction_columns(attribute_of(first))[1])
     truth, baseline = labels_of(first)
     units, _ = units_to_draw(first)

@@ -6,7 +6,9 @@ import pandas as pd
 
 from mmmask.errors import InputError
 from mmmask.evaluation.ages import Ages
+from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.scores import attribute_scores, scores
+from mmmask.known import truths_of
 from mmmask.reports.ensemble_report import (
     plot_agreement,
     print_agreement,
@@ -18,12 +20,13 @@ from mmmask.reports.score_tables import (
     how_sure,
     print_attribute_scores,
     print_scores,
+    print_sources,
     print_warnings,
 )
 from mmmask.tables import answers, attribute_of, probabilities
 from mmmask.workflows.ensemble.combine import Ensemble
 from mmmask.workflows.predict import Prediction
-from mmmask.workflows.score import intervals_of, labels_of
+from mmmask.workflows.score import by_source, intervals_of, labels_of
 
 
 def show(
@@ -34,7 +37,7 @@ def show(
     files = {"predictions": prediction.path}
     if submission is not None:
         files["submission"] = Path(submission)
-    labelled = "label" in table
+    labelled = "label" in table and bool(intervals_of(table))  # not of photos that know nothing
     if labelled:
         show_scores(table)
     if pictures is not None:
@@ -65,10 +68,16 @@ def show_scores(table: pd.DataFrame) -> None:
     attribute = attribute_of(table)
     truth, intervals, how = labels_of(table)[0], intervals_of(table), how_sure(table)
     if attribute is None:
-        print_scores(scores(truth, probabilities(table), answers(table)), truth, intervals, how)
+        values = truths_of(table)
+        metrics = scores(truth, probabilities(table), answers(table), values)
+        print_scores(metrics, truth, intervals, how)
     else:
-        metrics = attribute_scores(truth, probabilities(table))
-        print_attribute_scores(metrics, truth, attribute, intervals, how)
+        known = truth >= 0
+        metrics = attribute_scores(truth[known], probabilities(table)[known])
+        print_attribute_scores(metrics, truth[known], attribute, intervals, how)
+    sources = by_source(table)
+    if sources is not None:
+        print_sources(sources, units_to_draw(table)[1])
     ages = Ages.of(table)
     if ages is not None:
         print(age_sentence(ages))

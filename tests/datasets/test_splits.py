@@ -98,3 +98,33 @@ def test_three_quarters_of_partly_known_people_are_of_each_kind() -> None:
     learned = all_but_a_quarter(with_labels(samples))
     for _, rows in samples.fillna({"gender": "?", "age": -1}).groupby(["gender", "age"]):
         assert abs(learned[rows.index].sum() - 0.75 * len(rows)) <= 1
+
+
+def test_people_of_whom_not_all_is_known_are_spread_over_the_folds() -> None:
+    table = table_of([("male", 20)] * 20 + [("female", 70)] * 20 + [("male", 40)] * 20)
+    number = table["person"].str[:5].astype(int)
+    table["gender"] = table["gender"].where(number >= 10)
+    table["age"] = table["age"].astype("Int16").where(number >= 10)
+    for name, of_group in (("age_from", 61), ("age_to", 69)):  # within one group, as years are
+        table[name] = pd.Series(of_group, table.index, dtype="Int16").where(number.between(20, 29))
+    table["age"] = table["age"].where(~number.between(20, 29))
+    fold = assign_folds(table, folds=5)
+    assert fold.groupby(table["person"]).nunique().eq(1).all()
+    for first, last in ((0, 9), (10, 19), (20, 39), (40, 59)):
+        counts = fold[number.between(first, last)].value_counts()
+        assert set(counts) == {(last - first + 1) * 3 // 5}
+
+
+def test_a_person_is_what_any_photo_knows() -> None:
+    table = table_of([("male", 20), ("female", 70)] * 10)
+    partly = table.copy()
+    partly.loc[0::3, "gender"] = None
+    partly["age"] = partly["age"].astype("Int16")
+    partly.loc[1::3, "age"] = pd.NA
+    assert assign_folds(partly).equals(assign_folds(table))
+
+
+def test_a_class_known_without_years_is_a_stratum_as_years_are() -> None:
+    table = table_of([("male", 20), ("female", 70)] * 10)
+    known = with_labels(table.assign(mask="wear"))
+    assert assign_folds(known[["person", "label"]]).equals(assign_folds(table))

@@ -8,6 +8,7 @@ import torch.distributed as dist
 from mmengine.dataset import BaseDataset, RepeatDataset
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
+from mmpretrain.datasets import PackInputs
 from mmpretrain.models import LinearClsHead
 from mmpretrain.registry import MODELS
 from tiny_engine import TinyNet, tiny_config, train
@@ -123,6 +124,13 @@ def test_a_head_that_cannot_learn_from_what_is_known_is_refused(head, message):
     check_can_learn(head, Photos([1] * 18))
     with pytest.raises(InputError, match=message):
         check_can_learn(head, ConcatDataset([PartlyKnown(), Photos([1] * 18)]))
+
+
+def test_photos_packed_without_what_is_known_of_them_are_refused():
+    photos = PartlyKnown()
+    photos.pipeline.transforms.append(PackInputs())
+    with pytest.raises(InputError, match=r"pipeline must end with PackPhoto .*; got PackInputs"):
+        check_can_learn(AttributeHead(5, attribute="age"), photos)
 
 
 @MODELS.register_module()

@@ -36,6 +36,12 @@ def test_the_table_has_one_row_a_person():
     }
 
 
+def test_what_the_samples_do_not_tell_of_a_person_is_missing():
+    table = split_table(people("a", "b").drop(columns=["gender", "age"]), None)
+    assert table["photos"].tolist() == [1, 1]
+    assert table[["gender", "age"]].isna().all(axis=None)
+
+
 def with_split_check(tmp_path):
     config = tiny_config(tmp_path, epochs=1)
     config.custom_hooks = [{"type": "PersonSplitHook"}]

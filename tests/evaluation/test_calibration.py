@@ -288,3 +288,13 @@ def test_influence_foretells_the_fit_without_a_person(method) -> None:
             refitted(p),
             atol=0.2 * np.abs(refitted(p) - fitted(p)).max(),
         )
+
+
+def test_photos_of_unknown_class_are_calibrated_and_not_fitted_on() -> None:
+    truth, probabilities = predictions(photos=300)
+    some = np.where(np.arange(300) % 3 == 0, -1, truth)
+    known, person = some >= 0, np.arange(300) // 2
+    expected = fit_calibration(probabilities[known], truth[known], person=person[known])
+    assert fit_calibration(probabilities, some, person=person) == expected
+    crossed = cross_calibrated(probabilities, some, person % 2, person=person)
+    assert np.isfinite(crossed).all()

@@ -229,3 +229,16 @@ def test_a_million_photos_take_a_few_seconds():
     start = time.process_time()
     score_intervals(person, truth, predicted)
     assert time.process_time() - start < 6
+
+
+def test_each_score_and_its_interval_rest_on_the_photos_that_know_it() -> None:
+    person, truth, predicted = predictions()
+    knows_all, knows_gender = person % 4 == 0, person % 4 <= 1
+    values = {name: np.where(knows_all, value, -1) for name, value in decode(truth).items()}
+    values["gender"] = np.where(knows_gender, decode(truth)["gender"], -1)
+    found = score_intervals(person, np.where(knows_all, truth, -1), predicted, values=values)
+    some, more = (
+        score_intervals(person[rows], truth[rows], predicted[rows])
+        for rows in (knows_all, knows_gender)
+    )
+    assert found == some | {"gender_accuracy": more["gender_accuracy"]}

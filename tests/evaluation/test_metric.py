@@ -115,3 +115,40 @@ def test_a_model_of_one_attribute_is_scored_by_its_values(table, attribute, valu
     assert {key: result[key] for key in expected} == pytest.approx(expected, rel=1e-5)
     assert metric.attribute == attribute
     assert result["temperature"] > 0
+
+
+def test_each_attribute_is_scored_by_the_photos_that_know_it(table) -> None:
+    truth, probabilities = table
+    fits = np.eye(18, dtype=bool)[truth]
+    masks, nothing = [0, 1, 2], [3]
+    fits[masks] = decode(np.arange(18))["mask"] == decode(truth)["mask"][masks][:, None]
+    fits[nothing] = True
+    label = truth.copy()
+    label[masks + nothing] = -1
+    evaluator = Evaluator([MaskFaceMetric()])
+    for rows in ([7, 2, 5, 1, 0], [9, 8, 3, 4, 6]):
+        batch = batch_of(rows, label, probabilities)
+        batch.fits = torch.as_tensor(fits[rows])
+        evaluator.process([batch])
+    result = evaluator.evaluate(10)
+    whole = scores(truth[4:], probabilities[4:])
+    assert {key: result[key] for key in whole if key != "mask_accuracy"} == pytest.approx(
+        {key: value for key, value in whole.items() if key != "mask_accuracy"}
+    )
+    rows = [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert result["mask_accuracy"] == pytest.approx(
+        scores(truth[rows], probabilities[rows])["mask_accuracy"]
+    )
+    assert result["temperature"] == pytest.approx(
+        module.fit_temperature(fits[rows], probabilities[rows])
+    )
+
+
+def test_what_no_photo_knows_has_no_score(table) -> None:
+    truth, probabilities = table
+    batch = batch_of(list(range(10)), np.full(10, -1), probabilities)
+    genders = decode(truth)["gender"]
+    batch.fits = torch.as_tensor(decode(np.arange(18))["gender"] == genders[:, None])
+    evaluator = Evaluator([MaskFaceMetric()])
+    evaluator.process([batch])
+    assert set(evaluator.evaluate(10)) == {"gender_accuracy", "temperature"}

@@ -76,3 +76,11 @@ def test_scores_of_one_attribute_equal_scikit_learns(values) -> None:
     per_value = f1_score(truth, predicted, average=None)
     assert [result[f"f1_{k}"] for k in range(values)] == pytest.approx(per_value)
     assert result["macro_f1"] == pytest.approx(per_value.mean())
+
+
+def test_a_temperature_by_sets_of_one_class_is_that_by_labels() -> None:
+    random = np.random.default_rng(5)
+    probabilities = random.dirichlet(np.ones(18), size=60)
+    truth = random.integers(0, 18, 60)
+    expected = fit_temperature(truth, probabilities)
+    assert fit_temperature(np.eye(18, dtype=bool)[truth], probabilities) == pytest.approx(expected)

@@ -5,13 +5,22 @@ import pandas as pd
 import pytest
 
 from mmmask.errors import InputError
+from mmmask.labels import decode, to_bits
+from mmmask.reports.score_tables import how_sure
 from mmmask.tables import (
     ATTRIBUTE_PROBABILITIES,
     PROBABILITIES,
     prediction_columns,
     write_table,
 )
-from mmmask.workflows.score import differences, intervals_of, labels_of, read_scored, short_names
+from mmmask.workflows.score import (
+    by_source,
+    differences,
+    intervals_of,
+    labels_of,
+    read_scored,
+    short_names,
+)
 
 
 def predictions(columns=PROBABILITIES, seed: int = 0) -> pd.DataFrame:
@@ -132,3 +141,32 @@ def test_short_names_tell_files_apart() -> None:
     assert short_names(paths) == ["a", "b"]
     assert short_names([Path("x/a.parquet"), Path("x/b.csv")]) == ["a.parquet", "b.csv"]
     assert short_names([Path("x/a.parquet")]) == ["a.parquet"]
+
+
+def test_a_table_of_partly_known_labels_is_scored_as_far_as_they_go(write) -> None:
+    known = predictions().assign(source=["x", "x", "y", "y", "y", "y"])
+    known["label"] = known["label"].astype("Int8")
+    known["fits"] = pd.array(1 << known["label"].to_numpy(dtype=np.int64), dtype="Int32")
+    masks = decode(np.arange(18))["mask"]
+    known.loc[:1, "fits"] = [to_bits((masks == mask)[None])[0] for mask in (0, 1)]
+    known.loc[:1, "label"] = pd.NA
+    path = write("a.parquet", known)
+    (table,) = read_scored([path]).values()
+    found, full = intervals_of(table), intervals_of(predictions())
+    assert found["mask_accuracy"] == full["mask_accuracy"]
+    assert found["macro_f1"] == intervals_of(predictions()[2:].reset_index(drop=True))["macro_f1"]
+    sources = by_source(table).set_index("slice")
+    assert sources["photos"].to_dict() == {"x": 2, "y": 4}
+    assert sources["accuracy"].isna().to_dict() == {"x": True, "y": False}
+    assert how_sure(table).endswith(
+        "Known: mask: 6 photos of 3 people; gender: 4 photos of 2 people; "
+        "age: 4 photos of 2 people; all three: 4 photos of 2 people"
+    )
+
+
+def test_a_table_that_knows_nothing_is_refused(write) -> None:
+    table = predictions().assign(label=pd.array([None] * 6, dtype="Int8"))
+    path = write("a.parquet", table.assign(fits=pd.array([2**18 - 1] * 6, dtype="Int32")))
+    with pytest.raises(InputError) as error:
+        read_scored([path])
+    assert str(error.value) == (f"{path}: no photo of 6 knows anything about mask, gender or age")

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmmask.datasets.layout import with_labels
 from mmmask.labels import COMPETITION_CUTS
 from mmmask.tables import PREDICTIONS, checked
 from mmmask.workflows import testing
@@ -21,3 +22,19 @@ def test_predictions_have_the_true_ages_as_far_as_they_are_known(ages, known) ->
         assert "age" not in table
     else:
         assert table["age"].equals(pd.Series(known, dtype="Int16"))
+
+
+def test_predictions_keep_what_fits_and_several_sources() -> None:
+    samples = with_labels(
+        pd.DataFrame(
+            {"image": ["a.jpg", "b.jpg"], "person": ["a", "b"], "mask": ["wear", "normal"]}
+            | {"gender": ["male", None], "age": pd.array([20, None], dtype="Int16")}
+        )
+    )
+    probabilities = np.full((2, 18), 1 / 18, np.float32)
+    for sources, kept in ((["x", "y"], True), (["x", "x"], False)):
+        tested = testing.Tested(samples.assign(source=sources), probabilities, None, None)
+        table = checked(tested.table(COMPETITION_CUTS), PREDICTIONS, "table")
+        assert table["label"].isna().tolist() == [False, True]
+        assert table["fits"].tolist() == samples["fits"].tolist()
+        assert ("source" in table) == kept

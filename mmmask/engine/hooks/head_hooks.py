@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmpretrain.datasets import PackInputs
 from mmpretrain.registry import HOOKS
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -46,15 +47,22 @@ def check_can_learn(head: Any, dataset: Dataset) -> None:
     """Refuse photos whose labels are partly known where a head cannot learn from them.
 
     Raises:
-        InputError: The head is none of mmmask, or no photo knows an attribute that it predicts.
+        InputError: The head is none of mmmask, the photos are packed without what is known of them,
+            or no photo knows an attribute that the head predicts.
     """
-    tables = [
-        inner.samples
+    parts = [
+        inner
         for inner, _ in inner_datasets(dataset, "class_counts", "get_gt_labels")
         if "label" in getattr(inner, "samples", ()) and PROBABILITIES[0] not in inner.samples
     ]
+    tables = [inner.samples for inner in parts]
     if not any(table["label"].isna().any() for table in tables):
         return
+    if any(isinstance(step, PackInputs) for inner in parts for step in inner.pipeline.transforms):
+        raise InputError(
+            "train_dataloader.dataset.pipeline must end with PackPhoto where labels are partly "
+            "known; got PackInputs, which drops what is known"
+        )
     if not isinstance(head, MaskFaceHead):
         raise InputError(
             "head.type must be a head of mmmask where labels are partly known; got "

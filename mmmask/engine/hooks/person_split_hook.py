@@ -26,9 +26,13 @@ def check_disjoint(train: pd.DataFrame, val: pd.DataFrame) -> None:
 
 
 def split_table(train: pd.DataFrame, val: pd.DataFrame | None) -> pd.DataFrame:
-    """Return one row per person: person, part (train or val), gender, age (years), photos."""
+    """Return one row per person: person, part (train or val), gender, age (years), photos.
+
+    Gender and age are missing where the samples do not tell them.
+    """
     parts = {"train": train} if val is None else {"train": train, "val": val}
     samples = pd.concat([part.assign(part=name) for name, part in parts.items()], ignore_index=True)
+    samples = samples.reindex(columns=["image", "person", "part", "gender", "age"])
     people = samples.groupby(["person", "part"], as_index=False)
     return people.agg(gender=("gender", "first"), age=("age", "first"), photos=("image", "size"))
 
@@ -37,7 +41,7 @@ def split_table(train: pd.DataFrame, val: pd.DataFrame | None) -> pd.DataFrame:
 class PersonSplitHook(Hook):
     """Stop a run whose validation has people of the training; else write ``split.csv``.
 
-    The datasets must have a table ``samples`` with the columns image, person, gender and age.
+    The datasets must have a table ``samples`` with the columns image and person.
     """
 
     priority = priorities.SPLIT_CHECK

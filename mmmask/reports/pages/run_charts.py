@@ -94,7 +94,7 @@ def _of_many(curves: Mapping[str, Curves]) -> list[Chart]:
 def matrices(scored: Scored) -> list[Chart]:
     """Return the confusion matrix of each attribute and, last, of the classes."""
     charts = []
-    for part in [*scored.parts[1:], scored.parts[0]]:
+    for part in sorted(scored.known_parts, key=lambda part: part.name == scored.whole.name):
         counts = confusion(part.truth, part.predicted, len(part.values))
         title = "All classes" if part.name == "class" else part.name.capitalize()
         charts.append(matrix(title, counts, part.values, shares=True))
@@ -102,7 +102,8 @@ def matrices(scored: Scored) -> list[Chart]:
 
 
 def by_class(part: Part) -> Chart:
-    """Return the F1 of each value, with precision, recall and photos behind it."""
+    """Return the F1 of each value, with precision, recall and photos that know it behind it."""
+    part = part.of_known
     counts = confusion(part.truth, part.predicted, len(part.values))
     f1, photos, answered = f1_per_class(counts), counts.sum(axis=1), counts.sum(axis=0)
     title = f"F1 of each {part.name} (photos)"
@@ -128,8 +129,8 @@ def reliability_charts(scored: Scored) -> list[Chart]:
     The area of a dot is as the number of photos in its bin.
     """
     charts = []
-    for part in scored.parts:
-        found = reliability(part.probabilities, part.truth, scored.units)
+    for part in scored.known_parts:
+        found = reliability(part.probabilities, part.truth, scored.units_of(part.name))
         filled = found.photos > 0
         columns = {
             "mean probability": ("share", found.confidence[filled].tolist()),
@@ -164,13 +165,11 @@ def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
 def calibration_table(scored: Scored) -> Table:
     """Return, for each part, its log loss, how sure the answers are, how often right, its ECE."""
     rows = []
-    for part in scored.parts:
-        p = part.probabilities
-        found = reliability(p, part.truth, scored.units)
+    for part in scored.known_parts:
+        p, units = part.probabilities, scored.units_of(part.name)
+        found = reliability(p, part.truth, units)
         sure, right = p.max(axis=1), p.argmax(axis=1) == part.truth
-        means = mean_intervals(
-            scored.units, {"loss": log_losses(part.truth, p), "gap": sure - right}
-        )
+        means = mean_intervals(units, {"loss": log_losses(part.truth, p), "gap": sure - right})
         shares = [float(sure.mean()), float(right.mean())]
         rows.append(
             [part.name, means["loss"], *shares, means["gap"], found.ece, found.ece_by_chance]
@@ -207,29 +206,38 @@ def slices_of(scored: Scored) -> list[Slices]:
 def _slices(scored: Scored, by: str, members: Members) -> Slices:
     units, unit = units_to_draw(scored.table)
     whole = scored.whole
-    scores = slice_scores(units, whole.truth, whole.predicted, members, scored.attribute)
+    scores = slice_scores(
+        units, whole.truth, whole.predicted, members, scored.attribute, scored.truths
+    )
+    charted = "accuracy"
+    if charted not in scores:  # no photo knows the class: an attribute stands for it
+        charted = next(name for name in scores if name.endswith("_accuracy"))
     chart = None
     if by != BY_YEAR:
+        what = whole.name if charted == "accuracy" else charted.removesuffix("_accuracy")
         chart = intervals(
-            f"Right {whole.name} by {by} (photos)",
+            f"Right {what} by {by} (photos)",
             [f"{name} ({n:,})" for name, n in zip(scores["slice"], scores["photos"], strict=True)],
-            with_bounds(scores, "accuracy"),
+            with_bounds(scores, charted),
             kind="share",
-            reference=scored.scores["accuracy"].value,
+            reference=scored.scores[charted].value,
         )
     # Where photos are drawn, each by itself, both numbers are the same.
     columns = {
         by: ("text", scores["slice"]),
         unit: ("count", scores["units"]),
         "photos": ("count", scores["photos"]),
-        f"{whole.name} right": ("share", with_bounds(scores, "accuracy")),
-        **{
-            f"{part.name} right": ("share", with_bounds(scores, f"{part.name}_accuracy"))
-            for part in scored.parts[1:]
-        },
-        "macro F1": ("score", with_bounds(scores, "macro_f1")),
-        "of classes": ("count", scores["classes"]),
     }
+    whole_known = "accuracy" in scores
+    if whole_known:
+        columns[f"{whole.name} right"] = ("share", with_bounds(scores, "accuracy"))
+    for part in scored.parts[1:]:
+        if f"{part.name}_accuracy" in scores:
+            right = with_bounds(scores, f"{part.name}_accuracy")
+            columns[f"{part.name} right"] = ("share", right)
+    if whole_known:
+        columns["macro F1"] = ("score", with_bounds(scores, "macro_f1"))
+        columns["of classes"] = ("count", scores["classes"])
     if scored.ages is not None:
         known = scored.table["age"].notna().to_numpy()
         errors = scored.ages.by({name: chosen[known] for name, chosen in members.items()})

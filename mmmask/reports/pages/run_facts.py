@@ -15,6 +15,7 @@ from mmmask.evaluation.intervals import score_intervals, units_to_draw
 from mmmask.evaluation.jackknife import Interval
 from mmmask.evaluation.parts import Part, parts_of
 from mmmask.evaluation.slices import Members
+from mmmask.known import truths_of
 from mmmask.ledger.calibrated_people import calibrated_on_people
 from mmmask.ledger.chosen_epoch import chosen_by_people
 from mmmask.ledger.curves import Curves
@@ -44,9 +45,9 @@ class Scored:
     made_by: str
 
     @cached_property
-    def label(self) -> NDArray[np.int64]:
-        """(N,) the true class, 0 to 17."""
-        return self.table["label"].to_numpy(dtype=np.int64)
+    def truths(self) -> Mapping[str, NDArray[np.int64]]:
+        """``class`` and attributes -> (N,) their true values, -1 where unknown."""
+        return truths_of(self.table)
 
     @cached_property
     def attribute(self) -> str | None:
@@ -60,8 +61,17 @@ class Scored:
 
     @cached_property
     def parts(self) -> list[Part]:
-        """The class first, then its attributes; of a model of one attribute that alone."""
+        """As of :func:`mmmask.evaluation.parts.parts_of`: the class first, then attributes."""
         return parts_of(self.table)
+
+    @property
+    def known_parts(self) -> list[Part]:
+        """The parts that photos know, each with these photos alone."""
+        return [part.of_known for part in self.parts if part.known.any()]
+
+    def units_of(self, name: str) -> NDArray:
+        """:attr:`units` of the photos that know a part."""
+        return self.units[self.truths[name] >= 0]
 
     @property
     def whole(self) -> Part:
@@ -70,8 +80,8 @@ class Scored:
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:
-        """(N,) whether the whole answer is right."""
-        return self.whole.truth == self.whole.predicted
+        """(N,) whether the answer agrees with all that is known."""
+        return ~self.whole.wrong
 
     @cached_property
     def sure(self) -> NDArray[np.floating]:
@@ -81,7 +91,8 @@ class Scored:
     @cached_property
     def scores(self) -> dict[str, Interval]:
         """Scores as of :func:`mmmask.evaluation.intervals.score_intervals`."""
-        return score_intervals(self.units, self.whole.truth, self.whole.predicted, self.attribute)
+        answers = self.whole.truth, self.whole.predicted
+        return score_intervals(self.units, *answers, self.attribute, values=self.truths)
 
     @cached_property
     def ages(self) -> Ages | None:

@@ -29,22 +29,29 @@ def find(facts: RunFacts, slices: Sequence[Slices]) -> list[Finding]:
         Finding("know", f"{words[0].upper()}{words[1:]}.", "card") for words in facts.flattered
     ]
     if facts.scored is not None:
-        found += [*_answers(facts.scored), *_low_slices(slices, facts.scored.right.mean())]
+        found += [*_answers(facts.scored), *_low_slices(slices, facts.scored)]
         found += [*_people(facts.scored), *_against_label(facts)]
     return by_weight([*found, *_training(facts)])
 
 
 def _answers(scored: Scored) -> Iterator[Finding]:
-    whole, share = scored.whole, scored.right.mean()
+    known = scored.whole.known
+    if not known.any():
+        text = "No photo knows mask, gender and age together, so there is no macro F1."
+        yield Finding("know", text, "classes")
+        return
+    whole, right = scored.whole.of_known, scored.right[known]
+    share = right.mean()
     counts = confusion(whole.truth, whole.predicted, len(whole.values))
     f1, photos = f1_per_class(counts), counts.sum(axis=1)
     if len(scored.parts) > 1:
-        wrong = {part.name: part.truth != part.predicted for part in scored.parts[1:]}
-        worst = max(wrong, key=lambda name: wrong[name].mean())
-        of_wrong = wrong[worst][~scored.right].mean() if share < 1 else 0.0
+        wrong = {part.name: part.wrong for part in scored.parts[1:]}
+        shares = {part.name: part.wrong[part.known].mean() for part in scored.parts[1:]}
+        worst = max(wrong, key=lambda name: shares[name])
+        of_wrong = wrong[worst][known][~right].mean() if share < 1 else 0.0
         yield Finding(
             "know",
-            f"Of the attributes {worst} is the weakest, {100 * (~wrong[worst]).mean():.1f} % "
+            f"Of the attributes {worst} is the weakest, {100 * (1 - shares[worst]):.1f} % "
             f"right; it is wrong in {100 * of_wrong:.0f} % of the wrong answers.",
             "classes",
         )
@@ -57,7 +64,7 @@ def _answers(scored: Scored) -> Iterator[Finding]:
         text = f"No photo to score is {without}: such a {whole.name} counts 0 in macro F1."
         yield Finding("act", text, "classes")
     gaps = whole.probabilities.max(axis=1) - (whole.probabilities.argmax(axis=1) == whole.truth)
-    gap = mean_intervals(scored.units, {"gap": gaps})["gap"]
+    gap = mean_intervals(scored.units[known], {"gap": gaps})["gap"]
     if abs(gap.value) >= _DISHONEST and not gap.low <= 0 <= gap.high:
         sure, side = ("sure", "above") if gap.value > 0 else ("unsure", "below")
         yield Finding(
@@ -68,11 +75,14 @@ def _answers(scored: Scored) -> Iterator[Finding]:
         )
 
 
-def _low_slices(slices: Sequence[Slices], share: float) -> list[Finding]:
+def _low_slices(slices: Sequence[Slices], scored: Scored) -> list[Finding]:
     """Return the slices whose interval stays below the share of all photos, the lowest first.
 
     Of those with a chart: among many small ones some are low by chance.
     """
+    if "accuracy" not in scored.scores:
+        return []
+    share = scored.scores["accuracy"].value
     low = [
         (row["accuracy"], row["accuracy_high"], each.by, row["slice"], row["photos"])
         for each in slices
@@ -104,7 +114,7 @@ def _against_label(facts: RunFacts) -> Iterator[Finding]:
     rows, shares = facts.scored.worst, against_label(facts.scored, facts.likeness.alike)
     for part in facts.scored.parts:
         if part.name in shares:
-            differ = (part.truth != part.predicted)[rows] & (shares[part.name] == 1)
+            differ = part.wrong[rows] & (shares[part.name] == 1)
             if differ.any():
                 yield Finding(
                     "look",

@@ -1,5 +1,6 @@
 """The run page's photos: the surest wrong answers, and people whose photos disagree."""
 
+from itertools import compress
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -7,10 +8,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.datasets.layout import MASK_OF_STEM
-from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, decode
+from mmmask.evaluation.parts import Part
+from mmmask.known import values_of
+from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS
 from mmmask.reports.pages.parts import Gallery, changes, joined, photo_name
 from mmmask.reports.pages.run_facts import MOST_PEOPLE, RunFacts, Scored
 from mmmask.reports.pages.run_likeness import against_label, in_words, strip
+
+#: What stands for a value that no photo of a person knows.
+UNKNOWN = "unknown"
 
 
 def errors(facts: RunFacts, scored: Scored) -> Gallery:
@@ -18,18 +24,18 @@ def errors(facts: RunFacts, scored: Scored) -> Gallery:
     rows, whole = scored.worst, scored.whole
     table = scored.table.iloc[rows]
     images = table["image"].tolist()
-    truth, predicted, sure = whole.truth[rows], whole.predicted[rows], scored.sure[rows]
-    of_label = whole.probabilities[rows, truth]
+    predicted, sure = whole.predicted[rows], scored.sure[rows]
+    of_label = np.sum(whole.probabilities[rows] * whole.fits[rows], axis=1)  # of all that fit
     pictures = {"": facts.thumbnails.numbers(images)}
     if facts.heats:
         evidence = [facts.heats.get(image, -1) for image in images]
         pictures = {"photo": pictures[""], "evidence": evidence}
     age = table["age"].to_numpy(dtype=np.float64)
     attributes = scored.parts[1:] or scored.parts
-    wrong = {part.name: (part.truth != part.predicted)[rows] for part in attributes}
+    wrong = {part.name: part.wrong[rows] for part in attributes}
     wrong_in = joined(wrong)
     fewest_first = sorted(set(wrong_in), key=lambda name: (name.count(" and "), name))
-    labels = decode(table["label"].to_numpy(dtype=np.int64))
+    labels = {name: scored.truths[name][rows] for name in ATTRIBUTES}
     alike = None if facts.likeness is None else facts.likeness.alike
     against = {} if alike is None else against_label(scored, alike)
     return Gallery(
@@ -38,13 +44,13 @@ def errors(facts: RunFacts, scored: Scored) -> Gallery:
         titles=[photo_name(image) for image in images],
         lines={
             "says": _with_probability(np.take(whole.values, predicted), sure),
-            "label": _with_probability(np.take(whole.values, truth), of_label),
+            "label": _with_probability(_known_values(scored, whole)[rows], of_label),
             "age": ["" if np.isnan(years) else f"{years:.0f}" for years in age],
         },
         facets={
             "wrong in": pd.Categorical(wrong_in, categories=fewest_first),
             **{
-                part.name: changes(part.values, part.truth[rows], part.predicted[rows], "right")
+                part.name: changes(part.values, _told(part)[rows], part.predicted[rows], "right")
                 for part in attributes
             },
             **{
@@ -73,12 +79,15 @@ def people(facts: RunFacts, scored: Scored) -> Gallery:
     found = scored.disagreeing.head(MOST_PEOPLE)
     parts = [part for part in scored.parts if part.name in found]
     answers = {part.name: np.take(part.values, part.predicted) for part in parts}
-    wrong = np.any([part.predicted != part.truth for part in parts], axis=0)
+    wrong = np.any([part.wrong for part in parts], axis=0)
     words = ["\n".join(each) for each in zip(*answers.values(), strict=True)]
     numbers = facts.thumbnails.numbers(scored.table["image"])
     first = scored.table.drop_duplicates("person").set_index("person").loc[found.index]
-    label = decode(first["label"].to_numpy(dtype=np.int64))
-    gender, group = np.take(GENDERS, label["gender"]), np.take(AGE_GROUPS, label["age"])
+    label = {name: _of_people(scored, name, found.index) for name in ("gender", "age")}
+    gender, group = (
+        np.append(names, UNKNOWN)[label[name]]
+        for name, names in (("gender", GENDERS), ("age", AGE_GROUPS))
+    )
     years = ["" if np.isnan(age) else f", {age:.0f} years" for age in first["age"]]
     rows = _rows(scored.table, found.index)  # person x file stem
     shown = {stem: list(rows[stem]) for stem in rows}
@@ -110,6 +119,39 @@ def people(facts: RunFacts, scored: Scored) -> Gallery:
         noun="people",
         rows=True,
     )
+
+
+def _told(part: Part) -> NDArray[np.int64]:
+    """Return the true values, (N,); the answer where what is known does not contradict it.
+
+    A wrong answer where several values fit counts as one for the first of them.
+    """
+    return np.where(part.wrong, part.fits.argmax(axis=1), part.predicted)
+
+
+def _known_values(scored: Scored, whole: Part) -> NDArray[np.str_]:
+    """Return what is known of each photo in words, (N,): its class, or its known attributes."""
+    names = np.append(whole.values, UNKNOWN)[whole.truth]
+    if scored.attribute is not None or whole.known.all():
+        return names
+    fits = values_of(whole.fits)
+    words = [
+        [" or ".join(compress(values, row)) for row in fits[name]]
+        if (fits[name].sum(axis=1) < len(values)).any()
+        else [""] * len(names)
+        for name, values in ATTRIBUTES.items()
+    ]
+    rows = zip(*words, strict=True)
+    every = {" or ".join(values) for values in ATTRIBUTES.values()}
+    some = [", ".join(each for each in row if each and each not in every) for row in rows]
+    return np.where(whole.known, names, some)
+
+
+def _of_people(scored: Scored, name: str, people: pd.Index) -> NDArray[np.int64]:
+    """Return the value of an attribute that any photo of each person knows; -1 where none does."""
+    values = pd.Series(scored.truths[name]).where(lambda codes: codes >= 0)
+    first = values.groupby(scored.table["person"].to_numpy()).first()
+    return first.reindex(people).fillna(-1).to_numpy(dtype=np.int64)
 
 
 def _rows(table: pd.DataFrame, people: pd.Index) -> pd.DataFrame:

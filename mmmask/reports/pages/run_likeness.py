@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.evaluation.disagreement import SHARED
-from mmmask.labels import ATTRIBUTES, decode
+from mmmask.labels import ATTRIBUTES
 from mmmask.reports.pages.parts import coded, joined
 from mmmask.reports.pages.run_facts import Likeness, RunFacts, Scored
 
@@ -90,7 +90,7 @@ def people_on_the_map(facts: RunFacts, scored: Scored, likeness: Likeness) -> Pe
     person = table["person"].to_numpy()
     who, people = np.unique(person.astype(str), return_inverse=True)
     mine = people[rows]  # the number of each dot's person
-    true = {name: values[rows] for name, values in decode(scored.label).items() if name in SHARED}
+    true = {name: values[rows] for name, values in scored.truths.items() if name in SHARED}
     parts = [part for part in scored.parts if part.name in SHARED]
     said: dict[str, NDArray[np.int64]] = {}
     for part in parts:
@@ -153,11 +153,11 @@ def _by_value(name: str, parts: Mapping[str, NDArray]) -> View:
 
 def strip(facts: RunFacts, scored: Scored, alike: NDArray[np.int64]) -> list[list[tuple]]:
     """Return the photos most like each wrong answer, with their labels; other values stand out."""
-    labels, numbers = decode(scored.label), facts.thumbnails.numbers(scored.table["image"])
+    labels, numbers = scored.truths, facts.thumbnails.numbers(scored.table["image"])
     in_mask = np.zeros(len(scored.table), dtype=bool)
     for part in scored.parts:
         if part.name == "mask":
-            in_mask = part.truth != part.predicted
+            in_mask = part.wrong
 
     def told(row: int, other: int) -> list[tuple[str, bool]]:
         # All have the same state of the mask, unless that is what the answer is wrong in.
@@ -179,7 +179,7 @@ def against_label(scored: Scored, alike: NDArray[np.int64]) -> dict[str, NDArray
     there = alike >= 0
     shares = {}
     for name in SHARED:
-        values = decode(scored.label)[name]
+        values = scored.truths[name]
         other = (values[alike] != values[scored.worst][:, None]) & there
         shares[name] = other.sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     return shares

@@ -54,11 +54,11 @@ def write_run_page(path: str | Path, facts: RunFacts) -> None:
 
 def _answers(facts: RunFacts, scored: Scored) -> dict[str, Any]:
     """Return what the page shows of the answers to photos."""
-    likeness = facts.likeness
+    likeness, how = facts.likeness, how_sure(scored.table)
     return {
         "figures": _figures(scored),
-        "how": how_sure(scored.table),
-        "classes": run_charts.by_class(scored.whole),
+        "how": how[0].upper() + how[1:],
+        "classes": run_charts.by_class(scored.whole) if scored.whole.known.any() else None,
         "matrices": run_charts.matrices(scored),
         "reliability": run_charts.reliability_charts(scored),
         "calibration": run_charts.calibration_table(scored),
@@ -87,6 +87,7 @@ def _figures(scored: Scored) -> list[tuple[str, str, str]]:
     return [
         figure(name, scored.scores[key], "score" if key == "macro_f1" else "share")
         for key, name in names.items()
+        if key in scored.scores
     ]
 
 

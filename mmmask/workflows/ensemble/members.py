@@ -17,7 +17,8 @@ from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import CALIBRATED, calibrated, check_decision
 from mmmask.evaluation.decision import decide
 from mmmask.evaluation.intervals import units_to_draw
-from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, Cuts, checked_cuts, decode, move_cut
+from mmmask.known import truths_of
+from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, NUM_CLASSES, Cuts, checked_cuts, move_cut
 from mmmask.ledger.calibrated_people import CALIBRATION, calibration_origin
 from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.ledger.submissions import is_submission, read_submission
@@ -45,7 +46,7 @@ COMMON = {
     "old_from": "have different age cuts (old_from)",
 }
 #: Columns beside the probabilities that say which photo it is and what is known of it.
-KEYS = ("image", "label", "person", "age", "fold")
+KEYS = ("image", "label", "fits", "person", "age", "source", "fold")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Members:
 
     Attributes:
         each: The tables.
-        keys: What is known of the photos: image and, where known, label, person, age and fold.
+        keys: What is known of the photos: image and, where known, what else ``KEYS`` names.
     """
 
     each: tuple[Member, ...]
@@ -159,9 +160,19 @@ class Members:
         return "label" in self.keys
 
     def truth(self) -> NDArray[np.int64]:
-        """Return the true classes, (N,), or the true values of the attribute."""
-        labels = self.keys["label"].to_numpy(dtype=np.int64)
-        return labels if self.attribute is None else decode(labels)[self.attribute]
+        """Return the true classes, (N,), or the true values of the attribute.
+
+        Raises:
+            InputError: A photo does not know it.
+        """
+        truth = truths_of(self.keys)[self.attribute or "class"]
+        if (truth < 0).any():
+            what = self.attribute or "mask, gender and age"
+            raise InputError(
+                f"{self.each[0].path}: votes are judged by photos that all know {what}; "
+                f"{(truth < 0).sum()} of {len(truth)} do not"
+            )
+        return truth
 
     def people(self) -> NDArray[np.int64]:
         """Return who is in each photo as numbers from 0, (N,); unknown: each photo another."""
@@ -285,7 +296,7 @@ class _Known:
         if not len(card):
             raise InputError(f"{path}: it must have photos; got none")
         labelled = "label" in card
-        if labelled and card["label"].isna().any():
+        if labelled and card["label"].isna().any() and "fits" not in card:
             raise InputError(
                 f"{path}: label must be known of all photos or of none; "
                 f"it is missing for {int(card['label'].isna().sum())} of {len(card)}"
@@ -324,7 +335,7 @@ class _Known:
             self.keys = self.keys.drop(columns="fold")
         if "label" in known and self._labels is None:
             self._labels = path
-        for name in ("label", "person", "age"):
+        for name in ("label", "fits", "person", "age", "source"):
             if name in known and name not in self.keys:
                 self.keys = self.keys.assign(**{name: known[name]})
 

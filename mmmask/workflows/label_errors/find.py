@@ -30,6 +30,7 @@ from mmmask.evaluation.label_issues import (
     swap_ratios,
 )
 from mmmask.evaluation.scores import TINY
+from mmmask.known import classes_of, truths_of
 from mmmask.labels import (
     AGE_GROUPS,
     GENDERS,
@@ -38,7 +39,6 @@ from mmmask.labels import (
     OLD_FROM,
     age_group,
     age_reached,
-    decode,
     marginals,
 )
 from mmmask.ledger.provenance import file_hash, made_now
@@ -53,7 +53,7 @@ NOT_HELD_OUT = ("train", "all", "eval")
 AGE_BLUR = 8.0
 INCORRECT, NORMAL = MASKS.index("incorrect"), MASKS.index("normal")
 _GROUP_OF_YEAR = age_group(np.arange(NUM_YEARS))
-_STATE_IN_WORDS = {0: "worn", 1: "worn wrongly", 2: "without mask"}
+_STATE_IN_WORDS = {0: "worn", 1: "worn wrongly", 2: "without mask", -1: "mask unknown"}
 
 #: Label issues, each as person, photo, proposed value, log odds that it is wrong, and reason.
 Rows = list[tuple[str, str, str, float, str]]
@@ -81,7 +81,7 @@ class HeldOut(NamedTuple):
 
     Attributes:
         samples: Samples table of the photos.
-        labels: Attribute -> (N,) labels of the photos, which may be wrong.
+        labels: Attribute -> (N,) labels of the photos, which may be wrong; -1 where unknown.
         parts: Attribute -> (N, C) probabilities of each model that predicts it.
         years: (N, 121) of each model that predicts ages; of one that knows groups alone, all
             years of a group have the group's probability. None where no model knows years.
@@ -113,7 +113,8 @@ def find_label_errors(
 
     Gender and age belong to the person: the photos of a person are pooled, see
     :func:`mmmask.evaluation.label_issues.fit_votes`. The state of the mask belongs to the photo;
-    in addition, a person's photos ``incorrect_mask`` and ``normal`` may be swapped.
+    in addition, a person's photos ``incorrect_mask`` and ``normal`` may be swapped. Each label is
+    doubted of the photos that know it, ages of those that know the year.
 
     Args:
         predictions: Tables of models that did not learn from the people in them. Several are
@@ -154,7 +155,10 @@ def ranked_issues(
     for kind, find in finders.items():
         if kind not in held_out.parts:
             continue
-        rows, counts = find(held_out)
+        known = _knowing(held_out, kind)
+        if not len(known.samples):
+            continue
+        rows, counts = find(known)
         table = pd.DataFrame(rows, columns=["person", "photo", "value", "odds", "reason"])
         table = table.assign(kind=kind, field=kind, probability=expit(table["odds"]))
         # By their odds: many probabilities may be 1.
@@ -163,8 +167,22 @@ def ranked_issues(
         tables.append(table)
         listed = {"listed": len(table), "listed_wrong": table["probability"].sum()}
         summary.append({"kind": kind, **counts, **listed})
+    if not tables:
+        raise InputError(f"no photo knows what is predicted: {', '.join(held_out.parts)}")
     issues = pd.concat(tables, ignore_index=True)[list(LABEL_ISSUES)]
     return issues, pd.DataFrame(summary)
+
+
+def _knowing(held_out: HeldOut, kind: str) -> HeldOut:
+    """Return the photos that know an attribute, of age the year."""
+    known = held_out.labels[kind] >= 0
+    if kind == "age":
+        known &= held_out.samples["age"].notna().to_numpy()
+    if known.all():
+        return held_out
+    parts = {name: [part[known] for part in each] for name, each in held_out.parts.items()}
+    years = None if held_out.years is None else [each[known] for each in held_out.years]
+    return photos_held_out(held_out.samples[known].reset_index(drop=True), parts, years)
 
 
 def read_held_out(
@@ -206,7 +224,7 @@ def photos_held_out(
     people, first, person = np.unique(
         samples["person"].to_numpy(dtype=str), return_index=True, return_inverse=True
     )
-    labels = decode(samples["label"].to_numpy(dtype=np.int64))
+    labels = truths_of(samples)
     return HeldOut(samples, labels, parts, years, people, person, first)
 
 
@@ -223,7 +241,8 @@ def check_held_out(members: Members) -> None:
                 f"got {stated['old_from']}"
             )
     path = members.each[0].path
-    true_values(members.keys, path)
+    if "fits" not in members.keys:
+        true_values(members.keys, path)
     if "person" not in members.keys:
         raise InputError(f"{path}: column person is missing or has gaps; whose labels are they?")
 
@@ -252,7 +271,7 @@ def labelled_as(
             f"such as {unknown.iloc[0]}"
         )
     samples = samples.loc[table["image"]].reset_index(drop=True)
-    different = samples["label"] != table["label"]
+    different = (classes_of(samples) != classes_of(table)).any(axis=1)
     if different.any():
         raise InputError(
             f"{path}: {different.sum()} photos have another label than in {data_root}, "
@@ -353,7 +372,10 @@ def _judge_people(
     Each model has votes of its own for each state of the mask: a better one has more.
     """
     mask = held_out.labels["mask"]
-    of_people = [log_p_of_people(part, held_out.person, mask, len(MASKS)) for part in models]
+    unknown = mask < 0  # a state of its own
+    states = len(MASKS) + int(unknown.any())
+    state = np.where(unknown, len(MASKS), mask)
+    of_people = [log_p_of_people(part, held_out.person, state, states) for part in models]
     return judge(np.concatenate(of_people, axis=1), channel)
 
 

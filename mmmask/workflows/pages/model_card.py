@@ -11,7 +11,8 @@ from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.mistakes import surest_wrong
 from mmmask.evaluation.shared_errors import shared_errors
 from mmmask.evaluation.slices import by_value
-from mmmask.labels import AGE_GROUPS, MASKS, decode
+from mmmask.known import named, truths_of
+from mmmask.labels import AGE_GROUPS, MASKS
 from mmmask.reports.model_card import ModelCard, Other, write_card
 from mmmask.reports.pages.run_facts import RunFacts, Scored
 from mmmask.reports.score_tables import warnings_of
@@ -65,17 +66,20 @@ def model_card(
         raise InputError(f"--pictures needs the 18 classes, got {attribute_of(table)} alone")
     ages = table["age"] if "age" in table else pd.Series(np.nan, table.index)
     table["age"], table["light"] = ages.astype("float64"), np.nan
-    labels = decode(table["label"].to_numpy(dtype=np.int64))
+    labels = truths_of(table)
     slices = {
-        "age group": by_value(np.take(AGE_GROUPS, labels["age"]), list(AGE_GROUPS)),
-        "mask": by_value(np.take(MASKS, labels["mask"]), list(MASKS)),
+        "age group": by_value(named(labels["age"], AGE_GROUPS), list(AGE_GROUPS)),
+        "mask": by_value(named(labels["mask"], MASKS), list(MASKS)),
         **photo_slices(table),
     }
     scored = Scored(table, slices, made_by(table.attrs.get("provenance", {})))
     missing: list[str] = []
     lit = None if data_root is None else with_light(scored, Path(data_root), True, missing)
     scored = scored if lit is None else lit
-    rows = surest_wrong(scored.units, ~scored.right, scored.sure, wrong)
+    if not scored.whole.known.any():
+        raise InputError(f"{predictions}: no photo knows mask, gender and age together")
+    wrong_known = scored.whole.wrong & scored.whole.known
+    rows = surest_wrong(scored.units, wrong_known, scored.sure, wrong)
     card = ModelCard(
         facts=RunFacts(
             "/".join(paths[0].parts[-2:]), "", {}, {}, scored=scored, missing=tuple(missing)
@@ -115,11 +119,12 @@ def _check(
 
 def _other(scored: Scored, path: Path, table: pd.DataFrame) -> Other:
     """Return the second model beside the first."""
+    known = scored.whole.known
     return Other(
         name="/".join(path.parts[-2:]),
         table=table,
         scores=intervals_of(table),
-        shared=shared_errors(scored.units, scored.table, table),
+        shared=shared_errors(scored.units[known], scored.table[known], table[known]),
         warnings=warnings_of(table.attrs.get("provenance", {})),
     )
 

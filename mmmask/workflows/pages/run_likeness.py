@@ -12,7 +12,7 @@ from rich.console import Console
 from mmmask.datasets.features import read_features
 from mmmask.errors import InputError
 from mmmask.evaluation.neighbours import nearest, people_map
-from mmmask.labels import MASKS, decode
+from mmmask.labels import MASKS
 from mmmask.reports.pages.run_facts import Likeness, RunFacts, Scored
 from mmmask.reports.pages.thumbnails import Thumbnails, make_thumbnails
 
@@ -41,6 +41,9 @@ def add_likeness(
     if "person" not in table or table["person"].isna().any():
         missing.append("Nobody is compared by looks: no column tells the person in each photo.")
         return facts
+    if not scored.whole.known.all():
+        missing.append("Nobody is compared by looks: of some photos not all is known.")
+        return facts
     try:
         values = read_features(path).of(table["image"])
     except InputError as error:
@@ -64,7 +67,7 @@ def add_likeness(
 
 def _without_mask(scored: Scored) -> NDArray[np.int64]:
     """Return the first row of each person whose label is a face without mask."""
-    rows = np.flatnonzero(decode(scored.label)["mask"] == MASKS.index("normal"))
+    rows = np.flatnonzero(scored.truths["mask"] == MASKS.index("normal"))
     return rows[~scored.table["person"].iloc[rows].duplicated().to_numpy()]
 
 
@@ -73,12 +76,12 @@ def _most_alike(scored: Scored, values: NDArray[np.float32]) -> NDArray[np.int64
 
     They are in the same state of the mask, unless that is what the answer is wrong in.
     """
-    person, state = scored.table["person"], decode(scored.label)["mask"]
+    person, state = scored.table["person"], scored.truths["mask"]
     rows = scored.worst
     free = np.zeros(len(rows), dtype=bool)
     for part in scored.parts:
         if part.name == "mask":
-            free = (part.truth != part.predicted)[rows]
+            free = part.wrong[rows]
     alike = nearest(values, person, rows, group=state)
     alike[free] = nearest(values, person, rows[free])
     return alike

@@ -12,7 +12,8 @@ from rich.console import Console
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
 from mmmask.evaluation.slices import Members, by_age, by_tag, by_thirds, by_value
-from mmmask.labels import ATTRIBUTES, GENDERS, decode
+from mmmask.known import named, truths_of
+from mmmask.labels import AGE_GROUPS, GENDERS
 from mmmask.ledger.curves import read_curves
 from mmmask.reports.pages.run_facts import BY_YEAR, RunFacts, Scored
 from mmmask.reports.pages.run_page import write_run_page
@@ -183,7 +184,7 @@ def print_facts(facts: RunFacts) -> None:
     console = Console(width=WIDTH)
     if facts.scored is not None:
         how = how_sure(facts.scored.table)
-        print_macro_f1(console, facts.scored.scores["macro_f1"], how)
+        print_macro_f1(console, facts.scored.scores.get("macro_f1"), how)
     learned = [] if facts.learned is None else [facts.learned]
     warnings = [f"warning: {words}" for words in (*learned, *facts.flattered)]
     for sentence in [*warnings, *facts.missing]:
@@ -219,7 +220,7 @@ def photo_slices(
     table: pd.DataFrame, boxes: str | Path | None = None, tags: str | Path | None = None
 ) -> dict[str, Members]:
     """Return what the photos are sliced by -> the slices; ``table`` is that of ``Scored``."""
-    labels = decode(table["label"].to_numpy(dtype=np.int64))
+    labels = truths_of(table)
     names = table["image"].map(lambda image: PurePosixPath(image).stem)
     slices: dict[str, Members] = {}
     if table["age"].notna().any():
@@ -227,9 +228,11 @@ def photo_slices(
         years = table["age"].dropna().astype(int)
         slices[BY_YEAR] = {f"{y}": (table["age"] == y).to_numpy() for y in sorted({*years})}
     else:
-        slices["age group"] = by_value(np.take(ATTRIBUTES["age"], labels["age"]))
-    slices["gender"] = by_value(np.take(GENDERS, labels["gender"]), list(GENDERS))
+        slices["age group"] = by_value(named(labels["age"], AGE_GROUPS))
+    slices["gender"] = by_value(named(labels["gender"], GENDERS), list(GENDERS))
     slices["photo"] = by_value(names, [stem for stem in MASK_OF_STEM if (names == stem).any()])
+    if "source" in table and table["source"].nunique() > 1:
+        slices["source"] = by_value(table["source"])
     if boxes is not None:
         found = read_table(boxes, BOXES).drop_duplicates("image").set_index("image")["x0"].notna()
         face = table["image"].map(found)

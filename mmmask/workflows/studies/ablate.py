@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import knowing
 from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
 from mmmask.evaluation.scores import macro_f1
 from mmmask.ledger.config_differences import blocks, changes
@@ -117,7 +118,7 @@ def compare(
         for config, runs in tables.items()
         for number, table in enumerate(runs)
     }
-    same_rows = list(aligned(named).values())
+    same_rows = [knowing(table, name) for name, table in aligned(named).items()]
     truth, _ = labels_of(same_rows[0])
     person = same_rows[0]["person"].to_numpy()
     predicted = (labels_of(table)[1] for table in same_rows)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmmask.errors import InputError
 from mmmask.evaluation.ages import Ages
-from mmmask.evaluation.calibrated_tables import people_of, true_values
+from mmmask.evaluation.calibrated_tables import knowing, people_of, true_values
 from mmmask.evaluation.calibration import cross_calibrated, fit_calibration
 from mmmask.ledger.chosen_epoch import CHOSEN, chosen_in_folds
 from mmmask.ledger.provenance import file_hash, made_now
@@ -125,7 +125,7 @@ def mean_of_folds(tables: Mapping[Path, pd.DataFrame]) -> pd.DataFrame:
     _check_alike(tables, (*_SAME, "data_fingerprint"))
     rows = list(aligned(tables).values())
     first = rows[0]
-    kept = [name for name in ("image", "label", "person", "age") if name in first]
+    kept = [name for name in ("image", "label", "fits", "person", "age", "source") if name in first]
     mean = np.stack([probabilities(table) for table in rows]).mean(axis=0, dtype=np.float64)
     years = [ages for ages in map(years_of, rows) if ages is not None]
     mean_years = np.stack(years).mean(axis=0) if years else None
@@ -145,6 +145,7 @@ def calibrated_mean(
 
     A mean is less sure than each fold, and the calibration is fitted on predictions of one each.
     """
+    out_of_fold = knowing(out_of_fold, "out of fold")
     truth, person = true_values(out_of_fold, "out of fold"), people_of(out_of_fold)
     calibration = fit_calibration(probabilities(out_of_fold), truth, person=person)
     each = [calibration(probabilities(table)) for table in aligned(members).values()]
@@ -197,7 +198,7 @@ def summarise(out_of_fold: pd.DataFrame) -> pd.DataFrame:
         row[of_parts] = np.nan
     everything = {**rows, **spread, "out of fold": pooled}
     table = pd.DataFrame(everything).T.rename_axis("part").reset_index()
-    bounded = table["low"].notna()
+    bounded = table["people"].notna()
     table.insert(table.columns.get_loc("high") + 1, "interval", np.where(bounded, INTERVAL, ""))
     return table.astype({"people": "Int64", "photos": "Int64"})
 
@@ -205,16 +206,16 @@ def summarise(out_of_fold: pd.DataFrame) -> pd.DataFrame:
 def _scores(table: pd.DataFrame) -> dict[str, float]:
     """Return people, photos, macro F1 with its bounds, the accuracies, and scores of years."""
     intervals, ages = intervals_of(table), Ages.of(table)
-    macro_f1 = intervals.pop("macro_f1")
+    macro_f1 = intervals.pop("macro_f1", None)
     of_age = (
         {} if ages is None else ages.scores.iloc[0].drop(["slice", "units", "photos"]).to_dict()
     )
     return {
         "people": table["person"].nunique(),
         "photos": len(table),
-        "macro_f1": macro_f1.value,
-        "low": macro_f1.low,
-        "high": macro_f1.high,
+        "macro_f1": np.nan if macro_f1 is None else macro_f1.value,
+        "low": np.nan if macro_f1 is None else macro_f1.low,
+        "high": np.nan if macro_f1 is None else macro_f1.high,
         **{name: interval.value for name, interval in intervals.items()},
         **of_age,
     }

@@ -232,8 +232,9 @@ def run_folds(study: KFold, folds: Sequence[int]) -> None:
     _run(study, f"predicting by fold {names}", commands, [fold for fold, _ in predicting])
     for fold in folds:
         table = read_predictions(study.folder(fold) / VAL)
-        score = intervals_of(table)["macro_f1"]
-        print(f"fold {fold}: macro F1 {score}: {how_sure(table)}", flush=True)
+        found = intervals_of(table).get("macro_f1")
+        score = "no macro F1" if found is None else f"macro F1 {found}"
+        print(f"fold {fold}: {score}: {how_sure(table)}", flush=True)
 
 
 def _run(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mmmask.evaluation.calibrated_tables import knowing
 from mmmask.evaluation.selection import Selection, select
 from mmmask.files import write_csv
 from mmmask.reports.sweep_report import plot_history, plot_importance, print_sweep
@@ -69,7 +70,8 @@ def sweep_result(plan: Sweep) -> SweepResult:
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     # A trial that repeats another has no run of its own.
     ran = {one.number: one.user_attrs.get("repeats", one.number) for one in complete}
-    tables = aligned({plan.folder(number): plan.predictions(number) for number in ran.values()})
+    given = {plan.folder(number): plan.predictions(number) for number in ran.values()}
+    tables = {path: knowing(table, path) for path, table in aligned(given).items()}
     first = tables[plan.folder(0)]
     truth, _ = labels_of(first)
     selection = select(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmmask.config import load_config, parse_options
+from mmmask.evaluation.calibrated_tables import knowing
 from mmmask.files import atomic_write
 from mmmask.workflows.score import intervals_of
 from mmmask.workflows.studies.sweep_plan import Sweep
@@ -76,7 +77,7 @@ def end(plan: Sweep, trial: "Trial", state: "TrialState", error: Exception | Non
         plan.study.tell(trial, state=state)
         plan.drop_checkpoints(trial.number)
         return
-    scores = intervals_of(plan.predictions(trial.number))
+    scores = intervals_of(knowing(plan.predictions(trial.number), f"trial {trial.number}"))
     for name, score in scores.items():
         trial.set_user_attr(name, [score.value, score.low, score.high])
     plan.study.tell(trial, scores["macro_f1"].value)

@@ -10,6 +10,7 @@ from mmmask.datasets.layout import read_train, with_labels
 from mmmask.drawing.drawn_faces import draw_dataset
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import macro_f1_interval
+from mmmask.labels import GENDERS, MASKS, decode
 from mmmask.tables import (
     BOXES,
     PREDICTIONS,
@@ -295,3 +296,33 @@ def test_photos_that_cannot_be_read_are_told(drawn, tmp_path):
     facts = run_report(run, tmp_path / "run.html", cam=0)
     assert facts.missing == (f"1 of 42 photos are not in {root}.",)
     assert int(facts.scored.table["light"].isna().sum()) == 2
+
+
+@pytest.mark.parametrize("all_known", [True, False])
+def test_labels_known_in_part_are_shown_as_far_as_they_go(tmp_path, all_known):
+    samples = made_samples(people=20)
+    number = samples["person"].str[:3].astype(int) % 4
+    mask, gender, _ = decode(samples["label"].to_numpy(dtype=int)).values()
+    known = samples[["image", "person"]].assign(
+        mask=np.where(number != 0, np.take(MASKS, mask), None),
+        gender=np.where((number == 0) | all_known & (number == 1), np.take(GENDERS, gender), None),
+        age=samples["age"].astype("Int16").where(number != 3),
+    )
+    known = with_labels(known)
+    table = made_predictions(samples).assign(
+        label=known["label"], fits=known["fits"], age=known["age"],
+        source=np.where(number == 3, "masks", "others"),
+    )  # fmt: skip
+    (tmp_path / "kf").mkdir()
+    write_table(tmp_path / "kf" / "oof.parquet", table, PREDICTIONS, {"split": "oof"})
+    facts = run_report(tmp_path / "kf", tmp_path / "page.html", cam=0)
+    html = words(tmp_path / "page.html")
+    photos = 35 if all_known else 0
+    told = f"Known: mask: 105 photos of 15 people; gender: {35 + photos} photos of "
+    assert told in html and f"all three: {photos} photos of {photos // 7} people" in html
+    assert "By source; in brackets" in html
+    assert ("macro_f1" in facts.scored.scores) == all_known
+    no_score = "No photo knows mask, gender and age together, so there is no macro F1."
+    assert (no_score in html) != all_known
+    contradicted = (~facts.scored.right).sum()
+    assert 0 < contradicted < 140 and f"All {contradicted} wrong answers" in html
