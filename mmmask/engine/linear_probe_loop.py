@@ -204,7 +204,7 @@ def fit_behind(
 
 
 def draws_of(cfg: Any) -> int:
-    """Return how often an epoch draws each photo; copies after the first are augmented."""
+    """Return how often an epoch draws each photo."""
     return int(cfg.train_dataloader.sampler.get("times", 1))
 
 

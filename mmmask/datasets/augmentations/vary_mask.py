@@ -116,10 +116,10 @@ def with_cloth(image: Image, region: Map, random: np.random.Generator) -> Image:
     light = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
     mean = float((light * region).sum() / region.sum())
     folds = random.uniform(0.3, 1.5) * (light - mean) / max(mean, 80.0)  # a black one is but noise
-    wide = random.uniform(0, 0.15) * smooth(shape, (int(random.integers(8, 24)), 4), random)  # pleats
+    pleats = random.uniform(0, 0.15) * smooth(shape, (int(random.integers(8, 24)), 4), random)
     shadow = random.uniform(0, 0.2) * smooth(shape, (3, 3), random)
     grain = random.uniform(0, 0.06) * random.standard_normal(shape).astype(np.float32)
-    shade = np.clip(1 + folds + wide + shadow + grain, 0.25, 1.8)
+    shade = np.clip(1 + folds + pleats + shadow + grain, 0.25, 1.8)
     kept = random.choice([0.0, random.uniform(0, 0.6)])  # of the old cloth: prints, colour
     new = (1 - kept) * cloth(shape, random) * shade[..., None] + kept * image
     mixed = image + region[..., None] * (np.clip(new, 0, 255) - image)
