@@ -36,7 +36,7 @@ LEAVES = {
             "augmentations",
             "no_augmentation rotate shift_scale_rotate gaussian_noise clahe source_e",
         ),
-        ("augmentations", "color_jitter random_crop rand_augment grid_shuffle mouth_cutout"),
+        ("augmentations", "color_jitter random_crop rand_augment grid_shuffle mouth_cutout vary_mask"),
         ("preprocessing", "center_crop"),
         ("head sampler", "balanced balanced_age balanced_effective undersampled"),
         ("augmentations head sampler", "old_x2 old_x5 source_c"),

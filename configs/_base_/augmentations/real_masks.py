@@ -1,12 +1,11 @@
-# For masks that are drawn, or all of a few kinds, where those of other photos are to be told: other
-# cloth; the face smaller, larger or off the centre; light, colour, blur, compression, noise.
+# For photos that are taken or cut in other ways: mirror image; the face smaller, larger or off the
+# centre; light, colour, blur, compression, noise.
 # Stands in place of the data block, which it extends.
 
 _base_ = ["../data/mask_faces.py"]
 
 augmentations = [
     dict(type="RandomFlip", prob=0.5, direction="horizontal"),
-    dict(type="VaryMask", prob=0.7),
     dict(
         type="SeededAlbumentations",
         transforms=[
