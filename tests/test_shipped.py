@@ -27,7 +27,8 @@ def test_a_file_of_that_name_in_the_current_folder_comes_first(name) -> None:
 def test_a_space_has_a_name_too() -> None:
     assert find_space("arcface") == CONFIGS / "spaces/arcface.py"
     with pytest.raises(
-        MissingFileError, match=r"^zzz: no such space file; .* mmmask: arcface, techniques$"
+        MissingFileError,
+        match=r"^zzz: no such space file; .* mmmask: arcface, partial_labels, sources, techniques$",
     ):
         find_space("zzz")
 

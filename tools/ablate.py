@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 r"""Why did the score move? Train variants and their baseline on the same people and seeds.
 
-With --techniques, heads on a file of frozen features in place of variants: many, in minutes.
+With --techniques, heads on a file of frozen features in place of variants: many, in minutes. With
+--leave-source-out, such heads that learn from all data sets but one: what does each of them add?
 
 Example: python tools/ablate.py configs/mobilenet_v2_linear.py \
     configs/mobilenet_v2_focal.py configs/mobilenet_v2_arcface.py --seeds 3
@@ -35,6 +36,11 @@ def main() -> None:
     heads = parser.add_argument_group("heads on frozen features")
     heads.add_argument("--techniques", metavar="FILE", help="in place of variants")
     heads.add_argument("--features", type=Path, metavar="FILE", help="default: in DIR")
+    heads.add_argument(
+        "--leave-source-out",
+        action="store_true",
+        help="each head without the photos of each source (column source), against all of them",
+    )
     heads.add_argument("--jobs", type=int, help="processes; default 1")
     args = parser.parse_args()
 
@@ -49,8 +55,9 @@ def main() -> None:
     configs = [find_config(name) for name in (args.baseline, *args.variants)]
     names = ("out", "data_root", "pretrained", "options")
     shared = {"seeds": range(args.seeds), **{name: getattr(args, name) for name in names}}
-    if args.techniques or args.features or args.jobs:
-        run_techniques(configs, args.techniques, args.features, args.jobs, **shared)
+    if args.techniques or args.features or args.jobs or args.leave_source_out:
+        given = args.techniques, args.features, args.jobs
+        run_techniques(configs, *given, leave_source_out=args.leave_source_out, **shared)
         return
     comparison = ablate(Ablation(configs=configs, **shared))
     baseline = configs[0].stem

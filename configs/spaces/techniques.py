@@ -7,7 +7,8 @@ r"""Which techniques of the published systems earn their score, on frozen featur
 a `view` of test-time augmentation; `columns` are a part of the study's own file, which is `base`.
 A technique has what its group's baseline has, but for what it states: `config` (dotted names of the
 head and of the training labels), `training`, `sampler`, `calibration`, `decision`, `corrections`,
-`pseudo_labels`, `features`, `train_views`, `test_views`, `people`, `label_noise`.
+`pseudo_labels`, `features`, `train_views`, `test_views`, `people`, `label_noise`, `without_source`,
+`hide` and `learn` (see configs/spaces/partial_labels.py), `hidden` (a hidden layer).
 
 Rates, decays and weights of losses were chosen once for each kind of head, by the folds of the
 split seeds 98 and 99, which are none of those scored. There three classifiers score what logistic

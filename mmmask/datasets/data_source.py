@@ -11,12 +11,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
-from mmmask.datasets.layout import count_test_photos, has_eval, read_eval, read_train
+from mmmask.datasets.layout import count_test_photos, has_eval, read_eval, read_train, with_labels
 from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.files import is_table
 from mmmask.known import age_spans
+from mmmask.labels import GENDERS, MASKS, decode, group_slices
 from mmmask.tables import KNOWN, SAMPLES, checked, column_names, photo_index, read_table
 
 if TYPE_CHECKING:
@@ -195,6 +197,8 @@ def _read(source: SampleTable, root: Path, known: Sequence[str] = KNOWN) -> pd.D
     table["image"] = _found(path, table["image"], root)
     photo_index(path, table["image"])
     _check_ages(path, table)
+    if "label" in table:
+        table = _spelled_out(table)
     if known:
         knows = table[[name for name in known if name in table]].notna().any(axis=1)
         if not knows.any():
@@ -221,6 +225,30 @@ def _read(source: SampleTable, root: Path, known: Sequence[str] = KNOWN) -> pd.D
         table["source"] = source.name
     table["source"] = table["source"].fillna(source.name)
     return checked(table, SAMPLES, str(path))
+
+
+def _spelled_out(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the samples with classes as mask, gender and ages: what can be corrected or cut anew.
+
+    Raises:
+        InputError: A class contradicts what else is known of its photo.
+    """
+    with_labels(table)  # refuses contradictions
+    given = table["label"].notna()
+    parts = decode(table["label"].fillna(0).to_numpy(dtype=np.int64))
+    for name, values in (("mask", MASKS), ("gender", GENDERS)):
+        said = pd.Series(np.take(values, parts[name]), table.index, dtype="str").where(given)
+        table[name] = table[name].fillna(said) if name in table else said
+    bounds = [(part.start, part.stop - 1) for part in group_slices()]
+    first, last = age_spans(table)
+    for name, known, side, inner in (
+        ("age_from", first, 0, np.maximum),
+        ("age_to", last, 1, np.minimum),
+    ):
+        bound = np.take([one[side] for one in bounds], parts["age"])
+        span = pd.Series(np.where(given, inner(known, bound), known), table.index)
+        table[name] = span.astype("Int16")
+    return table.drop(columns="label")
 
 
 def _check_columns(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The order of photos in an epoch, and the seed of each photo's augmentation."""
 
 from collections.abc import Iterator, Sized
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -9,6 +9,7 @@ from mmpretrain.registry import DATA_SAMPLERS
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from mmmask.datasets.mixture import Mixture, mixture_of
 from mmmask.errors import InputError
 
 
@@ -30,8 +31,12 @@ class EpochSampler(Sampler):
     ``epoch_length`` where an epoch has not as many draws as the dataset has photos; they override
     :meth:`share` where processes are not to take turns.
 
+    Where the dataset states ``source_weights``, what is shuffled is a :class:`Mixture`: every
+    source has its share of each batch, in each process, and an epoch has as many photos as before.
+    Subclasses, whose frequencies are others, refuse it.
+
     Args:
-        dataset: Sized dataset.
+        dataset: Sized dataset, perhaps with ``source_weights`` and ``samples``.
         seed: Seed shared by all processes; None draws one and shares it.
         shuffle: Whether to shuffle; otherwise the dataset's order.
     """
@@ -49,6 +54,7 @@ class EpochSampler(Sampler):
         self.epoch = 0
         self.epoch_length = len(dataset)  # draws over all processes
         self.rank, self.world_size = get_dist_info()
+        self.mixture = _mixture_drawn(dataset, self) if shuffle else None
 
     def set_epoch(self, epoch: int) -> None:
         """Move to an epoch; MMEngine's DistSamplerSeedHook calls it."""
@@ -56,11 +62,16 @@ class EpochSampler(Sampler):
 
     def order(self, random: np.random.Generator) -> NDArray[np.int64]:
         """Return the indices of this epoch over all processes."""
+        if self.mixture is not None:
+            return self.mixture.draws(self.epoch, self.seed)
         size = len(self.dataset)
         return random.permutation(size) if self.shuffle else np.arange(size)
 
     def share(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the positions in an epoch's order that this process draws, ``len(self)``."""
+        if self.mixture is not None:  # else of two sources in turn, a process may get one alone
+            by_source = np.argsort(self.mixture.source[order], kind="stable")
+            return np.sort(by_source[self.rank :: self.world_size])
         return np.arange(self.rank, len(order), self.world_size)
 
     def __iter__(self) -> Iterator[Draw]:
@@ -75,6 +86,19 @@ class EpochSampler(Sampler):
 
     def __len__(self) -> int:
         return -(-self.epoch_length // self.world_size)
+
+
+def _mixture_drawn(dataset: Any, sampler: EpochSampler) -> Mixture | None:
+    """Return the mixture that a dataset states; refuse it where the sampler draws otherwise."""
+    weights = mixture_of(dataset)
+    if weights is None:
+        return None
+    if type(sampler) is not EpochSampler:
+        raise InputError(
+            f"sampler {type(sampler).__name__} draws photos as often as its own rule says; leave "
+            "out the weights of data.table, or use EpochSampler"
+        )
+    return Mixture(dataset.samples, weights)
 
 
 @DATA_SAMPLERS.register_module()

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from mmmask.blocks import plain
 from mmmask.datasets.features import open_features, parts_behind, views_of
+from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
@@ -68,7 +69,9 @@ class LinearProbeLoop(EpochBasedTrainLoop):
     def run_epoch(self) -> None:
         """Fit the head."""
         self.runner.call_hook("before_train_epoch")
-        model, samples = live_model(self.runner).eval(), self.dataloader.dataset.samples
+        model, dataset = live_model(self.runner).eval(), self.dataloader.dataset
+        # Each photo is learned from once: what a mixture draws more often weighs more.
+        samples = with_mixture_weights(dataset.samples, mixture_of(dataset))
         _, neck = parts_behind(getattr(model, "neck", None))
         check_behind(self.runner.cfg.train_cfg, neck, model.head)
         self._rows: NDArray[Any] | None = None

@@ -11,6 +11,8 @@ from mmengine.registry import init_default_scope
 
 from mmmask.blocks import SPLITS, compose, has_blocks
 from mmmask.config import compose_for_runner, load_config
+from mmmask.datasets.data_source import DataSource
+from mmmask.datasets.sampler import EpochSampler
 from mmmask.engine.allocator import keep_freed_memory
 from mmmask.engine.checkpoints import last_checkpoint
 from mmmask.engine.config_check.check_config import check_config
@@ -106,6 +108,12 @@ def _check_parts_can_work(cfg: Config) -> None:
     if epochs is None:
         raise InputError(
             "train_cfg.max_epochs must be given, as a run goes by epochs, not by steps"
+        )
+    sampler = cfg.train_dataloader.get("sampler") or {}
+    if DataSource.of(cfg).weights and sampler.get("type") != EpochSampler.__name__:
+        raise InputError(
+            "data.table: weights of the sources need train_dataloader.sampler.type "
+            f"{EpochSampler.__name__}, which draws them in these shares; got {sampler.get('type')}"
         )
     begin = (cfg.get("averaging") or {}).get("begin_epoch", 0)
     if begin > epochs:

@@ -1,8 +1,9 @@
 """Train any registered head on frozen features: a second or two in place of epochs of photos."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from mmpretrain.registry import MODELS
 from numpy.typing import NDArray
 
 from mmmask.errors import DivergedError, InputError
+from mmmask.known import classes_of, values_of
+from mmmask.labels import ATTRIBUTES
 from mmmask.models.feature_training import batch_of, columns_of, tell_counts
 from mmmask.models.heads.base import MaskFaceHead
 
@@ -30,7 +33,8 @@ OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
 class Schedule:
     """How a head is trained; the learning rate falls along a cosine to 0.
 
-    The number of steps is fixed: with more or fewer photos, a head trains as long.
+    The number of steps is fixed: with more or fewer photos, a head trains as long. Of photos that
+    are partly known a step takes more, see :func:`photos_per_step`.
     """
 
     optimizer: str = "sgd"  # with Nesterov's momentum of 0.9; or ``adamw``
@@ -111,9 +115,9 @@ def train_head(
     tell_counts(head, samples)
     if order is None:
         random = np.random.default_rng(seed)
-        rows = _batches(lambda _: random.permutation(len(samples)), schedule.batch_size)
-    else:
-        rows = _batches(order, schedule.batch_size)
+        order = lambda _: random.permutation(len(samples))  # noqa: E731
+    attributes = ATTRIBUTES if head.attribute is None else [head.attribute]
+    rows = _batches(order, photos_per_step(samples, schedule.batch_size, attributes))
     weights = [value for value in head.parameters() if value.ndim > 1]
     biases = [value for value in head.parameters() if value.ndim <= 1]
     optimizer = OPTIMIZERS[schedule.optimizer](
@@ -136,6 +140,19 @@ def train_head(
         optimizer.step()
         falling.step()
     return TrainedHead(head, mean, deviation)
+
+
+def photos_per_step(samples: pd.DataFrame, batch_size: int, attributes: Iterable[str]) -> int:
+    """Return how many photos a step takes so that as many know each attribute as the batch size.
+
+    Where few photos know an attribute, few of a batch would: its classifier would learn from noisy
+    means, and from each photo fewer times. It is at most all photos, or the batch size.
+    """
+    if "fits" not in samples:
+        return batch_size
+    values = values_of(classes_of(samples))
+    share = min((~values[name].all(axis=1)).mean() for name in attributes)
+    return min(ceil(batch_size / share), max(len(samples), batch_size))
 
 
 def _start(config: Mapping[str, Any], width: int, seed: int) -> Any:

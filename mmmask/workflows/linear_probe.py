@@ -22,6 +22,7 @@ from rich.progress import Progress
 from mmmask.config import parse_options, with_flags, write_config
 from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.features import Features, parts_behind
+from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.packed import photos_of
 from mmmask.errors import InputError
 from mmmask.files import atomic_write, write_csv
@@ -253,13 +254,14 @@ def _folds(
     from mmmask.engine.linear_probe_loop import fit_behind
 
     chosen, folds = [], []
-    seed = cfg.randomness.seed or 0
+    seed, mixture = cfg.randomness.seed or 0, mixture_of(dataset_of(cfg, "train", "all"))
     with Progress(console=Console(stderr=True)) as progress:
         numbers = sorted(map(int, scored["fold"].unique()))
         task = progress.add_task("fitting the folds", total=len(numbers))
         for number in numbers:
             # Further samples are in no fold, and in every training.
             trained = learned[learned["fold"].ne(number).fillna(True)].reset_index(drop=True)
+            trained = with_mixture_weights(trained, mixture)
             held_out = scored[scored["fold"] == number].reset_index(drop=True)
             new = copy.deepcopy(model)
             rows = features.rows_of(trained["image"])
@@ -289,11 +291,16 @@ def without_fold(samples: pd.DataFrame, fold: int | None) -> pd.DataFrame:
 
 
 def samples_of(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
+    """Return the samples of :func:`dataset_of`."""
+    return dataset_of(cfg, loader, split).samples
+
+
+def dataset_of(cfg: "Config", loader: str, split: str) -> Any:
     """Return a split of the dataset that a dataloader names; nothing of its photos is read."""
     from mmpretrain.registry import DATASETS
 
     dataset = cfg[f"{loader}_dataloader"].dataset
-    return DATASETS.build({**dataset, "split": split, "pack": None, "pipeline": []}).samples
+    return DATASETS.build({**dataset, "split": split, "pack": None, "pipeline": []})
 
 
 def _behind(model: Any) -> list[Any]:

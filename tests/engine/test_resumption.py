@@ -139,6 +139,8 @@ def test_a_file_that_changes_the_samples_is_named(root, run, tmp_path, name) -> 
         "data.corrections": correction(sample, _OTHER[sample.gender]),
         "data.drop": f"image\n{sample.image}\n",
         "data.samples": "image,person,label\na.jpg,x,3\n",
+        "data.table": "image,person,label\na.jpg,x,3\n",
+        "data.eval_table": "image\na.jpg\n",
     }[name]
     file = tmp_path / "file.csv"
     file.write_text(text)

@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 
 import mmmask.register  # noqa: F401
 from mmmask.errors import DivergedError, InputError
-from mmmask.labels import encode, marginals
-from mmmask.models.head_training import Schedule, train_head
+from mmmask.labels import ATTRIBUTES, decode, encode, marginals, to_bits
+from mmmask.models.head_training import Schedule, photos_per_step, train_head
 
 D = 12
 PEOPLE = 90
@@ -86,6 +86,33 @@ def test_three_classifiers_come_to_the_logistic_regressions(people) -> None:
     C = 1 / (0.5 * schedule.weight_decay * len(samples))
     expected = LogisticRegression(C=C, tol=1e-8, max_iter=999).fit(scaled, gender)
     np.testing.assert_allclose(found["gender"], expected.predict_proba(scaled), atol=2e-3)
+
+
+def test_a_step_takes_as_many_photos_that_know_each_attribute_as_its_size(people) -> None:
+    features, samples = people
+    fits = np.ones((len(samples), 3, 2, 3), bool)
+    parts = decode(samples["label"].to_numpy(np.int64))
+    third = np.arange(len(samples)) // 3 % 3  # of the people
+    for axis, (name, values) in enumerate(ATTRIBUTES.items()):
+        known = np.moveaxis(fits[third == axis], axis + 1, 1)
+        known &= np.eye(len(values), dtype=bool)[parts[name][third == axis]][:, :, None, None]
+        fits[third == axis] = np.moveaxis(known, 1, axis + 1)
+    partly = samples.assign(
+        label=pd.array([pd.NA] * len(samples), dtype="Int8"),
+        fits=pd.array(to_bits(fits.reshape(-1, 18)), dtype="Int32"),
+    ).drop(columns="age")
+    assert photos_per_step(partly, 20, ATTRIBUTES) == 60
+    assert photos_per_step(partly, 100, ATTRIBUTES) == len(samples) == 270
+    assert photos_per_step(partly, 300, ATTRIBUTES) == 300
+    assert photos_per_step(samples, 20, ATTRIBUTES) == 20
+    mask = partly[third == 0]
+    assert photos_per_step(mask, 20, ["mask"]) == 20
+    small, whole = (
+        train_head(THREE, features, partly, Schedule(batch_size=size, steps=30), seed=0)(features)
+        for size in (90, 270)
+    )
+    np.testing.assert_array_equal(small, whole)
+    assert (small.argmax(axis=1) == samples["label"]).mean() > 0.8
 
 
 def test_the_seed_decides_and_nothing_else(people) -> None:

@@ -201,12 +201,30 @@ def test_each_attribute_is_fitted_on_the_photos_that_know_it(people) -> None:
         expected = LogisticRegression(C=0.01, tol=1e-6, max_iter=999)
         expected = expected.fit(scaled[rows], target[rows]).predict_proba(scaled)
         np.testing.assert_allclose(found[name], expected, atol=5e-3)
-    ages = samples["age"].to_numpy(dtype=np.float64)
-    expected = Ridge(alpha=100).fit(scaled[which == 2], ages[which == 2]).predict(scaled)
-    with torch.no_grad():
-        outputs = fitted.age_model(torch.as_tensor(features))
-    location, _ = fitted.age_model.location_and_scale(outputs)
-    np.testing.assert_allclose(location[:, 0], expected, atol=0.1)
+
+
+def test_ages_that_are_ranges_teach_years_nearly_as_well_as_years(people) -> None:
+    features, samples = people
+    age = samples["age"]
+    decades = pd.DataFrame({"age_from": age // 10 * 10, "age_to": age // 10 * 10 + 9})
+    locations = []
+    for known in (
+        samples,
+        with_labels(
+            pd.concat([samples.drop(columns="age"), decades], axis=1).assign(
+                image=samples.index.astype(str)
+            )
+        ),
+    ):
+        fitted = head()
+        fit_head(fitted, features, known, Cs=(0.01,))
+        with torch.no_grad():
+            outputs = fitted.age_model(torch.as_tensor(features))
+        location, scale = fitted.age_model.location_and_scale(outputs)
+        locations.append(location[:, 0].numpy())
+        errors = age.to_numpy(dtype=np.float64) - locations[-1]
+        assert scale[0].item() == pytest.approx(errors.std(), rel=0.3)
+    assert np.abs(locations[1] - locations[0]).mean() < 1.5  # years, of ages from 18 to 79
 
 
 def test_an_age_range_that_the_cut_divides_is_in_no_fit_of_age_groups(people) -> None:

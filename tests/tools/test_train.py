@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from mmmask.datasets.layout import read_train
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.ledger.cards import best, read_card, status
@@ -208,6 +209,31 @@ def test_what_follows_a_score_is_refused_where_there_is_none(
 def test_an_average_that_would_begin_after_the_end_is_refused(refused, drawn, tmp_path) -> None:
     line = refused(*train(tmp_path, drawn, config="configs/mobilenet_v2_linear_swa.py"))
     assert "averaging.begin_epoch must be at most train_cfg.max_epochs, 2; got 16" in line
+
+
+def mixture(drawn: Path, folder: Path, base: str) -> Path:
+    """Write a config that draws two tables of the drawn photos in stated shares."""
+    samples = read_train(drawn).drop(columns=["source", "weight"])
+    samples["image"] = [str(Path(drawn, image).resolve()) for image in samples["image"]]
+    women = samples["gender"] == "female"
+    tables = []
+    for name, rows in (("women", samples[women]), ("men", samples[~women])):
+        rows.to_csv(folder / f"{name}.csv", index=False)
+        tables.append({"table": str(folder / f"{name}.csv"), "weight": 2.0})
+    config = folder / "mixture.py"
+    base = str(Path("configs", base).resolve())
+    config.write_text(f"_base_ = {base!r}\ndata = dict(table={tables!r})\n")
+    return config
+
+
+def test_a_mixture_is_trained_and_other_samplers_refuse_it(refused, drawn, tmp_path) -> None:
+    config = mixture(drawn, tmp_path, "mobilenet_v2_linear.py")
+    work_dir = tmp_path / "mixture"
+    done = tool(*train(work_dir, drawn, config=config))
+    assert done.returncode == 0, done.stderr
+    config = mixture(drawn, tmp_path, "mobilenet_v2_arcface_balanced.py")
+    line = refused(*train(tmp_path / "refused", drawn, config=config))
+    assert "sampler.type EpochSampler, which draws them in these shares; got BalancedSam" in line
 
 
 def test_a_training_that_diverges_ends_with_one_line_and_status_1(drawn, tmp_path) -> None:

@@ -98,6 +98,34 @@ def test_a_second_start_keeps_features_and_run(data, done) -> None:
     np.testing.assert_array_equal(probabilities(again), probabilities(table))
 
 
+def test_the_shares_of_sources_weigh_as_weights_of_their_photos_do(data, done, tmp_path) -> None:
+    _, out, _ = done
+    samples = read_train(data / "data").drop(columns=["source", "weight"])
+    number = samples["person"].factorize()[0]
+    # Each fold has 2 people of the one source and 6 of the other.
+    few = number // 3 % 4 == 0
+    samples["fold"] = number % 3
+    by_hand = samples.assign(weight=np.where(few, 0.5 * 24 / 6, 0.5 * 24 / 18).astype(np.float32))
+    found = []
+    for name, rows, weight in (("shares", samples, 3.0), ("hand", by_hand, None)):
+        tables = []
+        for source, part in (("few", rows[few]), ("many", rows[~few])):
+            path = data / "data" / f"{name}_{source}.csv"
+            part.to_csv(path, index=False)
+            stated = {} if weight is None else {"weight": weight}
+            tables.append({"table": str(path), "name": source, **stated})
+        config = tmp_path / f"{name}.py"
+        config.write_text(f"_base_ = {str(CONFIG)!r}\ndata = dict(table={tables!r})\n")
+        probe = study(data, tmp_path / name, features=out / "features.arrow", eval_split=False)
+        probe = dataclasses.replace(probe, config=config)
+        table, *_ = linear_probe(probe)
+        weights = torch.load(tmp_path / name / "epoch_1.pth", weights_only=False)["state_dict"]
+        found.append((probabilities(table), weights["head.classifiers.age.weight"].numpy()))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert np.abs(found[0][0] - probabilities(done[0][0])).max() > 0.01
+
+
 def test_labels_of_people_do_not_reach_their_own_predictions(data, done, tmp_path) -> None:
     (table, *_), out, _ = done
     held_out = table["fold"] == 1

@@ -307,6 +307,7 @@ def _untyped_options() -> dict[str, tuple[str, Options]]:
     group = options_of(init_process_group).plus(backend=one_of(Backend.backend_list))
     may_have = {"faces": dict | None, "reduced_decode": bool | None}
     data = options_of(MaskFaceDataset).without("split", "pipeline", "test_mode")
+    data = data.plus(data_root=str | None)  # None until it is composed
     return {
         "custom_imports": (
             "custom_imports",

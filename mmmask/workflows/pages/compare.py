@@ -128,6 +128,11 @@ def _read(path: Path) -> pd.DataFrame:
     attribute = attribute_of(table)
     if attribute is not None:
         raise InputError(f"{path}: the comparison needs the 18 classes, got {attribute} alone")
+    if "label" in table and table["label"].isna().any():
+        unknown = f"{table['label'].isna().sum()} of {len(table)}"
+        raise InputError(
+            f"{path}: label must be known of all photos or of none; got {unknown} empty"
+        )
     values, table = probabilities(table), table.copy()  # one block: its 100 columns are many
     decided = answers(table)
     table["answer"], table["sure"] = decided, values[np.arange(len(decided)), decided]

@@ -19,6 +19,7 @@ from mmmask.labels import GENDERS, NUM_CLASSES, age_group, marginals
 from mmmask.workflows.frozen_features import ensure_features, frozen_model
 from mmmask.workflows.label_errors.find import photos_held_out, ranked_issues
 from mmmask.workflows.more_samples.pseudo_label import labelled
+from mmmask.workflows.studies.partial_labels import Fit, complete, filled, hidden
 from mmmask.workflows.studies.technique_space import BASE, Technique, Techniques
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 INNER_FOLDS = 3
 #: Least probability that a label is wrong for it to be corrected.
 SURELY_WRONG = 0.5
-
-#: Samples, and features of photos by their names -> probabilities of the latter.
-Fit = Callable[[pd.DataFrame, Sequence[str]], NDArray[np.float32]]
 
 
 class FeatureFiles:
@@ -132,8 +130,15 @@ def learned_from(
         fit: A first head of the same recipe: learns samples, and predicts photos.
         unlabelled: Photos that may get pseudo-labels.
     """
+    samples = without_source(samples, technique.without_source)
     samples = thinned(samples, technique.people, seed)
     samples = noisy(samples, technique.label_noise, old_from, seed)
+    if technique.hide is not None:
+        samples = hidden(samples, technique.hide, shuffled_people(samples, seed), old_from)
+    if technique.learn == "complete":
+        samples = complete(samples)
+    elif technique.learn == "pseudo":
+        samples = filled(samples, fit)
     if technique.corrections == "found":
         samples = self_corrected(samples, old_from, seed, fit)
     if technique.pseudo_labels is not None:
@@ -143,6 +148,22 @@ def learned_from(
         more = labelled(images, labels, 1.0)
         samples = pd.concat([samples, more], ignore_index=True)
     return samples
+
+
+def without_source(samples: pd.DataFrame, name: str | None) -> pd.DataFrame:
+    """Return the samples without those of a data set, None: all of them.
+
+    Raises:
+        InputError: None is of it, or all are.
+    """
+    if name is None:
+        return samples
+    sources = samples.get("source", pd.Series(pd.NA, samples.index, dtype="str"))
+    left = samples[sources.ne(name).fillna(True)]
+    if len(left) in (0, len(samples)):
+        known = ", ".join(sorted(sources.dropna().unique())) or "none"
+        raise InputError(f"without_source must be one of several sources, {known}; got {name!r}")
+    return left.reset_index(drop=True)
 
 
 def thinned(samples: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
@@ -168,6 +189,7 @@ def noisy(samples: pd.DataFrame, share: float, old_from: int, seed: int) -> pd.D
     for number, person in enumerate(people[: round(share * len(people))]):
         random = np.random.default_rng([seed, number])
         rows = samples.index[samples["person"] == person]
+        wrong.loc[rows, "label"] = pd.NA  # it follows
         if random.random() < 0.5:
             gender = samples["gender"][rows[0]]
             wrong.loc[rows, "gender"] = next(other for other in GENDERS if other != gender)
@@ -196,4 +218,6 @@ def self_corrected(samples: pd.DataFrame, old_from: int, seed: int, fit: Fit) ->
     parts = {name: [part] for name, part in marginals(probabilities).items()}
     photos = photos_held_out(samples, parts, None)
     issues, _ = ranked_issues(photos, top=len(samples), min_score=SURELY_WRONG)
-    return with_labels(correct(samples, issues, "the labels found wrong"), old_from)
+    found = correct(samples, issues, "the labels found wrong")
+    found.loc[found["corrected"] == 1, "label"] = pd.NA  # it follows
+    return with_labels(found, old_from)

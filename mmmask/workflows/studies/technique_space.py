@@ -9,10 +9,12 @@ from typing import Any
 from mmmask.errors import InputError, nearest
 from mmmask.evaluation.calibration import METHODS
 from mmmask.evaluation.decision import RULES
+from mmmask.models.feature_training import FeatureTraining
 from mmmask.models.head_training import Schedule
 from mmmask.models.tta import VIEWS
 from mmmask.shipped import find_space
 from mmmask.workflows.studies.commands import ONE_ATTRIBUTE
+from mmmask.workflows.studies.partial_labels import check_hidden
 from mmmask.workflows.studies.sweep_space import read_python
 
 #: What of a config a technique may change: all else has no effect on a head on frozen features.
@@ -53,6 +55,14 @@ class Technique:
         test_views: Files over which the probabilities are averaged; empty: ``features`` alone.
         people: Share of the training people that is learned from.
         label_noise: Share of the training people whose gender or age group is made wrong.
+        without_source: Data set, as the column ``source`` names it, whose photos are not learned
+            from; its people are predicted like all others.
+        hide: What is not known of the training people: ``kind``, one of ``HIDDEN``, and ``share``
+            of those of whom all is known, see :func:`partial_labels.hidden`. Each seed and fold
+            deals the people anew.
+        learn: One of ``LEARN``: how it learns from what is known.
+        hidden: Options of :class:`mmmask.models.hidden_layer.HiddenLayer` between features and
+            head, without ``in_channels``; then ``training`` has those of :class:`FeatureTraining`.
     """
 
     name: str
@@ -70,11 +80,20 @@ class Technique:
     test_views: Sequence[str] = ()
     people: float = 1.0
     label_noise: float = 0.0
+    without_source: str | None = None
+    hide: Mapping[str, Any] | None = None
+    learn: str = "all"
+    hidden: Mapping[str, Any] | None = None
 
     @property
-    def schedule(self) -> Schedule:
+    def schedule(self) -> Schedule | FeatureTraining:
         """How its head is trained."""
-        return Schedule(**self.training)
+        return self.schedules(**self.training)
+
+    @property
+    def schedules(self) -> type[Schedule] | type[FeatureTraining]:
+        """What its ``training`` is about."""
+        return Schedule if self.hidden is None else FeatureTraining
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -117,10 +136,14 @@ class Techniques:
         return list(dict.fromkeys(name for one in every for name in one.files))
 
 
-def read_techniques(path: str | Path) -> Techniques:
+def read_techniques(path: str | Path, sources: Sequence[str] = ()) -> Techniques:
     """Read a Python file that states ``features`` and ``groups``.
 
     A technique has all that its group's baseline has, but for what it states itself.
+
+    Args:
+        path: Of the file, or the name of one that comes with mmmask.
+        sources: Names of data sets; each group gets a technique without each of them.
 
     Raises:
         MissingFileError: No such file.
@@ -128,7 +151,8 @@ def read_techniques(path: str | Path) -> Techniques:
     """
     stated = _read(find_space(path))
     features = {name: _source(path, name, value) for name, value in stated["features"].items()}
-    groups = [_group(path, entry, features) for entry in stated["groups"]]
+    without = [{"name": f"without {name}", "without_source": name} for name in sources]
+    groups = [_group(path, entry, features, without) for entry in stated["groups"]]
     names = [group.name for group in groups]
     if not groups or len(set(names)) < len(names):
         raise InputError(f"{path}: groups must be a list of dicts with names of their own")
@@ -157,12 +181,19 @@ def _source(path: str | Path, name: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _group(path: str | Path, entry: Any, features: Mapping[str, Any]) -> Group:
+def _group(
+    path: str | Path,
+    entry: Any,
+    features: Mapping[str, Any],
+    more: Sequence[Mapping[str, Any]],
+) -> Group:
     _check_keys(f"{path}: a group", entry, _GROUP, needed=_GROUP)
     where = f"{path}: group {entry['name']!r}"
     baseline = _technique(where, entry["baseline"], {}, features)
     inherited = {key: value for key, value in entry["baseline"].items() if key not in TOLD}
-    techniques = [_technique(where, one, inherited, features) for one in entry["techniques"]]
+    techniques = [
+        _technique(where, one, inherited, features) for one in (*entry["techniques"], *more)
+    ]
     names = [one.name for one in (baseline, *techniques)]
     if not techniques or len(set(names)) < len(names):
         raise InputError(f"{where}: needs techniques, each with a name of its own; got {names}")
@@ -183,7 +214,8 @@ def _technique(
                 f"nothing else; got {name}"
             )
     technique = Technique(**{**inherited, **entry, "config": config})
-    _check_keys(f"{where}: training", technique.training, [one.name for one in fields(Schedule)])
+    options = [one.name for one in fields(technique.schedules)]
+    _check_keys(f"{where}: training", technique.training, options)
     _ = technique.schedule
     known = (BASE, *features)
     for name in technique.files:
@@ -216,6 +248,17 @@ def _check_values(where: str, one: Technique) -> None:
         raise InputError(f"{where}: decision {one.decision} needs a calibration; got none")
     if (one.train_views or one.test_views) and len(one.features) > 1:
         raise InputError(f"{where}: views are of one file of features; got {list(one.features)}")
+    check_hidden(where, one.hide, one.learn)
+    for key in ("sampler", "corrections", "pseudo_labels") if one.hide else ():
+        if getattr(one, key) is not None:
+            raise InputError(
+                f"{where}: {key} needs the label of each photo, and hide takes some; got both"
+            )
+    for key in ("sampler", "train_views") if one.hidden is not None else ():
+        if getattr(one, key):
+            raise InputError(f"{where}: {key} has no effect on a hidden layer; got both")
+    if one.hidden is not None:
+        _check_keys(f"{where}: hidden", one.hidden, ("width", "dropout", "columns"), ("width",))
     if head in ONE_ATTRIBUTE:
         raise InputError(f"{where}: the head must predict the 18 classes; got {head}")
 

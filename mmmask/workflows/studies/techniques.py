@@ -27,19 +27,21 @@ from mmmask.blocks import plain
 from mmmask.config import parse_options, with_flags
 from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.layout import with_labels
+from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.splits import folds_of
 from mmmask.errors import InputError
 from mmmask.evaluation.calibration import cross_calibrated
 from mmmask.evaluation.decision import decide
-from mmmask.evaluation.intervals import macro_f1_interval, paired_difference
+from mmmask.evaluation.intervals import macro_f1_interval
 from mmmask.evaluation.jackknife import Difference
 from mmmask.evaluation.learning_curve import extrapolated
 from mmmask.evaluation.scores import macro_f1
 from mmmask.files import atomic_write, write_csv
+from mmmask.labels import ATTRIBUTES
 from mmmask.ledger.provenance import fingerprint, text_hash
 from mmmask.reports.technique_report import plot_techniques, print_techniques
 from mmmask.shipped import find_config
-from mmmask.workflows.linear_probe import FEATURES, samples_of
+from mmmask.workflows.linear_probe import FEATURES, dataset_of
 from mmmask.workflows.studies.commands import Study
 from mmmask.workflows.studies.technique_data import (
     FeatureFiles,
@@ -47,6 +49,8 @@ from mmmask.workflows.studies.technique_data import (
     learned_from,
     open_files,
 )
+from mmmask.workflows.studies.technique_heads import trained
+from mmmask.workflows.studies.technique_scores import MACRO, Known, by_attribute, known_values
 from mmmask.workflows.studies.technique_space import (
     TOLD,
     Group,
@@ -60,7 +64,7 @@ if TYPE_CHECKING:
 
 #: Parts of a technique that come after the training: fits do not depend on them.
 _AFTER = ("calibration", "decision")
-_COLUMNS = ("image", "person", "label", "age", "weight")
+_COLUMNS = (*("image", "person", "label", "fits", "age", "age_from", "age_to", "weight", "source"),)
 #: What of the config decides features and labels.
 _OPTIONS = (
     "data", "head", "backbone", "neck", "features", "preprocessing", "pretrained",
@@ -68,6 +72,8 @@ _OPTIONS = (
 )  # fmt: skip
 #: The seeds deal the people into folds, and each fold is held out.
 _DEALT = ("data.fold", "data.split_seed")
+#: The list of techniques, of those that come with mmmask, whose heads do without a source each.
+SOURCES = "sources"
 #: How many times the people a learning curve is followed to: as many as there are without a
 #: validation in 5 folds, and far more.
 FURTHER = (1.25, 10.0)
@@ -79,6 +85,7 @@ class TechniqueStudy(Study):
 
     config: Path  # path of a config of a linear probe
     techniques: Path  # file of techniques, see :mod:`technique_space`
+    leave_source_out: bool = False  # a technique without each source, in each of its groups
     features: Path  # file of features of the config, made where missing or stale
     seeds: Sequence[int]
     jobs: int = 1  # processes that train
@@ -110,6 +117,7 @@ class Recipe(NamedTuple):
     technique: Technique
     head: Mapping[str, Any]  # its config
     samples: pd.DataFrame  # of all people, as the config labels them
+    mixture: Mapping[str, float] | None  # weight of each of their sources; None: as they are
     old_from: int
     folds: int
     key: str  # hash of the rest, and of the features
@@ -129,6 +137,7 @@ def run_techniques(
     jobs: int | None,
     *,
     out: Path,
+    leave_source_out: bool = False,
     **shared: Any,
 ) -> None:
     """Study techniques, print the table, and write it and its plot to ``out``.
@@ -138,12 +147,16 @@ def run_techniques(
         techniques: File of techniques.
         features: File of features of the config; None: in ``out``.
         jobs: Processes that train; None: 1.
+        leave_source_out: Whether each group of the file has a technique without each source; the
+            file may then be None, for the heads of ``SOURCES``.
         out: Folder of all that is written.
         **shared: Other fields of :class:`TechniqueStudy`.
 
     Raises:
         InputError: As :func:`study_techniques`; or the arguments do not go together.
     """
+    if leave_source_out and techniques is None:
+        techniques = SOURCES
     if techniques is None:
         raise InputError("--features and --jobs are for a study of --techniques; got none")
     if len(configs) > 1:
@@ -156,6 +169,7 @@ def run_techniques(
         features=features or out / FEATURES,
         out=out,
         jobs=jobs or 1,
+        leave_source_out=leave_source_out,
         **shared,
     )
     table = study_techniques(study)
@@ -171,16 +185,20 @@ def study_techniques(study: TechniqueStudy) -> pd.DataFrame:
     Columns: ``group``, ``baseline``, ``technique``, ``claim``, ``expected``; ``people``,
     ``seeds``; ``baseline_macro_f1`` and ``macro_f1`` with its 95 % interval; ``difference``, paired
     over people and seeds, with its interval and the ``detectable`` one, ``by_seed``; ``verdict``
-    (see :func:`verdict`) and ``seconds`` of all its fits. A group in which ``people`` differ ends
-    with the score that its curve promises of more people.
+    (see :func:`verdict`), for each attribute macro F1 over its values, such as ``age_f1``, with
+    ``age_difference`` from ``age_low`` to ``age_high``, and ``seconds`` of all its fits. Scores are
+    over the photos of which the class, or the attribute, is known. A group in which ``people``
+    differ ends with the score that its curve promises of more people.
 
     Raises:
         InputError: The file of techniques, the config, or the features are at fault.
         DivergedError: A training diverges.
     """
-    space = read_techniques(study.techniques)
     cfg = study.load(None, {})
     truth = with_labels(DataSource.of(cfg).train())
+    if truth["label"].isna().all():
+        raise InputError("techniques are scored by photos of which all is known; got none")
+    space = read_techniques(study.techniques, sources_of(truth) if study.leave_source_out else ())
     paths = ensure_files(study.load, space, study.features, study.out / "features")
     files = open_files(paths, space)
     recipes = {}
@@ -194,10 +212,43 @@ def study_techniques(study: TechniqueStudy) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def sources_of(samples: pd.DataFrame) -> list[str]:
+    """Return the names of the data sets that heads can do without; tell of those they cannot.
+
+    Raises:
+        InputError: There is none: the photos are of one, or each alone knows some attribute.
+    """
+    names = sorted(samples["source"].dropna().unique()) if "source" in samples else []
+    found = []
+    for name in names if len(names) > 1 else ():
+        rest = samples[samples["source"].ne(name).fillna(True)]
+        known = known_values(rest)
+        missing = [attribute for attribute in ATTRIBUTES if attribute not in known]
+        if missing:
+            print(f"{name} is not left out: no other source knows the {' and the '.join(missing)}")
+        else:
+            found.append(name)
+    if not found:
+        raise InputError(
+            "--leave-source-out needs photos of two sources or more (column source) that know the "
+            f"same; got {', '.join(names) or 'none'}"
+        )
+    return found
+
+
 def recipe_of(study: TechniqueStudy, technique: Technique, files: FeatureFiles) -> Recipe:
     """Return what decides the trainings of a technique; an InputError if its config is wrong."""
     cfg = study.load(None, technique.config)
-    samples = samples_of(cfg, "train", "all")
+    dataset = dataset_of(cfg, "train", "all")
+    samples, mixture = dataset.samples, mixture_of(dataset)
+    if mixture is not None:
+        if technique.sampler is not None:
+            raise InputError(
+                f"{technique.name!r}: a sampler draws photos as often as its own rule says; leave "
+                "it out, or the weights of data.table"
+            )
+        left_out = technique.without_source
+        mixture = {name: weight for name, weight in mixture.items() if name != left_out}
     head, old_from = plain(cfg.model.head), int(cfg.data.get("old_from", 60))
     names = technique.files
     told = {key: value for key, value in asdict(technique).items() if key not in (*TOLD, *_AFTER)}
@@ -207,11 +258,12 @@ def recipe_of(study: TechniqueStudy, technique: Technique, files: FeatureFiles) 
         "head": {key: value for key, value in head.items() if key != "in_channels"},
         "digests": files.digests(names),
         "samples": fingerprint(samples, _COLUMNS),
+        "mixture": mixture,
         "old_from": old_from,
         "folds": cfg.data.folds,
     }
     key = text_hash(json.dumps(facts, sort_keys=True, default=str))[:16]
-    return Recipe(technique, head, samples, old_from, cfg.data.folds, key)
+    return Recipe(technique, head, samples, mixture, old_from, cfg.data.folds, key)
 
 
 def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> NDArray[np.float32]:
@@ -236,7 +288,8 @@ def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> 
             fit=partial(_first_head, recipe, files, seed),
             unlabelled=unlabelled,
         )
-        head = _head(recipe, files, learned, seed)
+        learned = with_mixture_weights(learned, recipe.mixture)
+        head = trained(technique, recipe.head, files, learned, seed)
         held_out = (fold == one).to_numpy()
         for view in views:
             result[held_out] += head(files.of(view, images[held_out])) / len(views)
@@ -246,44 +299,9 @@ def fit(recipe: Recipe, files: FeatureFiles, truth: pd.DataFrame, seed: int) -> 
 def _first_head(
     recipe: Recipe, files: FeatureFiles, seed: int, learned: pd.DataFrame, images: Sequence[str]
 ) -> NDArray[np.float32]:
-    return _head(recipe, files, learned, seed)(files.of(recipe.technique.features, images))
-
-
-def _head(recipe: Recipe, files: FeatureFiles, learned: pd.DataFrame, seed: int) -> Any:
-    """Return a head that has learned some samples."""
-    from mmengine.registry import init_default_scope
-    from mmpretrain.registry import DATA_SAMPLERS
-
-    import mmmask.register  # noqa: F401
-    from mmmask.models.head_training import train_head
-
-    init_default_scope("mmpretrain")
-    technique, images = recipe.technique, learned["image"].tolist()
-    names: list[Sequence[str]] = [technique.features, *([one] for one in technique.train_views)]
-    rows = np.concatenate([files.of(each, images) for each in names])
-    learned = pd.concat([learned] * len(names), ignore_index=True)
-    order = None
-    if technique.sampler is not None:
-        dataset = _Labelled(learned["label"].to_numpy(dtype=np.int64))
-        sampler = DATA_SAMPLERS.build({**technique.sampler, "dataset": dataset, "seed": seed})
-
-        def order(epoch: int) -> NDArray[np.integer]:
-            return sampler.order(np.random.default_rng([seed, epoch]))
-
-    return train_head(recipe.head, rows, learned, technique.schedule, seed=seed, order=order)
-
-
-class _Labelled:
-    """As much of a dataset as samplers look at."""
-
-    def __init__(self, labels: NDArray[np.int64]) -> None:
-        self._labels = labels
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def labels(self) -> NDArray[np.int64]:
-        return self._labels
+    learned = with_mixture_weights(learned, recipe.mixture)
+    head = trained(recipe.technique, recipe.head, files, learned, seed)
+    return head(files.of(recipe.technique.features, images))
 
 
 def _train(
@@ -348,6 +366,10 @@ def answers(
     """Return the answers by a technique's calibration and decision: (N, 18) -> (N,)."""
     technique = recipe.technique
     if technique.calibration is not None:
+        if truth["label"].isna().any():
+            raise InputError(
+                f"{technique.name!r}: calibration needs the label of each photo; some have none"
+            )
         probabilities = cross_calibrated(
             probabilities,
             truth["label"].to_numpy(dtype=np.int64),
@@ -362,8 +384,8 @@ def compare_group(
     study: TechniqueStudy, group: Group, recipes: Mapping[int, Recipe], truth: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """Return the rows of a group, see :func:`study_techniques`."""
-    person = truth["person"].to_numpy()
-    labels = truth["label"].to_numpy(dtype=np.int64)
+    everything = known_values(truth)
+    whole = everything[MACRO]
     predicted, seconds = {}, {}
     for one in (group.baseline, *group.techniques):
         recipe = recipes[id(one)]
@@ -374,21 +396,21 @@ def compare_group(
         ]
         seconds[one.name] = fits.seconds
     base = predicted[group.baseline.name]
-    score = macro_f1_interval(person, labels, base)
+    score = macro_f1_interval(whole.person, whole.values, whole.of(base))
     shared = {
         "group": group.name,
         "baseline": group.baseline.name,
-        "people": len(set(person)),
+        "people": len(set(whole.person)),
         "seeds": len(study.seeds),
         "baseline_macro_f1": score.value,
     }
     rows = []
     for one in group.techniques:
         found = predicted[one.name]
-        difference = paired_difference(person, labels, found, base)
-        own = macro_f1_interval(person, labels, found)
-        pairs = zip(found, base, strict=True)
-        by_seed = [macro_f1(labels, new) - macro_f1(labels, old) for new, old in pairs]
+        difference = whole.difference(found, base)
+        own = macro_f1_interval(whole.person, whole.values, whole.of(found))
+        pairs = zip(whole.of(found), whole.of(base), strict=True)
+        by_seed = [macro_f1(whole.values, new) - macro_f1(whole.values, old) for new, old in pairs]
         several = len(study.seeds) > 1
         rows.append(
             {
@@ -405,10 +427,12 @@ def compare_group(
                 "detectable": difference.detectable if several else np.nan,
                 "by_seed": " ".join(f"{value:+.4f}" for value in by_seed),
                 "verdict": verdict(difference, one.expects) if several else "not shown",
+                **by_attribute(everything, found, base),
                 "seconds": round(seconds[one.name], 1),
             }
         )
-    return rows + [{**shared, **row} for row in _further(group, predicted, person, labels)]
+    further = _further(group, predicted, whole)
+    return rows + [{**shared, **row} for row in further]
 
 
 def verdict(difference: Difference, expects: str | None) -> str:
@@ -423,8 +447,7 @@ def verdict(difference: Difference, expects: str | None) -> str:
 def _further(
     group: Group,
     predicted: Mapping[str, Sequence[NDArray[np.int64]]],
-    person: NDArray,
-    labels: NDArray[np.int64],
+    known: Known,
 ) -> Iterator[dict[str, Any]]:
     """Yield what the learning curve of a group promises, if its techniques make one."""
     alike = [
@@ -433,11 +456,13 @@ def _further(
         if replace(one, name="", claim="", expects=None, people=1.0)
         == replace(group.baseline, name="", claim="", expects=None)
     ]
-    curve = {one.people: predicted[one.name] for one in sorted(alike, key=lambda o: o.people)}
+    curve = {
+        one.people: known.of(predicted[one.name]) for one in sorted(alike, key=lambda o: o.people)
+    }
     if len(curve) < 4:  # a curve has three parameters
         return
     for times in FURTHER:
-        score, gain = extrapolated(person, labels, [*curve.values()], [*curve], times)
+        score, gain = extrapolated(known.person, known.values, [*curve.values()], [*curve], times)
         yield {
             "technique": f"{times:g} times the people",
             "claim": "extrapolated by a - b n^-c through the shares of people above",

@@ -224,7 +224,7 @@ def test_input_at_fault_is_named(planted, tmp_path) -> None:
     moved = read_table(oof, PREDICTIONS)
     moved["image"] = "x/" + moved["image"]
     write_table(path, moved, PREDICTIONS)
-    with pytest.raises(InputError, match=r"315 of its photos are not in .*/train, such as x/train"):
+    with pytest.raises(InputError, match=r"315 of its photos are not in .*/data, such as x/train"):
         find(planted, path)
     with pytest.raises(InputError, match="--calibration needs one file for each of the 1 members"):
         find(planted, oof, calibrations=["a.json", "b.json"])

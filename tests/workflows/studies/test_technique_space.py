@@ -3,6 +3,7 @@
 import pytest
 
 from mmmask.errors import InputError
+from mmmask.workflows.studies.partial_labels import HIDDEN
 from mmmask.workflows.studies.technique_space import BASE, read_techniques
 
 BASELINE = "dict(name='b', training=dict(lr=0.5))"
@@ -38,6 +39,20 @@ def test_the_shipped_techniques_are_read() -> None:
     assert set(space.features) <= set(space.needed)
 
 
+def test_partial_labels_are_read() -> None:
+    kinds = {one.hide["kind"] for group in read_techniques("partial_labels").groups
+             for one in group.techniques if one.hide}  # fmt: skip
+    assert kinds == set(HIDDEN)
+
+
+def test_each_group_gets_a_technique_without_each_source() -> None:
+    groups = read_techniques("sources", ["mine", "more"]).groups
+    assert [one.without_source for one in groups[0].techniques] == ["mine", "more"]
+    assert groups[1].techniques[0].hidden == groups[1].baseline.hidden is not None
+    with pytest.raises(InputError, match="needs techniques"):
+        read_techniques("sources")
+
+
 @pytest.mark.parametrize(
     ("technique", "message"),
     [
@@ -57,6 +72,23 @@ def test_the_shipped_techniques_are_read() -> None:
         ("dict(name='t', features=['layer'])", "features must be among base; got 'layer'"),
         ("dict(name='t', features=['base', 'base'], test_views=['base'])", "views are of one file"),
         ("dict(name='t', config={'head.type': 'AgeHead'})", "must predict the 18 classes"),
+        ("dict(name='t', learn='some')", "learn must be one of all, complete, pseudo; got 'some'"),
+        ("dict(name='t', learn='pseudo')", "learn='pseudo' needs hide"),
+        ("dict(name='t', hide=dict(kind='half'))", "hide.kind must be one of mask_everywhere, "),
+        ("dict(name='t', hide=dict(kind='thirds', share=1))", "hide of thirds has kind; got 'sh"),
+        ("dict(name='t', hide=dict(kind='mask_everywhere', share=1))", "between 0 and 1; got 1"),
+        ("dict(name='t', hide=dict(kind='thirds'), learn='complete')", "which leaves complete"),
+        (
+            "dict(name='t', hide=dict(kind='thirds'), pseudo_labels=0)",
+            "pseudo_labels needs the lab",
+        ),
+        ("dict(name='t', hidden=dict(width=8), training=dict(steps=3))", "unknown key 'steps'"),
+        ("dict(name='t', hidden=dict(depth=8), training={})", "hidden: unknown key 'depth'"),
+        ("dict(name='t', hidden=dict(), training={})", "hidden: width is missing"),
+        (
+            "dict(name='t', hidden=dict(width=8), training={}, train_views=['base'])",
+            "train_views has no effect on a hidden layer",
+        ),
         ("3", "must be a dict with name"),
     ],
 )

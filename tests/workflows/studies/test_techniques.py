@@ -16,6 +16,7 @@ from mmmask.workflows.studies import techniques
 from mmmask.workflows.studies.techniques import (
     TechniqueStudy,
     run_techniques,
+    sources_of,
     study_techniques,
     verdict,
 )
@@ -163,6 +164,105 @@ def test_columns_beyond_the_file_are_refused(study, data) -> None:
     path.write_text(SPACE.replace("(0, 8)", "(0, 99)"))
     with pytest.raises(InputError, match=r"columns must be from 0 to 17.*got 0 to 99"):
         study_techniques(TechniqueStudy(**{**vars(study), "techniques": path}))
+
+
+HIDING = """
+features = dict()
+head = {"head": dict(_delete_=True, type="DecomposedHead")}
+training = dict(weight_decay=0.1, steps=25)
+hide = dict(kind="mask_everywhere", share=0.2)
+layer = dict(hidden=dict(width=8), training=dict(epochs=3, batch_size=32))
+groups = [dict(
+    name="g",
+    baseline=dict(name="b", config=head, training=training),
+    techniques=[
+        dict(name="all", hide=hide),
+        dict(name="complete", hide=hide, learn="complete"),
+        dict(name="pseudo", hide=hide, learn="pseudo"),
+        dict(name="hidden layer", hide=dict(kind="thirds"), **layer),
+    ],
+)]
+del head, training, hide, layer
+"""
+
+
+def test_hidden_labels_cost_what_they_tell(study, data) -> None:
+    (data / "hiding.py").write_text(HIDING)
+    rows = study_techniques(TechniqueStudy(**{**vars(study), "techniques": data / "hiding.py"}))
+    rows = rows.set_index("technique")
+    assert rows["macro_f1"].is_unique  # each learns from something else
+    # The mask, which everybody tells, is learned from more people than the rest.
+    assert rows.loc["all", "mask_f1"] > rows.loc["complete", "mask_f1"]
+    assert rows.loc["all", "mask_difference"] > rows.loc["all", "age_difference"]
+    assert (rows["age_low"] <= rows["age_difference"]).all()
+
+
+def mixed(data: Path, name: str, weights: dict[str, float]) -> list[dict]:
+    """Write the drawn photos as tables of three sources, of which one knows the mask alone."""
+    samples = read_train(data / "data").drop(columns=["source", "weight"])
+    number = samples["person"].factorize()[0]
+    samples["fold"] = number % 3
+    tables = []
+    for source, rows in samples.groupby(np.take(["masks", "more", "mine", "mine"], number % 4)):
+        path = data / "data" / f"{name}_{source}.csv"
+        columns = ["image", "person", "fold", "mask", "gender", "age"]
+        rows[columns[:4] if source == "masks" else columns].to_csv(path, index=False)
+        tables.append({"table": str(path), "name": source})
+        if weights:
+            tables[-1]["weight"] = weights[source]
+    return tables
+
+
+def without_sources(study, data, tmp_path, name: str, **weights: float) -> pd.DataFrame:
+    """Return the table of a study of the heads without each source."""
+    space = tmp_path / "own.py"
+    space.write_text(
+        "features = dict()\n"
+        "head = {'head': dict(_delete_=True, type='DecomposedHead')}\n"
+        "b = dict(name='every', config=head, training=dict(steps=25))\n"
+        "groups = [dict(name='g', baseline=b, techniques=[])]\n"
+        "del b, head\n"
+    )
+    config = tmp_path / f"{name}.py"
+    tables = mixed(data, name, weights)
+    config.write_text(f"_base_ = {str(CONFIG)!r}\ndata = dict(table={tables!r})\n")
+    changed = {"config": config, "techniques": space, "leave_source_out": True}
+    return study_techniques(TechniqueStudy(**{**vars(study), **changed}))
+
+
+def test_each_source_is_left_out_and_all_people_are_predicted(study, data, tmp_path) -> None:
+    rows = without_sources(study, data, tmp_path, "plain").set_index("technique")
+    assert [*rows.index] == ["without masks", "without mine", "without more"]
+    assert (rows["people"] == 18).all()  # whose class is known
+    # It knows the mask alone, so that the others' gender and age are learned as before.
+    assert rows.loc["without masks", "gender_difference"] == pytest.approx(0, abs=0.1)
+    assert rows.loc["without mine", "gender_difference"] < -0.1
+
+
+def test_the_shares_of_the_sources_weigh_in_the_training(study, data, tmp_path) -> None:
+    plain = without_sources(study, data, tmp_path, "plain")
+    few = without_sources(study, data, tmp_path, "few", masks=1, more=1, mine=1e-6)
+    assert few["baseline_macro_f1"][0] < plain["baseline_macro_f1"][0] - 0.05
+
+
+def test_a_source_that_alone_knows_something_stays(capsys) -> None:
+    samples = pd.DataFrame(
+        {
+            "image": ["a", "b", "c"],
+            "person": ["a", "b", "c"],
+            "mask": ["wear", "wear", None],
+            "gender": ["male", None, "male"],
+            "age": pd.array([20, None, None], dtype="Int16"),
+            "source": ["mine", "masks", "people"],
+        }
+    )
+    assert sources_of(with_labels(samples)) == ["masks", "people"]
+    assert capsys.readouterr().out == "mine is not left out: no other source knows the age\n"
+
+
+def test_one_source_alone_cannot_be_left_out(study) -> None:
+    with pytest.raises(InputError, match=r"needs photos of two sources .* got train"):
+        study_techniques(TechniqueStudy(**{**vars(study), "leave_source_out": True}))
 
 
 @pytest.mark.parametrize(
