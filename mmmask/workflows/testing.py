@@ -41,6 +41,8 @@ class Tested:
         columns, _ = prediction_columns(self.attribute)
         there = self.samples.notna()
         known = [name for name in columns if name in there and there[name].all()]
+        if "fold" in known:  # only of predictions out of fold, which are those of several models
+            known.remove("fold")
         # What may be known of some photos alone; ``fits`` tells what a missing label may be, and of
         # all photos where none has a label.
         if "fits" in there:

@@ -41,6 +41,14 @@ def test_predictions_keep_what_fits_and_several_sources() -> None:
         assert ("source" in table) == kept
 
 
+def test_predictions_of_one_model_are_of_no_folds() -> None:
+    samples = pd.DataFrame({"image": ["a.jpg"], "label": [3], "fold": [0]})
+    tested = testing.Tested(samples, np.full((1, 18), 1 / 18, np.float32), None, None)
+    table = tested.table(COMPETITION_CUTS)
+    assert list(table.columns[:2]) == ["image", "label"]
+    assert "fold" not in table
+
+
 def test_predictions_of_photos_of_which_none_has_a_label_keep_what_fits() -> None:
     samples = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "mask": ["wear", "normal"]})
     samples = with_labels(samples.assign(person=samples["image"]))
