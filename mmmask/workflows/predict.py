@@ -24,7 +24,7 @@ from mmmask.ledger.chosen_epoch import CHOSEN, chosen_epoch
 from mmmask.ledger.provenance import file_hash, fingerprint, made_now, text_hash
 from mmmask.ledger.score_log import note_score
 from mmmask.tables import prediction_columns, write_table
-from mmmask.workflows.score import intervals_of
+from mmmask.workflows.score import intervals_of, labels_of
 from mmmask.workflows.submission import check_outputs, read_answers, write_submission
 from mmmask.workflows.testing import Tested, check_same, run_plain_test, run_test
 
@@ -149,9 +149,10 @@ def predict(request: Request) -> Prediction | None:
             "decision": request.decision,
         }
     write_table(path, table, prediction_columns(tested.attribute)[0], provenance)
-    if "label" in table:
-        score, resampled = intervals_of(table)["macro_f1"], units_to_draw(table)[1]
-        note_score(score, resampled, len(table), path, provenance)
+    score = intervals_of(table).get("macro_f1") if "label" in table else None
+    if score is not None:
+        known = int((labels_of(table)[0] >= 0).sum())
+        note_score(score, units_to_draw(table)[1], known, path, provenance)
     table.attrs["provenance"] = provenance
     if request.submission is not None:
         origin = {**provenance, "predictions": str(path)}

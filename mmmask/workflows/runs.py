@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mmmask.errors import InputError, MissingFileError
@@ -19,7 +20,7 @@ from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.score_log import read_scores
 from mmmask.reports.run_tables import RunComparison, ScoreDifference
 from mmmask.tables import attribute_of, read_predictions, read_provenance
-from mmmask.workflows.score import aligned, differences, intervals_of
+from mmmask.workflows.score import aligned, differences, intervals_of, labels_of
 
 #: Of a work directory that a run has written to.
 _TRACES = (CARD, "last_checkpoint")
@@ -228,7 +229,7 @@ def _predictions(folder: Path) -> dict[tuple[str, str, str], Path]:
         if path.parent != folder.resolve() and not _made_by(stated, folder):
             continue  # another run has written over it since
         table = read_predictions(path)
-        if "label" not in table:
+        if "label" not in table or (labels_of(table)[0] < 0).all():
             continue
         views = " ".join(stated.get("tta") or [])
         kind = (str(stated.get("split")), views, attribute_of(table) or "classes")
@@ -237,7 +238,11 @@ def _predictions(folder: Path) -> dict[tuple[str, str, str], Path]:
 
 
 def _difference(kind: tuple[str, str, str], one: Path, other: Path) -> ScoreDifference:
-    tables = aligned({path: read_predictions(path) for path in (one, other)})
+    given = aligned({path: read_predictions(path) for path in (one, other)})
+    known = np.logical_and.reduce([labels_of(table)[0] >= 0 for table in given.values()])
+    if not known.any():
+        raise InputError(f"{one} and {other}: there is no photo of which both know the class")
+    tables = {path: table[known].reset_index(drop=True) for path, table in given.items()}
     before, after = (intervals_of(table)["macro_f1"] for table in tables.values())
     units, resampled = units_to_draw(tables[one])
     return ScoreDifference(

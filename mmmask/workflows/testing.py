@@ -41,9 +41,12 @@ class Tested:
         columns, _ = prediction_columns(self.attribute)
         there = self.samples.notna()
         known = [name for name in columns if name in there and there[name].all()]
-        # What may be known of some photos alone; ``fits`` tells what a missing label may be.
-        for name in ("label", "fits") if "fits" in there else ():
-            known += [] if name in known else [name]
+        if "fold" in known:  # only of predictions out of fold, which are those of several models
+            known.remove("fold")
+        # What may be known of some photos alone; ``fits`` tells what a missing label may be, and of
+        # all photos where none has a label.
+        if "fits" in there:
+            known += [name for name in ("label", "fits") if name not in known]
         if "age" in there and there["age"].any() and "age" not in known:
             known.append("age")
         if "source" in known and self.samples["source"].nunique() == 1:

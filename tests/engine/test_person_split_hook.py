@@ -1,9 +1,12 @@
+import numpy as np
 import pandas as pd
 import pytest
-from tiny_engine import tiny_config, train, without_validation
+from mmpretrain.registry import DATASETS
+from tiny_engine import TinyFaces, tiny_config, train, without_validation
 
 from mmmask.engine.hooks.person_split_hook import check_disjoint, split_table
 from mmmask.errors import InputError
+from mmmask.labels import decode, to_bits
 
 
 def people(*names: str | None) -> pd.DataFrame:
@@ -67,3 +70,50 @@ def test_a_leak_stops_the_run_before_its_first_step(tmp_path):
         train(config)
     assert not list(tmp_path.glob("*.pth"))
     assert not (tmp_path / "split.csv").exists()
+
+
+@DATASETS.register_module()
+class FacesOfKnownMask(TinyFaces):
+    """Of these photos nothing but the mask is known."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        masks = decode(np.arange(18))["mask"]
+        fits = masks == decode(self.labels)["mask"][:, None]
+        unknown = pd.array([None] * len(fits), dtype="Int8")
+        self.samples = self.samples.assign(label=unknown, fits=pd.array(to_bits(fits), "Int32"))
+
+
+def with_known_masks_held_out(tmp_path, best, stop, plateau):
+    config = with_split_check(tmp_path)
+    config.val_dataloader.dataset.type = "FacesOfKnownMask"
+    config.val_evaluator = {"type": "TinyFaceMetric"}
+    config.default_hooks.checkpoint.save_best = best
+    config.custom_hooks.append({"type": "ResumableEarlyStoppingHook", "monitor": stop})
+    config.param_scheduler.append({"type": "ReduceOnPlateauLR", "monitor": plateau})
+    return config
+
+
+MASK = "mask_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("best", "stop", "plateau", "message"),
+    [
+        ("macro_f1", MASK, MASK, "checkpoint.save_best is 'macro_f1', .*mask, gender and age tog"),
+        ("age_accuracy", MASK, MASK, "checkpoint.save_best is 'age_accuracy', .* knows the age;"),
+        (None, "nll", MASK, "early_stopping.monitor is 'nll', but none of 24 validation photos"),
+        (MASK, MASK, "f1_03", r"param_scheduler\.1\.monitor is 'f1_03', "),
+    ],
+)
+def test_a_score_that_no_photo_held_out_can_have_stops_the_run(
+    tmp_path, best, stop, plateau, message
+):
+    with pytest.raises(InputError, match=f"{message}.*, or state .*=mask_accuracy$"):
+        train(with_known_masks_held_out(tmp_path, best, stop, plateau))
+    assert not list(tmp_path.glob("*.pth"))
+
+
+def test_a_score_that_photos_held_out_have_chooses_the_epoch(tmp_path):
+    train(with_known_masks_held_out(tmp_path, MASK, MASK, MASK))
+    assert (tmp_path / "best_mask_accuracy_epoch_1.pth").is_file()

@@ -6,6 +6,7 @@ from mmmask.datasets.layout import with_labels
 from mmmask.labels import COMPETITION_CUTS
 from mmmask.tables import PREDICTIONS, checked
 from mmmask.workflows import testing
+from mmmask.workflows.score import intervals_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,20 @@ def test_predictions_keep_what_fits_and_several_sources() -> None:
         assert table["label"].isna().tolist() == [False, True]
         assert table["fits"].tolist() == samples["fits"].tolist()
         assert ("source" in table) == kept
+
+
+def test_predictions_of_one_model_are_of_no_folds() -> None:
+    samples = pd.DataFrame({"image": ["a.jpg"], "label": [3], "fold": [0]})
+    tested = testing.Tested(samples, np.full((1, 18), 1 / 18, np.float32), None, None)
+    table = tested.table(COMPETITION_CUTS)
+    assert list(table.columns[:2]) == ["image", "label"]
+    assert "fold" not in table
+
+
+def test_predictions_of_photos_of_which_none_has_a_label_keep_what_fits() -> None:
+    samples = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "mask": ["wear", "normal"]})
+    samples = with_labels(samples.assign(person=samples["image"]))
+    tested = testing.Tested(samples, np.full((2, 18), 1 / 18, np.float32), None, None)
+    table = checked(tested.table(COMPETITION_CUTS), PREDICTIONS, "table")
+    assert table["label"].isna().all()
+    assert set(intervals_of(table)) == {"mask_accuracy"}

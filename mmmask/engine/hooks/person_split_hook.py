@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmmask.engine.hooks import priorities
+from mmmask.engine.hooks.monitored_scores import check_monitored
 from mmmask.engine.unwrap import samples_of
 from mmmask.errors import InputError
 from mmmask.files import write_csv
@@ -41,6 +42,9 @@ def split_table(train: pd.DataFrame, val: pd.DataFrame | None) -> pd.DataFrame:
 class PersonSplitHook(Hook):
     """Stop a run whose validation has people of the training; else write ``split.csv``.
 
+    A validation whose photos do not know enough for the score that chooses an epoch is refused too,
+    see :func:`.monitored_scores.check_monitored`.
+
     The datasets must have a table ``samples`` with the columns image and person.
     """
 
@@ -53,6 +57,7 @@ class PersonSplitHook(Hook):
         if runner.val_loop is not None:
             val = samples_of(runner.val_loop.dataloader.dataset)
             check_disjoint(train, val)
+            check_monitored(runner, val)
         self._unwritten = split_table(train, val)
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from mmmask.engine.hooks import priorities
 from mmmask.engine.photo_rate import PhotoRate
 from mmmask.engine.stage_display import StageDisplay, clock, print_line
+from mmmask.labels import ATTRIBUTES
 
 
 class LossMean:
@@ -163,7 +164,10 @@ class ProgressHook(Hook):
 
 
 def _score_facts(runner: Runner, *, with_loss: bool = False) -> list[str]:
-    """Return validation loss and macro F1, last and best, as far as there was a validation."""
+    """Return validation loss and macro F1, last and best, as far as there was a validation.
+
+    Where no photo held out knows a whole class, they are the accuracies of what is known.
+    """
     scalars = runner.message_hub.log_scalars
     facts = []
     if with_loss and "val/nll" in scalars:
@@ -172,4 +176,11 @@ def _score_facts(runner: Runner, *, with_loss: bool = False) -> list[str]:
         scores = scalars["val/macro_f1"]
         best = max(filter(math.isfinite, scores.data[0]), default=math.nan)
         facts.append(f"macro F1 {scores.current():.3f} (best {best:.3f})")
+    else:
+        accuracies = {name: f"val/{name}_accuracy" for name in ATTRIBUTES}
+        facts += [
+            f"{name} accuracy {scalars[key].current():.3f}"
+            for name, key in accuracies.items()
+            if key in scalars
+        ]
     return facts

@@ -46,21 +46,19 @@ def curve_charts(curves: Mapping[str, Curves]) -> list[Chart]:
 
 
 def _of_one(curves: Curves) -> list[Chart]:
-    """Return the curves of a run; the best epoch stands as an upright line."""
+    """Return the curves of a run; the best epoch by macro F1 stands as an upright line."""
     steps, epochs, best = curves.steps, curves.epochs, curves.best_epoch
     charts = []
-    mark_of_step = None
+    mark = mark_of_step = None
     if best is not None:
         mark = (float(best), f"best: epoch {best}")
-        for key, (title, kind) in _OF_EPOCHS.items():
-            names = _RIGHT if key == "right" else {key: key}
-            series = {name: epochs[column] for column, name in names.items() if column in epochs}
-            if series:
-                charts.append(
-                    lines(title, epochs["epoch"], series, axis="epoch", kind=kind, mark=mark)
-                )
         last = steps["step"][steps["epoch"] <= best].max()
         mark_of_step = None if pd.isna(last) else (float(last), f"epoch {best}")
+    for key, (title, kind) in _OF_EPOCHS.items():
+        names = _RIGHT if key == "right" else {key: key}
+        series = {name: epochs[column] for column, name in names.items() if column in epochs}
+        if series:
+            charts.append(lines(title, epochs["epoch"], series, axis="epoch", kind=kind, mark=mark))
     for key, (title, kind) in _OF_STEPS.items():
         if key in steps:
             parts = [name for name in steps if name.startswith("loss_")] if key == "loss" else []

@@ -123,7 +123,10 @@ def _predict(run: RunFolder, root: Path) -> Path:
     """Predict the people held out with the run's best checkpoint; return the table."""
     if run.config is None:
         raise InputError(f"{run.path}: its config is missing, a file *.py")
-    if not (root / "train" / "train.csv").is_file():
+    from mmmask.config import load_config
+
+    on_tables = load_config(run.config).get("data", {}).get("table")
+    if not on_tables and not (root / "train" / "train.csv").is_file():
         raise InputError(f"{root}: has no train/train.csv; --data-root names the folder")
     checkpoint = run.checkpoint
     from mmmask.workflows.predict import Request, predict

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmmask.config import load_config
 from mmmask.errors import InputError
+from mmmask.evaluation.calibrated_tables import knowing
 from mmmask.ledger.curves import read_curves
 from mmmask.workflows.score import intervals_of
 from mmmask.workflows.studies.engines import Command, Job, Machine, check_status
@@ -87,7 +88,8 @@ class TrialRun:
                 self._pruned = False  # too late: the training has come to its end
                 yield _Step(plan.predict_trial(number, fold), run / LOG)
             if 0 < place < len(plan.held_out) - 1:
-                score = intervals_of(plan.predictions(number))["macro_f1"].value
+                table = knowing(plan.predictions(number), f"trial {number}")
+                score = intervals_of(table)["macro_f1"].value
                 self._report(plan.step(place + 1), score)
                 if self._pruned:
                     return

@@ -151,6 +151,15 @@ def test_curves_of_one_run_mark_the_best_epoch_and_many_become_their_range():
     assert score.table.rows[0][1:] == pytest.approx([0.75, 0.3, 1.2])
 
 
+def test_curves_without_macro_f1_are_of_the_scores_that_are_there():
+    steps = pd.DataFrame({"epoch": [1, 2], "step": [5, 10], "loss": [3.0, 2.0]})
+    epochs = pd.DataFrame({"epoch": [1, 2], "mask_accuracy": [0.5, 0.7], "age_accuracy": 0.4})
+    charts = {chart.title: chart for chart in curve_charts({"": Curves(steps, epochs)})}
+    assert list(charts) == ["Right answers, validation", "Loss, training"]
+    assert charts["Right answers, validation"].legend == ("mask", "age")
+    assert "best" not in str(charts["Right answers, validation"].svg)
+
+
 def test_photos_of_the_test_set_stand_first(facts, scored):
     assert not [finding for finding in find(facts, []) if "test set" in finding.text]
     table = scored.table.copy()

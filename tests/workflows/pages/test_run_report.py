@@ -23,6 +23,7 @@ from mmmask.tables import (
 from mmmask.workflows.pages.report import report
 from mmmask.workflows.pages.run_folder import RunFolder
 from mmmask.workflows.pages.run_report import run_report
+from mmmask.workflows.predict import Prediction
 from tests.fake_run import made_predictions, made_run, made_samples
 from tests.made_ages import certain
 
@@ -261,8 +262,26 @@ def test_other_models_have_no_section_on_ages(run, tmp_path):
     assert "Ages in years" not in words(tmp_path / "run.html")
 
 
+def test_the_hold_out_of_a_run_on_tables_is_predicted_without_a_train_csv(
+    run, tmp_path, monkeypatch
+):
+    (run / "val.parquet").rename(tmp_path / "made.parquet")
+    base = Path("configs/mobilenet_v2_linear.py").resolve()
+    (run / "config.py").write_text(f'_base_ = ["{base}"]\ndata = dict(table="faces.csv")\n')
+    asked = []
+
+    def predict(request):
+        asked.append(request.split)
+        return Prediction(pd.DataFrame(), tmp_path, tmp_path / "made.parquet")
+
+    monkeypatch.setattr("mmmask.workflows.predict.predict", predict)
+    facts = run_report(run, tmp_path / "run.html")
+    assert asked == ["val"]
+    assert facts.scored is not None
+
+
 def test_options_of_runs_are_refused_for_a_data_root(drawn, tmp_path):
-    with pytest.raises(InputError, match="is a data root; --tags is for the page of a run"):
+    with pytest.raises(InputError, match="holds data; --tags is for the page of a run"):
         report(drawn, tmp_path / "x.html", tags="tags.csv")
     with pytest.raises(InputError, match="cam must be"):
         report(made_run(tmp_path / "run", made_samples(), drawn), tmp_path / "x.html", cam=-1)
