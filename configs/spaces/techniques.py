@@ -21,6 +21,7 @@ features = dict(
     layer_11=dict(options={"backbone.out_indices": (11,), "features": 512}),
     lite0=dict(config="effnet_lite0_probe"),
     crop_150=dict(options={"preprocessing.crop": (150 / 224, 150 / 224)}),
+    pixels_160=dict(options={"preprocessing.size": (206, 154)}),  # of a face, in place of 224
     mirror=dict(view="hflip"),
     rotate_left=dict(view="rotate_left"),
     rotate_right=dict(view="rotate_right"),
@@ -290,6 +291,7 @@ groups = [
             better("flip TTA", "A: +.04", test_views=["base", "mirror"]),
             either("heavy TTA", "five views", test_views=["base", *turned()]),
             better("centre crop", "B: 150 pixels of 224", features=["crop_150"]),
+            worse("160 pixels", "photos of 160 in place of 224", features=["pixels_160"]),
         ],
     ),
     dict(

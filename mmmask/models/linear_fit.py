@@ -1,8 +1,10 @@
 """Fit the classifiers of a head on frozen features: logistic regression in place of epochs."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from math import expm1, log
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,8 @@ _AGE_ROUNDS = 5
 _WORSE = 1e-2
 
 Features = NDArray[np.float32]
+
+logger = logging.getLogger("mmmask")
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,12 @@ def fit_head(
     for name, values in values_of(classes_of(samples)).items():
         known = values.sum(axis=1) == 1
         target = values[known].argmax(axis=1)
+        if not known.any():
+            raise InputError(
+                f"no training photo knows the {name} for sure; add some that do"
+            )
         if len(np.unique(target)) < 2:
-            raise InputError(_one_value(name, target))
+            _warn_of_one_value(name, ATTRIBUTES[name][target[0]])
         by_class = head.loss_module[name].active_class_weight.numpy().astype(np.float64)
         photos = scaled if known.all() else scaled[known]
         tasks[name] = _Task(photos, target, weight[known] * by_class[target], learns[known])
@@ -121,12 +129,12 @@ def fit_head(
     return chosen
 
 
-def _one_value(name: str, target: NDArray[np.int64]) -> str:
-    """Return why an attribute cannot be fitted on photos that have at most one value of it."""
-    if not len(target):
-        return f"no training photo knows the {name} without a doubt; add photos that do"
-    only = ATTRIBUTES[name][target[0]]
-    return f"every training photo has the {name} {only}: nothing to tell apart"
+@cache
+def _warn_of_one_value(name: str, value: str) -> None:
+    """Say, once and not for each fold, that nothing can be told apart."""
+    logger.warning(
+        f"every training photo has the {name} {value}: the model will answer that of all photos"
+    )
 
 
 def check_head(head: nn.Module) -> None:
@@ -162,20 +170,24 @@ def _classifier(
     classes: int,
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """Return the best C, and kernel (classes, D) and bias (classes,) of everybody at it."""
+    whole_kernel = np.zeros((classes, task.features.shape[1]))
+    whole_bias = np.full(classes, ABSENT)
+    values = np.unique(task.target)
+    if len(values) == 1:
+        whole_bias[values] = 0
+        return Cs[0], whole_kernel, whole_bias
     model, best, least = _regression(), Cs[0], np.inf
     for C, loss in _losses(model, task, Cs):
         if loss > least * (1 + _WORSE):
             break
         if loss < least:
             best, least = C, loss
-    if not np.array_equal(getattr(model, "classes_", ()), np.unique(task.target)):
+    if not np.array_equal(getattr(model, "classes_", ()), values):
         model = _regression()  # not from the weights of fewer values
     model.set_params(C=best, tol=_TOLERANCE).fit(task.features, task.target, task.weight)
     kernel, bias = model.coef_, model.intercept_
     if len(kernel) == 1:  # of two values, scikit-learn gives the logit of the second
         kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
-    whole_kernel = np.zeros((classes, task.features.shape[1]))
-    whole_bias = np.full(classes, ABSENT)
     whole_kernel[model.classes_], whole_bias[model.classes_] = kernel, bias
     return best, whole_kernel, whole_bias
 

@@ -152,11 +152,20 @@ def test_strengths_that_do_not_ascend_are_refused(people, Cs) -> None:
         fit_head(head(), *people, Cs=Cs)
 
 
-def test_one_gender_alone_and_too_few_people_are_refused(people) -> None:
+def test_where_all_are_men_all_are_called_so_with_a_warning(people, caplog) -> None:
     features, samples = people
     men = decode(samples["label"].to_numpy(dtype=np.int64))["gender"] == 0
-    with pytest.raises(InputError, match="every training photo has the gender male"):
-        fit_head(head(), features[men], samples[men].reset_index(drop=True), Cs=(0.1,))
+    fitted = head()
+    linear_fit._warn_of_one_value.cache_clear()
+    with caplog.at_level("WARNING", logger="mmmask"):
+        fit_head(fitted, features[men], samples[men].reset_index(drop=True), Cs=(0.1,))
+    assert "every training photo has the gender male" in caplog.text
+    joint = predictions(fitted, features)[0].reshape(-1, 3, 2, 3)
+    np.testing.assert_allclose(joint.sum((1, 3)), [[1, 0]] * len(features), atol=1e-6)
+
+
+def test_too_few_people_are_refused(people) -> None:
+    features, samples = people
     with pytest.raises(InputError, match="4 people or more are needed; got 3"):
         fit_head(head(), features[:9], samples[:9], Cs=(0.1,))
     unknown = samples.assign(age=pd.array([None] * len(samples), dtype="Int16"))

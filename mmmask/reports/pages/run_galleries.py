@@ -155,12 +155,19 @@ def _of_people(scored: Scored, name: str, people: pd.Index) -> NDArray[np.int64]
 
 
 def _rows(table: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
-    """Return the row of each photo of some people, -1 where there is none: person x file stem."""
+    """Return the row of each photo of some people, -1 where there is none: person x column.
+
+    A column is a file stem of the competition's layout or, where photos have other names, the
+    number of the photo among those of the person, up to as many as the layout has.
+    """
     where = pd.DataFrame({"person": table["person"], "stem": table["image"].map(_stem)})
     where["row"] = np.arange(len(table))
+    columns = list(MASK_OF_STEM)
+    if not where["stem"].isin(columns).all():
+        columns = [f"photo {number + 1}" for number in range(len(columns))]
+        where["stem"] = "photo " + (where.groupby("person").cumcount() + 1).astype("str")
     wide = where.pivot_table(index="person", columns="stem", values="row", aggfunc="first")
-    stems = [stem for stem in MASK_OF_STEM if stem in wide]
-    wide = wide.reindex(index=people, columns=stems).dropna(axis=1, how="all")
+    wide = wide.reindex(index=people, columns=columns).dropna(axis=1, how="all")
     return wide.fillna(-1).astype(int)
 
 
