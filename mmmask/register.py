@@ -3,6 +3,7 @@
 import mmmask.datasets.augmentations.mouth_cutout
 import mmmask.datasets.augmentations.repeated_only
 import mmmask.datasets.augmentations.seeded_albumentations
+import mmmask.datasets.augmentations.vary_mask
 import mmmask.datasets.batching
 import mmmask.datasets.crop_face
 import mmmask.datasets.imbalance

@@ -34,7 +34,7 @@ LEAVES = {
     for changed, names in (
         (
             "augmentations",
-            "no_augmentation rotate shift_scale_rotate gaussian_noise clahe source_e",
+            "no_augmentation rotate shift_scale_rotate gaussian_noise clahe source_e vary_mask",
         ),
         ("augmentations", "color_jitter random_crop rand_augment grid_shuffle mouth_cutout"),
         ("preprocessing", "center_crop"),

@@ -187,9 +187,13 @@ def _sample_table(item: str | Mapping[str, Any]) -> SampleTable:
     return SampleTable(Path(path), str(given.get("name") or Path(path).stem), weight)
 
 
-def _read(source: SampleTable, root: Path, known: Sequence[str] = KNOWN) -> pd.DataFrame:
-    """Return the rows of a table as samples whose photos are there."""
-    path = source.path
+def read_rows(path: Path, root: Path) -> pd.DataFrame:
+    """Return the rows of a table of photos, ``image`` relative to the root or absolute.
+
+    Raises:
+        MissingFileError: The table or a photo is not there.
+        InputError: The table is unusable; the message names file and row.
+    """
     _check_columns(path)
     table = read_table(path, SAMPLES).drop(columns="fits", errors="ignore")
     if table.empty:
@@ -197,6 +201,12 @@ def _read(source: SampleTable, root: Path, known: Sequence[str] = KNOWN) -> pd.D
     table["image"] = _found(path, table["image"], root)
     photo_index(path, table["image"])
     _check_ages(path, table)
+    return table
+
+
+def _read(source: SampleTable, root: Path, known: Sequence[str] = KNOWN) -> pd.DataFrame:
+    """Return the rows of a table as samples whose photos are there."""
+    path, table = source.path, read_rows(source.path, root)
     if "label" in table:
         table = _spelled_out(table)
     if known:

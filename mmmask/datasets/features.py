@@ -56,6 +56,15 @@ class Features:
         first = self.values[self.rows_of(images), 0]
         return first if first.ndim == 2 else first.mean(axis=(2, 3), dtype=np.float32)
 
+    def over_views(self, images: Iterable[str]) -> NDArray[np.float32]:
+        """Return one feature of each of some photos, (n, D): the mean of its views; of maps too.
+
+        Raises:
+            InputError: One of them is not in the file.
+        """
+        seen = self.values[self.rows_of(images)].mean(axis=1, dtype=np.float32)
+        return seen if seen.ndim == 2 else seen.mean(axis=(2, 3))
+
     def rows_of(self, images: Iterable[str]) -> NDArray[np.int64]:
         """Return the rows of some photos, (n,); errors as in :meth:`of`."""
         wanted = pd.Index(images)

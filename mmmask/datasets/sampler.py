@@ -23,7 +23,7 @@ class Draw(NamedTuple):
 
 @DATA_SAMPLERS.register_module()
 class EpochSampler(Sampler):
-    """Shuffle once per epoch and give each position its own augmentation seed.
+    """Shuffle in each epoch and give each position its own augmentation seed.
 
     Order and seeds are functions of (seed, epoch, position) alone: the same for any number of
     workers, in a resumed run, and, taken over all processes, for any number of processes.
@@ -39,9 +39,17 @@ class EpochSampler(Sampler):
         dataset: Sized dataset, perhaps with ``source_weights`` and ``samples``.
         seed: Seed shared by all processes; None draws one and shares it.
         shuffle: Whether to shuffle; otherwise the dataset's order.
+        times: How often an epoch draws each photo, at least 1: in pass after pass over all.
+
+    Raises:
+        InputError: The dataset takes no seeds, or ``times`` is below 1.
     """
 
-    def __init__(self, dataset: Sized, *, seed: int | None = None, shuffle: bool = True) -> None:
+    def __init__(
+        self, dataset: Sized, *, seed: int | None = None, shuffle: bool = True, times: int = 1
+    ) -> None:
+        if times < 1:
+            raise InputError(f"sampler.times must be at least 1; got {times}")
         if hasattr(dataset, "full_init") and not hasattr(dataset, "__getitems__"):
             raise InputError(
                 f"sampler {type(self).__name__} gives each photo a seed, which datasets such as "
@@ -51,10 +59,13 @@ class EpochSampler(Sampler):
         self.dataset = dataset
         self.seed = sync_random_seed() if seed is None else seed
         self.shuffle = shuffle
+        self.times = times
         self.epoch = 0
-        self.epoch_length = len(dataset)  # draws over all processes
+        self.epoch_length = len(dataset) * times  # draws over all processes
         self.rank, self.world_size = get_dist_info()
         self.mixture = _mixture_drawn(dataset, self) if shuffle else None
+        if self.mixture is not None and times > 1:
+            raise InputError(f"sampler.times must be 1 where tables have weights; got {times}")
 
     def set_epoch(self, epoch: int) -> None:
         """Move to an epoch; MMEngine's DistSamplerSeedHook calls it."""
@@ -64,8 +75,9 @@ class EpochSampler(Sampler):
         """Return the indices of this epoch over all processes."""
         if self.mixture is not None:
             return self.mixture.draws(self.epoch, self.seed)
-        size = len(self.dataset)
-        return random.permutation(size) if self.shuffle else np.arange(size)
+        rows = np.arange(len(self.dataset))
+        passes = (random.permutation(rows) if self.shuffle else rows for _ in range(self.times))
+        return np.concatenate(list(passes))
 
     def share(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the positions in an epoch's order that this process draws, ``len(self)``."""

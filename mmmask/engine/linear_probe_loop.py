@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from mmmask.blocks import plain
 from mmmask.datasets.features import open_features, parts_behind, views_of
 from mmmask.datasets.mixture import mixture_of, with_mixture_weights
+from mmmask.datasets.sampler import earlier_draws
 from mmmask.datasets.splits import all_but_a_quarter
 from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
@@ -24,7 +25,6 @@ from mmmask.models.tta import VIEWS
 
 #: Blocks that a probe has no use for -> what they must be.
 _WITHOUT: dict[str, Any] = {
-    "augmentations": [],
     "device_augment": None,
     "batch_augments": None,
     "averaging": None,
@@ -38,11 +38,12 @@ class LinearProbeLoop(EpochBasedTrainLoop):
     """One epoch: the features of each photo, then :func:`mmmask.models.linear_fit.fit_head`.
 
     Hooks see the batches of an epoch, without a loss. The optimizer never steps. Where ``tta`` is
-    enabled, each of its views of a photo is learned from.
+    enabled, each of its views of a photo is learned from. Where the sampler draws photos several
+    times (``train_dataloader.sampler.times``), so is each draw, augmented by chance.
 
     Args:
         runner: The runner, of one process.
-        dataloader: Of the training photos, without augmentation.
+        dataloader: Of the training photos; without augmentation where each is drawn once.
         max_epochs: 1.
         Cs: As in :func:`fit_head`.
         features: File of :mod:`mmmask.datasets.features` that has the photos, which are then not
@@ -63,6 +64,11 @@ class LinearProbeLoop(EpochBasedTrainLoop):
         super().__init__(runner, dataloader, max_epochs=max_epochs, **kwargs)
         self.Cs, self.features = tuple(Cs), features
         check_probe(runner.cfg)
+        if features is not None and draws_of(runner.cfg) > 1:
+            raise InputError(
+                "train_cfg.features must be None where train_dataloader.sampler.times is above 1: "
+                f"a file of features has each photo as it is; got {features}"
+            )
         if runner.world_size > 1:
             raise InputError(f"a linear probe runs in one process; got {runner.world_size}")
 
@@ -75,6 +81,7 @@ class LinearProbeLoop(EpochBasedTrainLoop):
         _, neck = parts_behind(getattr(model, "neck", None))
         check_behind(self.runner.cfg.train_cfg, neck, model.head)
         self._rows: NDArray[Any] | None = None
+        self._drawn = np.zeros(len(samples), dtype=np.int64)
         if self.features is None:
             for index, batch in enumerate(self.dataloader):
                 self.run_iter(index, batch)
@@ -109,10 +116,15 @@ class LinearProbeLoop(EpochBasedTrainLoop):
         batch_rows = frozen_output(live_model(self.runner), data_batch, views)
         if len(views) == 1:
             batch_rows = batch_rows[:, None]
+        draws, per_draw = draws_of(self.runner.cfg), batch_rows.shape[1]
         if self._rows is None:
-            shape = len(self.dataloader.dataset), *batch_rows.shape[1:]
+            shape = len(self._drawn), draws * per_draw, *batch_rows.shape[2:]
             self._rows = np.full(shape, np.nan, batch_rows.dtype)
-        self._rows[data_batch["data_samples"].get("sample_idx")] = batch_rows
+        photos = np.asarray(data_batch["data_samples"].get("sample_idx"))
+        draw = self._drawn[photos] + earlier_draws(photos)
+        by_draw = self._rows.reshape(len(self._drawn), draws, *batch_rows.shape[1:])  # a view
+        by_draw[photos, draw] = batch_rows
+        np.add.at(self._drawn, photos, 1)
         self.runner.call_hook(
             "after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=None
         )
@@ -194,11 +206,17 @@ def fit_behind(
     return chosen
 
 
+def draws_of(cfg: Any) -> int:
+    """Return how often an epoch draws each photo."""
+    return int(cfg.train_dataloader.sampler.get("times", 1))
+
+
 def check_probe(cfg: Any) -> None:
     """Refuse a config of a linear probe with parts that would have no effect."""
     if cfg.train_cfg.get("max_epochs", 1) != 1:
         raise InputError(f"train_cfg.max_epochs of a probe is 1; got {cfg.train_cfg.max_epochs}")
-    for name, must in _WITHOUT.items():
+    once: dict[str, Any] = {} if draws_of(cfg) > 1 else {"augmentations": []}
+    for name, must in {**once, **_WITHOUT}.items():
         if plain(cfg.get(name)) not in (must, None):
             raise InputError(
                 f"{name} must be {must} for a linear probe, which looks at each photo once, as it "

@@ -243,14 +243,14 @@ def print_folds(summary: pd.DataFrame) -> None:
     for title in ("fold", "people", "photos", "macro F1", *accuracies, *of_years):
         table.add_column(title.removesuffix("_accuracy"), justify="right", no_wrap=True)
     for part, row in summary.set_index("part").iterrows():
-        macro_f1, *numbers = (_or_dash(row[name], "{:.3f}") for name in ("macro_f1", *accuracies))
+        numbers = [_or_dash(row[name], "{:.3f}") for name in accuracies]
         numbers += [_or_dash(row[MAE], "{:.1f}") for _ in of_years]
-        if pd.isna(row["people"]):  # mean and standard deviation
-            table.add_row(part, "", "", macro_f1, *numbers)
-            continue
+        several = pd.isna(row["people"])  # mean and standard deviation
         score = str(Interval(row["macro_f1"], row["low"], row["high"]))
-        score = macro_f1 if pd.isna(row["macro_f1"]) else score
-        table.add_row(part, f"{row['people']:,}", f"{row['photos']:,}", score, *numbers)
+        score = f"{row['macro_f1']:.3f}" if several else score
+        score = "-" if pd.isna(row["macro_f1"]) else score  # no photo knows all
+        counts = ("", "") if several else (f"{row['people']:,}", f"{row['photos']:,}")
+        table.add_row(part, *counts, score, *numbers)
     console = Console(width=WIDTH)
     console.print(table)
     console.print(

@@ -102,7 +102,7 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
     }
     detector = build_detector(device)
     for number, image in enumerate(track(missing, "Finding faces", disable=not missing)):
-        photo = load_photo(f"{root}/{image}")
+        photo = load_photo(Path(root, image))
         box, score = find_face(detector, photo)
         height, width = photo.shape[:2]
         row = {"image": image, "width": width, "height": height, "score": score}

@@ -92,7 +92,7 @@ class LinearProbe(Study):
         """
         import mmmask.register  # noqa: F401
         from mmmask.datasets.mask_faces import check_fold
-        from mmmask.engine.linear_probe_loop import check_probe
+        from mmmask.engine.linear_probe_loop import check_probe, draws_of
         from mmmask.engine.runner_config import load_checked
 
         cfg = load_checked(
@@ -110,6 +110,12 @@ class LinearProbe(Study):
                 f"configs/face_probe.py; got {loop}"
             )
         check_probe(cfg)
+        if draws_of(cfg) > 1:
+            raise InputError(
+                f"{self.config}: train_dataloader.sampler.times must be 1 for a file of features, "
+                f"which has each photo as it is; got {draws_of(cfg)}; tools/train.py and "
+                "tools/kfold.py take such a config"
+            )
         if self.hold_out is not None:
             check_fold(self.hold_out, cfg.data.folds)
             if cfg.data.folds < 3:

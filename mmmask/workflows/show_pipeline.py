@@ -1,6 +1,5 @@
 """Show what the training pipeline of a config does to photos."""
 
-import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -91,7 +90,8 @@ def data_path_cost(cfg: "Config", *, photos: int = 64, turns: int = 7) -> DataPa
     import cv2
 
     dataset, plain, sampler = _photos(cfg, seed=0)
-    draws = list(itertools.islice(sampler, photos))
+    epoch = list(sampler)  # whose first draws may be those that are not augmented
+    draws = epoch[:: max(len(epoch) // photos, 1)][:photos]
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # as in a data worker
     try:

@@ -233,8 +233,7 @@ def test_a_batch_says_which_classes_and_ages_agree_with_what_is_known(build) -> 
 
 
 def test_a_batch_of_photos_that_are_known_has_no_further_fields(build) -> None:
-    ages = [20, None, 33, None]  # years that are missing are no ranges
-    dataset = partly_known(build, label=[0, 4, 7, 12], age=ages)
+    dataset = partly_known(build, label=[0, 4, 7, 12], age=[20, 40, 33, 20])
     batch = stack_photos([dataset[row] for row in range(4)])["data_samples"]
     assert set(batch.keys()) == {"gt_label", "age", "person", "sample_idx", "img_path"}
     assert dataset.class_counts().tolist() == np.bincount([0, 4, 7, 12], minlength=18).tolist()

@@ -23,6 +23,20 @@ def test_every_photo_is_drawn_once_an_epoch() -> None:
     assert sorted(draw.row for draw in draws(23)) == list(range(23))
 
 
+def test_times_draws_every_photo_so_often_each_with_a_seed_of_its_own() -> None:
+    drawn = draws(7, times=3)
+    assert [sorted(draw.row for draw in drawn[start : start + 7]) for start in (0, 7, 14)] == [
+        list(range(7))
+    ] * 3
+    assert [draw.repeat for draw in drawn] == [0] * 7 + [1] * 7 + [2] * 7
+    assert len({draw.seed for draw in drawn}) == len(drawn) == 21
+
+
+def test_times_below_one_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^sampler\.times must be at least 1; got 0$"):
+        EpochSampler(range(3), times=0)
+
+
 def test_order_and_seeds_follow_seed_and_epoch() -> None:
     assert draws(50, epoch=3) == draws(50, epoch=3)
     assert draws(50, epoch=3) != draws(50, epoch=4)

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
 import mmmask.register  # noqa: F401
+from mmmask.blocks import compose
 from mmmask.config import load_config
 from mmmask.datasets.features import open_features, read_features
 from mmmask.datasets.layout import read_train
@@ -27,7 +29,7 @@ from mmmask.workflows.frozen_features import ensure_features, frozen_model
 from mmmask.workflows.label_errors.find import find_label_errors
 from mmmask.workflows.linear_probe import LinearProbe, linear_probe
 from mmmask.workflows.predict import Request, predict
-from mmmask.workflows.train import train
+from mmmask.workflows.train import build_runner, train
 
 CONFIG = Path(__file__).parents[2] / "configs" / "face_probe.py"
 OPTIONS = ("preprocessing.size=(32,24)", "train_dataloader.num_workers=0", "data.folds=3")
@@ -333,6 +335,44 @@ def test_weights_that_give_no_numbers_leave_the_folder_free(data, tmp_path) -> N
     with pytest.raises(InputError, match=r"nan\.pth"):
         linear_probe(study(data, tmp_path / "probe", pretrained=str(tmp_path / "nan.pth")))
     assert not (tmp_path / "probe").exists()
+
+
+def drawn_twice(data: Path) -> Config:
+    """A probe that sees each photo as it is, then as a grey surface."""
+    cfg = load_config(CONFIG)
+    cfg.data.data_root, cfg.pretrained = str(data / "data"), str(data / "weights.pth")
+    cfg.data.folds = 3
+    cfg.preprocessing.size = (32, 24)
+    cfg.train_dataloader.num_workers = 0
+    cfg.train_dataloader.sampler.times = 2
+    cover = {"type": "MouthCutout", "prob": 1.0, "box": (0, 0, 1, 1)}
+    cfg.augmentations = [{"type": "RepeatedOnly", "transforms": [cover]}]
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    compose(cfg)
+    return cfg
+
+
+def test_each_draw_of_a_photo_is_learned_from_as_it_was_augmented(data, done, tmp_path) -> None:
+    _, out, _ = done
+    cfg = drawn_twice(data)
+    cfg.work_dir = str(tmp_path)
+    runner = build_runner(cfg)
+    runner.train()
+    rows, samples = runner.train_loop._rows, runner.train_loop.dataloader.dataset.samples
+    plain = read_features(out / "features.arrow").of(samples["image"])
+    np.testing.assert_allclose(rows[:, 0], plain, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(rows[:, 1], np.broadcast_to(rows[0, 1], plain.shape), rtol=1e-4)
+    assert np.abs(plain - rows[0, 1]).max(axis=1).min() > 1e-2
+
+
+def test_a_file_of_features_has_no_draws(data, tmp_path) -> None:
+    cfg = drawn_twice(data)
+    cfg.work_dir, cfg.train_cfg.features = str(tmp_path / "run"), "features.arrow"
+    with pytest.raises(InputError, match=r"features must be None where .*times is above 1: .*arro"):
+        build_runner(cfg).train()
+    options = (*OPTIONS, "train_dataloader.sampler.times=2")
+    with pytest.raises(InputError, match=r"times must be 1 for a file of features, .* got 2; tool"):
+        linear_probe(dataclasses.replace(study(data, tmp_path / "p"), options=options))
 
 
 def test_samplers_that_repeat_photos_are_refused() -> None:

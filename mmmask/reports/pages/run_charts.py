@@ -197,19 +197,25 @@ class Slices:
 
 
 def slices_of(scored: Scored) -> list[Slices]:
-    """Return the scores of all slices, those by one thing together."""
-    return [_slices(scored, by, members) for by, members in scored.slices.items()]
+    """Return the scores of all slices, those by one thing together.
+
+    What is left out: slices of which no photo knows what is predicted.
+    """
+    made = (_slices(scored, by, members) for by, members in scored.slices.items())
+    return [slices for slices in made if slices is not None]
 
 
-def _slices(scored: Scored, by: str, members: Members) -> Slices:
+def _slices(scored: Scored, by: str, members: Members) -> Slices | None:
     units, unit = units_to_draw(scored.table)
     whole = scored.whole
     scores = slice_scores(
         units, whole.truth, whole.predicted, members, scored.attribute, scored.truths
     )
-    charted = "accuracy"
-    if charted not in scores:  # no photo knows the class: an attribute stands for it
-        charted = next(name for name in scores if name.endswith("_accuracy"))
+    # Where no photo knows the class, an attribute stands for it.
+    ranked = ["accuracy", *(f"{name}_accuracy" for name in ATTRIBUTES)]
+    charted = next((name for name in ranked if name in scores), None)
+    if charted is None:
+        return None
     chart = None
     if by != BY_YEAR:
         what = whole.name if charted == "accuracy" else charted.removesuffix("_accuracy")

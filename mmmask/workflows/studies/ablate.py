@@ -19,7 +19,7 @@ from mmmask.workflows.studies.commands import ONE_ATTRIBUTE, Study, claim
 from mmmask.workflows.studies.engines import run_commands
 
 PREDICTED = "predictions.parquet"
-_SAME_PEOPLE = ("data.data_root", "data.table", "data.folds", "data.fold", "data.split_seed")
+_SAME_PEOPLE = ("data.data_root", "data.folds", "data.fold", "data.split_seed")
 
 
 @dataclass(frozen=True, kw_only=True)

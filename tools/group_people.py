@@ -1,0 +1,54 @@
+#!/usr/bin/env python
+r"""Fill in who is on the photos of a table, so that nobody is both learned from and held out.
+
+Photos that are nearly the same become one person and, with a file of features, those whose
+features are alike. Given people are kept; two given people who look like one are a doubt.
+
+Examples:
+    python tools/group_people.py table.csv --out people.csv --page doubts.html
+    python tools/linear_probe.py configs/face_probe.py --table table.csv \
+        --features faces.arrow
+    python tools/group_people.py table.csv --out people.csv --features faces.arrow
+"""
+
+from pathlib import Path
+
+from mmmask.cli import command, parser_of
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
+    add = parser.add_argument
+    add("table", metavar="TABLE", help="of photos: .csv or .parquet with the column image")
+    add("--out", required=True, metavar="TABLE", help=".csv or .parquet: with all of person")
+    add("--page", metavar="HTML", help="pairs of photos of which it is doubtful")
+    add("--data-root", metavar="DIR", help="home of the photos; default: the folder of TABLE")
+    add("--features", metavar="FILE", help="of the photos, by tools/linear_probe.py")
+    add(
+        "--columns",
+        nargs=2,
+        type=int,
+        action="append",
+        metavar=("FIRST", "END"),
+        help="features to compare, END not included; given twice, both sets count alike. "
+        "Default: all",
+    )
+    add(
+        "--alike",
+        type=float,
+        metavar="X",
+        help="how far apart photos of one person are at most, on average: cosine distance of "
+        "features less their mean, default 0.5; without features, bits of 64, default 6",
+    )
+    args = vars(parser.parse_args())
+
+    from mmmask.workflows.group_people import group_people
+
+    print(group_people(args.pop("table"), **args).in_words())
+    print(f"table: {Path(args['out']).resolve()}")
+    if args["page"] is not None:
+        print(f"page: {Path(args['page']).resolve()}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main))
