@@ -5,8 +5,8 @@
 It sees each photo as it is, and three times with the face elsewhere or smaller, in another light,
 blurred, compressed. tools/linear_probe.py takes no such config; out of fold, tools/kfold.py does.
 
-Cost: 40 ms of one core per photo and draw, 11 minutes for 560 people. Score: docs/recipes.md; not
-measured on real masks.
+Cost: 40 ms of one core per photo and draw, so about 11 minutes for 560 people. Score: see
+docs/recipes.md; not measured on real masks.
 """
 
 _base_ = [

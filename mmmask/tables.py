@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.errors import InputError, MissingFileError, first_line, nearest
 from mmmask.files import atomic_write
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
@@ -298,7 +298,9 @@ def _check_texts(table: pd.DataFrame, name: str, column: Column, where: str) -> 
         wrong, must = ~wrong & ~texts.isin(column.allowed), f"be one of {', '.join(column.allowed)}"
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
-        raise _refusal(table, where, row, f"{name} must {must}; got {texts.iloc[row]!r}")
+        got = texts.iloc[row]
+        meant = nearest(str(got), column.allowed or ())
+        raise _refusal(table, where, row, f"{name} must {must}; got {got!r}{meant}")
 
 
 def _check_numbers(table: pd.DataFrame, name: str, column: Column, where: str) -> None:
