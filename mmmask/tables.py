@@ -220,6 +220,7 @@ EPOCH_ANSWERS: Mapping[str, Column] = {
     "image": _IMAGE,
     "person": replace(_PERSON, complete=True),
     "label": PREDICTIONS["label"],
+    "fits": PREDICTIONS["fits"],
 }
 
 SHARES: Mapping[str, Column] = {

@@ -30,7 +30,7 @@ def main() -> None:
     from mmmask.workflows.calibrate import calibrate
 
     fitted, measured = calibrate(args.oof, args.out, args.method, args.plot)
-    print_calibration(measured, fitted.provenance["people"])
+    print_calibration(measured, fitted.provenance["people"], fitted.provenance.get("left_out"))
     print(f"calibration: {Path(args.out).resolve()}")
     if args.plot:
         print(f"       plot: {Path(args.plot).resolve()}")

@@ -32,6 +32,8 @@ BELONGING = {
 }
 #: What the provenance of calibrated predictions says of them.
 CALIBRATED = "calibrated"
+#: Attribute of a table of which :func:`knowing` has left a part: how many photos it had.
+_ALL = "photos before"
 #: Parts of the people without folds that are calibrated by the others.
 PARTS = 5
 
@@ -209,7 +211,19 @@ def true_values(table: pd.DataFrame, where: str | Path) -> NDArray[np.int64]:
 def knowing(table: pd.DataFrame, where: str | Path) -> pd.DataFrame:
     """Return the photos that know what is predicted; errors as in :func:`true_values`."""
     known = true_values(table, where) >= 0
-    return table if known.all() else table[known].reset_index(drop=True)
+    if known.all():
+        return table
+    rest = table[known].reset_index(drop=True)
+    rest.attrs = {**table.attrs, _ALL: len(table)}
+    return rest
+
+
+def left_out_words(table: pd.DataFrame) -> str | None:
+    """Return how many photos :func:`knowing` has left; None where it has left all."""
+    if _ALL not in table.attrs:
+        return None
+    what = attribute_of(table) or "mask, gender and age together"
+    return f"only the {len(table):,} of {table.attrs[_ALL]:,} photos that know {what} are used"
 
 
 def people_of(table: pd.DataFrame) -> NDArray | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.evaluation.intervals import Counts, counts_by_person, macro_f1_of_counts
-from mmmask.labels import decode
+from mmmask.known import truths_of
 from mmmask.tables import EPOCH_ANSWERS, prediction_columns, read_table, write_table
 
 FILE = "val_answers.parquet"
@@ -47,7 +47,8 @@ class EpochAnswers:
     @classmethod
     def of(cls, samples: pd.DataFrame, attribute: str | None) -> "EpochAnswers":
         """Return the answers of no epoch yet to the photos of a samples table."""
-        return cls(samples[[*EPOCH_ANSWERS]].reset_index(drop=True), attribute)
+        known = [name for name in EPOCH_ANSWERS if name in samples]
+        return cls(samples[known].reset_index(drop=True), attribute)
 
     def write(self, folder: str | Path) -> None:
         """Write them whole."""
@@ -74,12 +75,10 @@ class EpochAnswers:
     def counts(self) -> Counts:
         """(M, P, 2, C) of each epoch, as :func:`mmmask.evaluation.selection.flattery` takes them.
 
-        Photos without a label do not count.
+        Photos that do not know what is predicted do not count.
         """
-        known = self.table[self.table["label"].notna()]
-        truth = known["label"].to_numpy(dtype=np.int64)
-        if self.attribute is not None:
-            truth = decode(truth)[self.attribute]
+        truth = truths_of(self.table)[self.attribute or "class"]
+        known, truth = self.table[truth >= 0], truth[truth >= 0]
         _, person = np.unique(known["person"].to_numpy(), return_inverse=True)
         classes = len(prediction_columns(self.attribute)[1])
         told = (known[f"{_EPOCH}{epoch}"].to_numpy(dtype=np.int64) for epoch in self.epochs)

@@ -13,8 +13,13 @@ from mmmask.evaluation.calibration import reliability
 from mmmask.reports.output import save_figure, titled_table
 
 
-def print_calibration(measured: pd.DataFrame, people: int | None) -> None:
-    """Print the table that ``mmmask.workflows.calibrate.calibrate`` returns."""
+def print_calibration(
+    measured: pd.DataFrame, people: int | None, left_out: str | None = None
+) -> None:
+    """Print the table that ``mmmask.workflows.calibrate.calibrate`` returns.
+
+    ``left_out`` says which photos it does not rest on; None: it rests on all.
+    """
     unit = f"{people:,} people" if people else "photos (the table names no people)"
     title = f"calibration, each fold by a fit on the others; 95 % interval over {unit}"
     columns = ("log loss\nbefore", "after", "change", "ECE before\n(chance)", "after\n(chance)")
@@ -31,6 +36,8 @@ def print_calibration(measured: pd.DataFrame, people: int | None) -> None:
         )
     console = Console(width=100)
     console.print(table)
+    if left_out is not None:
+        console.print(left_out)
     console.print(
         "ECE: by how much confidence and share of right answers differ, on average; chance: the "
         "ECE that perfectly calibrated probabilities of as many people would have",

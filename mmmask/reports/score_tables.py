@@ -225,10 +225,13 @@ def print_sources(scores: pd.DataFrame, unit: str) -> None:
     table = titled_table(title, ("source",), (*dict.fromkeys((unit, "photos")), *titles))
     for row in scores.to_dict("records"):
         counts = [f"{row['units']:,}", f"{row['photos']:,}"][-1 if unit == "photos" else 0 :]
-        table.add_row(
-            row["slice"], *counts, *("-" if pd.isna(row[k]) else f"{row[k]:.3f}" for k in keys)
-        )
+        table.add_row(row["slice"], *counts, *(_or_dash(row[k], "{:.3f}") for k in keys))
     Console(width=WIDTH).print(table)
+
+
+def _or_dash(value: float, form: str) -> str:
+    """Return a score in words; a dash where no photo knows what it is of."""
+    return "-" if pd.isna(value) else form.format(value)
 
 
 def print_folds(summary: pd.DataFrame) -> None:
@@ -240,8 +243,8 @@ def print_folds(summary: pd.DataFrame) -> None:
     for title in ("fold", "people", "photos", "macro F1", *accuracies, *of_years):
         table.add_column(title.removesuffix("_accuracy"), justify="right", no_wrap=True)
     for part, row in summary.set_index("part").iterrows():
-        numbers = [f"{row[name]:.3f}" for name in accuracies]
-        numbers += [f"{row[MAE]:.1f}" for _ in of_years]
+        numbers = [_or_dash(row[name], "{:.3f}") for name in accuracies]
+        numbers += [_or_dash(row[MAE], "{:.1f}") for _ in of_years]
         several = pd.isna(row["people"])  # mean and standard deviation
         score = str(Interval(row["macro_f1"], row["low"], row["high"]))
         score = f"{row['macro_f1']:.3f}" if several else score

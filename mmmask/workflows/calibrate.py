@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.evaluation.calibrated_tables import BELONGING, held_out_parts, knowing, true_values
+from mmmask.evaluation.calibrated_tables import (
+    BELONGING,
+    held_out_parts,
+    knowing,
+    left_out_words,
+    true_values,
+)
 from mmmask.evaluation.calibration import (
     Calibration,
     cross_calibrated,
@@ -58,6 +64,7 @@ def calibrate(
         "attribute": attribute,
         "people": len(set(person)) if unit == "people" else None,
         "photos": len(table),
+        **({} if (words := left_out_words(table)) is None else {"left_out": words}),
         **{key: stated.get(key) for key in ("data_fingerprint", "split", *BELONGING)},
         **made_now(),
     }

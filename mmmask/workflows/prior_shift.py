@@ -15,6 +15,7 @@ from mmmask.evaluation.calibrated_tables import (
     CALIBRATED,
     check_alike,
     knowing,
+    left_out_words,
     people_of,
     true_values,
     with_probabilities,
@@ -97,6 +98,9 @@ def correct(
     labelled, evidence = read_evidence(oof)
     check_models(labelled, oof, table, predictions)
     (models, notes), before = models_of(table), answers(table)
+    left_out = left_out_words(labelled)
+    if left_out is not None:
+        notes += (f"{oof}: {left_out}",)
     if people_of(labelled) is None:
         notes += (f"{oof} tells no people: photos stand for people, intervals are too narrow",)
     with Console(stderr=True).status("estimating the class shares"):

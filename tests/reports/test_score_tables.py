@@ -1,7 +1,12 @@
 import re
 
+import pandas as pd
+
+from mmmask.datasets.layout import with_labels
 from mmmask.evaluation.ages import Ages
-from mmmask.reports.score_tables import age_sentence
+from mmmask.reports.score_tables import age_sentence, print_folds
+from mmmask.tables import PROBABILITIES
+from mmmask.workflows.studies.folds import summarise
 from tests.made_ages import table_of
 
 TRUE, PREDICTED = [20, 30, 40, 50, 60, 60], [25, 24, 40, 61, 60, 58]
@@ -23,3 +28,19 @@ def test_the_line_says_what_it_rests_on() -> None:
     )
     some = age_sentence(Ages.of(table_of([None, *TRUE], [90, *PREDICTED])))
     assert some.endswith("; known of 6 of 7 photos; too narrow: no column tells the person")
+
+
+def test_folds_without_macro_f1_have_a_dash_for_it(capsys) -> None:
+    known = with_labels(
+        pd.DataFrame(
+            {"image": [f"{row}.jpg" for row in range(20)], "mask": ["wear", "normal"] * 10}
+        )
+    )
+    table = known.assign(
+        person=[str(row // 2) for row in range(20)], fold=[row // 10 for row in range(20)],
+        **dict.fromkeys(PROBABILITIES, 1 / 18),
+    )  # fmt: skip
+    print_folds(summarise(table))
+    shown = capsys.readouterr().out
+    assert "nan" not in shown
+    assert len(re.findall(r"│ +- │ +0\.500 │", shown)) == 4  # two folds, their mean, out of fold

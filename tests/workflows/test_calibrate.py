@@ -14,6 +14,7 @@ from mmmask.evaluation.calibrated_tables import (
 )
 from mmmask.evaluation.calibration import reliability
 from mmmask.labels import decode, encode, group_probabilities, marginals, product
+from mmmask.reports.calibration_report import print_calibration
 from mmmask.tables import (
     ATTRIBUTE_PREDICTIONS,
     PREDICTIONS,
@@ -151,6 +152,24 @@ def test_people_without_folds_are_dealt_into_five_parts() -> None:
     assert set(parts) == set(range(5))
     assert pd.Series(parts).groupby(table["person"]).nunique().eq(1).all()
     assert (held_out_parts(table.assign(fold=3)) == parts).all()  # one fold is none
+
+
+def test_photos_that_know_a_part_are_left_out_and_counted(written, tmp_path, capsys) -> None:
+    whole = predictions()
+    partly = whole.assign(label=whole["label"].astype("Int8"), fits=2 ** whole["label"])
+    some = partly["person"].astype(int) % 3 == 0
+    partly["fits"] = partly["fits"].mask(some, 2**6 - 1).astype("Int32")  # the mask is known
+    partly.loc[some, "label"] = pd.NA
+    fitted, measured = calibrate(written(partly), tmp_path / "partly.json")
+    known = whole[~some].reset_index(drop=True)
+    same, as_whole = calibrate(written(known, name="known.parquet"), tmp_path / "known.json")
+    pd.testing.assert_frame_equal(measured, as_whole)
+    assert fitted.provenance["people"] == same.provenance["people"]
+    words = f"only the {len(known)} of 560 photos that know mask, gender and age together are used"
+    assert fitted.provenance["left_out"] == words
+    assert "left_out" not in same.provenance
+    print_calibration(measured, fitted.provenance["people"], words)
+    assert words in capsys.readouterr().out
 
 
 def test_predictions_without_labels_are_refused(written, tmp_path) -> None:

@@ -208,9 +208,10 @@ def _slices(scored: Scored, by: str, members: Members) -> Slices | None:
     scores = slice_scores(
         units, whole.truth, whole.predicted, members, scored.attribute, scored.truths
     )
-    # Where no photo knows the class, an attribute stands for it.
-    charted = next((name for name in scores if name.endswith("accuracy")), None)
-    if charted is None:  # each slice has too few people
+    # Where no photo knows the class, an attribute stands for it; where all are small, nothing does.
+    ranked = ["accuracy", *(f"{name}_accuracy" for name in ATTRIBUTES)]
+    charted = next((name for name in ranked if name in scores), None)
+    if charted is None:
         return None
     chart = None
     if by != BY_YEAR:

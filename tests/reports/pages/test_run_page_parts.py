@@ -3,8 +3,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
+from mmmask.datasets.layout import with_labels
 from mmmask.evaluation.calibration import reliability
 from mmmask.evaluation.scores import scores
+from mmmask.evaluation.slices import by_value
 from mmmask.labels import AGE_GROUPS, CLASSES, GENDERS, decode
 from mmmask.ledger.curves import Curves
 from mmmask.reports.pages.run_charts import (
@@ -149,6 +151,18 @@ def test_curves_of_one_run_mark_the_best_epoch_and_many_become_their_range():
     ten = {f"fold {k}": curves(k / 10) for k in range(10)}
     score = next(chart for chart in curve_charts(ten) if chart.title == "Macro F1, validation")
     assert score.table.rows[0][1:] == pytest.approx([0.75, 0.3, 1.2])
+
+
+def test_slices_of_which_no_photo_knows_what_is_predicted_are_left_out():
+    known = with_labels(
+        pd.DataFrame(
+            {"image": ["a.jpg", "b.jpg"], "mask": ["wear", None], "gender": [None, "male"]}
+        )
+    )
+    table = known.assign(person=known["image"], mask_0=1.0, mask_1=0.0, mask_2=0.0)
+    slices = {"gender": by_value(known["gender"]), "name": by_value(["a", "b"])}
+    found = slices_of(Scored(table, slices, "made up."))
+    assert [each.by for each in found] == ["name"]
 
 
 def test_curves_without_macro_f1_are_of_the_scores_that_are_there():

@@ -129,7 +129,7 @@ def test_each_fold_is_trained_and_predicts_and_all_is_put_together(study, capsys
     assert [path.name for path in files] == ["oof.parquet", "eval.parquet", "summary.csv"]
 
     oof = read_predictions(study.out / "oof.parquet")
-    everybody = read_train(study.root)
+    everybody = read_train(study.source.root)
     assert oof["image"].tolist() == everybody["image"].tolist() == table["image"].tolist()
     assert oof["fold"].tolist() == assign_folds(everybody, folds=FOLDS).tolist()
     provenance = oof.attrs["provenance"]
@@ -147,7 +147,7 @@ def test_each_fold_is_trained_and_predicts_and_all_is_put_together(study, capsys
     np.testing.assert_allclose(
         probabilities(mean), np.mean([probabilities(one) for one in single], axis=0), rtol=1e-5
     )
-    assert mean["image"].tolist() == read_eval(study.root)["image"].tolist()
+    assert mean["image"].tolist() == read_eval(study.source.root)["image"].tolist()
     assert mean.attrs["provenance"]["split"] == "eval"
 
     written = pd.read_csv(study.out / "summary.csv").set_index("part")
@@ -231,7 +231,7 @@ def test_the_photos_are_packed_once_before_the_folds(study) -> None:
 
 
 def test_without_eval_photos_there_are_no_predictions_of_them(study) -> None:
-    (study.root / "eval" / "info.csv").unlink()
+    (study.source.root / "eval" / "info.csv").unlink()
     _, _, files = kfold(study)
     assert [path.name for path in files] == ["oof.parquet", "summary.csv"]
     assert log(study) == [step for step in in_turn(0, 1, 2) if "eval" not in step]
@@ -243,7 +243,7 @@ def test_a_folder_of_another_config_is_refused(study) -> None:
         kfold(replace(study, options=["head.dropout=0.5"]))
     with pytest.raises(InputError, match=r"data\.folds was 3, is 2"):
         kfold(replace(study, folds=2))
-    with (study.root / "train" / "train.csv").open("a") as people:
+    with (study.source.root / "train" / "train.csv").open("a") as people:
         people.write("\n")
     with pytest.raises(InputError, match=r"train\.csv was .*; use another folder"):
         kfold(study)
