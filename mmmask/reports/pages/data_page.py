@@ -91,7 +91,7 @@ def _figures(facts: DataFacts) -> list[tuple[str, str]]:
     figures = [
         ("photos", f"{len(train):,}"),
         ("people", f"{named:,}" if named else ""),
-        ("photos of a known class", f"{sizes.sum():,}"),
+        ("class known", f"{sizes.sum():,} photos"),
         (f"old, from {OLD_FROM} on", share),
         ("smallest class", least),
     ]
