@@ -66,7 +66,7 @@ def _summary(facts: DataFacts) -> str:
             f"{len(rest):,} photos in eval/" if len(rest) else "no eval/"
         )
     named = train["person"][facts.named]
-    people = f"{named.nunique():,} people"
+    people = "1 person" if named.nunique() == 1 else f"{named.nunique():,} people"
     if len(named) == len(train):
         return f"{len(train):,} photos of {people}"
     some = f"{len(named):,} of them of {people}" if len(named) else "none of them of a named person"
