@@ -80,6 +80,15 @@ def age_spans(samples: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int6
     return first, last
 
 
+def age_in_words(first: int, last: int) -> str:
+    """Return an age, or a range of ages; empty where nothing is known."""
+    if first == last:
+        return f"{first}"
+    if last == OLDEST:
+        return f"from {first}" if first else ""
+    return f"{first}-{last}" if first else f"to {last}"
+
+
 def ages_of(samples: pd.DataFrame) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
     """Return the ages in years, (N,), -1 where no single year is known, and the ranges, (N, 2).
 

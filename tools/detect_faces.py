@@ -11,7 +11,7 @@ from mmmask.cli import add_shared, command, parser_of
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("data_root", help="holds train/ and eval/, or any folder of photos")
+    parser.add_argument("data_root", help="holds train/ and eval/, any folder or a table of photos")
     parser.add_argument(
         "--out", required=True, metavar="TABLE", help=".parquet or .csv; continued where it exists"
     )

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
+from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.face_boxes import EDGES
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import load_photo
+from mmmask.files import is_table
 from mmmask.ledger.provenance import fingerprint, made_now
 from mmmask.packages import require
 from mmmask.tables import BOXES, read_table, write_table
@@ -85,12 +87,16 @@ def shrunk(image: np.ndarray, longest_side: int) -> np.ndarray:
 
 
 def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> pd.DataFrame:
-    """Return and write the boxes of all photos under a folder, one row per photo.
+    """Return and write the boxes of all photos under a folder or of a table, one row per photo.
 
     The table is written every 1,000 photos; photos that ``out`` lists already are not looked at
     again, so an interrupted search goes on where it was.
     """
-    photos = find_photos(root)
+    if is_table(root):
+        source = DataSource.at(root)
+        root, photos = source.root, source.train()
+    else:
+        photos = find_photos(root)
     rows = read_table(out, BOXES).to_dict("records") if Path(out).exists() else []
     done = {row["image"] for row in rows}
     missing = [image for image in photos["image"] if image not in done]

@@ -91,6 +91,16 @@ def test_every_photo_has_a_row_and_an_interrupted_search_goes_on(
     assert len(table.attrs["provenance"]["data_fingerprint"]) == 64
 
 
+def test_the_photos_of_a_table_are_looked_at(make_layout, tmp_path, monkeypatch):
+    root = make_layout(PEOPLE)
+    images = sorted(find_photos(root)["image"])[:3]
+    table, out = root / "some.csv", tmp_path / "boxes.csv"
+    table.write_text("image,mask\n" + "".join(f"{image},wear\n" for image in images))
+    monkeypatch.setattr(workflow, "build_detector", lambda device: Detector())
+    detect_faces(table, out)
+    assert read_table(out, BOXES)["image"].tolist() == images
+
+
 def test_without_the_detector_the_command_to_install_it_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "facenet_pytorch", None)
     with pytest.raises(InputError, match="pip install --no-deps facenet-pytorch"):

@@ -92,12 +92,3 @@ def called_old(people: pd.DataFrame, cut: int) -> pd.Series:
     """Return 1 for people who are old from ``cut`` on, 0 for others, missing where unknown."""
     old = (people["age_from"] >= cut).astype("Int8")
     return old.where((people["age_from"] >= cut) | (people["age_to"] < cut))
-
-
-def age_in_words(first: int, last: int) -> str:
-    """Return an age, or a range of ages; empty where nothing is known."""
-    if first == last:
-        return f"{first}"
-    if last == OLDEST:
-        return f"from {first}" if first else ""
-    return f"{first}-{last}" if first else f"to {last}"

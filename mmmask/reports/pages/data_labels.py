@@ -5,9 +5,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from mmmask.known import age_in_words
 from mmmask.labels import AGE_GROUPS, CLASSES, GENDERS, MASKS
 from mmmask.reports.pages.charts import Chart, bars, columns
-from mmmask.reports.pages.data_facts import DataFacts, age_in_words, called_old, has_age
+from mmmask.reports.pages.data_facts import DataFacts, called_old, has_age
 from mmmask.reports.pages.data_findings import class_sizes
 from mmmask.reports.pages.parts import Table
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from mmmask.datasets.folder_facts import PROBLEMS
-from mmmask.known import age_spans, classes_of, known_values, named
+from mmmask.known import age_in_words, age_spans, classes_of, known_values, named
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, OLD_FROM, OLDEST, age_group
 from mmmask.reports.pages.charts import MOST_SERIES, Chart, columns
-from mmmask.reports.pages.data_facts import DataFacts, age_in_words, called_old
+from mmmask.reports.pages.data_facts import DataFacts, called_old
 from mmmask.reports.pages.data_findings import class_sizes, find, where_copied
 from mmmask.reports.pages.data_labels import (
     age_charts,

@@ -16,6 +16,7 @@ from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
 from mmmask.files import locked
+from mmmask.known import age_in_words, age_spans
 from mmmask.labels import ATTRIBUTES, MASKS
 from mmmask.tables import CORRECTIONS, LABEL_ISSUES, read_table
 from mmmask.workflows.label_errors.review_log import (
@@ -54,6 +55,8 @@ class Review:
     """
 
     def __init__(self, issues: pd.DataFrame, samples: pd.DataFrame, out: Path) -> None:
+        unknown = [name for name in ATTRIBUTES if name not in samples]
+        samples = samples.reindex(columns=[*samples, *unknown])
         self.issues, self.samples, self.out = issues, samples, out
         columns = list(LabelIssue._fields)
         self._keys = [LabelIssue(*row) for row in issues[columns].itertuples(index=False)]
@@ -146,8 +149,9 @@ class Review:
 
     def photos(self, person: str) -> list[str]:
         """Return the images of a person, those that show most first."""
-        images = self._of_person[person]["image"]
-        return sorted(images, key=lambda image: ORDER.index(Path(image).stem))
+        place = {stem: number for number, stem in enumerate(ORDER)}
+        images = self._of_person[person]["image"]  # perhaps with names of one's own
+        return sorted(images, key=lambda image: place.get(Path(image).stem, len(ORDER)))
 
     def close(self) -> None:
         """Close the log."""
@@ -227,15 +231,16 @@ class Review:
             },
             "labels": {
                 folder: {
-                    Path(row.image).stem: {
-                        "mask": row.mask,
-                        "gender": row.gender,
-                        "age": str(row.age),
-                        "corrected": bool(row.corrected),
+                    Path(image).stem: {
+                        **{name: told[name][place] for name in ATTRIBUTES},
+                        "corrected": bool(part["corrected"].iloc[place]),
                     }
-                    for row in part.itertuples(index=False)
+                    for place, image in enumerate(part["image"])
                 }
-                for folder, part in labels_of.items()
+                for folder, part, told in (
+                    (folder, part, {name: _values(part, name) for name in ATTRIBUTES})
+                    for folder, part in labels_of.items()
+                )
             },
             "last": self._number.get(decisions[-1].issue) if decisions else None,
             "undo": self._steps_back(),
@@ -276,12 +281,21 @@ def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 def _words(issue: LabelIssue, labels: pd.DataFrame) -> str:
     """Return the labels that an issue is about, from those of the person."""
     stems = [Path(image).stem for image in labels["image"]]
-    values = dict(zip(stems, labels[issue.field].astype(str), strict=True))
+    values = dict(zip(stems, _values(labels, issue.field), strict=True))
     if issue.value == SWAP:
         return ", ".join(f"{stem} {values[stem]}" for stem in EXPOSED if stem in values)
     if issue.photo != "*":
         return values[issue.photo]
     return " and ".join(dict.fromkeys(values.values()))
+
+
+def _values(labels: pd.DataFrame, field: str) -> list[str]:
+    """Return what is known of an attribute of each photo, in words."""
+    if field == "age":
+        said = [age_in_words(*span) for span in zip(*age_spans(labels), strict=True)]
+    else:
+        said = labels[field].fillna("").tolist()
+    return [value or "unknown" for value in said]
 
 
 @contextmanager
