@@ -238,7 +238,7 @@ class Review:
                     for place, image in enumerate(part["image"])
                 }
                 for folder, part, told in (
-                    (folder, part, {name: _values(part, name) for name in ATTRIBUTES})
+                    (folder, part, {name: in_words(part, name) for name in ATTRIBUTES})
                     for folder, part in labels_of.items()
                 )
             },
@@ -281,7 +281,7 @@ def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 def _words(issue: LabelIssue, labels: pd.DataFrame) -> str:
     """Return the labels that an issue is about, from those of the person."""
     stems = [Path(image).stem for image in labels["image"]]
-    values = dict(zip(stems, _values(labels, issue.field), strict=True))
+    values = dict(zip(stems, in_words(labels, issue.field), strict=True))
     if issue.value == SWAP:
         return ", ".join(f"{stem} {values[stem]}" for stem in EXPOSED if stem in values)
     if issue.photo != "*":
@@ -289,7 +289,7 @@ def _words(issue: LabelIssue, labels: pd.DataFrame) -> str:
     return " and ".join(dict.fromkeys(values.values()))
 
 
-def _values(labels: pd.DataFrame, field: str) -> list[str]:
+def in_words(labels: pd.DataFrame, field: str) -> list[str]:
     """Return what is known of an attribute of each photo, in words."""
     if field == "age":
         said = [age_in_words(*span) for span in zip(*age_spans(labels), strict=True)]

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mmmask.datasets.features import read_features
 from mmmask.evaluation.neighbours import nearest
-from mmmask.labels import MASKS
-from mmmask.workflows.label_errors.review import Review
+from mmmask.labels import ATTRIBUTES, MASKS
+from mmmask.workflows.label_errors.review import Review, in_words
 
 
 def photos_alike(review: Review, path: str | Path) -> list[dict[str, Any]]:
@@ -35,11 +37,12 @@ def photos_alike(review: Review, path: str | Path) -> list[dict[str, Any]]:
     samples = review.samples[review.samples["image"].isin(features.images)].reset_index(drop=True)
     rows = samples.set_index("image").index.get_indexer(asked)
     values, person = features.of(samples["image"]), samples["person"]
-    state = samples["mask"].map(MASKS.index)
+    state = pd.Series(pd.Categorical(samples["mask"], categories=MASKS).codes.astype("int64"))
     found = nearest(values, person, rows, group=state)
     in_doubt = (issues["field"] == "mask").to_numpy()
     found[in_doubt] = nearest(values, person, rows[in_doubt])
-    known = samples[["image", "person", "mask", "gender"]].assign(age=samples["age"].astype(str))
+    said = {name: in_words(samples, name) for name in ATTRIBUTES}
+    known = samples[["image", "person"]].assign(**said)
     known["stem"] = [Path(image).stem for image in samples["image"]]
     photos = known.to_dict("records")
     return [

@@ -75,3 +75,23 @@ def test_the_page_has_them_and_the_server_sends_them(review, tmp_path):
         assert b'"alike":[{"of":"normal","photos":[{"image":' in client.ask("/")[2]
         name = client.state()["list"]
         assert [client.ask(f"/photo/{name}/{k}")[0] for k in (6, 7, 11, 12)] == [200, 200, 200, 400]
+
+
+def test_photos_of_partial_labels_are_compared_by_what_is_known_of_them(make_layout, tmp_path):
+    root = make_layout([("000001", "male", 30), ("000002", "female", 61)])
+    images = read_train(root)["image"]
+    rows = [f"{image},{'' if row % 2 else 'wear'},50,59" for row, image in enumerate(images)]
+    table, issues = root / "own.csv", tmp_path / "suspects.csv"
+    table.write_text("\n".join(["image,mask,age_from,age_to", *rows]) + "\n")
+    header = "kind,person,photo,field,value\n"
+    issues.write_text(f"{header}mask,{images[0]},*,mask,normal\nage,{images[1]},*,age,30\n")
+    features = features_of(images, tmp_path / "features.arrow")
+    with opened_review(issues, tmp_path / "corrections.csv", data_root=table) as review:
+        state = review.state()
+        assert [stand["was"] for stand in state["decisions"].values()] == ["wear", "50-59"]
+        (label,) = state["labels"][images[1]].values()
+        assert label == {"mask": "unknown", "gender": "unknown", "age": "50-59", "corrected": False}
+        after = review.decide(1, "accept", state["version"])
+        assert after["decisions"][1]["now"] == "30"
+        masks = {photo["mask"] for photo in photos_alike(review, features)[1]["photos"]}
+    assert masks == {"unknown"}

@@ -185,7 +185,7 @@
     at("none").hidden = rows.some((row) => !row.hidden);
   };
 
-  const groupOf = (age) => attributes.age[review.cuts.filter((cut) => age >= cut).length];
+  const groupOf = (age) => /^\d+$/.test(age) ? attributes.age[review.cuts.filter((cut) => age >= cut).length] : "unknown";
   const opinion = (issue, { stem, says }) => {
     if (!says) return "";
     const label = state.labels[issue.person][stem];
@@ -195,7 +195,7 @@
       const labelled = name === "age" ? groupOf(label.age) : label[name];
       const bar = make("i");
       bar.style.width = `${100 * values[best]}%`;
-      list.append(make("div", { className: (name === issue.kind ? "asked" : "") + (word !== labelled ? " unlike" : "") },
+      list.append(make("div", { className: (name === issue.kind ? "asked" : "") + (![word, "unknown"].includes(labelled) ? " unlike" : "") },
         make("dt", { textContent: word, title: name }), make("dd", { textContent: `${Math.round(100 * values[best])}%` }),
         make("dd", { className: "track", ariaHidden: "true" }, bar)));
     }
