@@ -1,61 +1,14 @@
-"""What is known of a data set, and the sentences on what stands out in it."""
+"""The sentences on what stands out in a data set."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
-from mmmask.reports.pages.parts import Finding
-
-#: First ages called old that teams used.
-AGE_CUTS = (57, 58, 59, 60)
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """What is known of a data root.
-
-    Attributes:
-        root: Its path.
-        photos: A samples table of ``train/`` and then ``eval/`` with ``part`` (train or eval) and,
-            missing where a photo cannot be read, ``light`` (0 to 255), ``width`` and ``height``
-            (pixels). ``label`` has the competition's age cut; ``fold`` is of the usual split.
-        colours: Mean and standard deviation of the pixels of ``train/``, RGB on the scale 0 to 255.
-        outliers: The table ``mmmask.tables.OUTLIERS``, of both parts.
-        copies: Photos that equal an earlier one pixel by pixel: image, of.
-        files: Files with a problem: path, problem (see ``mmmask.datasets.folder_facts``).
-        shared_ids: People of whom others have the same id: id, person.
-        corrections: Known corrections that would change labels: image, field, value, reason; None
-            where the list is of other data.
-    """
-
-    root: str
-    photos: pd.DataFrame
-    colours: tuple[NDArray[np.float64], NDArray[np.float64]] | None
-    outliers: pd.DataFrame
-    copies: pd.DataFrame
-    files: pd.DataFrame
-    shared_ids: pd.DataFrame
-    corrections: pd.DataFrame | None
-
-    @property
-    def train(self) -> pd.DataFrame:
-        """The photos of ``train/``."""
-        return self.photos[self.photos["part"] == "train"]
-
-    @property
-    def eval(self) -> pd.DataFrame:
-        """The photos of ``eval/``."""
-        return self.photos[self.photos["part"] == "eval"]
-
-    @property
-    def people(self) -> pd.DataFrame:
-        """One row per person of ``train/``, their first photo."""
-        return self.train.drop_duplicates("person")
-
+from mmmask.reports.pages.data_facts import DataFacts, called_old, has_age
+from mmmask.reports.pages.parts import Finding, by_weight
 
 #: Weight -> what is counted -> section, and what to call it; in the order of the page.
 _COUNTED: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -71,6 +24,7 @@ _COUNTED: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "twice": ("files", "Photos beside another of one name; training uses both"),
         "train and eval": ("outliers", "Photos of eval/ that are in train/ too, pixel by pixel"),
         "two people": ("outliers", "Photos that two people have, pixel by pixel"),
+        "no person": ("outliers", "Photos without a person that are there twice, pixel by pixel"),
     },
     "look": {
         "one person": ("outliers", "Photos that one person has twice, pixel by pixel"),
@@ -97,23 +51,26 @@ def find(facts: DataFacts) -> list[Finding]:
         for name, (section, words) in things.items()
         if counts.get(name)
     ]
-    return [*found, *_labels_and_ages(facts)]
+    return by_weight([*found, *_unknown(facts), *_classes(facts), *_ages(facts)])
 
 
 def class_sizes(train: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the number of photos of each class, (18,)."""
-    return np.bincount(train["label"].to_numpy(dtype=np.int64), minlength=NUM_CLASSES)
+    """Return the number of photos of each class, (18,), of those whose class is known."""
+    known = train["label"].dropna().to_numpy(dtype=np.int64)
+    return np.bincount(known, minlength=NUM_CLASSES)
 
 
 def where_copied(facts: DataFacts) -> pd.Series:
     """Return for each copy where it and its original are.
 
-    The values are "one person", "two people", "train and eval" and "eval".
+    The values are "one person", "two people", "no person", "train and eval" and "eval".
     """
     photos = facts.photos.set_index("image")[["part", "person"]]
     one, other = (photos.loc[facts.copies[name]].reset_index(drop=True) for name in ("image", "of"))
     where = pd.Series("two people", index=one.index)
     where[one["person"] == other["person"]] = "one person"
+    alone = (one["person"] == facts.copies["image"]) | (other["person"] == facts.copies["of"])
+    where[alone] = "no person"
     where[one["part"] == "eval"] = "eval"
     where[one["part"] != other["part"]] = "train and eval"
     return where
@@ -132,21 +89,65 @@ def _counts(facts: DataFacts) -> dict[str, int]:
     }
 
 
-def _labels_and_ages(facts: DataFacts) -> Iterator[Finding]:
-    sizes, ages = class_sizes(facts.train), facts.people["age"]
+def _unknown(facts: DataFacts) -> Iterator[Finding]:
+    unnamed = int((~facts.named).sum())
+    if unnamed:
+        yield Finding(
+            "look",
+            f"{unnamed:,} photos name no person, and each counts as one: where several show the "
+            "same person, scores of people held out are too high. tools/group_people.py fills the "
+            "column.",
+            "known",
+        )
+    people = facts.people
+    told = {
+        "mask": facts.train["mask"].notna(),
+        "gender": people["gender"].notna(),
+        "age": has_age(people),
+    }
+    for name, known in told.items():
+        if not known.any():
+            yield Finding(
+                "know",
+                f"No photo tells the {name}: a model of all 18 classes needs another table beside "
+                "this one, which does.",
+                "known",
+            )
+
+
+def _classes(facts: DataFacts) -> Iterator[Finding]:
+    sizes, photos = class_sizes(facts.train), len(facts.train)
+    if not sizes.any():
+        return
     least, most = sizes.argmin(), sizes.argmax()
+    known = "" if sizes.sum() == photos else f"Of {sizes.sum():,} photos the class is known. "
     yield Finding(
         "know",
-        f"The largest class, {CLASSES[most]}, has {sizes[most]:,} photos; the smallest, "
+        f"{known}The largest class, {CLASSES[most]}, has {sizes[most]:,} photos; the smallest, "
         f"{CLASSES[least]}, has {sizes[least]:,}, and counts as much in macro F1.",
         "classes",
     )
+
+
+def _ages(facts: DataFacts) -> Iterator[Finding]:
+    people = facts.people
+    old, earlier = called_old(people, OLD_FROM), called_old(people, 58)
+    known, both = old.notna(), old.notna() & earlier.notna()
+    if not known.any():
+        return
+    all_known = both.all()
     yield Finding(
         "know",
-        f"{100 * (ages >= OLD_FROM).mean():.1f} % of the people are called old; with the cut at "
-        f"58 it would be {100 * (ages >= 58).mean():.1f} %. The test set may hold another share.",
+        f"{100 * old[known].mean():.1f} % of the people "
+        + ("" if all_known else f"whose age tells it, {known.sum():,}, ")
+        + "are called old"
+        + (f"; with the cut at 58 it would be {100 * earlier.mean():.1f} %" if all_known else "")
+        + ". The test set may hold another share.",
         "ages",
     )
+    ages = people["age"].dropna()
+    if ages.empty:
+        return
     counts, oldest = ages.value_counts(), int(ages.max())
     near = counts.reindex([oldest - 1, oldest - 2], fill_value=0).mean()
     if oldest == OLD_FROM and counts[oldest] > 2 * near:

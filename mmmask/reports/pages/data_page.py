@@ -7,9 +7,18 @@ import numpy as np
 import pandas as pd
 
 from mmmask.datasets.folder_facts import PROBLEMS
-from mmmask.labels import AGE_GROUPS, CLASSES, GENDERS, MASKS, OLD_FROM, age_group
-from mmmask.reports.pages.charts import Chart, bars, columns
-from mmmask.reports.pages.data_findings import AGE_CUTS, DataFacts, class_sizes, find, where_copied
+from mmmask.known import age_spans, classes_of, known_values, named
+from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, OLD_FROM, OLDEST, age_group
+from mmmask.reports.pages.charts import MOST_SERIES, Chart, columns
+from mmmask.reports.pages.data_facts import DataFacts, age_in_words, called_old
+from mmmask.reports.pages.data_findings import class_sizes, find, where_copied
+from mmmask.reports.pages.data_labels import (
+    age_charts,
+    age_cuts,
+    class_charts,
+    known_table,
+    split_table,
+)
 from mmmask.reports.pages.page import write_page
 from mmmask.reports.pages.parts import Gallery, Show, Table, photo_name
 from mmmask.reports.pages.thumbnails import Thumbnails
@@ -22,28 +31,21 @@ _UNKNOWN = "unknown"
 
 def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) -> None:
     """Write the page; ``thumbnails`` are of the photos that it shows."""
-    people, train, rest = facts.people, facts.train, facts.eval
     write_page(
         path,
         "data_page.html",
         title=facts.root,
         kind="data page",
-        summary=f"{len(train):,} photos of {len(people):,} people in train/, "
-        + (f"{len(rest):,} photos in eval/" if len(rest) else "no eval/"),
+        summary=_summary(facts),
         thumbnails=thumbnails,
-        figures=[
-            ("people", f"{len(people):,}"),
-            ("photos with labels", f"{len(train):,}"),
-            ("photos in eval/", f"{len(rest):,}"),
-            (f"old, from {OLD_FROM} on", f"{100 * (people['age'] >= OLD_FROM).mean():.1f} %"),
-            ("smallest class", f"{class_sizes(train).min():,} photos"),
-        ],
+        figures=_figures(facts),
         findings=find(facts),
-        classes=_classes(train, people),
-        ages=_ages(people),
-        cuts=_age_cuts(people),
+        known=known_table(facts) if facts.of_table else None,
+        classes=class_charts(facts),
+        ages=age_charts(facts.people),
+        cuts=age_cuts(facts.people),
         light=_light(facts),
-        sizes=_sizes(facts.photos),
+        sizes=_sizes(facts),
         colours=[] if facts.colours is None else [part.round(2).tolist() for part in facts.colours],
         outliers=_outliers(facts, thumbnails),
         copies=_copies(facts, thumbnails),
@@ -51,72 +53,74 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
         most_rows=MOST_ROWS,
         files=_files(facts.files),
         ids=_shared_ids(facts, thumbnails),
-        split=_split(train, people),
+        split=split_table(facts),
         corrections=_corrections(facts, thumbnails),
         faces=_faces(facts, thumbnails),
     )
 
 
-def _age_groups(people: pd.DataFrame) -> pd.Series:
-    """Return the name of each person's age group."""
-    groups = np.take(AGE_GROUPS, age_group(people["age"].to_numpy(dtype=np.int64)))
-    return pd.Series(groups, people.index)
+def _summary(facts: DataFacts) -> str:
+    train, rest = facts.train, facts.eval
+    if not facts.of_table:
+        return f"{len(train):,} photos of {len(facts.people):,} people in train/, " + (
+            f"{len(rest):,} photos in eval/" if len(rest) else "no eval/"
+        )
+    named = train["person"][facts.named]
+    people = f"{named.nunique():,} people"
+    if len(named) == len(train):
+        return f"{len(train):,} photos of {people}"
+    some = f"{len(named):,} of them of {people}" if len(named) else "none of them of a named person"
+    return f"{len(train):,} photos, {some}"
 
 
-def _classes(train: pd.DataFrame, people: pd.DataFrame) -> list[Chart]:
-    masks = train["mask"].value_counts().reindex(MASKS, fill_value=0)
-    counts = pd.crosstab(_age_groups(people), people["gender"])
-    counts = counts.reindex(index=AGE_GROUPS, columns=GENDERS, fill_value=0)
-    return [
-        bars("Photos of each class", CLASSES, {"photos": class_sizes(train)}),
-        bars("People by age group and gender", AGE_GROUPS, dict(counts.items())),
-        bars("Photos by state of the mask", MASKS, {"photos": masks}),
+def _figures(facts: DataFacts) -> list[tuple[str, str]]:
+    """Return the figures at the top of the page: name, and value in words."""
+    people, train = facts.people, facts.train
+    old, sizes = called_old(people, OLD_FROM).dropna(), class_sizes(train)
+    share = f"{100 * old.mean():.1f} %" if len(old) else ""
+    least = f"{sizes.min():,} photos" if sizes.any() else ""
+    if not facts.of_table:
+        return [
+            ("people", f"{len(people):,}"),
+            ("photos with labels", f"{len(train):,}"),
+            ("photos in eval/", f"{len(facts.eval):,}"),
+            (f"old, from {OLD_FROM} on", share),
+            ("smallest class", least),
+        ]
+    named = train["person"][facts.named].nunique()
+    figures = [
+        ("photos", f"{len(train):,}"),
+        ("people", f"{named:,}" if named else ""),
+        ("photos of a known class", f"{sizes.sum():,}"),
+        (f"old, from {OLD_FROM} on", share),
+        ("smallest class", least),
     ]
-
-
-def _ages(people: pd.DataFrame) -> Chart:
-    years = np.arange(people["age"].min(), people["age"].max() + 1)
-    counts = pd.crosstab(people["age"].astype("int64"), people["gender"])
-    counts = counts.reindex(years, fill_value=0)
-    series = {gender: counts[gender] for gender in GENDERS if gender in counts}
-    return columns("People by age", [str(year) for year in years], series, axis="age in years")
-
-
-def _age_cuts(people: pd.DataFrame) -> Table:
-    old = {cut: people["age"] >= cut for cut in AGE_CUTS}
-    cells: dict[str, tuple[str, list]] = {
-        "old": ("text", [f"from {cut} on" for cut in AGE_CUTS]),
-        "people": ("count", [int(each.sum()) for each in old.values()]),
-        "share": ("share", [float(each.mean()) for each in old.values()]),
-    }
-    for name in GENDERS:
-        cells[name] = ("count", [int((o & (people["gender"] == name)).sum()) for o in old.values()])
-    return Table.from_columns("People called old, by the age cut", cells)
+    return [(name, value) for name, value in figures if value]
 
 
 def _light(facts: DataFacts) -> Chart:
     """Return how bright photos are, as shares: the parts have different numbers of photos."""
     edges = np.arange(0, 256 + _BIN, _BIN)
-    known = {"train": facts.train["light"].dropna(), "eval": facts.eval["light"].dropna()}
+    known = facts.photos.dropna(subset="light")
+    parts = known[facts.grouping].value_counts().index[:MOST_SERIES]
+    groups = known.groupby(facts.grouping, sort=False)["light"]
     series = {
-        part: np.histogram(light, edges)[0] / len(light)
-        for part, light in known.items()
-        if len(light)
+        part: np.histogram(light, edges)[0] / len(light) for part, light in groups if part in parts
     }
     labels = [f"{edge}" for edge in edges[:-1]]
     axis = f"mean luminance of the photo, 0 to 255, in steps of {_BIN}"
     return columns("Brightness, share of the photos", labels, series, axis=axis, kind="share")
 
 
-def _sizes(photos: pd.DataFrame) -> Table:
-    known = photos.dropna(subset="light")
+def _sizes(facts: DataFacts) -> Table:
+    known, part = facts.photos.dropna(subset="light"), facts.grouping
     width, height = (known[side].astype("int64").astype("str") for side in ("width", "height"))
     known = known.assign(
         size=width + " x " + height, file=known["image"].str.rsplit(".", n=1).str[1].str.lower()
     )
-    groups = known.groupby(["part", "size", "file"])["light"]
+    groups = known.groupby([part, "size", "file"])["light"]
     table = groups.agg(photos="size", light="mean", darkest="min", brightest="max").reset_index()
-    kinds = dict.fromkeys(("part", "size", "file"), "text") | {"photos": "count"}
+    kinds = dict.fromkeys((part, "size", "file"), "text") | {"photos": "count"}
     kinds |= dict.fromkeys(("light", "darkest", "brightest"), "number")
     table = table.round(1).sort_values("photos", ascending=False).head(MOST_ROWS)
     return Table.from_frame("Width x height in pixels, and light from 0 to 255", table, kinds)
@@ -173,17 +177,6 @@ def _shared_ids(facts: DataFacts, thumbnails: Thumbnails) -> Table:
     return Table.from_frame("People who share an id", table, kinds)
 
 
-def _split(train: pd.DataFrame, people: pd.DataFrame) -> Table:
-    counts = pd.crosstab(people["fold"], people["gender"] + " " + _age_groups(people))
-    strata = [f"{gender} {age}" for gender in GENDERS for age in AGE_GROUPS]
-    counts = counts.reindex(columns=strata, fill_value=0)
-    counts.insert(0, "people", counts.sum(axis=1))
-    counts.insert(1, "photos", train.groupby("fold").size())
-    table = counts.reset_index()
-    caption = f"People held out by each of {len(table)} folds"
-    return Table.from_frame(caption, table, dict.fromkeys(table, "count"))
-
-
 def _corrections(facts: DataFacts, thumbnails: Thumbnails) -> Table | None:
     if facts.corrections is None:
         return None
@@ -204,32 +197,41 @@ def _show_person(person: str) -> Show:
 def _faces(facts: DataFacts, thumbnails: Thumbnails) -> Gallery:
     shown = facts.photos[facts.photos["image"].isin(thumbnails.number)]
     reasons = facts.outliers.drop_duplicates("image").set_index("image")["reason"]
-    age, light = shown["age"].astype("float64"), shown["light"].fillna(-1)
-    group = pd.cut(age, [-1, 29, 59, 200], labels=AGE_GROUPS)
+    first, last = age_spans(shown)
+    known = (first > 0) | (last < OLDEST)
+    age, light = pd.Series(first, shown.index).where(known), shown["light"].fillna(-1)
+    groups = np.where(age_group(first) == age_group(last), age_group(first), -1)
+    facets = {
+        facts.grouping: shown[facts.grouping].to_numpy(),
+        "mask": _known(shown["mask"], MASKS),
+        "gender": _known(shown["gender"], GENDERS),
+        "age group": _known(pd.Series(named(groups, AGE_GROUPS)), AGE_GROUPS),
+        "fold": shown["fold"].astype("str").where(shown["fold"].notna(), _UNKNOWN).to_numpy(),
+        "noted": shown["image"].map(reasons).fillna("nothing").str.replace("_", " ").to_numpy(),
+    }
+    orders = {
+        "as in the files": -np.arange(len(shown)),
+        "darkest first": -light,
+        "brightest first": light,
+        "oldest first": age.fillna(-1),
+        "youngest first": -age.fillna(999),
+    }
+    if facts.of_table:
+        told = {name: set(values) != {_UNKNOWN} for name, values in facets.items()}
+        facets = {name: values for name, values in facets.items() if told[name]}
+        if not known.any():
+            del orders["oldest first"], orders["youngest first"]
     return Gallery(
         id="sheet",
         pictures={"": thumbnails.numbers(shown["image"])},
         titles=[photo_name(image) for image in shown["image"]],
         lines={
             "": list(_class_names(shown).values()),
-            "age": ["" if np.isnan(years) else f"{years:.0f}" for years in age],
+            "age": [age_in_words(*span) for span in zip(first, last, strict=True)],
             "light": ["" if value < 0 else f"{value:.0f}" for value in light],
         },
-        facets={
-            "part": shown["part"].to_numpy(),
-            "mask": _known(shown["mask"], MASKS),
-            "gender": _known(shown["gender"], GENDERS),
-            "age group": _known(group.astype("object"), AGE_GROUPS),
-            "fold": shown["fold"].astype("str").where(shown["fold"].notna(), _UNKNOWN).to_numpy(),
-            "noted": shown["image"].map(reasons).fillna("nothing").str.replace("_", " ").to_numpy(),
-        },
-        orders={
-            "as in the files": -np.arange(len(shown)),
-            "darkest first": -light,
-            "brightest first": light,
-            "oldest first": age.fillna(-1),
-            "youngest first": -age.fillna(999),
-        },
+        facets=facets,
+        orders=orders,
         chosen={"part": "train"} if len(facts.eval) else {},
     )
 
@@ -240,7 +242,8 @@ def _known(values: pd.Series, categories: Sequence[str]) -> pd.Categorical:
 
 
 def _class_names(photos: pd.DataFrame) -> dict[str, str]:
-    """Return image -> name of its class, empty where that is unknown."""
-    labels = photos["label"].fillna(-1).astype("int64")
-    names = ["" if label < 0 else CLASSES[label] for label in labels]
+    """Return image -> name of its class, or what is known of it; empty where that is nothing."""
+    known = known_values(classes_of(photos))
+    parts = [named(known[name], values) for name, values in ATTRIBUTES.items()]
+    names = [" ".join(filter(None, words)) for words in zip(*parts, strict=True)]
     return dict(zip(photos["image"], names, strict=True))

@@ -13,7 +13,9 @@ from mmmask.datasets.layout import with_labels
 from mmmask.datasets.photo_facts import PhotoFacts
 from mmmask.datasets.splits import folds_of
 from mmmask.errors import InputError
-from mmmask.reports.pages.data_page import MOST_ROWS, DataFacts, write_data_page
+from mmmask.labels import ATTRIBUTES, NUM_CLASSES
+from mmmask.reports.pages.data_facts import DataFacts
+from mmmask.reports.pages.data_page import MOST_ROWS, write_data_page
 from mmmask.reports.pages.thumbnails import make_thumbnails
 from mmmask.workflows.data_stats import colours, find_outliers, measure
 
@@ -34,35 +36,51 @@ def data_report(data_root: str | Path, out: str | Path, *, faces: int = 40) -> N
     if faces < 0:
         raise InputError(f"faces must be 0 (all) or more per class; got {faces}")
     source = DataSource.at(data_root)
-    facts = gather(source)
+    facts = gather(source, str(data_root))
     images = photos_to_show(facts, faces)
     write_data_page(out, facts, make_thumbnails(source.root, images))
 
 
-def gather(source: DataSource) -> DataFacts:
-    """Return what is known of photos, each of them measured."""
-    root, train = source.root, with_labels(source.train())
-    folds = min(FOLDS, train["person"].nunique())
-    train["fold"] = folds_of(train, folds=folds, seed=SPLIT_SEED)
+def gather(source: DataSource, name: str | None = None) -> DataFacts:
+    """Return what is known of photos, each of them measured; ``name`` is the title of the page."""
+    root, train, of_table = source.root, with_labels(source.train()), bool(source.tables)
+    train = train.reindex(columns=[*train, *(name for name in ATTRIBUTES if name not in train)])
+    given_folds = "fold" in train and bool(train["fold"].notna().any())
+    train["fold"] = _folds(train)
     evaluation = source.eval() if source.has_eval else train.iloc[:0]
     parts = [train.assign(part="train"), evaluation.assign(part="eval")]
     photos = pd.concat(parts, ignore_index=True)
     facts = measure(root, photos["image"])
     if not any(facts):
         raise InputError(f"{root}: none of the {len(facts)} photos can be decoded")
-    for name in ("light", "width", "height"):
-        photos[name] = [np.nan if fact is None else getattr(fact, name) for fact in facts]
+    for fact_name in ("light", "width", "height"):
+        photos[fact_name] = [np.nan if fact is None else getattr(fact, fact_name) for fact in facts]
     in_train = [fact for fact in facts[: len(train)] if fact is not None]
     return DataFacts(
-        root=str(root),
+        root=str(root) if name is None else name,
         photos=photos,
         colours=colours(in_train) if in_train else None,
         outliers=find_outliers(photos, facts, dark=DARK, small=SMALL, alike=ALIKE),
         copies=copies(photos, facts),
-        files=folder_facts(None if source.tables else root),
-        shared_ids=shared_ids(train["person"]),
-        corrections=fitting_corrections(train),
+        files=folder_facts(None if of_table else root),
+        shared_ids=shared_ids(train["person"].iloc[:0] if of_table else train["person"]),
+        corrections=None if of_table else fitting_corrections(train),
+        of_table=of_table,
+        given_folds=given_folds,
     )
+
+
+def _folds(train: pd.DataFrame) -> pd.Series:
+    """Return the fold of each photo, dealt where it is not given; missing where one person is all.
+
+    There are as many as the given ones, and no more than people.
+    """
+    people = train["person"].nunique()
+    given = train["fold"].max() if "fold" in train else pd.NA
+    folds = max(min(FOLDS, people), 0 if pd.isna(given) else int(given) + 1)
+    if people < 2:
+        return pd.Series(pd.NA, train.index, dtype="Int8")
+    return folds_of(train, folds=folds, seed=SPLIT_SEED)
 
 
 def copies(photos: pd.DataFrame, facts: Sequence[PhotoFacts | None]) -> pd.DataFrame:
@@ -111,7 +129,10 @@ def photos_to_show(facts: DataFacts, faces: int) -> list[str]:
     """
     photos = facts.photos
     shuffled = photos.sample(frac=1, random_state=0)
-    group = shuffled["label"].astype("Int16").fillna(-1)
+    group = shuffled["label"].astype("Int32")
+    if "fits" in shuffled:  # photos of which the same is known stand for a class
+        group = group.fillna(shuffled["fits"] + NUM_CLASSES)
+    group = group.fillna(-1)
     turn = shuffled.groupby([group, "person"]).cumcount().where(group >= 0, 0)
     most = np.where(group >= 0, faces, 5 * faces)
     place = turn.sort_values(kind="stable").groupby(group).cumcount().reindex(shuffled.index)

@@ -9,6 +9,7 @@ import pytest
 
 import mmmask.workflows.pages.data_report as data_report_module
 from mmmask.datasets.corrections import read_corrections
+from mmmask.datasets.data_source import DataSource
 from mmmask.errors import InputError
 from mmmask.reports.pages.data_findings import class_sizes, find, where_copied
 from mmmask.workflows.pages.data_report import (
@@ -34,7 +35,7 @@ def photo(root: Path, number: int, stem: str) -> Path:
 
 
 def test_facts_are_of_the_photos_of_both_parts(root) -> None:
-    facts = gather(root)
+    facts = gather(DataSource.at(root))
     assert (len(facts.train), len(facts.eval), len(facts.people)) == (77, 5, 11)
     assert (facts.photos["width"] == 24).all()
     assert (facts.photos["height"] == 32).all()
@@ -55,7 +56,7 @@ def test_copies_are_found_within_and_between_people_and_parts(root) -> None:
     evaluated = sorted((root / "eval/images").iterdir())[0]
     for target in (photo(root, 1, "mask2"), photo(root, 2, "mask3"), evaluated):
         shutil.copy(source, target)
-    facts = gather(root)
+    facts = gather(DataSource.at(root))
     assert set(facts.copies["of"]) == {source.relative_to(root).as_posix()}
     where = dict(zip(facts.copies["image"], where_copied(facts), strict=True))
     assert where == {
@@ -69,7 +70,7 @@ def test_copies_are_found_within_and_between_people_and_parts(root) -> None:
 
 def test_findings_start_with_what_is_wrong_and_tell_clipped_ages(root) -> None:
     photo(root, 3, "mask4").write_bytes(b"broken")
-    findings = find(gather(root))
+    findings = find(gather(DataSource.at(root)))
     weights = [finding.weight for finding in findings]
     assert weights == sorted(weights, key=["act", "look", "know"].index)
     assert findings[0].text == "Photos that cannot be read: 1."
@@ -77,7 +78,7 @@ def test_findings_start_with_what_is_wrong_and_tell_clipped_ages(root) -> None:
 
 
 def test_the_page_shows_some_of_each_class_of_as_many_people_as_possible(root) -> None:
-    facts = gather(root)
+    facts = gather(DataSource.at(root))
     facts = replace(facts, outliers=facts.outliers.iloc[:0])  # photos of 32x24 are all listed
     shown = photos_to_show(facts, 2)
     chosen = facts.train[facts.train["image"].isin(shown)].groupby("label")
@@ -92,7 +93,7 @@ def test_the_page_shows_some_of_each_class_of_as_many_people_as_possible(root) -
 def test_known_corrections_count_only_in_the_data_that_they_are_of(
     root, monkeypatch, tmp_path
 ) -> None:
-    train = gather(root).train
+    train = gather(DataSource.at(root)).train
     known = tmp_path / "known.csv"
     known.write_text(
         "person,photo,field,value,reason\n000001,*,gender,female,told\n000002,*,gender,female,told\n"
