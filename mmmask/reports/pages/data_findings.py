@@ -135,12 +135,10 @@ def _ages(facts: DataFacts) -> Iterator[Finding]:
     known, both = old.notna(), old.notna() & earlier.notna()
     if not known.any():
         return
-    all_known = both.all()
+    all_known, some = both.all(), f"the {known.sum():,} people whose age tells it"
     yield Finding(
         "know",
-        f"{100 * old[known].mean():.1f} % of the people "
-        + ("" if all_known else f"whose age tells it, {known.sum():,}, ")
-        + "are called old"
+        f"{100 * old[known].mean():.1f} % of {'the people' if known.all() else some} are called old"
         + (f"; with the cut at 58 it would be {100 * earlier.mean():.1f} %" if all_known else "")
         + ". The test set may hold another share.",
         "ages",

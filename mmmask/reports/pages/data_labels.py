@@ -1,5 +1,7 @@
 """Of the data page: what is known of photos and people, as charts and tables."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,7 @@ AGE_CUTS = (57, 58, 59, 60)
 #: Ranges of ages that a chart shows.
 _MOST_RANGES = 20
 _UNKNOWN = "unknown"
+_NOTHING = f"{_UNKNOWN} {_UNKNOWN}"  # neither gender nor age group
 
 
 def known_table(facts: DataFacts) -> Table:
@@ -104,10 +107,15 @@ def age_cuts(people: pd.DataFrame) -> Table | None:
     old = {cut: called_old(people, cut) for cut in AGE_CUTS}
     yes = {cut: each.fillna(0).astype(bool) for cut, each in old.items()}
     unknown = [int(each.isna().sum()) for each in old.values()]
+    # A cut within a range of ages that people have tells no share of them.
+    shares = [
+        None if (each.isna() & has_age(people)).any() else float(each.mean())
+        for each in old.values()
+    ]
     cells: dict[str, tuple[str, list]] = {
         "old": ("text", [f"from {cut} on" for cut in AGE_CUTS]),
         "people": ("count", [int(each.sum()) for each in yes.values()]),
-        "share": ("share", [float(e.mean()) if e.notna().any() else None for e in old.values()]),
+        "share": ("share", shares),
     }
     for name in GENDERS if people["gender"].notna().any() else ():
         counts = [int((each & (people["gender"] == name)).sum()) for each in yes.values()]
@@ -122,14 +130,14 @@ def split_table(facts: DataFacts) -> Table | None:
     train, people = facts.train, facts.people
     if people["fold"].isna().all():
         return None
-    gender, group = (
-        people[name].fillna(f"{_UNKNOWN} {word}")
-        for name, word in (("gender", "gender"), ("age_group", "age"))
-    )
-    counts = pd.crosstab(people["fold"], gender + " " + group)
+    gender, group = people["gender"].fillna(_UNKNOWN), people["age_group"].fillna(_UNKNOWN)
+    stratum = (gender + " " + group).replace(_NOTHING, _UNKNOWN)
+    counts = pd.crosstab(people["fold"], stratum)
     strata = [f"{gender} {age}" for gender in GENDERS for age in AGE_GROUPS]
     if not {*counts} <= {*strata}:
-        strata = [name for name in strata if name in counts] + sorted({*counts} - {*strata})
+        names = ((*GENDERS, _UNKNOWN), (*AGE_GROUPS, _UNKNOWN))
+        strata = [*map(" ".join, product(*names)), _UNKNOWN]
+        strata = [name for name in strata if name in counts]
     counts = counts.reindex(columns=strata, fill_value=0)
     counts.insert(0, "people", counts.sum(axis=1))
     counts.insert(1, "photos", train.groupby("fold").size())

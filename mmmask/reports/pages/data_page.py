@@ -66,7 +66,7 @@ def _summary(facts: DataFacts) -> str:
             f"{len(rest):,} photos in eval/" if len(rest) else "no eval/"
         )
     named = train["person"][facts.named]
-    people = f"{named.nunique():,} people"
+    people = "1 person" if named.nunique() == 1 else f"{named.nunique():,} people"
     if len(named) == len(train):
         return f"{len(train):,} photos of {people}"
     some = f"{len(named):,} of them of {people}" if len(named) else "none of them of a named person"
@@ -91,7 +91,7 @@ def _figures(facts: DataFacts) -> list[tuple[str, str]]:
     figures = [
         ("photos", f"{len(train):,}"),
         ("people", f"{named:,}" if named else ""),
-        ("photos of a known class", f"{sizes.sum():,}"),
+        ("class known", f"{sizes.sum():,} photos"),
         (f"old, from {OLD_FROM} on", share),
         ("smallest class", least),
     ]

@@ -10,8 +10,10 @@ import pytest
 import mmmask.workflows.pages.data_report as data_report_module
 from mmmask.datasets.corrections import read_corrections
 from mmmask.datasets.data_source import DataSource
+from mmmask.datasets.layout import read_train
 from mmmask.errors import InputError
 from mmmask.reports.pages.data_findings import class_sizes, find, where_copied
+from mmmask.reports.pages.data_labels import age_cuts
 from mmmask.workflows.pages.data_report import (
     data_report,
     fitting_corrections,
@@ -116,7 +118,9 @@ def test_data_without_eval_has_a_page_too(make_layout, tmp_path) -> None:
 
 def test_a_path_that_is_neither_data_nor_a_run_is_refused(tmp_path) -> None:
     out = tmp_path / "page.html"
-    with pytest.raises(InputError, match=r"must be a data root, with train/train\.csv, a run"):
+    with pytest.raises(
+        InputError, match=r"must be a data root, with train/train\.csv, a table of photos, a run"
+    ):
         report(tmp_path, out)
     with pytest.raises(InputError, match="there is no such folder"):
         report(tmp_path / "gone", out)
@@ -131,3 +135,80 @@ def test_data_without_a_readable_photo_is_refused(root, tmp_path) -> None:
     with pytest.raises(InputError, match="faces must be 0"):
         data_report(root, tmp_path / "page.html", faces=-1)
     assert pd.Series(list(tmp_path.glob("*.html"))).empty
+
+
+ALL_KNOWN = {"mask": "wear", "gender": "male", "age": 61}
+
+
+@pytest.fixture
+def table(root, tmp_path):
+    """Return a function that lists the photos of the layout with some columns."""
+
+    def write(**columns) -> Path:
+        images = read_train(root)["image"]
+        listed = pd.DataFrame({"image": [str(root / image) for image in images]})
+        path = tmp_path / "own.csv"
+        listed.assign(**columns).to_csv(path, index=False)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("columns", "there", "gone"),
+    [
+        (
+            {"mask": "wear"},
+            ["none of them of a named person", "Photos by state of the mask<", "77 photos name no"],
+            ["People by", "People called old", "Photos of each class", "smallest class"],
+        ),
+        (
+            {"age_from": 50, "age_to": 59, "person": list("abcdefg") * 11},
+            ["77 photos of 7 people", "People by range of ages<", "People by age group<", "50-59"],
+            ["Photos by state", "People by gender", "name no person", "smallest class"],
+        ),
+        (
+            {"gender": ["male", None] * 38 + ["male"], "mask": [None, "wear"] * 38 + [None]}
+            | {"source": ["one", "two"] * 38 + ["one"]},
+            ["People by gender: 39 of 77 known", "mask: 38 of 77", ">two<", "tells the age"],
+            ["People by age", "No photo tells the gender", "No photo tells the mask"],
+        ),
+        (
+            ALL_KNOWN,
+            ["Photos of each class<", "People by age<", "People by age group and gender<"],
+            ["No photo tells", "not known", "unknown</button>"],
+        ),
+        ({**ALL_KNOWN, "person": "one"}, ["77 photos of 1 person"], ["People held out"]),
+        ({"mask": "wear", "fold": [0, 6] * 38 + [6]}, ["as the column"], ["are dealt into folds"]),
+    ],
+)
+def test_the_page_of_a_table_shows_what_is_known(table, tmp_path, columns, there, gone) -> None:
+    path, out = table(**columns), tmp_path / "own.html"
+    data_report(path, out, faces=1)
+    html = out.read_text()
+    for words in there:
+        assert words in html, words
+    for words in (*gone, "Known corrections", "eval/ ", "train/</p>", "seven photos by their"):
+        assert words not in html, words
+
+
+def test_a_cut_within_a_range_of_ages_tells_no_share(table) -> None:
+    facts = gather(DataSource.at(table(age_from=[50, 60] * 38 + [60], age_to=[59, 69] * 38 + [69])))
+    cuts = age_cuts(facts.people)
+    assert list(cuts.columns) == ["old", "people", "share", "not known"]
+    assert cuts.rows[0] == ["from 57 on", 39, None, 38]
+    assert cuts.rows[-1] == ["from 60 on", 39, 39 / 77, 0]
+
+
+def test_a_person_is_what_the_photos_know_of_them(table) -> None:
+    ages = {"age": [None, 25, *[None] * 75], "age_from": [20, 25, *[None] * 75]}
+    people = gather(DataSource.at(table(person="p", **ages, mask="wear"))).people
+    assert people[["age", "age_from", "age_to"]].to_numpy().tolist() == [[25, 25, 25]]
+    assert people["age_group"].tolist() == ["<30"]
+    assert people["gender"].isna().all()
+
+
+def test_photos_without_a_person_that_are_twice_are_said_to_be_that(root, table) -> None:
+    shutil.copy(photo(root, 1, "mask1"), photo(root, 2, "mask3"))
+    facts = gather(DataSource.at(table(mask="wear")))
+    assert where_copied(facts).tolist() == ["no person"]
