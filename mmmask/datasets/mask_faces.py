@@ -174,6 +174,7 @@ class MaskFaceDataset(PhotoDataset):
 
     def class_counts(self) -> NDArray:
         """Return the number of photos of each class, shape (18,), the most likely where unknown."""
+        self.labels()  # refuses a split that has none
         return class_counts(self.samples)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:

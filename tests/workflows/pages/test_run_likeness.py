@@ -92,7 +92,7 @@ def test_a_probe_has_a_page_with_its_folds_and_a_map_of_all_people(probe, tmp_pa
 def test_beside_wrong_answers_are_photos_of_others_with_labels_that_differ_marked(probe, tmp_path):
     facts = run_report(probe, tmp_path / "probe.html")
     scored, alike = facts.scored, facts.likeness.alike
-    table, labels = scored.table, decode(scored.label)
+    table, labels = scored.table, decode(scored.truths["class"])
     gallery = errors(facts, scored)
     mask = scored.parts[1]
     assert len(gallery.strip) == len(alike) == len(scored.worst) > 0
@@ -105,7 +105,7 @@ def test_beside_wrong_answers_are_photos_of_others_with_labels_that_differ_marke
             assert number == -1  # no photos
             assert (
                 " ".join(word for word, _ in words)
-                == (CLASSES[scored.label[other]].split(" ", 0 if in_mask else 1)[-1])
+                == (CLASSES[scored.truths["class"][other]].split(" ", 0 if in_mask else 1)[-1])
             )
             names = ["mask", "gender", "age"][0 if in_mask else 1 :]
             differ = [bool(labels[name][other] != labels[name][row]) for name in names]
