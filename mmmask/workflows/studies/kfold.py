@@ -35,6 +35,7 @@ from mmmask.tables import (
 from mmmask.workflows.score import intervals_of
 from mmmask.workflows.studies.commands import (
     ONE_ATTRIBUTE,
+    PLAN,
     Study,
     claim,
     contents,
@@ -189,8 +190,13 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
             options.append(f"data.samples=[{','.join(study.samples)}]")
         root = study.data_root
         run_commands([step("pack", study.config, data_root=root, out=pack, options=options)])
-    for start in range(0, len(pending), study.at_once):
-        run_folds(study, pending[start : start + study.at_once])
+    try:
+        for start in range(0, len(pending), study.at_once):
+            run_folds(study, pending[start : start + study.at_once])
+    except InputError:
+        if not any(study.out.glob("fold_*/*.pth")):  # free for what the message advises
+            (study.out / PLAN).unlink()
+        raise
     done = put_together(study, samples)
     for path in listed(study.plan.get("data.teacher")):
         if FOLD not in path:

@@ -249,6 +249,17 @@ def test_a_folder_of_another_config_is_refused(study) -> None:
         kfold(study)
 
 
+def test_a_folder_in_which_a_training_was_refused_takes_another_config(study, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise InputError("state another score")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mmmask.workflows.studies.kfold.run_commands", refuse)
+        with pytest.raises(InputError, match="state another score"):
+            kfold(study)
+    kfold(replace(study, options=["head.dropout=0.5"]))
+
+
 def test_corrections_decide_by_their_content(study) -> None:
     corrections = study.out.parent / "corrections.csv"
     with pytest.raises(MissingFileError, match=r"corrections\.csv: no such file"):
