@@ -44,11 +44,14 @@ class Likeness:
     features: NDArray[np.float32] | None
     threshold: float
 
+    def differing(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return in how many bits the hashes of photos differ, (n, m)."""
+        return (self.bits.shape[1] - self.bits[rows] @ self.bits[columns].T) / 2
+
     def between(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the distances (n, m) of photos: of the hashes or the features, the smaller."""
         most = self.threshold if self.features is None else MOST_BITS
-        differing = (self.bits.shape[1] - self.bits[rows] @ self.bits[columns].T) / 2
-        distance = differing / np.float32(most + 0.5)
+        distance = self.differing(rows, columns) / np.float32(most + 0.5)
         if self.features is not None:
             cosine = self.features[rows] @ self.features[columns].T
             distance = np.minimum(distance, (1 - cosine) / np.float32(self.threshold))
@@ -102,7 +105,8 @@ def grouped(likeness: Likeness, given: NDArray[np.int64], steps: Iterable[int]) 
     Args:
         likeness: Of N photos.
         given: Number of each photo's person, -1 where nobody is given, (N,). Photos of one given
-            person are one group, those of two never are.
+            person are one group, those of two never are. A photo saved twice is of one person,
+            however unlike the other photos of that person are.
         steps: Of :func:`chunks`, perhaps with a progress bar.
 
     Raises:
@@ -111,7 +115,8 @@ def grouped(likeness: Likeness, given: NDArray[np.int64], steps: Iterable[int]) 
     parts = _parts(likeness, given, steps)
     groups, doubts = np.arange(len(given)), []
     for part in parts:
-        distance = _distances(likeness, part, given[part])
+        copies = _copies(likeness, part, given[part])
+        distance = _distances(likeness, part, given[part], copies)
         tree = linkage(distance, "average")
         # The number of one photo is that of its group.
         local = fcluster(tree, 1, "distance")
@@ -156,8 +161,42 @@ def _parts(
     return [part for part in parts if len(part) > 1]
 
 
-def _distances(
+def _copies(
     likeness: Likeness, part: NDArray[np.intp], given: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return numbers, (n,), the same for photos that are one person's before any comparison.
+
+    These are the copies of a photo and the photos of a given person, taken together as far as no
+    two given people are among them.
+    """
+    pairs = []
+    for start in chunks(len(part)):
+        rows = part[start : start + _CHUNK]
+        one, other = np.nonzero(likeness.differing(rows, part) <= MOST_BITS)
+        pairs.append((one + start, other))
+    one, other = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
+    named = np.flatnonzero(given >= 0)
+    first = pd.Series(named).groupby(given[named]).transform("first").to_numpy()
+    label = _together(len(part), [one, named], [other, first])
+    people = pd.Series(given).where(given >= 0).groupby(label).transform("nunique").to_numpy()
+    decides = people[one] <= 1  # a copy that two given people have does not
+    return _together(len(part), [one[decides], named], [other[decides], first])
+
+
+def _together(
+    photos: int, ones: Sequence[NDArray[np.intp]], others: Sequence[NDArray[np.intp]]
+) -> NDArray[np.int64]:
+    """Return numbers, (n,), the same for photos that edges connect."""
+    ends = np.concatenate(ones), np.concatenate(others)
+    edges = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(photos, photos))
+    return connected_components(edges, directed=False)[1].astype(np.int64)
+
+
+def _distances(
+    likeness: Likeness,
+    part: NDArray[np.intp],
+    given: NDArray[np.int64],
+    copies: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Return the distances of n photos in scipy's condensed order, n (n - 1) / 2."""
     condensed = np.empty(len(part) * (len(part) - 1) // 2)
@@ -166,9 +205,9 @@ def _distances(
         if row % _CHUNK == 0:
             block = likeness.between(part[row : row + _CHUNK], part)
         distance = block[row % _CHUNK, row + 1 :].astype(np.float64)
+        distance[copies[row + 1 :] == copies[row]] = 0
         if given[row] >= 0:
             rest = given[row + 1 :]
-            distance[rest == given[row]] = 0
             distance[(rest != given[row]) & (rest >= 0)] = _NEVER
         condensed[filled : filled + len(distance)] = distance
         filled += len(distance)

@@ -54,7 +54,7 @@ def serve(app: Any, port: int, name: str) -> None:
             raise InputError(f"--port {port}: {error.strerror}; choose another") from error
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         print(f"{name}: {address} (Ctrl+C ends it)", flush=True)
-        config = uvicorn.Config(app, log_level="warning", access_log=False)
+        config = uvicorn.Config(app, log_level="warning", log_config=None, access_log=False)
         uvicorn.Server(config).run(sockets=[listener])
 
 

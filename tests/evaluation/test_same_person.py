@@ -56,6 +56,16 @@ def test_given_people_are_kept_and_two_who_look_like_one_are_the_first_doubt() -
     assert {first["one"], first["other"]} < {0, 1, 2}
 
 
+def test_a_photo_saved_twice_is_of_the_given_person_whose_others_are_unlike() -> None:
+    photos = likeness(at(0, 180, 90, 270, 45))
+    photos.bits[2] = photos.bits[0]  # of what 0 shows, and its features are far from those of 0
+    assert sets(run(photos, [3, 3, NOBODY, NOBODY, NOBODY]).groups) == [[0, 1, 2], [3], [4]]
+    photos.bits[3] = photos.bits[0]
+    found = run(photos, [3, 3, NOBODY, 8, NOBODY])  # whose photo is it?
+    assert found.groups[0] == found.groups[1] != found.groups[3]
+    assert found.doubts["kind"].iloc[0] == "given"
+
+
 def test_groups_near_the_threshold_are_doubts_the_nearest_first() -> None:
     apart, joined = np.degrees(np.arccos([1 - 0.54, 1 - 0.49]))
     photos = likeness([*at(0, apart), *-at(10, 10 + joined)])
