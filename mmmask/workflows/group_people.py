@@ -102,6 +102,8 @@ def group_people(
     words = [likeness.in_words(distance) for distance in grouping.doubts["distance"]]
     people = People(found, grouping.doubts.assign(words=words))
     written = found.assign(image=_from(out, root, found["image"]))
+    provenance = {"from": os.path.abspath(table), "alike": likeness.threshold}
+    write_table(out, written, SAMPLES, {**provenance, **made_now()})
     if page is not None:
         worst = people.doubts.head(MOST_DOUBTS)
         images = samples["image"].iloc[[*worst["one"], *worst["other"]]].tolist()
@@ -109,8 +111,6 @@ def group_people(
             page, str(table), found, people.doubts, given.notna(), likeness.in_words(1),
             make_thumbnails(root, images),
         )  # fmt: skip
-    provenance = {"from": os.path.abspath(table), "alike": likeness.threshold}
-    write_table(out, written, SAMPLES, {**provenance, **made_now()})
     return people
 
 
