@@ -30,6 +30,8 @@ _SLACK = 1e-6
 _LARGEST = sys.float_info.max
 
 _PROVENANCE_KEY = b"mmmask"
+#: What a spreadsheet is asked for.
+_CSV = "UTF-8 with commas"
 
 
 @dataclass(frozen=True)
@@ -420,20 +422,34 @@ def read_csv(
     """Read a csv file, or its first rows, as text, so that ids keep their zeros.
 
     Raises:
-        InputError: It is no csv file, or one of ``columns`` is missing.
+        InputError: It is no csv file of UTF-8 and commas, a column stands twice, or one of
+            ``columns`` is missing.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file")
+    given: dict[str, Any] = {"dtype": "str", "encoding": "utf-8-sig", "skipinitialspace": True}
     try:
-        table = pd.read_csv(
-            path, dtype="str", encoding="utf-8-sig", skipinitialspace=True, nrows=rows
-        )
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+        table = pd.read_csv(path, nrows=rows, **given)
+        header = pd.read_csv(path, nrows=1, header=None, **given)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text; save it as csv of {_CSV}") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
         raise InputError(f"{path}: not a readable csv file: {first_line(error)}") from error
+    _check_header(path, [str(name).strip() for name in header.iloc[0].dropna()])
     table.columns = table.columns.str.strip()
     _check_there(columns, table, path)
     return table
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
+    """Refuse a header that is one name by other separators than commas, or has a name twice."""
+    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and separator in names[0]:
+            raise InputError(f"{path}: columns are separated by {word}; save it as csv of {_CSV}")
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise InputError(f"{path}: column {twice[0]} stands twice; keep one of them")
 
 
 def write_table(

@@ -257,3 +257,23 @@ def test_no_other_file_reads_tables_past_the_check() -> None:
     reads = re.compile(r"\b(read_parquet|import pyarrow\.parquet|pd\.read_csv)\b")
     found = {path.relative_to(root).as_posix() for path in files if reads.search(path.read_text())}
     assert found == {"mmmask/tables.py", "mmmask/workflows/benchmark/growth.py"}  # the latter's own
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"image;mask\na.jpg;wear\n",
+            "separated by semicolons; save it as csv of UTF-8 with commas",
+        ),
+        (b"image\tmask\na.jpg\twear\n", "separated by tabs; save it as csv of UTF-8 with commas"),
+        ("image,person\na.jpg,\uae40\n".encode("cp949"), "is not UTF-8 text; save it as csv of"),
+        ("image,person\na.jpg,x\n".encode("utf-16"), "is not UTF-8 text; save it as csv of"),
+        (b"image,mask,mask\na.jpg,wear,normal\n", "column mask stands twice; keep one of them"),
+    ],
+)
+def test_a_csv_of_a_spreadsheet_is_told_how_to_be_saved(tmp_path, content, message) -> None:
+    path = tmp_path / "photos.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        tables.read_csv(path)

@@ -9,6 +9,7 @@ constructors stay out of a file's reach, because ``getattr`` leads to the global
 
 import re
 from collections.abc import Callable
+from math import inf
 from typing import Any, Self
 
 import numpy as np
@@ -119,6 +120,9 @@ _NAMES: dict[str, Callable] = {
     "numpy._core.multiarray._reconstruct": _Array,
 }
 
+#: Items of a checkpoint's containers; those of the largest networks have some ten thousand.
+MOST_ITEMS = 10_000_000
+
 #: What ``torch.serialization.safe_globals`` takes: what stands for a name, and the name.
 SAFE_GLOBALS = [(record, name) for name, record in _NAMES.items()]
 
@@ -127,15 +131,36 @@ def revive(value: Any) -> Any:
     """Return ``value`` with every record in its dicts, lists and tuples made a real object.
 
     Raises:
-        RefusedContentError: A record is not of the kind that MMEngine stores.
+        RefusedContentError: A record is not of the kind that MMEngine stores, or lists share or
+            hold each other so that walking through them would take forever.
     """
+    if _items(value, {}) > MOST_ITEMS:
+        raise RefusedContentError("lists within lists without end")
+    return _revived(value)
+
+
+def _items(value: Any, known: dict[int, float]) -> float:
+    """Return how many items a container has, those of what it holds included, each time anew.
+
+    A container that holds itself has infinitely many.
+    """
+    if not isinstance(value, (dict, list, tuple)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = inf  # until it is known, it is being asked about
+        held = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_items(item, known) for item in held)
+    return known[id(value)]
+
+
+def _revived(value: Any) -> Any:
     if isinstance(value, _Record):
         return value.revive()
     if isinstance(value, dict):
         for key in value:
-            value[key] = revive(value[key])
+            value[key] = _revived(value[key])
     elif isinstance(value, list):
-        value[:] = map(revive, value)
+        value[:] = map(_revived, value)
     elif type(value) is tuple:
-        return tuple(map(revive, value))
+        return tuple(map(_revived, value))
     return value

@@ -101,3 +101,15 @@ def test_the_one_cycle_schedule_comes_back_with_its_function(tmp_path, strategy)
     schedule = OneCycleLR(optimizer, eta_max=1.0, total_steps=9, anneal_strategy=strategy)
     back = through_a_file(schedule.state_dict(), tmp_path)
     assert back["anneal_func"] is schedule.anneal_func
+
+
+def test_lists_that_would_be_walked_through_forever_are_refused(tmp_path) -> None:
+    shared: list = []
+    for _ in range(60):
+        shared = [shared, shared]
+    within: list = []
+    within.append(within)
+    for content in (shared, within):
+        torch.save({"state_dict": {}, "meta": content}, tmp_path / "x.pth")
+        with pytest.raises(InputError, match="it holds lists within lists without end"):
+            load_checkpoint_file(tmp_path / "x.pth")
