@@ -24,7 +24,7 @@ from mmmask.evaluation.calibration import (
 )
 from mmmask.evaluation.intervals import mean_intervals, units_to_draw
 from mmmask.evaluation.scores import log_losses
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, check_picture
 from mmmask.labels import decode, marginals
 from mmmask.ledger.provenance import file_hash, made_now
 from mmmask.tables import attribute_of, probabilities, read_predictions
@@ -55,6 +55,7 @@ def calibrate(
     Raises:
         InputError: The table has no labels.
     """
+    check_picture(plot)
     table = knowing(read_predictions(oof), oof)
     truth, before = true_values(table, oof), probabilities(table)
     person, unit = units_to_draw(table)

@@ -67,6 +67,10 @@ def data_stats(
             to count as a near-duplicate. Photos of one person are alike by nature.
         options: ``name=value`` overrides of the config.
     """
+    for name, value, most in (("dark", dark, 255), ("small", small, np.inf), ("alike", alike, 64)):
+        if not 0 <= value <= most:
+            limits = "at least 0" if most == np.inf else f"from 0 to {most}"
+            raise InputError(f"--{name} must be {limits}; got {value}")
     source = DataSource.at(data_root)
     root, samples = source.root, source.train()
     preprocessing, trained = [], np.ones(len(samples), dtype=bool)

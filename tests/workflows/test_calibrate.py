@@ -100,6 +100,12 @@ def test_a_plot_shows_class_and_attributes(written, tmp_path) -> None:
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_plot_of_another_kind_is_refused_before_anything_is_written(written, tmp_path) -> None:
+    with pytest.raises(InputError, match=r"x\.gif: a picture ends in \.png"):
+        calibrate(written, tmp_path / "c.json", plot=tmp_path / "x.gif")
+    assert not (tmp_path / "c.json").exists()
+
+
 def test_years_follow_the_calibrated_ages(written, tmp_path) -> None:
     path = written()
     calibrate(path, tmp_path / "c.json")

@@ -125,6 +125,20 @@ def test_a_listed_photo_that_is_not_there_is_refused(root, tmp_path) -> None:
         MaskFaceDataset(str(root), split="train", drop=str(path))
 
 
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ({"dark": -1}, "--dark must be from 0 to 255; got -1"),
+        ({"dark": float("nan")}, "--dark must be from 0 to 255; got nan"),
+        ({"small": -3}, "--small must be at least 0; got -3"),
+        ({"alike": 99}, "--alike must be from 0 to 64; got 99"),
+    ],
+)
+def test_a_limit_that_no_photo_can_have_is_refused(root, limit, message) -> None:
+    with pytest.raises(InputError, match=message):
+        data_stats(root, **limit)
+
+
 def test_data_without_a_readable_photo_is_refused(root) -> None:
     for person in range(len(PEOPLE)):
         for path in photo(root, person, "normal").parent.iterdir():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmmask.errors import InputError
+from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
 from mmmask.labels import ATTRIBUTES, CLASSES, decode
@@ -54,6 +54,8 @@ def compare(
         InputError: The tables have no photo in common, contradict each other on true classes, or
             are of one attribute alone; or no photo is below ``data_root``.
     """
+    if data_root is not None and not Path(data_root).is_dir():
+        raise MissingFileError(f"{data_root}: --data-root must be a folder; there is no such")
     comparison = compared(Path(one), Path(other), labels)
     thumbnails = NO_THUMBNAILS
     differing = comparison.differing["image"].tolist()
