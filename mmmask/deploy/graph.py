@@ -18,6 +18,8 @@ from mmmask.packages import require
 TRACED = 2
 #: How the names of nodes begin that work on the pooled feature: few, and easily spoilt.
 HEAD = "head/"
+#: Below it, ONNX converts no graph.
+_OLDEST_OPSET = 7
 
 
 class PhotoClassifier(nn.Module):
@@ -42,6 +44,19 @@ class PhotoClassifier(nn.Module):
         batch = self.classifier(inputs, mode="predict")
         years = (batch.pred_years,) if "pred_years" in batch else ()
         return (batch.pred_score, *years)
+
+
+def check_opset(opset: int | None) -> None:
+    """Refuse a version of ONNX's operators that no graph can be written in; None is the exporter's.
+
+    :func:`write_graph` refuses one in which this network has no form, after minutes.
+    """
+    require("an export", "onnx", "onnxscript")
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    if opset is not None and not _OLDEST_OPSET <= opset <= newest:
+        raise InputError(f"--opset must be from {_OLDEST_OPSET} to {newest}; got {opset}")
 
 
 def write_graph(

@@ -33,12 +33,14 @@ def build_detector(device: str) -> Any:
     """Return an MTCNN that gives the face it is surest of.
 
     Raises:
-        InputError: facenet-pytorch is not installed.
+        InputError: facenet-pytorch is not installed, or torch has no such device.
     """
     require("the detector of faces", "facenet_pytorch")
     from facenet_pytorch import MTCNN
 
-    return MTCNN(select_largest=False, device=device)
+    from mmmask.workflows.torch_network import checked_device
+
+    return MTCNN(select_largest=False, device=checked_device(device))
 
 
 def find_face(detector: Any, image: np.ndarray) -> tuple[np.ndarray, float]:

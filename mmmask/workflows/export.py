@@ -122,9 +122,10 @@ def export(
     """
     _check_names(out, int8)
     network = TorchNetwork(config, checkpoint, data_root=data_root, options=options)
-    from mmmask.deploy.graph import write_graph  # late, as they import MMPretrain
+    from mmmask.deploy.graph import check_opset, write_graph  # late, as they import MMPretrain
     from mmmask.deploy.quantization import quantize
 
+    check_opset(opset)
     images = _spread(find_photos(network.cfg.data.data_root)["image"].tolist(), CHECKED)
     if held_out or int8 is not None:
         trained_on, people = _splits(network, Path(checkpoint))

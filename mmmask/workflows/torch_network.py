@@ -16,12 +16,29 @@ from mmmask.deploy.facts import ModelFacts
 from mmmask.deploy.networks import Answer
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.engine.runner_config import load_checked
-from mmmask.errors import InputError
+from mmmask.errors import InputError, first_line
 from mmmask.labels import OLD_FROM
 from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
 from mmmask.models.grad_cam import grad_cam
 from mmmask.tables import check_finite
 from mmmask.workflows.testing import check_same, load_weights
+
+
+def checked_device(device: str) -> torch.device:
+    """Return a device that torch has here.
+
+    Raises:
+        InputError: It has none of that name.
+    """
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(
+            f"--device must be one that torch has here, such as cpu; got {device}: "
+            f"{first_line(error)}"
+        ) from error
+    return place
 
 
 class TorchNetwork:
@@ -52,6 +69,7 @@ class TorchNetwork:
         options: Sequence[str] = (),
         device: str = "cpu",
     ) -> None:
+        place = checked_device(device)
         self.name = str(checkpoint)
         cfg = self.cfg = load_checked(config, parse_options(options), data_root=data_root)
         cfg.pretrained = None
@@ -60,7 +78,7 @@ class TorchNetwork:
         meta = self.content.get("meta", {})
         check_same(cfg, meta, "preprocessing", Path(checkpoint))
         init_default_scope(cfg.default_scope)
-        self.classifier = MODELS.build(cfg.model).to(device)
+        self.classifier = MODELS.build(cfg.model).to(place)
         load_weights(self.classifier, self.content, Path(checkpoint))
         self.classifier.eval()
         head = self.classifier.head

@@ -11,7 +11,7 @@ import mmmask.register
 from mmmask.datasets.photos import Geometry
 from mmmask.datasets.preparation import Preparation
 from mmmask.deploy.facts import ModelFacts
-from mmmask.deploy.graph import HEAD, PhotoClassifier, write_graph
+from mmmask.deploy.graph import HEAD, PhotoClassifier, check_opset, write_graph
 from mmmask.deploy.networks import OnnxNetwork
 from mmmask.errors import InputError
 
@@ -164,3 +164,9 @@ def test_what_onnx_has_no_words_for_is_said_in_a_sentence(tmp_path):
         write_graph(Unwritable(), facts, path)
     assert "\n" not in str(caught.value)
     assert not path.exists()
+
+
+def test_operators_that_no_graph_can_have_are_refused_before_the_work() -> None:
+    with pytest.raises(InputError, match=r"--opset must be from 7 to \d+; got 3"):
+        check_opset(3)
+    check_opset(18)
