@@ -50,7 +50,7 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "nargs": "+",
             "default": argparse.SUPPRESS,
             "metavar": "TABLE",
-            "help": "photos of your own: tables of what is known of them, see docs/data.md",
+            "help": "photos of your own: tables of what is known of them, see docs/cookbook.md",
         },
         "--eval-table": {
             "action": _TableOption,
