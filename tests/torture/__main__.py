@@ -1,0 +1,100 @@
+"""Try the promises of docs/reliability.md at random; exit status 1 when one broke.
+
+Example: python -m tests.torture --minutes 5
+"""
+
+import argparse
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mmmask.cli import limit_thread_spinning
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+limit_thread_spinning()
+
+from tests.torture import kills, photos, stored
+from tests.torture.bench import ROOT, Bench
+from tests.torture.trials import Outcome, Promise, as_markdown, as_table, attempt, run_part
+
+#: Part -> its promises, and its share of the time.
+PARTS: dict[str, tuple[Callable[[Bench], list[Promise]], float]] = {
+    "kills": (kills.promises, 0.4),
+    "photos": (photos.promises, 0.1),
+    "stored": (stored.promises, 0.15),
+}
+
+
+def run(seed: int, minutes: float, only: str | None, bench: Bench, folder: Path) -> list[Outcome]:
+    """Run the parts, each for its share of the minutes; time that one leaves goes to the later."""
+    chosen = {name: part for name, part in PARTS.items() if only is None or _matches(only, name)}
+    ends = time.monotonic() + 60 * minutes
+    outcomes: list[Outcome] = []
+    for name in list(chosen):
+        shares = [share for _, share in chosen.values()]
+        make, share = chosen.pop(name)
+        now = time.monotonic()
+        promises = [each for each in make(bench) if _named(only, each)]
+        print(f"{name}: {len(promises)} promises", flush=True)
+        until = now + (ends - now) * share / sum(shares)
+        found = run_part(promises, seed, until, folder)
+        trials, broken = sum(each.trials for each in found), sum(len(each.broken) for each in found)
+        print(f"{name}: {trials} trials, {broken} broken, {time.monotonic() - now:.0f} s", flush=True)
+        outcomes += found
+    return outcomes
+
+
+def _matches(only: str, part: str) -> bool:
+    return only.split("/")[0] == part
+
+
+def _named(only: str | None, promise: Promise) -> bool:
+    return only is None or "/" not in only or only == f"{promise.part}/{promise.name}"
+
+
+def repeat(seed: int, only: str, number: int, bench: Bench, folder: Path) -> list[Outcome]:
+    """Make one trial of one promise again."""
+    make, _ = PARTS[only.split("/")[0]]
+    (promise,) = [each for each in make(bench) if _named(only, each)]
+    outcome = Outcome(promise)
+    attempt(outcome, seed, number, folder)
+    return [outcome]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, help="of all trials; default: a new one")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--only", metavar="PART[/PROMISE]", help=f"one of {', '.join(PARTS)}")
+    parser.add_argument("--trial", type=int, help="make this one alone, of --only PART/PROMISE")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table here")
+    args = parser.parse_args(arguments)
+    if args.only is not None and args.only.split("/")[0] not in PARTS:
+        parser.error(f"--only must be one of {', '.join(PARTS)}, got {args.only}")
+    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+    print(f"seed {seed}", flush=True)
+    folder = ROOT / "work_dirs" / "torture" / str(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    bench = Bench(folder / "bench")
+    try:
+        if args.trial is None:
+            outcomes = run(seed, args.minutes, args.only, bench, folder)
+        else:
+            outcomes = repeat(seed, args.only, args.trial, bench, folder)
+    finally:
+        bench.close()
+    table = as_table(outcomes, seed)
+    if args.csv is not None:
+        table.to_csv(args.csv, index=False)
+    print(f"\n{as_markdown(table)}\n\nseed {seed}")
+    broken = any(each.broken for each in outcomes)
+    if not broken:
+        shutil.rmtree(folder)
+    return int(broken)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
