@@ -7,24 +7,30 @@ import argparse
 import os
 import secrets
 import shutil
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmmask.cli import limit_thread_spinning
 
+# In the background SIGINT is ignored, by what is started here too, unless it has a handler.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 limit_thread_spinning()
 
-from tests.torture import kills, photos, stored
+from tests.torture import full_disk, kills, long_run, photos, review, stored, tables
 from tests.torture.bench import ROOT, Bench
 from tests.torture.trials import Outcome, Promise, as_markdown, as_table, attempt, run_part
 
 #: Part -> its promises, and its share of the time.
 PARTS: dict[str, tuple[Callable[[Bench], list[Promise]], float]] = {
-    "kills": (kills.promises, 0.4),
+    "kills": (lambda bench: [*kills.promises(bench), *review.promises(bench)], 0.35),
+    "full_disk": (full_disk.promises, 0.2),
     "photos": (photos.promises, 0.1),
-    "stored": (stored.promises, 0.15),
+    "stored": (stored.promises, 0.1),
+    "tables": (tables.promises, 0.1),
+    "long_run": (long_run.promises, 0.15),
 }
 
 
@@ -42,7 +48,9 @@ def run(seed: int, minutes: float, only: str | None, bench: Bench, folder: Path)
         until = now + (ends - now) * share / sum(shares)
         found = run_part(promises, seed, until, folder)
         trials, broken = sum(each.trials for each in found), sum(len(each.broken) for each in found)
-        print(f"{name}: {trials} trials, {broken} broken, {time.monotonic() - now:.0f} s", flush=True)
+        print(
+            f"{name}: {trials} trials, {broken} broken, {time.monotonic() - now:.0f} s", flush=True
+        )
         outcomes += found
     return outcomes
 

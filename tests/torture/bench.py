@@ -127,7 +127,9 @@ class Bench:
         photos = read_table(self.predictions, PREDICTIONS)
         drawn = made_predictions(photos.assign(person="p", label=photos.get("label", 0)), seed=3)
         wanted = [name for name in photos.columns if name in drawn.columns]
-        write_table(path, photos.assign(**{n: drawn[n] for n in wanted if n[0] == "p"}), PREDICTIONS)
+        write_table(
+            path, photos.assign(**{n: drawn[n] for n in wanted if n[0] == "p"}), PREDICTIONS
+        )
         return path
 
     @cached_property
@@ -256,7 +258,9 @@ def same_onnx(one: Path, other: Path) -> bool:
     """Whether two exported models are the same network."""
     import onnx
 
-    graphs = [onnx.load(str(path)).graph.SerializeToString(deterministic=True) for path in (one, other)]
+    graphs = [
+        onnx.load(str(path)).graph.SerializeToString(deterministic=True) for path in (one, other)
+    ]
     return graphs[0] == graphs[1]
 
 

@@ -43,7 +43,11 @@ def originals() -> list[tuple[str, bytes]]:
             (picture.convert("L"), {}),
             (picture.convert("CMYK"), {}),
         ],
-        ".png": [(picture.convert("P"), {}), (picture.convert("RGBA"), {}), (picture, {"exif": exif})],
+        ".png": [
+            (picture.convert("P"), {}),
+            (picture.convert("RGBA"), {}),
+            (picture, {"exif": exif}),
+        ],
         ".gif": [(picture, {})],
     }
     for suffix, each in forms.items():
