@@ -9,12 +9,12 @@ import numpy as np
 
 from tests.torture.bench import Bench, content, differences, leftovers, refusal_fault
 from tests.torture.kills import WORKS, Work
-from tests.torture.trials import Promise
+from tests.torture.trials import Promise, Trial
 
 
 def _made(name: str) -> Callable[[Bench, Path], list[object]]:
     def command(bench: Bench, out: Path) -> list[object]:
-        table, data = bench.predictions, ("--data-root", bench.data)
+        data = ("--data-root", bench.data)
         return {
             "test": [
                 *("test.py", bench.config, bench.checkpoint, *data, "--out", out / "p.parquet"),
@@ -46,13 +46,13 @@ def promises(bench: Bench) -> list[Promise]:
             work.name,
             f"`{work.name}` on a full disk ends in one sentence and status 2, or in the right "
             "result; nothing former is lost, nothing is left half-written",
-            _starved(bench, work),
+            *_starved(bench, work),
         )
         for work in WRITES
     ]
 
 
-def _starved(bench: Bench, work: Work) -> Callable[[np.random.Generator, Path], str | None]:
+def _starved(bench: Bench, work: Work) -> tuple[Trial, Callable[[], object]]:
     @cache
     def undisturbed() -> Path:
         folder = bench.folder / "written" / work.name
@@ -84,7 +84,7 @@ def _starved(bench: Bench, work: Work) -> Callable[[np.random.Generator, Path], 
         ]
         return f"{said}: lost or changed {lost}" if lost else None
 
-    return trial
+    return trial, undisturbed
 
 
 def _former(random: np.random.Generator, expected: Path, folder: Path) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.torture.bench import CONFIG, SMALL, Bench, Done, differences, last_words, leftovers, pick
-from tests.torture.trials import Promise
+from tests.torture.trials import Promise, Trial
 
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 #: Seconds for which what a killed tool has started may still be there and keep its place.
@@ -85,13 +85,13 @@ def promises(bench: Bench) -> list[Promise]:
             "kills",
             work.name,
             f"`{work.name}` killed at any moment and started again ends as if it had not been",
-            _killed(bench, work),
+            *_killed(bench, work),
         )
         for work in WORKS
     ]
 
 
-def _killed(bench: Bench, work: Work) -> Callable[[np.random.Generator, Path], str | None]:
+def _killed(bench: Bench, work: Work) -> tuple[Trial, Callable[[], object]]:
     @cache
     def undisturbed() -> tuple[Path, float]:
         """Return the folder of the undisturbed command, and how many seconds it took."""
@@ -121,7 +121,7 @@ def _killed(bench: Bench, work: Work) -> Callable[[np.random.Generator, Path], s
             found = f"left behind: {left}"
         return found and f"{said}, started again: {found}"
 
-    return trial
+    return trial, undisturbed
 
 
 def _ended_badly(done: Done, number: signal.Signals) -> str | None:

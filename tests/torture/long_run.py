@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def _growth(looks: list[Look]) -> str | None:
     return "; ".join(said) or None
 
 
-def _looks(process: subprocess.Popen[str], work_dir: Path):
+def _looks(process: subprocess.Popen[str], work_dir: Path) -> Iterator[Look]:
     """Yield a look every half second until the process ends."""
     while process.poll() is None:
         time.sleep(0.5)

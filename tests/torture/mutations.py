@@ -15,7 +15,7 @@ def mutated(random: Random, data: bytes, other: bytes = b"") -> bytes:
 
 
 def _place(random: Random, data: bytes) -> int:
-    """Return where: anywhere, or in one of two cases near an end, where formats say what follows."""
+    """Return where: anywhere, or, in half of the cases, near an end, where formats have headers."""
     near = min(len(data), 2048)
     if not data or random.random() < 0.5:
         return int(random.integers(len(data) + 1))

@@ -1,6 +1,7 @@
 """Mutated photos: each is a picture, or is refused by name."""
 
 import shutil
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,15 +16,15 @@ from mmmask.workflows.data_stats import data_stats
 from tests.torture.bench import Bench, pick
 from tests.torture.child import Said, in_child
 from tests.torture.mutations import mutated
-from tests.torture.trials import Promise
+from tests.torture.trials import Promise, Trial
 
 
 @cache
 def originals() -> list[tuple[str, bytes]]:
     """Return suffix and bytes of sound photos in many forms."""
-    from PIL import Image
-
     import io
+
+    from PIL import Image
 
     noise = np.random.default_rng(0)
     small = cv2.GaussianBlur(noise.integers(0, 256, (96, 72, 3), dtype=np.uint8), (0, 0), 3)
@@ -72,9 +73,16 @@ def promises(bench: Bench) -> list[Promise]:
     cv2.setNumThreads(1)  # threads do not survive a fork
     says = "a mutated photo is a picture or is refused by name"
     return [
-        Promise("photos", "load_photo", f"`load_photo`: {says}", _load, 600),
-        Promise("photos", "Predictor", f"`Predictor`: {says}", _predicted(bench), 200),
-        Promise("photos", "data_stats", f"`data_stats`: {says}", _measured(bench), 200),
+        Promise("photos", "load_photo", f"`load_photo`: {says}", _load, originals, 600),
+        Promise(
+            "photos",
+            "Predictor",
+            f"`Predictor`: {says}",
+            _predicted(bench),
+            lambda: bench.model,
+            200,
+        ),
+        Promise("photos", "data_stats", f"`data_stats`: {says}", *_measured(bench), 200),
     ]
 
 
@@ -100,7 +108,7 @@ def fault_of(said: Said, name: str) -> str | None:
     return None if said.value is True else f"returned {said.value!r}"
 
 
-def _predicted(bench: Bench):
+def _predicted(bench: Bench) -> tuple[Trial, Callable[[], object]]:
     def trial(random: np.random.Generator, folder: Path) -> str | None:
         model = bench.model
         for number in range(2):
@@ -119,10 +127,10 @@ def _predicted(bench: Bench):
             return f"Predictor says {said}, load_photo says {read}"
         return fault_of(said, path.name)
 
-    return trial
+    return trial, lambda: bench.model
 
 
-def _measured(bench: Bench):
+def _measured(bench: Bench) -> tuple[Trial, Callable[[], object]]:
     @cache
     def sound() -> Path:
         data = bench.folder / "few"
@@ -143,4 +151,4 @@ def _measured(bench: Bench):
 
         return fault_of(in_child(act), path.name)
 
-    return trial
+    return trial, sound

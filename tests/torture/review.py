@@ -18,7 +18,7 @@ import numpy as np
 
 from tests.torture.bench import ROOT, Bench, leftovers, pick
 from tests.torture.kills import SIGNALS
-from tests.torture.trials import Promise
+from tests.torture.trials import Promise, Trial
 
 #: How many label issues are decided, and how often the server is killed on the way.
 DECISIONS, KILLS = 30, 2
@@ -84,12 +84,10 @@ def promises(bench: Bench) -> list[Promise]:
         return (folder / "c.csv").read_bytes()
 
     says = "`review` killed at any moment and started again has every decision that it confirmed"
-    return [Promise("kills", "review", says, _killed(bench, undisturbed))]
+    return [Promise("kills", "review", says, _killed(bench, undisturbed), undisturbed)]
 
 
-def _killed(
-    bench: Bench, undisturbed: Callable[[], bytes]
-) -> Callable[[np.random.Generator, Path], str | None]:
+def _killed(bench: Bench, undisturbed: Callable[[], bytes]) -> Trial:
     def trial(random: np.random.Generator, folder: Path) -> str | None:
         expected, out, number = undisturbed(), folder / "c.csv", 0
         for kill in range(KILLS + 1):

@@ -19,7 +19,7 @@ from mmmask.tables import LABEL_ISSUES, PREDICTIONS, probabilities, read_table
 from tests.torture.bench import CONFIG, Bench
 from tests.torture.child import in_child
 from tests.torture.mutations import mutated
-from tests.torture.trials import Promise
+from tests.torture.trials import Promise, Trial
 
 Reader = Callable[[Path], Any]
 
@@ -49,7 +49,7 @@ def promises(bench: Bench) -> list[Promise]:
                 "stored",
                 name,
                 f"a mutated {name} gives the values written or is refused by name",
-                _mutated(*each, same=True),
+                *_mutated(*each, same=True),
             )
             for name, each in sealed.items()
         ),
@@ -58,7 +58,7 @@ def promises(bench: Bench) -> list[Promise]:
                 "stored",
                 name,
                 f"a mutated {name} gives allowed values or is refused by name",
-                _mutated(*each, same=False),
+                *_mutated(*each, same=False),
             )
             for name, each in open_ones.items()
         ),
@@ -67,7 +67,7 @@ def promises(bench: Bench) -> list[Promise]:
 
 def _mutated(
     sound: Callable[[], Path], read: Reader, *, same: bool
-) -> Callable[[np.random.Generator, Path], str | None]:
+) -> tuple[Trial, Callable[[], object]]:
     @cache
     def expected() -> tuple[Path, bytes, Any]:
         path = sound()
@@ -86,7 +86,7 @@ def _mutated(
             return None if path.name in said.refusal else f"no {path.name} in: {said.refusal}"
         return "other values, and not a word" if same and said.value != value else None
 
-    return trial
+    return trial, expected
 
 
 def _digest(value: object) -> str:
@@ -115,7 +115,9 @@ def _frame(path: Path) -> str:
 
 
 def _packed(path: Path) -> str:
-    store = PhotoStore(path, None, data_root=None, made_by=None, kind="pack", maker="tools/pack.py")
+    store = PhotoStore(
+        path, None, data_root=None, made_by=None, kind="pack of photos", maker="tools/pack.py"
+    )
     rows = [store[row].tobytes() for row in range(len(store))]
     return _digest((list(map(str, store.images)), rows))
 
@@ -155,7 +157,8 @@ def _ledger(bench: Bench) -> Path:
     """Return the log of a ledger with one submission."""
     path = bench.folder / "ledger" / LOG
     if not path.exists():
-        command = ["ensemble.py", bench.predictions, bench.predictions, "--data-root", bench.data]
+        command = ["ensemble.py", bench.predictions, bench.other_predictions]
+        command += ["--data-root", bench.data]
         ends = ["--out", bench.folder / "e.parquet", "--submission", bench.folder / "s.csv"]
         bench.done(*command, *ends)
     return path

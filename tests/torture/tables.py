@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from tests.torture.bench import ROOT, Bench
-from tests.torture.trials import Promise
+from tests.torture.trials import Promise, Trial
 
 #: Seconds after which the tests of one file count as hanging.
 PATIENCE = 600
@@ -33,7 +32,7 @@ def promises(bench: Bench) -> list[Promise]:
     ]
 
 
-def _tested(path: Path) -> Callable[[np.random.Generator, Path], str | None]:
+def _tested(path: Path) -> Trial:
     def trial(random: np.random.Generator, folder: Path) -> str | None:
         seed = int(random.integers(2**31))
         command = [*(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")]

@@ -11,19 +11,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+Trial = Callable[[np.random.Generator, Path], str | None]
+#: A promise that broke so often is not tried further.
+FAULTS = 5
+
 
 @dataclass(frozen=True)
 class Promise:
     """One sentence that must hold, and what tries it.
 
     ``trial`` gets a generator of random numbers and an empty folder, and returns what broke the
-    promise, or None if it held. ``most`` is after how many trials enough is known.
+    promise, or None if it held. ``prepare`` makes what all trials start from. ``most`` is after
+    how many trials enough is known.
     """
 
     part: str
     name: str
     says: str
-    trial: Callable[[np.random.Generator, Path], str | None]
+    trial: Trial
+    prepare: Callable[[], object] = lambda: None
     most: int | None = None
 
 
@@ -38,7 +44,8 @@ class Outcome:
 
     @property
     def enough(self) -> bool:
-        return self.promise.most is not None and self.trials >= self.promise.most
+        done = self.promise.most is not None and self.trials >= self.promise.most
+        return done or len(self.broken) >= FAULTS
 
 
 def draws(seed: int, promise: Promise, number: int) -> np.random.Generator:
@@ -61,6 +68,9 @@ def attempt(outcome: Outcome, seed: int, number: int, folder: Path) -> None:
     place.mkdir(parents=True)
     started = time.monotonic()
     try:
+        if outcome.trials == 0:
+            promise.prepare()
+            started = time.monotonic()
         fault = promise.trial(draws(seed, promise, number), place)
     except Exception:
         fault = f"the trial itself failed: {traceback.format_exc().strip()}"
