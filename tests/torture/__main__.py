@@ -78,13 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--only", metavar="PART[/PROMISE]", help=f"one of {', '.join(PARTS)}")
     parser.add_argument("--trial", type=int, help="make this one alone, of --only PART/PROMISE")
+    parser.add_argument("--folder", type=Path, default=ROOT / "work_dirs" / "torture")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table here")
     args = parser.parse_args(arguments)
+    if args.trial is not None and "/" not in (args.only or ""):
+        parser.error("--trial is one of --only PART/PROMISE")
     if args.only is not None and args.only.split("/")[0] not in PARTS:
         parser.error(f"--only must be one of {', '.join(PARTS)}, got {args.only}")
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
     print(f"seed {seed}", flush=True)
-    folder = ROOT / "work_dirs" / "torture" / str(seed)
+    folder = args.folder.resolve() / str(seed)
     shutil.rmtree(folder, ignore_errors=True)
     bench = Bench(folder / "bench")
     try:
