@@ -135,7 +135,8 @@ coverage: $(READY)
 # SEED=n draws the trials of an earlier one again, as far as time allows; a new seed by default.
 MINUTES ?= 30
 torture: $(READY)
-	$(RUN) -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --csv docs/results/torture.csv
+	$(RUN) -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+		--csv docs/results/torture.csv --page docs/reliability.md
 
 $(READY): setup.py requirements/lock.txt requirements/albumentations.txt
 	@$(PYTHON) -c "import sys; v = sys.version_info; \

@@ -15,7 +15,7 @@ from mmmask.errors import InputError
 from tests.torture import child
 from tests.torture.bench import ROOT, differences, leftovers, refusal_fault
 from tests.torture.mutations import mutated
-from tests.torture.trials import FAULTS, Promise, as_markdown, as_table, draws, run_part
+from tests.torture.trials import FAULTS, Promise, as_markdown, as_table, draws, run_part, shown
 
 
 def promise(trial, **more) -> Promise:
@@ -39,6 +39,25 @@ def test_a_trial_that_breaks_is_counted_and_its_command_draws_the_same_again(tmp
     assert table["trials"][0] == len(seen)
     assert table["command"][0].endswith(f"--seed 7 --only part/name --trial {number}")
     assert as_markdown(table).endswith(f"| part | holds | {len(seen)} | {FAULTS} |")
+
+
+def test_a_page_shows_the_last_table_alone(tmp_path) -> None:
+    (outcome,) = run_part([promise(lambda *_: None, most=3)], 7, time.monotonic() + 60, tmp_path)
+    table = as_table([outcome], 7)
+    page = "a\n<!-- torture -->\nformer\n<!-- /torture -->\nz\n"
+    found = shown(page, table)
+    assert "former" not in found
+    assert "`make torture SEED=7`, 3 trials" in found
+    assert shown(found, table) == found
+    assert (found[:2], found[-3:]) == ("a\n", "\nz\n")
+
+
+def test_the_page_shows_the_csv() -> None:
+    path = ROOT / "docs/results/torture.csv"
+    if not path.exists():
+        pytest.skip("no torture has been kept")
+    page = (ROOT / "docs/reliability.md").read_text()
+    assert shown(page, pd.read_csv(path)) == page
 
 
 def test_an_error_of_a_trial_is_a_break_and_a_promise_without_time_is_not_tried(tmp_path) -> None:

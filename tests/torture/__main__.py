@@ -10,6 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmmask.cli import limit_thread_spinning
@@ -21,36 +22,46 @@ limit_thread_spinning()
 
 from tests.torture import full_disk, kills, long_run, photos, review, stored, tables
 from tests.torture.bench import ROOT, Bench
-from tests.torture.trials import Outcome, Promise, as_markdown, as_table, attempt, run_part
+from tests.torture.trials import Outcome, Promise, as_markdown, as_table, attempt, run_part, shown
 
-#: Part -> its promises, and its share of the time.
-PARTS: dict[str, tuple[Callable[[Bench], list[Promise]], float]] = {
-    "kills": (lambda bench: [*kills.promises(bench), *review.promises(bench)], 0.35),
-    "full_disk": (full_disk.promises, 0.2),
-    "photos": (photos.promises, 0.1),
-    "stored": (stored.promises, 0.1),
-    "tables": (tables.promises, 0.1),
-    "long_run": (long_run.promises, 0.15),
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the torture: its share of the time, and the seconds without which it has no use."""
+
+    promises: Callable[[Bench], list[Promise]]
+    share: float
+    least: float = 0
+
+
+PARTS = {
+    "kills": Part(lambda bench: [*kills.promises(bench), *review.promises(bench)], 0.35),
+    "full_disk": Part(full_disk.promises, 0.2),
+    "photos": Part(photos.promises, 0.1),
+    "stored": Part(stored.promises, 0.1),
+    "tables": Part(tables.promises, 0.1),
+    "long_run": Part(long_run.promises, 0.15, least=long_run.SECONDS),
 }
 
 
 def run(seed: int, minutes: float, only: str | None, bench: Bench, folder: Path) -> list[Outcome]:
     """Run the parts, each for its share of the minutes; time that one leaves goes to the later."""
-    chosen = {name: part for name, part in PARTS.items() if only is None or _matches(only, name)}
+    waiting = [name for name in PARTS if only is None or _matches(only, name)]
     ends = time.monotonic() + 60 * minutes
     outcomes: list[Outcome] = []
-    for name in list(chosen):
-        shares = [share for _, share in chosen.values()]
-        make, share = chosen.pop(name)
+    while waiting:
         now = time.monotonic()
-        promises = [each for each in make(bench) if _named(only, each)]
-        print(f"{name}: {len(promises)} promises", flush=True)
-        until = now + (ends - now) * share / sum(shares)
-        found = run_part(promises, seed, until, folder)
+        seconds = (ends - now) * PARTS[waiting[0]].share / sum(PARTS[n].share for n in waiting)
+        name = waiting.pop(0)
+        if only is None and seconds < PARTS[name].least:
+            print(f"{name}: left out, it needs {PARTS[name].least:.0f} s", flush=True)
+            continue
+        promises = [each for each in PARTS[name].promises(bench) if _named(only, each)]
+        print(f"{name}: {len(promises)} promises, {seconds:.0f} s", flush=True)
+        found = run_part(promises, seed, now + seconds, folder)
         trials, broken = sum(each.trials for each in found), sum(len(each.broken) for each in found)
-        print(
-            f"{name}: {trials} trials, {broken} broken, {time.monotonic() - now:.0f} s", flush=True
-        )
+        took = time.monotonic() - now
+        print(f"{name}: {trials} trials, {broken} broken, {took:.0f} s", flush=True)
         outcomes += found
     return outcomes
 
@@ -65,8 +76,8 @@ def _named(only: str | None, promise: Promise) -> bool:
 
 def repeat(seed: int, only: str, number: int, bench: Bench, folder: Path) -> list[Outcome]:
     """Make one trial of one promise again."""
-    make, _ = PARTS[only.split("/")[0]]
-    (promise,) = [each for each in make(bench) if _named(only, each)]
+    promises = PARTS[only.split("/")[0]].promises(bench)
+    (promise,) = [each for each in promises if _named(only, each)]
     outcome = Outcome(promise)
     attempt(outcome, seed, number, folder)
     return [outcome]
@@ -80,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trial", type=int, help="make this one alone, of --only PART/PROMISE")
     parser.add_argument("--folder", type=Path, default=ROOT / "work_dirs" / "torture")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table here")
+    parser.add_argument("--page", type=Path, metavar="MD", help="show the table there, too")
     args = parser.parse_args(arguments)
     if args.trial is not None and "/" not in (args.only or ""):
         parser.error("--trial is one of --only PART/PROMISE")
@@ -100,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = as_table(outcomes, seed)
     if args.csv is not None:
         table.to_csv(args.csv, index=False)
+    if args.page is not None:
+        args.page.write_text(shown(args.page.read_text(), table))
     print(f"\n{as_markdown(table)}\n\nseed {seed}")
     broken = any(each.broken for each in outcomes)
     if not broken:

@@ -14,6 +14,8 @@ from tests.torture.bench import ROOT, Bench
 from tests.torture.trials import Promise
 
 EPOCHS, WARM = 200, 50
+#: What the epochs take on two cores, and after what they count as hanging.
+SECONDS, PATIENCE = 180, 1800
 #: What may grow between the end of the warm-up and the end: MB of memory, files, kB on disk.
 #: Logs take some 2 kB per epoch.
 MEGABYTES, FILES, KILOBYTES = 25, 2, 5 * (EPOCHS - WARM)
@@ -74,7 +76,10 @@ def _growth(looks: list[Look]) -> str | None:
 
 def _looks(process: subprocess.Popen[str], work_dir: Path) -> Iterator[Look]:
     """Yield a look every half second until the process ends."""
+    until = time.monotonic() + PATIENCE
     while process.poll() is None:
+        if time.monotonic() > until:
+            process.kill()
         time.sleep(0.5)
         try:
             status = Path(f"/proc/{process.pid}/status").read_text()

@@ -125,3 +125,20 @@ def as_markdown(table: pd.DataFrame) -> str:
     lines = [f"| {' | '.join(shown)} |", "|---|---|---|---|"]
     lines += [f"| {' | '.join(map(str, row))} |" for row in table[shown].itertuples(index=False)]
     return "\n".join(lines)
+
+
+#: Between these, a page shows the last table.
+MARKS = ("<!-- torture -->", "<!-- /torture -->")
+
+
+def shown(page: str, table: pd.DataFrame) -> str:
+    """Return a page with the table, and what it came of, between its marks."""
+    before, rest = page.split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    minutes = round(table["seconds"].sum() / 60)
+    said = (
+        f"The last one: `make torture SEED={table['seed'].iloc[0]}`, "
+        f"{table['trials'].sum()} trials in {minutes} minutes, {table['broken'].sum()} broken"
+    )
+    source = "([csv](results/torture.csv))"
+    return f"{before}{MARKS[0]}\n{said} {source}:\n\n{as_markdown(table)}\n{MARKS[1]}{after}"
