@@ -3,6 +3,7 @@
 Example: python tests/torture/disturbed.py '{"bytes": 3000}' tools/pack.py data --out p.arrow ...
 """
 
+import atexit
 import ctypes
 import json
 import os
@@ -12,12 +13,40 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 
 def limit_files(most: int) -> None:
-    """Let no file grow beyond ``most`` bytes; a write that would fails as on a full disk."""
+    """Let no file grow beyond ``most`` bytes; a write that would fails as on a full disk.
+
+    What is printed is not limited, though it may go to a file.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        _relay(stream)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def _relay(stream: TextIO) -> None:
+    """Print through a process that has no limit, which ends when this one does."""
+    reader, writer = os.pipe()
+    relay = os.fork()
+    if relay == 0:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.close(writer)
+        while part := os.read(reader, 1 << 16):
+            os.write(stream.fileno(), part)
+        os._exit(0)
+    os.close(reader)
+    os.dup2(writer, stream.fileno())
+    os.close(writer)
+
+    def wait() -> None:
+        stream.flush()
+        os.close(stream.fileno())
+        os.waitpid(relay, 0)
+
+    atexit.register(wait)
 
 
 def end_later(number: int, seconds: float, *, all_of_them: bool) -> None:

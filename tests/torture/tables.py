@@ -37,6 +37,7 @@ def _tested(path: Path) -> Trial:
         seed = int(random.integers(2**31))
         command = [*(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")]
         command += [str(path), f"--hypothesis-seed={seed}", f"--basetemp={folder / 'tmp'}"]
+        command += ["--hypothesis-profile", "torture"]
         command += ["-m", "hypothesis", "-p", "no:xdist"]  # a test that draws nothing says nothing
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
         return None if done.returncode == 0 else f"seed {seed}: {done.stdout.strip()[-3000:]}"
