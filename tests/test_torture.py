@@ -13,8 +13,9 @@ import pytest
 
 from mmmask.errors import InputError
 from tests.torture import child
-from tests.torture.bench import ROOT, differences, leftovers, refusal_fault
+from tests.torture.bench import ROOT
 from tests.torture.mutations import mutated
+from tests.torture.results import differences, leftovers, refusal_fault
 from tests.torture.trials import FAULTS, Promise, as_markdown, as_table, draws, run_part, shown
 
 

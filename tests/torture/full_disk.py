@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.torture.bench import Bench, content, differences, leftovers, refusal_fault
+from tests.torture.bench import Bench
 from tests.torture.kills import WORKS, Work
+from tests.torture.results import content, differences, leftovers, refusal_fault
 from tests.torture.trials import Promise, Trial
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.torture.bench import CONFIG, SMALL, Bench, Done, differences, last_words, leftovers, pick
+from tests.torture.bench import CONFIG, SMALL, Bench, pick
+from tests.torture.results import Done, differences, last_words, leftovers
 from tests.torture.trials import Promise, Trial
 
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]

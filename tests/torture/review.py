@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.torture.bench import ROOT, Bench, leftovers, pick
+from tests.torture.bench import ROOT, Bench, pick
 from tests.torture.kills import SIGNALS
+from tests.torture.results import leftovers
 from tests.torture.trials import Promise, Trial
 
 #: How many label issues are decided, and how often the server is killed on the way.
