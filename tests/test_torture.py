@@ -67,6 +67,11 @@ def test_an_error_of_a_trial_is_a_break_and_a_promise_without_time_is_not_tried(
 
     (outcome,) = run_part([promise(trial, most=1)], 0, time.monotonic() + 60, tmp_path)
     assert "KeyError: 'gone'" in outcome.broken[0][1]
+    (unready,) = run_part(
+        [promise(trial, prepare=lambda: 1 // 0)], 0, time.monotonic() + 60, tmp_path
+    )
+    assert unready.trials == 1
+    assert "ZeroDivisionError" in unready.broken[0][1]
     (late,) = run_part([promise(trial)], 0, time.monotonic(), tmp_path)
     assert (late.trials, late.broken) == (0, [])
 

@@ -41,11 +41,12 @@ class Outcome:
     trials: int = 0
     seconds: float = 0.0
     broken: list[tuple[int, str]] = field(default_factory=list)
+    prepared: bool | None = None  # None before the first trial
 
     @property
     def enough(self) -> bool:
         done = self.promise.most is not None and self.trials >= self.promise.most
-        return done or len(self.broken) >= FAULTS
+        return done or len(self.broken) >= FAULTS or self.prepared is False
 
 
 def draws(seed: int, promise: Promise, number: int) -> np.random.Generator:
@@ -68,9 +69,10 @@ def attempt(outcome: Outcome, seed: int, number: int, folder: Path) -> None:
     place.mkdir(parents=True)
     started = time.monotonic()
     try:
-        if outcome.trials == 0:
+        if not outcome.prepared:
+            outcome.prepared = False
             promise.prepare()
-            started = time.monotonic()
+            outcome.prepared, started = True, time.monotonic()
         fault = promise.trial(draws(seed, promise, number), place)
     except Exception:
         fault = f"the trial itself failed: {traceback.format_exc().strip()}"
