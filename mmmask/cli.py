@@ -162,8 +162,11 @@ class _Parser(argparse.ArgumentParser):
             path = getattr(found, action.dest, None)
             if action.type not in OUTPUTS or path is None:
                 continue
-            OUTPUTS[action.type](path)
             option = action.option_strings[0]
+            try:
+                OUTPUTS[action.type](path)
+            except InputError as error:
+                raise InputError(f"{option} {error}") from error
             twin = taken.setdefault(os.path.realpath(path), option)
             if twin != option:
                 raise InputError(f"{twin} and {option} both name {path}; give each its own")

@@ -67,12 +67,14 @@ def _check_room(path: str | Path, folder: Path, *names: str) -> None:
     for name in missing:
         with suppress(FileNotFoundError):
             os.lstat(folder / name)  # an OSError where it is too long
-    handle, probe = tempfile.mkstemp(dir=folder, prefix=".mmmask-")
     try:
-        os.write(handle, bytes(_PROBE))
-    finally:
-        os.close(handle)
-        os.unlink(probe)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".mmmask-") as probe:
+            probe.write(bytes(_PROBE))
+    except OSError as error:
+        raise WriteError(
+            f"{path}: cannot be written, as {folder} takes no file: {reason_of(error)}; name "
+            "another place"
+        ) from error
 
 
 def _real(path: str | Path) -> Path:
