@@ -5,11 +5,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mmmask.errors import DivergedError, InputError, MissingFileError
+from mmmask.errors import DivergedError, InputError, WriteError, first_line, reason_of
+from mmmask.files import UNWRITABLE, check_folder, check_output
 from mmmask.packages import missing_packages
 
 
@@ -21,6 +23,44 @@ class _TableOption(argparse.Action):
         value = listed[0] if len(listed) == 1 else f"[{','.join(listed)}]"
         namespace.options = [*namespace.options, f"data.{self.dest}={value}"]
 
+
+def output_file(path: str) -> Path:
+    """Return the path of a file that a tool writes; :func:`parser_of` checks it when parsing.
+
+    As ``type`` of an argument.
+    """
+    return Path(path)
+
+
+def made_file(path: str) -> Path:
+    """Return, likewise, that of a file which is read where it is there, and made where not."""
+    return Path(path)
+
+
+def output_folder(path: str) -> Path:
+    """Return, likewise, that of a folder in which a tool writes."""
+    return Path(path)
+
+
+def output_path(path: str) -> Path:
+    """Return, likewise, that of a file or a folder, which other arguments decide."""
+    return Path(path)
+
+
+def _check_made(path: Path) -> None:
+    if not path.is_file():
+        check_output(path)
+
+
+#: The ``type`` of an argument that names what is written -> how it is checked before any work.
+OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
+    {
+        output_file: check_output,
+        made_file: _check_made,
+        output_folder: check_folder,
+        output_path: lambda path: check_folder(path.parent),
+    }
+)
 
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -68,6 +108,7 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "move the age cut, of a model of years",
         },
         "--pack": {
+            "type": made_file,
             "metavar": "FILE",
             "help": "packed photos (.arrow); made first where missing or stale",
         },
@@ -79,7 +120,11 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "metavar": "TABLE",
             "help": "further samples",
         },
-        "--submission": {"metavar": "CSV", "help": "submission in info.csv's order"},
+        "--submission": {
+            "type": output_file,
+            "metavar": "CSV",
+            "help": "submission in info.csv's order",
+        },
         "--teacher": {
             "action": "extend",
             "nargs": "+",
@@ -103,7 +148,29 @@ def parser_of(text: str | None) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose help speaks of subcommands where the tool runs as one of ``mmmask``."""
+    """A parser that checks outputs, and whose help speaks of subcommands of ``mmmask``."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse an output that cannot be written, or that two options name.
+
+        Raises:
+            InputError: The message names the path, and an option where two do.
+        """
+        found = super().parse_args(args, namespace)
+        taken: dict[str, str] = {}
+        for action in self._actions:
+            path = getattr(found, action.dest, None)
+            if action.type not in OUTPUTS or path is None:
+                continue
+            option = action.option_strings[0]
+            try:
+                OUTPUTS[action.type](path)
+            except InputError as error:
+                raise InputError(f"{option} {error}") from error
+            twin = taken.setdefault(os.path.realpath(path), option)
+            if twin != option:
+                raise InputError(f"{twin} and {option} both name {path}; give each its own")
+        return found
 
     def format_help(self) -> str:
         text = super().format_help()
@@ -124,30 +191,50 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
 
     ``diverged`` is the status of a training that did. The message of an :class:`InputError` or
     :class:`DivergedError` goes to standard error on one line, and so does the name of a package
-    that is not installed. Any other exception is a defect and passes through with its traceback
-    (Python then exits with status 1).
+    that is not installed, and what the system refused: a file, a full disk. Any other exception is
+    a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
+    ended: BaseException | None = None
     try:
         main()
-    except InputError as error:
-        print(f"error: {message_of(error)}", file=sys.stderr)
-        return 2
-    except DivergedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return diverged
-    except ModuleNotFoundError as error:
-        sentence = missing_packages(error.name)
-        if sentence is None:
-            raise
-        print(f"error: {sentence}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # whoever read the output wants no more of it
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        ended = error
+    lost = _lost_output()
+    if lost is not None and (ended is None or type(ended) is type(lost)):
+        if isinstance(lost, BrokenPipeError):  # whoever read the output wants no more of it
+            return 0
+        ended = WriteError(f"standard output: could not be written: {reason_of(lost)}")
+    if ended is None:
+        return 0
+    status, sentence = _status_of(ended, diverged)
+    with suppress(OSError):  # standard error may be full too
+        print(sentence, file=sys.stderr)
+    return status
+
+
+def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
+    """Return the exit status and what is said; a defect is raised."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, DivergedError):
+        return diverged, f"error: {error}"
+    if isinstance(error, InputError | OSError):
+        return 2, f"error: {message_of(error)}"
+    missing = missing_packages(error.name) if isinstance(error, ModuleNotFoundError) else None
+    if missing is None:
+        raise error
+    return 2, f"error: {missing}"
+
+
+def _lost_output() -> OSError | None:
+    """Return why standard output cannot be written, where so; Python's end then meets no more."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 0
+        return error
+    return None
 
 
 def limit_thread_spinning() -> None:
@@ -161,11 +248,14 @@ def limit_thread_spinning() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-def message_of(error: InputError) -> str:
+def message_of(error: InputError | OSError) -> str:
     """Return the message on one line, also where a data worker wrapped it in its traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and lines[0].startswith("Caught "):  # torch.utils.data re-raises worker errors so
-        for kind in (InputError, MissingFileError):
-            lines[-1] = lines[-1].removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
-        return lines[-1]
-    return " ".join(lines)
+        return re.sub(r"^[\w.]+(Error|Exception): ", "", lines[-1])
+    if isinstance(error, InputError):
+        return " ".join(lines)
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {reason_of(error)}"
+    writing = error.errno in UNWRITABLE
+    return f"a file could not be written: {reason_of(error)}" if writing else first_line(error)

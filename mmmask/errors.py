@@ -5,6 +5,7 @@ that of a :class:`DivergedError` likewise with status 1; any other exception is 
 and keeps its traceback.
 """
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -18,6 +19,10 @@ class MissingFileError(InputError, FileNotFoundError):
 
     def __str__(self) -> str:
         return ValueError.__str__(self)
+
+
+class WriteError(InputError):
+    """A file or folder cannot be written: the message names it, and says what the system says."""
 
 
 class DivergedError(RuntimeError):
@@ -34,6 +39,12 @@ class DivergedError(RuntimeError):
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, which is enough for one sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def reason_of(error: OSError) -> str:
+    """Return what the system says of a failing call, such as ``No space left on device``."""
+    said = os.strerror(error.errno) if error.errno else ""
+    return said if said and said in (error.strerror or said) else first_line(error)
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> str:

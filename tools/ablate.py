@@ -13,7 +13,7 @@ python tools/ablate.py configs/face_probe.py --techniques configs/spaces/techniq
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, made_file, output_folder, parser_of
 from mmmask.shipped import find_config
 
 
@@ -27,15 +27,15 @@ def main() -> None:
     add_shared(parser, "--pretrained")
     parser.add_argument(
         "--out",
-        type=Path,
-        default=Path("work_dirs/ablation"),
+        type=output_folder,
+        default="work_dirs/ablation",
         metavar="DIR",
         help="runs, table and plot; what is finished there is kept; default: %(default)s",
     )
     add_shared(parser, "--cfg-options", help="overrides for all runs alike")
     heads = parser.add_argument_group("heads on frozen features")
     heads.add_argument("--techniques", metavar="FILE", help="in place of variants")
-    heads.add_argument("--features", type=Path, metavar="FILE", help="default: in DIR")
+    heads.add_argument("--features", type=made_file, metavar="FILE", help="default: in DIR")
     heads.add_argument(
         "--leave-source-out",
         action="store_true",

@@ -9,15 +9,13 @@ Writes runs.csv, summary.csv, ratios.csv and speed.png. `--tasks growth` measure
 class weights and metric at up to a million photos instead, and needs no photos.
 """
 
-from pathlib import Path
-
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_folder, parser_of
 from mmmask.workflows.benchmark.cases import TASKS
 
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
     add_shared(parser, "--data-root", default="data", help="default: data")
     parser.add_argument(
         "--backbones",

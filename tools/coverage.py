@@ -11,7 +11,7 @@ recipes of several trainings is compared with it, beside bootstrap intervals.
 
 from pathlib import Path
 
-from mmmask.cli import command, parser_of
+from mmmask.cli import command, output_file, parser_of
 
 
 def main() -> None:
@@ -27,7 +27,11 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=1000, help="samples of a size; default: 1000")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument(
-        "--out", type=Path, default=Path("coverage.csv"), metavar="CSV", help="default: %(default)s"
+        "--out",
+        type=output_file,
+        default="coverage.csv",
+        metavar="CSV",
+        help="default: %(default)s",
     )
     args = parser.parse_args()
 

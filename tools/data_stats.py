@@ -6,7 +6,7 @@ Examples:
     python tools/train.py configs/effnet_b3_arcface.py --cfg-options data.drop=outliers.csv
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 
 
 def main() -> None:
@@ -15,7 +15,9 @@ def main() -> None:
     parser.add_argument(
         "--config", help="its preprocessing and hold-out; default: whole photos of everybody"
     )
-    parser.add_argument("--out", metavar="CSV", help="outliers: review it, delete lines to keep")
+    parser.add_argument(
+        "--out", type=output_file, metavar="CSV", help="outliers: review it, delete lines to keep"
+    )
     parser.add_argument(
         "--dark", type=float, default=30, metavar="L", help="mean luminance of 255; default: 30"
     )

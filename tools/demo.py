@@ -7,7 +7,7 @@ Or:      python tools/demo.py model.onnx --photos holiday --out holiday.csv
 Or:      python tools/demo.py model.onnx --video street.mp4 --out framed.mp4
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 
 
 def main() -> None:
@@ -17,7 +17,10 @@ def main() -> None:
     parser.add_argument("--photos", metavar="DIR", help="answer a folder in place of the browser")
     parser.add_argument("--video", metavar="FILE", help="answer a video in place of the browser")
     parser.add_argument(
-        "--out", metavar="PATH", help="of photos .csv, .parquet, .png or .jpg; of a video .mp4"
+        "--out",
+        type=output_file,
+        metavar="PATH",
+        help="of photos .csv, .parquet, .png or .jpg; of a video .mp4",
     )
     parser.add_argument(
         "--every", type=int, metavar="N", help="look at each N-th frame; default: 5 a second"

@@ -8,7 +8,7 @@ A run that was killed continues where it was when the command is given again.
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_folder, parser_of
 from mmmask.shipped import find_config
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("config", type=Path, help="config file")
     parser.add_argument("--folds", type=int, required=True, metavar="K", help="how many")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="default: work_dirs/kfold/ + config name"
+        "--out", type=output_folder, metavar="DIR", help="default: work_dirs/kfold/ + config name"
     )
     add_shared(parser, "--data-root", help="holds train/, eval/; default: config's")
     add_shared(parser, "--table", "--eval-table")

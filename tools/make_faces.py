@@ -4,14 +4,14 @@ Example:
     python tools/make_faces.py --out data --people 150 --eval-people 40
 """
 
-from pathlib import Path
-
-from mmmask.cli import command, parser_of
+from mmmask.cli import command, output_folder, parser_of
 
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder to make; new or empty")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, help="folder to make; new or empty"
+    )
     parser.add_argument(
         "--people", type=int, required=True, help="people in train, 7 photos each; at least 6"
     )

@@ -8,7 +8,7 @@ Example: python tools/prior_shift.py work_dirs/kfold/NAME/eval.parquet \
 
 from argparse import SUPPRESS
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, output_path, parser_of
 from mmmask.errors import InputError
 
 
@@ -16,7 +16,8 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("predictions", metavar="PREDS", help="predictions to correct")
     parser.add_argument("--oof", help="labelled out-of-fold predictions of the same models")
-    parser.add_argument("--out", required=True, metavar="PATH", help="table; folder of --simulate")
+    where = "table; folder of --simulate"
+    parser.add_argument("--out", type=output_path, required=True, metavar="PATH", help=where)
     parser.add_argument(
         "--prior", metavar="TABLE", help="known shares (csv: of, value, share); default: estimated"
     )
@@ -26,8 +27,8 @@ def main() -> None:
     parser.add_argument("--caution", type=float, default=SUPPRESS, metavar="X", help=caution)
     add_shared(parser, "--submission")
     add_shared(parser, "--data-root", default="data", help="holds eval/info.csv; default: data")
-    parser.add_argument("--shares", metavar="CSV", help="write the estimated shares")
-    parser.add_argument("--plot", metavar="PNG", help="plot the shares")
+    for name, kind, text in (("--shares", "CSV", "write"), ("--plot", "PNG", "plot")):
+        parser.add_argument(name, type=output_file, metavar=kind, help=f"{text} the shares")
     for name, text in (
         ("--resamples", "default: 100; 30 with --simulate"),
         ("--simulate", "measure on so many shifts drawn from labelled PREDS"),
@@ -36,8 +37,7 @@ def main() -> None:
         parser.add_argument(name, type=int, metavar="N", default=SUPPRESS, help=text)
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     args = vars(parser.parse_args())
-    plot, oof = args.pop("plot"), args.pop("oof")
-    predictions, out = args.pop("predictions"), args.pop("out")
+    plot, oof, predictions, out = map(args.pop, ("plot", "oof", "predictions", "out"))
 
     from mmmask.files import check_picture
     from mmmask.reports.shift_report import plot_shares, print_outcome, print_simulation
@@ -65,8 +65,8 @@ def main() -> None:
     print_outcome(outcome)
     if plot is not None:
         plot_shares(outcome, plot)
-    written = {"predictions": out, **{name: args[name] for name in ("submission", "shares")}}
-    for name, path in {**written, "plot": plot}.items():
+    files = {"predictions": out, **{name: args[name] for name in ("submission", "shares")}}
+    for name, path in {**files, "plot": plot}.items():
         if path:
             print(f"{name:>11}: {path}")
 

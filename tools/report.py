@@ -7,7 +7,7 @@ Examples:
     python tools/report.py work_dirs/kfold/effnet_b3_arcface --tags glasses.csv --out kfold.html
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 
 
 def amount(text: str) -> int:
@@ -21,7 +21,13 @@ def main() -> None:
         "path",
         help="a data root, which holds train/, a run directory, or that of a k-fold or a probe",
     )
-    parser.add_argument("--out", metavar="HTML", default="report.html", help="default: report.html")
+    parser.add_argument(
+        "--out",
+        type=output_file,
+        metavar="HTML",
+        default="report.html",
+        help="default: report.html",
+    )
     parser.add_argument(
         "--faces",
         type=int,

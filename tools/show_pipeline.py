@@ -4,13 +4,15 @@
 Example: python tools/show_pipeline.py configs/mobilenet_v2_arcface_rotate.py --out sheet.png
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("config", help="config file, such as configs/mobilenet_v2_arcface.py")
-    parser.add_argument("--out", required=True, metavar="PNG", help="picture to write")
+    parser.add_argument(
+        "--out", type=output_file, required=True, metavar="PNG", help="picture to write"
+    )
     add_shared(parser, "--data-root")
     add_shared(parser, "--table")
     parser.add_argument("--photos", type=int, default=6, metavar="N", help="rows; default: 6")

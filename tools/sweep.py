@@ -10,7 +10,7 @@ again continues where it ended; with more --trials it adds some.
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_folder, parser_of
 from mmmask.shipped import find_config
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     add_shared(parser, "--pack", help="packed photos (.arrow), made if missing")
     parser.add_argument("--seed", type=int, default=0, help="of trainings and proposals; default 0")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="default: work_dirs/sweep/ + config name"
+        "--out", type=output_folder, metavar="DIR", help="default: work_dirs/sweep/ + config name"
     )
     add_shared(parser, "--cfg-options", help="overrides for all trials")
     args = vars(parser.parse_args())

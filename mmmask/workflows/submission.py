@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmmask.csv_files import read_csv
 from mmmask.errors import InputError, MissingFileError, nearest
-from mmmask.files import write_csv
+from mmmask.files import check_folder, check_output, write_csv
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
@@ -26,13 +26,16 @@ from mmmask.tables import SAMPLES, answers, check_table_name, checked
 def check_outputs(
     *tables: str | Path | None, submission: str | Path | None, data_root: str | Path
 ) -> None:
-    """Refuse, before any work, tables whose names are none, and a submission without info.csv."""
+    """Refuse, before any work, files that cannot be written, and a submission without info.csv."""
     for path in tables:
         if path is not None:
             check_table_name(path)
+            check_output(path)
     if submission is not None:
         if Path(submission).suffix != ".csv":
             raise InputError(f"{submission}: a submission ends in .csv")
+        check_output(submission)
+        check_folder(ledger_folder())
         _read_info(data_root)
 
 

@@ -14,7 +14,7 @@ from rich.progress import track
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import Photo
 from mmmask.deploy.predictor import Predictor
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError, MissingFileError, WriteError
 from mmmask.evaluation.answers import readable
 from mmmask.files import atomic_write
 from mmmask.packages import require
@@ -176,6 +176,12 @@ def answer_video(
             target.write(annotated(frame, boxes, answers))
             frames += 1
         target.release()
+        written = cv2.VideoCapture(str(partial)).get(cv2.CAP_PROP_FRAME_COUNT)
+        if round(written) != frames:  # OpenCV does not say so
+            raise WriteError(
+                f"{out}: could not be written: it has {max(0, round(written))} of {frames} frames; "
+                "is the disk full?"
+            )
     source.release()
     return Watched(frames, math.ceil(frames / step), announced)
 

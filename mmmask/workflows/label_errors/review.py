@@ -327,10 +327,7 @@ def opened_review(
     samples = DataSource.at(data_root).train()
     listed = match_label_issues(table, samples, str(issues))
     with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(out, "another review writes there; one at a time"))
-        except OSError as error:
-            raise InputError(f"{out}: {error.strerror}") from error
+        stack.enter_context(locked(out, "another review writes there; one at a time"))
         review = Review(listed, samples, out)
         stack.callback(review.close)
         yield review
