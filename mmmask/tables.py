@@ -303,7 +303,7 @@ def checked(
     except _RowError as fault:
         place = row_place(where, fault.row) if file else f"{where}, row {fault.row + 1}"
         image = table["image"].iloc[fault.row] if "image" in table else None
-        photo = f" ({image})" if isinstance(image, str) else ""
+        photo = f" ({_cut(image)})" if isinstance(image, str) else ""
         raise InputError(f"{place}{photo}: {fault}") from fault
     return table[known + [name for name in table if name not in columns]]
 
@@ -416,8 +416,12 @@ def _shown(value: Any) -> str:
     """Return a value as messages show it: numbers plain, texts in quotes, long ones cut."""
     text = str(value)
     number = isinstance(value, str) and (_NUMBER.fullmatch(value) or value == "nan")
-    text = text if number or not isinstance(value, str) else repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"
+    return _cut(text if number or not isinstance(value, str) else repr(value))
+
+
+def _cut(text: str) -> str:
+    """Return a text short enough for a message; a path of our own fits."""
+    return text if len(text) <= 200 else f"{text[:100]}... ({len(text):,} characters)"
 
 
 def _check_sums(table: pd.DataFrame, names: Sequence[str]) -> None:
@@ -446,12 +450,12 @@ def read_table(
     if path.suffix == ".csv":
         return checked(read_csv(path)[wanted], columns, str(path), file=True)
     with _readable(path):
-        # Without partitioning, a folder called a=b is no column. What pandas noted of its own
-        # dtypes and index says nothing that the definition does not.
-        arrow = pq.read_table(
-            path, columns=wanted, partitioning=None, page_checksum_verification=True
-        )
-        frame = arrow.to_pandas(ignore_metadata=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            arrow, rows = file.read(columns=wanted), file.metadata.num_rows
+        # What pandas noted of its own dtypes says nothing that the definition does not.
+        frame = arrow.replace_schema_metadata(None).to_pandas()
+    if len(frame) != rows:
+        raise InputError(f"{path}: is damaged: of {rows} rows, {len(frame)} are there")
     table = checked(frame, columns, str(path), file=True)
     table.attrs["provenance"] = _provenance(arrow.schema, path)
     return table
@@ -489,7 +493,7 @@ def _readable(path: str | Path) -> Iterator[None]:
     """Name a file that is no parquet file."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
 
 
