@@ -61,7 +61,7 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
-        self._refuse(400, "this is not a request of HTTP/1.1")
+        self._refuse(400, "this is not a request of HTTP/1.1, or its head is too large")
 
     def shutdown(self) -> None:
         """Go on for a moment with what has come whole: the server ends."""

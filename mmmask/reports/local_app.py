@@ -34,6 +34,8 @@ HEADERS = {
 }
 #: All bodies in memory together are at most so many of the largest size.
 HELD = 16
+#: What is said to those for whom there is no room.
+BUSY = "too many ask at once; try again in a moment"
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -57,9 +59,8 @@ def local_app(*routes: Any, largest: int, patience: float = PATIENCE) -> Starlet
         if error.status_code == 404:
             sentence = f"there is nothing at {reprlib.repr(request.url.path)}"
         elif error.status_code == 405:
-            sentence = f"{request.method[:20]} is not taken here; allowed: " + (
-                (error.headers or {}).get("Allow", "nothing")
-            )
+            allowed = sorted((error.headers or {}).get("Allow", "").split(", "))
+            sentence = f"{request.method[:20]} is not taken here; allowed: {', '.join(allowed)}"
         return answered({"error": sentence}, error.status_code, error.headers)
 
     async def failed(request: Request, error: Exception) -> JSONResponse:
@@ -166,6 +167,7 @@ class WholeRequests:
                 await self._answer(scope, body, receive, send)
             else:
                 body.clear()
+                self._held, size = self._held - size, 0
                 await self._refuse(refusal, scope, receive, send, more)
         finally:
             self._held -= size
@@ -184,6 +186,21 @@ class WholeRequests:
             return answered({"error": BUSY}, 503, {"Retry-After": "1"})
         return None
 
+    async def _refuse(
+        self, refusal: JSONResponse, scope: dict, receive: Receive, send: Callable, more: bool
+    ) -> None:
+        """Answer at once, but let the rest of a body come: most clients read only after it."""
+        refusal.headers["Connection"] = "close"
+
+        async def unfinished(message: Any) -> None:
+            await send({**message, "more_body": True} if "body" in message else message)
+
+        await refusal(scope, receive, unfinished)
+        with anyio.move_on_after(self.patience):
+            while more:
+                more = (await receive()).get("more_body", False)
+        await send({"type": "http.response.body"})
+
     async def _answer(self, scope: dict, body: bytearray, receive: Receive, send: Callable) -> None:
         async def whole() -> dict:
             content = bytes(body)
@@ -200,10 +217,6 @@ class WholeRequests:
             group.start_soon(watch)
             await self.app(scope, whole, send)
             group.cancel_scope.cancel()
-
-
-#: What is said to those for whom there is no room.
-BUSY = "too many ask at once; try again in a moment"
 
 
 def in_bytes(size: int) -> str:
