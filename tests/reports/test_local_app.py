@@ -229,7 +229,6 @@ def test_who_is_too_slow_is_told_and_held_no_longer(address, begun, sentence):
     with connected(address) as link:
         link.sendall(begun)
         began = time.monotonic()
-        sentence += " not come whole within 0.4 seconds"
         assert parsed(heard(link)) == (408, {"error": sentence})
         assert 0.5 * PATIENCE < time.monotonic() - began < 20 * PATIENCE
 
