@@ -47,18 +47,13 @@ def output_path(path: str) -> Path:
     return Path(path)
 
 
-def _check_made(path: Path) -> None:
-    if not path.is_file():
-        check_output(path)
-
-
 #: The ``type`` of an argument that names what is written -> how it is checked before any work.
 OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
     {
         output_file: check_output,
-        made_file: _check_made,
+        made_file: lambda path: None if path.is_file() else check_output(path),
         output_folder: check_folder,
-        output_path: lambda path: check_folder(path.parent),
+        output_path: lambda path: (check_folder if path.is_dir() else check_output)(path),
     }
 )
 
