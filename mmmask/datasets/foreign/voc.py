@@ -38,8 +38,8 @@ class Crops:
         """Write a crop and return where it will lie."""
         path = self.aside / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(path), photo, [cv2.IMWRITE_JPEG_QUALITY, 95]):
-            raise OSError(f"{path} cannot be written")
+        _, file = cv2.imencode(path.suffix, photo, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        path.write_bytes(file.tobytes())
         return self.folder / name
 
 
