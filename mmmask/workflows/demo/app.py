@@ -59,6 +59,7 @@ def demo_app(reader: FaceReader, *, largest: int = LARGEST) -> Starlette:
     async def page(request: Request) -> Response:
         return HTMLResponse(html, headers=HEADERS)
 
+    reader.predictor.provenance()  # reads all code once, which the first who ask need not wait for
     line = Line(reader)
 
     async def answer(request: Request) -> Response:

@@ -14,6 +14,7 @@ import pytest
 
 from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError
+from mmmask.ledger.provenance import code_version
 from mmmask.reports.cam_overlay import heated
 from mmmask.reports.local_server import HOST, check_installed, serve
 from mmmask.workflows.demo.app import as_jpeg, demo_app
@@ -107,6 +108,12 @@ NO_PHOTO = "this is not a photo that can be read (jpg or png), or it is damaged"
 def test_what_is_no_photo_is_refused_in_a_sentence(ask, body, sentence):
     status, _, content = ask("/answer", body)
     assert (status, json.loads(content)) == (400, {"error": sentence})
+
+
+def test_nobody_waits_until_the_code_has_been_read():
+    code_version.cache_clear()
+    demo_app(colour_reader())
+    assert code_version.cache_info().currsize == 1
 
 
 def test_a_photo_has_at_most_the_bytes_that_the_page_names():
