@@ -72,7 +72,7 @@ setup(
     # Enough for labels, tables, scores and drawn faces; training needs `train` and `openmmlab`.
     install_requires=[
         "numpy>=1.26,<3",
-        "pandas>=2.3,<4",
+        "pandas>=3,<4",
         "pyarrow>=16",
         "scipy>=1.12,<2",
         "opencv-python>=4.9,<6",

@@ -6,9 +6,10 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from mmmask.errors import DivergedError, InputError, reason_of
 from mmmask.files import UNWRITABLE, check_folder, check_output
@@ -22,6 +23,47 @@ class _TableOption(argparse.Action):
         listed = values if isinstance(values, list) else [values]
         value = listed[0] if len(listed) == 1 else f"[{','.join(listed)}]"
         namespace.options = [*namespace.options, f"data.{self.dest}={value}"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """The ``type`` of an argument that is a number: its limits, both included."""
+
+    least: float
+    most: float
+    kind: type[int] | type[float]
+    zero: str | None = None  # a word for 0
+
+    def __call__(self, text: str) -> int | float:
+        """Return the number; an error names the limits and what was received."""
+        if text == self.zero:
+            return self.kind(0)
+        with suppress(ValueError):  # of more than 4,300 digits too
+            value = self.kind(text)
+            if self.least <= value <= self.most:
+                return value
+        what = "a whole number" if self.kind is int else "a number"
+        got = text if len(text) <= 40 else f"{text[:40]}..."
+        raise argparse.ArgumentTypeError(
+            f"must be {what} from {self.least:.15g} to {self.most:.15g}; got {got}"
+        )
+
+
+def whole(least: int, most: int = 1_000_000, *, zero: str | None = None) -> Number:
+    """Return the ``type`` of an argument that is a whole number; ``zero`` is a word for 0."""
+    return Number(least, most, int, zero)
+
+
+def number(least: float, most: float) -> Number:
+    """Return the ``type`` of an argument that is any number."""
+    return Number(least, most, float)
+
+
+#: What each of the generators of random numbers takes, one a little above it too.
+SEED = whole(0, 2**31 - 1)
+SHARE = number(0, 1)
+FEW = whole(1, 1000)  # runs, folds, processes
+PORT = whole(0, 65535)
 
 
 def output_file(path: str) -> Path:
@@ -96,9 +138,9 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "--device": {"default": "cpu", "help": "such as cuda; default: cpu"},
         "--labels": {"metavar": "CSV"},
         "--launcher": {"choices": ("none", "pytorch"), "default": "none"},
-        "--local-rank": {"type": int, "default": 0, "help": argparse.SUPPRESS},
+        "--local-rank": {"type": whole(0), "default": 0, "help": argparse.SUPPRESS},
         "--old-from": {
-            "type": int,
+            "type": whole(0, 120),
             "metavar": "AGE",
             "help": "move the age cut, of a model of years",
         },
@@ -128,7 +170,11 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "predictions to learn from beside the labels, of train/ out of fold; {fold} in "
             "a path stands for the fold held out",
         },
-        "--weight": {"type": float, "default": 1.0, "help": "of each in the loss; default 1"},
+        "--weight": {
+            "type": number(0, 1e6),
+            "default": 1.0,
+            "help": "of each in the loss; default 1",
+        },
     }
 )
 
@@ -166,6 +212,14 @@ class _Parser(argparse.ArgumentParser):
             if twin != option:
                 raise InputError(f"{twin} and {option} both name {path}; give each its own")
         return found
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse a command line in one sentence, as any other input.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(re.sub(r"^argument (\S+): (?=must )", r"\1 ", message))
 
     def format_help(self) -> str:
         text = super().format_help()

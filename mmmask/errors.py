@@ -49,6 +49,11 @@ def reason_of(error: OSError) -> str:
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
-    """Return ``; did you mean X or Y``: the known names most like a misspelt one; empty if none."""
-    close = get_close_matches(name, list(known), n=most)
+    """Return ``; did you mean X or Y``: the known names most like a misspelt one; empty if none.
+
+    Those come first that differ by their leading zeros alone, which spreadsheets drop.
+    """
+    names = [str(one) for one in known]
+    numbers = [one for one in names if one.lstrip("0") == name.lstrip("0")]
+    close = list(dict.fromkeys([*numbers, *get_close_matches(name, names, n=most)]))[:most]
     return f"; did you mean {' or '.join(close)}" if close else ""

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from csv import QUOTE_MINIMAL, QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,9 +164,14 @@ def folder_written_whole(path: str | Path) -> Iterator[Path]:
 
 
 def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
-    """Write a table without its index, whole or not at all."""
+    """Write a table without its index, whole or not at all.
+
+    Texts stand in quotes only where one of them would be read as another without.
+    """
+    texts = table.select_dtypes(["string", "object"])
+    odd = any(texts[name].astype("str").str.contains(r"^ |\r", na=False).any() for name in texts)
     with atomic_write(path) as partial:
-        table.to_csv(partial, index=False)
+        table.to_csv(partial, index=False, quoting=QUOTE_NONNUMERIC if odd else QUOTE_MINIMAL)
 
 
 def check_picture(path: str | Path | None) -> None:
