@@ -10,7 +10,8 @@ from tiny_engine import tiny_config, train
 
 from mmmask.cli import command
 from mmmask.engine.checkpoints import load_checkpoint_file
-from mmmask.errors import WriteError
+from mmmask.engine.runner_config import prepare_config
+from mmmask.errors import InputError, WriteError
 from mmmask.ledger.cards import read_card
 from tests.full_disk import files_of_at_most
 
@@ -106,3 +107,21 @@ def test_a_log_that_cannot_be_written_is_a_sentence_and_a_wrong_line_none(
         logger.info("a line")
     assert str(failed.value) == f"{log.baseFilename}: could not be written: No space left on device"
     assert command(lambda: (_ for _ in ()).throw(failed.value)) == 2
+
+
+def test_data_workers_whom_the_system_allows_too_few_files_are_refused(
+    tmp_path, monkeypatch
+) -> None:
+    """A worker without them would never send its batch."""
+    asked = []
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("resource.setrlimit", lambda _, limits: asked.append(limits))
+    monkeypatch.setattr("resource.getrlimit", lambda _: (50, 90))
+    with pytest.raises(InputError, match=r"4 data workers need 96 open files, .* allows 90"):
+        prepare_config(carded(tmp_path, workers=2))
+    assert not asked
+    monkeypatch.setattr("resource.getrlimit", lambda _: (50, 4096))
+    prepare_config(carded(tmp_path, workers=2))
+    assert asked == [(96, 4096)]
+    prepare_config(carded(tmp_path, workers=0))
+    assert len(asked) == 1
