@@ -163,7 +163,10 @@ def answer_video(
         size = (photo.shape[1], photo.shape[0])
         target = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
         if not target.isOpened():
-            raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
+            raise WriteError(
+                f"{out}: could not be written: OpenCV cannot write an mp4 of {size[0]} x {size[1]} "
+                "pixels, or the disk is full"
+            )
         # The header of a video may be wrong about its length, so reading decides.
         shots = _frames(source, photo)
         for frame in track(
