@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line, nearest
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, one_form
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
@@ -28,6 +28,8 @@ ROUNDING = 0.01
 #: How far a number may lie outside of its range, by floating-point arithmetic.
 _SLACK = 1e-6
 _LARGEST = sys.float_info.max
+#: Columns that name photos and people.
+_NAMES = ("image", "of", "person", "photo")
 
 _PROVENANCE_KEY = b"mmmask"
 #: What a spreadsheet is asked for.
@@ -364,18 +366,26 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a csv or parquet file and check it against the definition of its columns.
 
-    The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only`` names the
-    columns to read of those that the file has, of shares all or none; None reads all.
+    Names of photos and people come in the form of :func:`mmmask.files.one_form`, in which they are
+    compared. The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only``
+    names the columns to read of those that the file has, of shares all or none; None reads all.
     """
     path = Path(path)
     names = column_names(path)
     wanted = names if only is None else [name for name in names if name in only]
     if path.suffix == ".csv":
-        return checked(read_csv(path)[wanted], columns, str(path))
+        return _in_one_form(checked(read_csv(path)[wanted], columns, str(path)))
     with _readable(path):
         arrow = pq.read_table(path, columns=wanted)
-    table = checked(arrow.to_pandas(), columns, str(path))
+    table = _in_one_form(checked(arrow.to_pandas(), columns, str(path)))
     table.attrs["provenance"] = _provenance(arrow.schema)
+    return table
+
+
+def _in_one_form(table: pd.DataFrame) -> pd.DataFrame:
+    for name in _NAMES:
+        if name in table and not table[name].str.isascii().fillna(True).all():
+            table[name] = table[name].map(one_form, na_action="ignore").astype("str")
     return table
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mmmask")
 
 #: Changes when photos of the same steps come out different.
-VERSION = 1
+VERSION = 2
 _KIND = "pack of photos"
 
 

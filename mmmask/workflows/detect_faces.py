@@ -17,7 +17,7 @@ from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.face_boxes import EDGES
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import load_photo
-from mmmask.files import is_table
+from mmmask.files import is_table, one_form
 from mmmask.ledger.provenance import fingerprint, made_now
 from mmmask.packages import require
 from mmmask.tables import BOXES, read_table, write_table
@@ -101,7 +101,7 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
         photos = find_photos(root)
     rows = read_table(out, BOXES).to_dict("records") if Path(out).exists() else []
     done = {row["image"] for row in rows}
-    missing = [image for image in photos["image"] if image not in done]
+    missing = [image for image in photos["image"] if one_form(image) not in done]
     provenance = {
         "detector": "facenet-pytorch MTCNN, surest face",
         "longest_side": LONGEST_SIDE,

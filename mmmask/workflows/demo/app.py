@@ -5,7 +5,6 @@ here nor in the browser. So Grad-CAM gets the photo once more.
 """
 
 import base64
-import io
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from starlette.routing import Route
 
 from mmmask.datasets.photos import Photo, decoded
 from mmmask.errors import InputError
+from mmmask.files import MOST_BYTES
 from mmmask.labels import ATTRIBUTES, CLASSES, age_reached, decode, marginals
 from mmmask.reports.local_server import HEADERS, local_app
 from mmmask.reports.pages.page import render
@@ -27,8 +27,6 @@ from mmmask.reports.pages.thumbnails import small_jpeg
 from mmmask.tables import attribute_of, probabilities, years_of
 from mmmask.workflows.demo.read_faces import Face, FaceReader
 
-#: Largest upload, in bytes, and largest photo, in pixels: a small file can hold a huge one.
-LARGEST, MOST_PIXELS = 20_000_000, 60_000_000
 #: Longest side of the face that is sent back, in pixels.
 SHOWN = 480
 #: What people call the values, in the order of ``mmmask.labels.ATTRIBUTES``.
@@ -151,30 +149,10 @@ async def _photo(request: Request) -> Photo:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > LARGEST:
-            raise InputError(f"the photo must have at most {LARGEST // 1_000_000} MB")
+        if size > MOST_BYTES:
+            raise InputError(f"the photo must have at most {MOST_BYTES // 1_000_000} MB")
         parts.append(part)
-    return await run_in_threadpool(_decoded, b"".join(parts))
-
-
-def _decoded(data: bytes) -> Photo:
-    from PIL import Image
-
-    refusal = InputError("this is not a photo that can be read (jpg or png), or it is damaged")
-    try:
-        with Image.open(io.BytesIO(data)) as header:  # pixels are not decoded
-            width, height = header.size
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise refusal from error
-    if width * height > MOST_PIXELS:
-        raise InputError(
-            f"the photo must have at most {MOST_PIXELS // 1_000_000} million pixels; "
-            f"got {width} x {height}"
-        )
-    try:
-        return decoded(data, "the upload")
-    except InputError as error:
-        raise refusal from error
+    return await run_in_threadpool(decoded, b"".join(parts), "the upload")
 
 
 def _page(reader: FaceReader) -> str:
@@ -190,5 +168,5 @@ def _page(reader: FaceReader) -> str:
         explains=reader.explains,
         calibrated=predictor.calibrated,
         attribute=facts.attribute,
-        largest=LARGEST,
+        largest=MOST_BYTES,
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mmmask.config import parse_options
 from mmmask.datasets.layout import find_photos
 from mmmask.errors import InputError, MissingFileError
+from mmmask.files import is_there
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, NUM_CLASSES, age_group, decode, product
 from mmmask.ledger.provenance import file_hash, fingerprint, made_now
 from mmmask.tables import SAMPLES, checked, read_csv, write_table
@@ -98,7 +99,7 @@ def read_photos(photos: str | Path, data_root: str | Path) -> pd.DataFrame:
         folder, table = photos.parent, read_csv(photos, ("image",))
     else:
         folder, table = photos, find_photos(photos)
-    missing = [image for image in table["image"] if not (folder / str(image)).is_file()]
+    missing = [image for image in table["image"] if not is_there(folder / str(image))]
     if missing:
         raise MissingFileError(
             f"{photos}: {len(missing)} photos are missing, the first is {folder / missing[0]}"
