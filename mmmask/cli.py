@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mmmask.errors import DivergedError, InputError, MissingFileError
+from mmmask.errors import DivergedError, InputError
 from mmmask.packages import missing_packages
 
 
@@ -88,6 +88,11 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "predictions to learn from beside the labels, of train/ out of fold; {fold} in "
             "a path stands for the fold held out",
         },
+        "--unreadable": {
+            "choices": ("refuse", "prior"),
+            "default": "refuse",
+            "help": "answer photos to predict that cannot be read by the class shares of training",
+        },
         "--weight": {"type": float, "default": 1.0, "help": "of each in the loss; default 1"},
     }
 )
@@ -165,7 +170,5 @@ def message_of(error: InputError) -> str:
     """Return the message on one line, also where a data worker wrapped it in its traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and lines[0].startswith("Caught "):  # torch.utils.data re-raises worker errors so
-        for kind in (InputError, MissingFileError):
-            lines[-1] = lines[-1].removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
-        return lines[-1]
+        return re.sub(rf"^{re.escape(InputError.__module__)}\.\w+: ", "", lines[-1])
     return " ".join(lines)

@@ -20,6 +20,10 @@ class MissingFileError(InputError, FileNotFoundError):
         return ValueError.__str__(self)
 
 
+class UnreadablePhotoError(InputError):
+    """A file that is there, and no photo that can be decoded."""
+
+
 class DivergedError(RuntimeError):
     """A training came to numbers that are not finite: the message says where, and what may help.
 

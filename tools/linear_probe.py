@@ -43,6 +43,7 @@ def main() -> None:
         "--no-eval", action="store_false", dest="eval_split", help="leave out eval/"
     )
     add_shared(parser, "--submission", type=Path)
+    add_shared(parser, "--unreadable")
     parser.add_argument("--seed", type=int, help="deals people; default: the config's")
     add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())

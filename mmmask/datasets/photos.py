@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.c_messages import c_messages
 from mmmask.datasets.photo_headers import FORMATS, Header, header_of
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError, MissingFileError, UnreadablePhotoError
 from mmmask.files import read_bytes
 from mmmask.packages import require
 
@@ -39,12 +39,14 @@ def load_photo(path: str | Path, at_least: tuple[int, int] | None = None) -> Pho
 
     Raises:
         MissingFileError: There is no such file.
-        InputError: The file is no photo that can be decoded.
+        UnreadablePhotoError: The file is no photo that can be decoded.
     """
     try:
         data = read_bytes(path)
     except MissingFileError as error:
         raise MissingFileError(f"{path}: no such photo") from error
+    except InputError as error:
+        raise UnreadablePhotoError(str(error)) from error
     return decoded(data, str(path), at_least)
 
 
@@ -62,7 +64,7 @@ def decoded(data: bytes, where: str, at_least: tuple[int, int] | None = None) ->
             the same once resized. None decodes at full size.
 
     Raises:
-        InputError: It is no photo that can be decoded, or one of too many pixels.
+        UnreadablePhotoError: It is no photo that can be decoded, or one of too many pixels.
     """
     header, image = header_of(data), None
     if header is not None:
@@ -75,7 +77,9 @@ def decoded(data: bytes, where: str, at_least: tuple[int, int] | None = None) ->
         else:
             image, _ = _imdecode(data, mode)
     if image is None:
-        raise InputError(f"{where}: not a photo that can be decoded ({FORMATS}), {len(data)} bytes")
+        raise UnreadablePhotoError(
+            f"{where}: not a photo that can be decoded ({FORMATS}), {len(data)} bytes"
+        )
     return image
 
 
@@ -84,7 +88,7 @@ def _check_size(header: Header, where: str) -> None:
     pixels = header.width * header.height
     if pixels > MOST_PIXELS or pixels * header.scans > _MOST_SCANS * MOST_PIXELS:
         scans = f" in {header.scans} scans" if pixels <= MOST_PIXELS else ""
-        raise InputError(
+        raise UnreadablePhotoError(
             f"{where}: a photo must have at most {MOST_PIXELS // 1_000_000} million pixels; got "
             f"{header.width} x {header.height}{scans}; save it anew, smaller"
         )

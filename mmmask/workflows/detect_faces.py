@@ -5,6 +5,7 @@ It names older versions of torch than ours as its limit but works with this one,
 installed without them: ``pip install --no-deps facenet-pytorch requests``.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.face_boxes import EDGES
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import load_photo
+from mmmask.datasets.unreadable import all_unreadable
+from mmmask.errors import UnreadablePhotoError
 from mmmask.files import is_table, one_form
 from mmmask.ledger.provenance import fingerprint, made_now
 from mmmask.packages import require
@@ -110,7 +113,11 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
     }
     detector = build_detector(device)
     for number, image in enumerate(track(missing, "Finding faces", disable=not missing)):
-        photo = load_photo(Path(root, image))
+        try:
+            photo = load_photo(Path(root, image))
+        except UnreadablePhotoError as error:
+            paths = [os.path.join(root, name) for name in missing]
+            raise all_unreadable(error, paths) from error
         box, score = find_face(detector, photo)
         height, width = photo.shape[:2]
         row = {"image": image, "width": width, "height": height, "score": score}
