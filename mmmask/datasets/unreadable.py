@@ -46,7 +46,7 @@ def all_unreadable(
     rest = len(others) - _MOST_NAMED
     more = f" and {rest:,} more" if rest > 0 else ""
     named = ", ".join(others[:_MOST_NAMED]) + more
-    also = f"; so are {len(others):,} others of {len(paths):,} photos: {named}" if others else ""
+    also = f"; cannot be read either, of {len(paths):,} photos: {named}" if others else ""
     return InputError(f"{first}{also}; {way_out}")
 
 

@@ -107,6 +107,16 @@ def test_a_pack_is_stale_once_a_photo_has_changed(root, pack) -> None:
         open_pack(pack, images, data_root=root, steps=STEPS)
 
 
+def test_all_broken_photos_are_named_and_nothing_is_packed(root, tmp_path) -> None:
+    images = list(DataSource.at(root).images())
+    for image in images[3], images[50]:
+        (root / image).write_bytes(b"not a photo")
+    both = rf"{images[3]}: not a photo.*; cannot be read either.*{images[50]}; .*data\.drop"
+    with pytest.raises(InputError, match=both):
+        write_pack(tmp_path / "new.arrow", images, data_root=root, steps=STEPS)
+    assert not (tmp_path / "new.arrow").exists()
+
+
 def test_a_photo_that_changes_while_it_is_packed_makes_the_pack_stale(tmp_path) -> None:
     photo, path = tmp_path / "a.jpg", tmp_path / "rows.arrow"
     photo.write_bytes(b"before")
