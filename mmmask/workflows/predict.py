@@ -135,6 +135,7 @@ def predict(request: Request) -> Prediction | None:
     if tested is None:
         return None
     tested = with_shares(cfg, tested, unread)
+    cfg.test_dataloader.dataset.pop("unread", None)  # of these photos, not of the config
     if request.labels is not None:
         tested = replace(tested, samples=read_answers(request.labels, tested.samples))
     table = tested.table(cuts)
@@ -144,6 +145,7 @@ def predict(request: Request) -> Prediction | None:
     provenance = {
         **provenance_of(cfg, meta, checkpoint, tested, request.split, cuts),
         CHOSEN: chosen_epoch(content, checkpoint, tested.samples) if chose else None,
+        **({"unreadable": unread} if unread else {}),
     }
     if request.calibration is not None:
         table.attrs["provenance"] = provenance
