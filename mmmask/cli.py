@@ -250,6 +250,7 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
     ended: BaseException | None = None
     try:
         main()

@@ -170,6 +170,25 @@ def test_processes_that_fork_tell_of_a_photo_once(tmp_path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+def test_a_command_line_says_one_sentence_of_a_cut_photo(tmp_path, kind: str) -> None:
+    data = saved(noise(), kind)
+    (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2])
+    code = (
+        "from mmmask.cli import command\n"
+        "def main():\n"
+        "    from mmmask.datasets.photos import load_photo\n"
+        f"    load_photo({str(tmp_path / 'a.jpg')!r})\n"
+        "raise SystemExit(command(main))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {tmp_path}/a.jpg: not a photo that can be decoded (jpg, png, webp or bmp), "
+        f"{len(data) // 2} bytes\n"
+    )
+
+
 def test_what_nobody_listens_to_reaches_standard_error(capfd) -> None:
     with c_messages():
         pass
