@@ -170,6 +170,11 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "predictions to learn from beside the labels, of train/ out of fold; {fold} in "
             "a path stands for the fold held out",
         },
+        "--unreadable": {
+            "choices": ("refuse", "prior"),
+            "default": "refuse",
+            "help": "answer photos to predict that cannot be read by the class shares of training",
+        },
         "--weight": {
             "type": number(0, 1e6),
             "default": 1.0,
@@ -244,6 +249,7 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
     ended: BaseException | None = None
     with _named(sys.stdout, "standard output"):
         try:

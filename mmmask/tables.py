@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mmmask.csv_files import check_columns, check_once, read_csv, row_place
 from mmmask.errors import InputError, MissingFileError, first_line, nearest
-from mmmask.files import atomic_write, write_csv
+from mmmask.files import atomic_write, one_form, write_csv
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
@@ -31,6 +31,8 @@ ROUNDING = 0.01
 #: How far a number may lie outside of its range, by floating-point arithmetic.
 _SLACK = 1e-6
 _LARGEST = sys.float_info.max
+#: Columns that name photos and people.
+_NAMES = ("image", "of", "person", "photo")
 
 _PROVENANCE_KEY = b"mmmask"
 #: What stands for a missing value where no text can be meant; the first alone where one can.
@@ -441,14 +443,15 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a csv or parquet file and check it against the definition of its columns.
 
-    The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only`` names the
-    columns to read of those that the file has, of shares all or none; None reads all.
+    Names of photos and people come in the form of :func:`mmmask.files.one_form`, in which they are
+    compared. The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only``
+    names the columns to read of those that the file has, of shares all or none; None reads all.
     """
     path = Path(path)
     names = column_names(path)
     wanted = names if only is None else [name for name in names if name in only]
     if path.suffix == ".csv":
-        return checked(read_csv(path)[wanted], columns, str(path), file=True)
+        return _in_one_form(checked(read_csv(path)[wanted], columns, str(path), file=True))
     with _readable(path):
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             arrow, rows = file.read(columns=wanted), file.metadata.num_rows
@@ -456,8 +459,15 @@ def read_table(
         frame = arrow.replace_schema_metadata(None).to_pandas()
     if len(frame) != rows:
         raise InputError(f"{path}: is damaged: of {rows} rows, {len(frame)} are there")
-    table = checked(frame, columns, str(path), file=True)
+    table = _in_one_form(checked(frame, columns, str(path), file=True))
     table.attrs["provenance"] = _provenance(arrow.schema, path)
+    return table
+
+
+def _in_one_form(table: pd.DataFrame) -> pd.DataFrame:
+    for name in _NAMES:
+        if name in table and not table[name].str.isascii().fillna(True).all():
+            table[name] = table[name].map(one_form, na_action="ignore").astype("str")
     return table
 
 

@@ -90,19 +90,24 @@ def claims(width: int, height: int) -> bytes:
     )
 
 
-NO_PHOTO = "this is not a photo that can be read (jpg or png), or it is damaged"
+def no_photo(size: int) -> str:
+    """Return what is said of an upload of so many bytes."""
+    return f"the upload: not a photo that can be decoded (jpg, png, webp or bmp), {size} bytes"
 
 
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        (b"", NO_PHOTO),
-        (b"hello", NO_PHOTO),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_PHOTO),
-        (b"\xff\xd8\xff\xe0", NO_PHOTO),
-        (claims(30, 20), NO_PHOTO),
-        (claims(40000, 40000), NO_PHOTO),
-        (claims(9000, 9000), "the photo must have at most 60 million pixels; got 9000 x 9000"),
+        (b"", no_photo(0)),
+        (b"hello", no_photo(5)),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", no_photo(41)),
+        (b"\xff\xd8\xff\xe0", no_photo(4)),
+        (claims(30, 20), no_photo(69)),
+        (
+            claims(40000, 40000),
+            "the upload: a photo must have at most 100 million pixels; got 40000 x 40000; save it "
+            "anew, smaller",
+        ),
     ],
 )
 def test_what_is_no_photo_is_refused_in_a_sentence(ask, body, sentence):
