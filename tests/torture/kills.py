@@ -129,7 +129,7 @@ def _ended_badly(done: Done, number: signal.Signals) -> str | None:
     """Return what is wrong with how a tool ended that was sent a signal."""
     allowed = {
         signal.SIGKILL: {-9},
-        signal.SIGTERM: {-15, 130},
+        signal.SIGTERM: {-15, 143},
         signal.SIGINT: {130, -2},
     }[number]
     if done.returncode not in {0, *allowed}:
