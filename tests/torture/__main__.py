@@ -35,11 +35,11 @@ class Part:
 
 
 PARTS = {
-    "kills": Part(lambda bench: [*kills.promises(bench), *review.promises(bench)], 0.35),
-    "full_disk": Part(full_disk.promises, 0.2),
-    "photos": Part(photos.promises, 0.1),
+    "kills": Part(lambda bench: [*kills.promises(bench), *review.promises(bench)], 0.33),
+    "full_disk": Part(full_disk.promises, 0.18),
+    "photos": Part(photos.promises, 0.09),
     "stored": Part(stored.promises, 0.1),
-    "tables": Part(tables.promises, 0.1),
+    "tables": Part(tables.promises, 0.15),
     "long_run": Part(long_run.promises, 0.15, least=long_run.SECONDS),
 }
 
