@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from mmmask.errors import InputError, MissingFileError, first_line
 
@@ -147,7 +147,19 @@ def read_json(path: str | Path, *, infinite: bool = False) -> dict[str, Any]:
 
 
 def json_object(text: str | bytes, where: str, *, infinite: bool = False) -> dict[str, Any]:
-    """Return the object that a text of JSON holds.
+    """Return the object that a text of JSON holds; ``Args`` and ``Raises`` of :func:`json_value`.
+
+    Raises:
+        InputError: It is something else than an object.
+    """
+    value = json_value(text, where, infinite=infinite)
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: must be a JSON object; got {shown(value)}")
+    return value
+
+
+def json_value(text: str | bytes, where: str, *, infinite: bool = False) -> Any:
+    """Return what a text of JSON holds.
 
     Args:
         text: Of UTF-8.
@@ -155,8 +167,8 @@ def json_object(text: str | bytes, where: str, *, infinite: bool = False) -> dic
         infinite: As of :func:`read_json`.
 
     Raises:
-        InputError: It is not UTF-8, no JSON, something else than an object, nested too deep, or
-            holds a number that is not finite or of more than 64 bits.
+        InputError: It is not UTF-8, no JSON, nested too deep, or holds a number that is not finite
+            or of too many digits.
     """
 
     def number(digits: str) -> float:
@@ -168,16 +180,13 @@ def json_object(text: str | bytes, where: str, *, infinite: bool = False) -> dic
     try:
         text = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         value = json.loads(text, parse_int=_whole, parse_float=number, parse_constant=number)
-        if isinstance(value, dict):
-            _check_depth(value)
+        _check_depth(value)
         if "\\ud" in text.lower():  # half a character, which no file or terminal takes
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
-        raise InputError(f"{where}: not a readable JSON file: nested too deep") from error
+        raise InputError(f"{where}: no readable JSON: nested too deep") from error
     except ValueError as error:
-        raise InputError(f"{where}: not a readable JSON file: {first_line(error)}") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: must be a JSON object; got {shown(value)}")
+        raise InputError(f"{where}: no readable JSON: {first_line(error)}") from error
     return value
 
 
@@ -187,37 +196,48 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def _check_depth(value: dict[str, Any]) -> None:
-    level: list[Any] = [value]
+def _check_depth(value: Any) -> None:
+    level = [value]
     for _ in range(_DEEPEST):
-        held = [one.values() if isinstance(one, dict) else one for one in level]
-        level = [item for part in held for item in part if isinstance(item, (dict, list))]
+        level = [one for one in level if isinstance(one, (dict, list))]
         if not level:
             return
+        level = [item for one in level for item in (one.values() if isinstance(one, dict) else one)]
     raise ValueError(f"nested more than {_DEEPEST} deep")
 
 
-def check_kinds(content: Mapping[str, Any], kinds: Mapping[str, type], where: str) -> None:
-    """Refuse a field of another type than it should have; one that is missing or None passes.
+def check_kinds(content: dict[str, Any], kinds: Mapping[str, Any], where: str) -> None:
+    """Refuse a field of another type than it should have; a missing one passes, None is removed.
 
     Args:
         content: What was read.
-        kinds: Field -> type, of :data:`_KINDS`; ``a.b`` is ``b`` in the mapping ``a``, which
-            stands before it. A whole number passes as a float.
+        kinds: Field -> type: one of :data:`_KINDS`, or a list of one of them such as
+            ``list[int]``. ``a.b`` is ``b`` in the mapping ``a``, which stands before it. A whole
+            number passes as a float.
         where: What messages call it.
 
     Raises:
         InputError: Names the field, what is allowed and what was found.
     """
     for name, kind in kinds.items():
-        value: Any = content
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if value is not None and not _is_of(value, kind):
-            raise InputError(f"{where}: {name} must be {_KINDS[kind]}; got {shown(value)}")
+        *places, last = name.split(".")
+        holder: Any = content
+        for place in places:
+            holder = holder.get(place, {})
+        value = holder.get(last)
+        if value is None:
+            holder.pop(last, None)
+        elif not _is_of(value, kind):
+            raise InputError(f"{where}: {name} must be {_words(kind)}; got {shown(value)}")
 
 
-def _is_of(value: Any, kind: type) -> bool:
+def _words(kind: Any) -> str:
+    return _KINDS[kind] if kind in _KINDS else f"a list, each of it {_KINDS[get_args(kind)[0]]}"
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is_of(one, get_args(kind)[0]) for one in value)
     if kind in (int, float):
         number = isinstance(value, int if kind is int else (int, float))
         return number and not isinstance(value, bool) and abs(value) < 2**63

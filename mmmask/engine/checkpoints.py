@@ -98,7 +98,7 @@ def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:
             f"checkpoint {file} is not loaded: it must hold a dict, got {type(checkpoint).__name__}"
         )
     _check_content(checkpoint, f"checkpoint {file} is not loaded")
-    _drop_unread(checkpoint)
+    _drop_code(checkpoint)
     return checkpoint
 
 
@@ -140,11 +140,11 @@ def _check_content(checkpoint: dict, where: str) -> None:
                 f"{where}: names in {name or 'it'} must be text; got {shown(wrong[0])}"
             )
     check_kinds(checkpoint, _KINDS, where)
-    for name, value in (checkpoint.get("state_dict") or {}).items():
+    for name, value in checkpoint.get("state_dict", {}).items():
         if not isinstance(value, Tensor) and not name.endswith("_extra_state"):  # of any type
             raise InputError(f"{where}: state_dict.{name} must be a tensor; got {shown(value)}")
     for block in ("preprocessing", "data", "run_facts"):
-        value = (checkpoint.get("meta") or {}).get(block)
+        value = checkpoint.get("meta", {}).get(block)
         if not _is_plain(value):
             raise InputError(
                 f"{where}: meta.{block} must hold numbers, text, lists and dicts alone"
@@ -171,21 +171,13 @@ def last_checkpoint(work_dir: Path) -> str | None:
     return str(checkpoint)
 
 
-def _drop_unread(checkpoint: dict) -> None:
-    """Drop code, and None, as which some publish what they have not."""
-    for name in _KINDS:
-        *places, last = name.split(".")
-        holder: Any = checkpoint
-        for place in places:
-            holder = holder.get(place, {})
-        if last in holder and holder[last] is None:
-            del holder[last]
+def _drop_code(checkpoint: dict) -> None:
     hub = checkpoint.get("message_hub")
     info = hub.get("runtime_info") if isinstance(hub, dict) else None
-    for held in (checkpoint.get("meta"), info):
-        if isinstance(held, dict):
+    for place in (checkpoint.get("meta"), info):
+        if isinstance(place, dict):
             for key in ("config", "cfg"):
-                held.pop(key, None)
+                place.pop(key, None)
 
 
 def _reason(error: Exception) -> str:

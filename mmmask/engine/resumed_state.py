@@ -18,8 +18,8 @@ from mmmask.files import check_kinds, shown
 
 #: What hooks keep in MMEngine's message hub -> its type.
 _KINDS = {
-    "message_hub.runtime_info.keep_ckpt_ids": list,
-    "message_hub.runtime_info.best_ckpt_ids": list,
+    "message_hub.runtime_info.keep_ckpt_ids": list[int],
+    "message_hub.runtime_info.best_ckpt_ids": list[int],
     "message_hub.runtime_info.early_stopping": dict,
     "message_hub.runtime_info.early_stopping.wait_count": int,
     "message_hub.runtime_info.early_stopping.stopped": bool,
@@ -28,7 +28,7 @@ _KINDS = {
 _SHAPED = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
 
 
-def check_state(runner: Runner, checkpoint: Mapping[str, Any], path: str | None) -> None:
+def check_state(runner: Runner, checkpoint: dict[str, Any], path: str | None) -> None:
     """Refuse to go on from a state that is not of the form of the runner's own.
 
     Args:

@@ -157,9 +157,9 @@ def _in_words(score: Mapping[str, Any]) -> str:
 def _seconds(session: Mapping[str, Any]) -> float | None:
     try:
         start, end = (datetime.fromisoformat(session[key]) for key in ("start", "end"))
-    except (KeyError, TypeError, ValueError):
+        return (end - start).total_seconds()
+    except (KeyError, TypeError, ValueError):  # TypeError: one of them without its time zone
         return None
-    return (end - start).total_seconds()
 
 
 def _config(folder: Path, card: Mapping[str, Any], reasons: list[str]) -> dict[str, Any] | None:
