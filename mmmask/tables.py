@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line, nearest
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, json_object
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
@@ -373,9 +373,10 @@ def read_table(
     if path.suffix == ".csv":
         return checked(read_csv(path)[wanted], columns, str(path))
     with _readable(path):
-        arrow = pq.read_table(path, columns=wanted)
-    table = checked(arrow.to_pandas(), columns, str(path))
-    table.attrs["provenance"] = _provenance(arrow.schema)
+        arrow = pq.read_table(path, columns=wanted, page_checksum_verification=True)
+        table = arrow.to_pandas()
+    table = checked(table, columns, str(path))
+    table.attrs["provenance"] = _provenance(arrow.schema, path)
     return table
 
 
@@ -400,7 +401,7 @@ def check_table_name(path: str | Path) -> None:
 def read_provenance(path: str | Path) -> dict[str, Any]:
     """Return the provenance in a parquet file, without its rows; empty where there is none."""
     with _readable(path):
-        return _provenance(pq.read_schema(path))
+        return _provenance(pq.read_schema(path), path)
 
 
 @contextmanager
@@ -408,12 +409,15 @@ def _readable(path: str | Path) -> Iterator[None]:
     """Name a file that is no parquet file."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except InputError:
+        raise
+    except (pa.ArrowException, LookupError, OSError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
 
 
-def _provenance(schema: pa.Schema) -> dict[str, Any]:
-    return json.loads((schema.metadata or {}).get(_PROVENANCE_KEY, b"{}"))
+def _provenance(schema: pa.Schema, path: str | Path) -> dict[str, Any]:
+    stored = (schema.metadata or {}).get(_PROVENANCE_KEY, b"{}")
+    return json_object(stored, f"{path}: its provenance", infinite=True)
 
 
 def read_csv(
@@ -470,7 +474,8 @@ def write_table(
         arrow = pa.Table.from_pandas(table, preserve_index=False)
         metadata = {**(arrow.schema.metadata or {})}
         metadata[_PROVENANCE_KEY] = json.dumps(dict(provenance or {}), sort_keys=True).encode()
-        pq.write_table(arrow.replace_schema_metadata(metadata), partial)
+        arrow = arrow.replace_schema_metadata(metadata)
+        pq.write_table(arrow, partial, write_page_checksum=True)
 
 
 def photo_index(table: object, images: pd.Series) -> pd.Index:

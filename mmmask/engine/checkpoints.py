@@ -165,8 +165,8 @@ def last_checkpoint(work_dir: Path) -> str | None:
     if not named.exists():
         return None
     # The file holds the path at the time of writing; the folder may have been moved or copied.
-    checkpoint = work_dir / Path(named.read_text().strip()).name
-    if not checkpoint.is_file():
+    checkpoint = work_dir / Path(named.read_text(errors="replace").strip()).name
+    if not os.path.isfile(checkpoint):
         raise MissingFileError(f"{named}: names {checkpoint.name}, which is not in {work_dir}")
     return str(checkpoint)
 

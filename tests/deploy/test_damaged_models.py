@@ -110,7 +110,7 @@ def test_a_graph_of_other_inputs_is_refused(make_onnx, change) -> None:
         OnnxNetwork(path)
 
 
-def test_a_graph_that_fails_inside_ends_in_one_sentence(make_onnx) -> None:
+def test_a_graph_that_answers_otherwise_than_it_says_ends_in_one_sentence(make_onnx) -> None:
     def as_many_photos_as_the_brightest_pixel(model) -> None:
         node = onnx.helper.make_node
         for name, value in {"zero": 0, "one": 1}.items():
@@ -131,7 +131,7 @@ def test_a_graph_that_fails_inside_ends_in_one_sentence(make_onnx) -> None:
     with pytest.raises(InputError, match=r"model\.onnx: must answer each photo; got 1 answers"):
         network(np.ones((3, 8, 6, 3), np.uint8))
     with pytest.raises(InputError, match=r"model\.onnx: fails on 3 photos: ") as error:
-        network(np.full((3, 8, 6, 3), 9, np.uint8))
+        network(np.zeros((3, 9, 6, 3), np.uint8))
     assert "\n" not in str(error.value)
 
 

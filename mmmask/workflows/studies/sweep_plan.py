@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmmask.config import parse_options
+from mmmask.errors import InputError, first_line
 from mmmask.packages import require
 from mmmask.tables import read_predictions
 from mmmask.workflows.studies.commands import Study
@@ -76,14 +77,21 @@ class Sweep(Study):
         """Optuna's study, kept by sqlite; a new one begins with the config as it is, trial 0."""
         optuna = load_optuna()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(
-            storage=f"sqlite:///{(self.out / 'study.db').resolve()}",
-            study_name="sweep",
-            direction="maximize",
-            pruner=_pruner(self.pruner, self.horizon),
-            load_if_exists=True,
-        )
-        if not study.trials:
+        file = self.out / "study.db"
+        try:
+            study = optuna.create_study(
+                storage=f"sqlite:///{file.resolve()}",
+                study_name="sweep",
+                direction="maximize",
+                pruner=_pruner(self.pruner, self.horizon),
+                load_if_exists=True,
+            )
+            trials = study.trials
+        except Exception as error:  # of sqlite, sqlalchemy or Optuna
+            raise InputError(
+                f"{file}: must be the database of this sweep; reading it fails: {first_line(error)}"
+            ) from error
+        if not trials:
             study.enqueue_trial({one.name: one.start for one in self.parameters})
         return study
 
