@@ -6,9 +6,11 @@ the suffix of the path decides.
 """
 
 import json
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line, nearest
-from mmmask.files import atomic_write, json_object
+from mmmask.files import atomic_write, check_kinds, json_object
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
@@ -30,6 +32,20 @@ _SLACK = 1e-6
 _LARGEST = sys.float_info.max
 
 _PROVENANCE_KEY = b"mmmask"
+#: Field of a provenance that is read by its name -> its type.
+_STATED = {
+    **dict.fromkeys(("checkpoint", "checkpoint_hash", "path", "hash", "config", "split"), str),
+    **dict.fromkeys(("attribute", "config_hash", "data_fingerprint", "time"), str),
+    **dict.fromkeys(("code", "versions", "provenance", "unlabelled", "pseudo_labels"), dict),
+    **dict.fromkeys(("unlabelled.from_test_set", "pseudo_labels.from_test_set"), int),
+    "tta": list[str],
+    "old_from": int,
+    **dict.fromkeys(("members", "composed_of"), list[dict]),
+    "chosen": dict,
+    "chosen.by": str,
+    "chosen.epochs": list,
+    "chosen.flattery": float,
+}
 #: What a spreadsheet is asked for.
 _CSV = "UTF-8 with commas"
 
@@ -383,7 +399,7 @@ def read_table(
 def column_names(path: str | Path) -> list[str]:
     """Return the names of the columns of a csv or parquet file."""
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike its own is_file, of any name
         raise MissingFileError(f"{path}: no such file")
     if path.suffix == ".parquet":
         with _readable(path):
@@ -417,7 +433,19 @@ def _readable(path: str | Path) -> Iterator[None]:
 
 def _provenance(schema: pa.Schema, path: str | Path) -> dict[str, Any]:
     stored = (schema.metadata or {}).get(_PROVENANCE_KEY, b"{}")
-    return json_object(stored, f"{path}: its provenance", infinite=True)
+    where = f"{path}: its provenance"
+    stated = json_object(stored, where, infinite=True)
+    _check_stated(stated, where)
+    return stated
+
+
+def _check_stated(stated: dict[str, Any], where: str) -> None:
+    """Refuse a provenance with a field of another type, in those inside it too."""
+    check_kinds(deepcopy(stated), _STATED, where)
+    inner = [*(stated.get("members") or ()), *(stated.get("composed_of") or ())]
+    for one in [*inner, stated.get("provenance") or {}]:
+        if one:
+            _check_stated(one, where)
 
 
 def read_csv(
@@ -430,7 +458,7 @@ def read_csv(
             ``columns`` is missing.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingFileError(f"{path}: no such file")
     given: dict[str, Any] = {"dtype": "str", "encoding": "utf-8-sig", "skipinitialspace": True}
     try:

@@ -91,7 +91,7 @@ def _check_alike(own: Any, given: Any, where: str) -> None:
         alike = own is None or isinstance(given, type(own))
     if not alike:
         wanted = shown(own) if not isinstance(own, list) else f"a list of {len(own)}"
-        raise InputError(f"{where} must be alike {wanted}; got {shown(given)}")
+        raise InputError(f"{where} must be like {wanted}; got {shown(given)}")
 
 
 def _is_number(value: Any) -> bool:
@@ -116,4 +116,4 @@ def _check_moments(state: Any, groups: list[dict], where: str) -> None:
         for name, value in moments.items():
             shaped = name not in _SHAPED or getattr(value, "shape", None) == parameter.shape
             if value is not None and not (shaped and isinstance(value, (Tensor, int, float))):
-                raise InputError(f"{here}.{name} must be alike its parameter; got {shown(value)}")
+                raise InputError(f"{here}.{name} must have the shape of its parameter; got {shown(value)}")

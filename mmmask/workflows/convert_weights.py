@@ -10,6 +10,7 @@ tells people apart (Chen et al., 2018).
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ def _mobile_facenet(source: Path) -> tuple[dict[str, "Tensor"], float]:
     import onnx
     import onnxruntime
 
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise MissingFileError(f"{source}: no such file")
     network = MobileFaceNet().eval()
     wanted = network.state_dict()
