@@ -72,7 +72,7 @@ setup(
     # Enough for labels, tables, scores and drawn faces; training needs `train` and `openmmlab`.
     install_requires=[
         "numpy>=1.26,<3",
-        "pandas>=2.3,<4",
+        "pandas>=3,<4",
         "pyarrow>=16",
         "scipy>=1.12,<2",
         "opencv-python>=4.9,<6",
@@ -108,6 +108,7 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6,<4",
+            "coverage>=7.11,<8",  # make coverage; older ones do not follow forks
             "hypothesis>=6.100",
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
@@ -123,6 +124,6 @@ setup(
         "benchmark": BENCHMARK,
         # tools/detect_faces.py needs facenet-pytorch, whose pins exclude today's torch though it
         # works with it: pip install --no-deps facenet-pytorch requests
-        "lint": ["ruff", "mypy", "pre-commit"],
+        "lint": ["ruff", "mypy", "pre-commit", "bandit>=1.9,<2", "pip-audit>=2.10,<3"],
     },
 )

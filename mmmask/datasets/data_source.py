@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mmmask.csv_files import row_place
 from mmmask.datasets.layout import count_test_photos, has_eval, read_eval, read_train, with_labels
 from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.files import is_table
@@ -310,7 +311,7 @@ def _check_ages(path: Path, table: pd.DataFrame) -> None:
             if pd.notna(given.get(name))
         )
         raise InputError(
-            f"{path}, row {row} ({given['image']}): age must lie from age_from to age_to; "
+            f"{row_place(path, row)} ({given['image']}): age must lie from age_from to age_to; "
             f"got {said}"
         )
 

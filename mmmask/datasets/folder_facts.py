@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import MASK_OF_STEM, is_photo
-from mmmask.tables import read_csv
 
 #: Problem -> what it means and what becomes of such a file.
 PROBLEMS = {

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmmask.errors import InputError, MissingFileError
+from mmmask.csv_files import read_csv, row_place
+from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.known import age_spans
 from mmmask.labels import (
     GENDERS,
@@ -25,7 +26,7 @@ from mmmask.labels import (
     fitting_classes,
     to_bits,
 )
-from mmmask.tables import KNOWN, SAMPLES, checked, read_csv
+from mmmask.tables import KNOWN, SAMPLES, checked
 
 #: File stem -> state of the mask.
 MASK_OF_STEM = {f"mask{i}": "wear" for i in range(1, 6)} | {
@@ -103,20 +104,19 @@ def read_eval(root: str | Path) -> pd.DataFrame:
     info = read_csv(root / "eval" / "info.csv", ("ImageID", "ans"))
     names = info["ImageID"]
     if names.isna().any():
-        raise InputError(
-            f"{root}/eval/info.csv, row {names.index[names.isna()][0]}: ImageID is empty"
-        )
+        place = row_place(root / "eval" / "info.csv", int(names.isna().to_numpy().argmax()))
+        raise InputError(f"{place}: ImageID is empty")
     if names.duplicated().any():
         raise InputError(
             f"{root}/eval/info.csv: ImageID {names[names.duplicated()].iloc[0]} appears twice"
         )
     images = root / "eval" / "images"
-    present = set(os.listdir(images)) if images.is_dir() else set()
+    present = _names_in(images)
     missing = [name for name in names if name not in present]
     if missing:
         raise MissingFileError(
             f"{images}: {len(missing)} of the {len(names)} photos in info.csv are missing, "
-            f"the first is {missing[0]}"
+            f"the first is {missing[0]}{nearest(missing[0], present)}"
         )
     samples = pd.DataFrame({"image": EVAL_IMAGES + names, "person": ""})
     return checked(samples, SAMPLES, str(root))
@@ -188,7 +188,7 @@ def _read_people(path: Path) -> pd.DataFrame:
     for field in ("gender", "age", "path"):
         empty = people.index[people[field].isna()]
         if len(empty):
-            raise InputError(f"{path}, line {empty[0] + 2}: {field} is empty")
+            raise InputError(f"{row_place(path, empty[0])}: {field} is empty")
         people[field] = people[field].str.strip()
     ages, folders = pd.to_numeric(people["age"], errors="coerce"), people["path"]
     # The folder is joined to the data root: keep a hostile or mistaken csv inside it.
@@ -199,8 +199,9 @@ def _read_people(path: Path) -> pd.DataFrame:
         ("path", "name one folder of train/images, each once", ~outside & ~folders.duplicated()),
     ):
         if not right.all():
-            line, value = people.index[~right][0] + 2, people.loc[~right, field].iloc[0]
-            raise InputError(f"{path}, line {line}: {field} must {allowed}; got {value!r}")
+            row = people.index[~right][0]
+            got = people.loc[row, field]
+            raise InputError(f"{row_place(path, row)}: {field} must {allowed}; got {got!r}")
     return people.assign(age=ages.astype("Int16"))
 
 
@@ -211,6 +212,7 @@ def _photos_of(folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingFileError(
             f"{folder}: train.csv names this folder, but it is not there"
+            f"{nearest(folder.name, _names_in(folder.parent))}"
         ) from error
     photos, unknown = [], []
     for name in names:
@@ -220,6 +222,11 @@ def _photos_of(folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
         elif is_photo(name):
             unknown.append(name)
     return photos, unknown
+
+
+def _names_in(folder: Path) -> set[str]:
+    """Return the names in a folder; none where it is not there."""
+    return set(os.listdir(folder)) if folder.is_dir() else set()
 
 
 def _some(names: list[str], most: int = 3) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
 
+from mmmask.csv_files import row_place
 from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.data_source import DataSource, Stated, sample_tables
 from mmmask.datasets.layout import with_labels
@@ -221,7 +222,7 @@ def without(table: pd.DataFrame, drop: str) -> pd.DataFrame:
     unknown = dropped[~dropped.isin(table["image"])]
     if len(unknown):
         raise InputError(
-            f"{drop}, line {unknown.index[0] + 2}: image must be a photo of the data, "
+            f"{row_place(drop, unknown.index[0])}: image must be a photo of the data, "
             f"such as {table['image'].iloc[0]}; got {unknown.iloc[0]!r}"
         )
     return table[~table["image"].isin(dropped)]

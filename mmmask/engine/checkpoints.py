@@ -10,6 +10,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, files
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ _KINDS = {
     "message_hub.runtime_info.best_score": float,
     "optimizer": dict,
 }
+
+
+def stored_bytes(content: Any) -> bytes:
+    """Return a checkpoint as ``torch.save`` writes it, which itself says nothing of a full disk."""
+    stored = BytesIO()
+    torch.save(content, stored)
+    return stored.getvalue()
 
 
 def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:

@@ -116,4 +116,6 @@ def _check_moments(state: Any, groups: list[dict], where: str) -> None:
         for name, value in moments.items():
             shaped = name not in _SHAPED or getattr(value, "shape", None) == parameter.shape
             if value is not None and not (shaped and isinstance(value, (Tensor, int, float))):
-                raise InputError(f"{here}.{name} must have the shape of its parameter; got {shown(value)}")
+                raise InputError(
+                    f"{here}.{name} must have the shape of its parameter; got {shown(value)}"
+                )

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.csv_files import read_csv
 from mmmask.errors import InputError, MissingFileError
 from mmmask.files import locked, write_csv
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.provenance import command_line, learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
-from mmmask.tables import SUBMISSIONS, column_names, read_csv, read_table, write_table
+from mmmask.tables import SUBMISSIONS, column_names, read_table, write_table
 
 #: Columns of a submission: a photo's file name, and its class 0-17.
 SUBMISSION = ("ImageID", "ans")

@@ -131,8 +131,7 @@ def predict(request: Request) -> Prediction | None:
     if request.labels is not None:
         tested = replace(tested, samples=read_answers(request.labels, tested.samples))
     table = tested.table(cuts)
-    views = "_tta" if cfg.tta.enabled else ""
-    path = Path(request.out or checkpoint.parent / f"predictions_{request.split}{views}.parquet")
+    path = _out(request, cfg)
     chose = request.split == "val"  # the people predicted
     provenance = {
         **provenance_of(cfg, meta, checkpoint, tested, request.split, cuts),
@@ -175,8 +174,9 @@ def _config_of(request: Request) -> "Config":
     check_decision(request.decision, request.config, None, request.calibration is not None)
     if request.calibration is not None:
         read_calibration(request.calibration)
-    check_outputs(request.out, submission=request.submission, data_root=cfg.data.data_root)
     cfg.tta.enabled = cfg.tta.enabled or request.tta
+    out = _out(request, cfg)
+    check_outputs(out, submission=request.submission, data_root=cfg.data.data_root)
     if cfg.get("test_dataloader") is None:
         raise InputError(f"{request.config}: nothing can be tested without test_dataloader")
     if cfg.test_dataloader.get("drop_last"):
@@ -189,6 +189,13 @@ def _config_of(request: Request) -> "Config":
         )
     cfg.test_dataloader.dataset.split = request.split
     return cfg
+
+
+def _out(request: Request, cfg: "Config") -> Path:
+    """Return where the predictions go."""
+    views = "_tta" if cfg.tta.enabled else ""
+    default = Path(request.checkpoint).with_name(f"predictions_{request.split}{views}.parquet")
+    return Path(request.out or default)
 
 
 def _check_run(request: Request, cfg: "Config", meta: Mapping[str, Any]) -> None:

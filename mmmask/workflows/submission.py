@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from mmmask.errors import InputError, MissingFileError
-from mmmask.files import write_csv
+from mmmask.csv_files import read_csv
+from mmmask.errors import InputError, MissingFileError, nearest
+from mmmask.files import check_folder, check_output, write_csv
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
@@ -19,19 +20,22 @@ from mmmask.ledger.submissions import (
     warnings_of,
 )
 from mmmask.reports.submission_tables import print_submission_check
-from mmmask.tables import SAMPLES, answers, check_table_name, checked, read_csv
+from mmmask.tables import SAMPLES, answers, check_table_name, checked
 
 
 def check_outputs(
     *tables: str | Path | None, submission: str | Path | None, data_root: str | Path
 ) -> None:
-    """Refuse, before any work, tables whose names are none, and a submission without info.csv."""
+    """Refuse, before any work, files that cannot be written, and a submission without info.csv."""
     for path in tables:
         if path is not None:
             check_table_name(path)
+            check_output(path)
     if submission is not None:
         if Path(submission).suffix != ".csv":
             raise InputError(f"{submission}: a submission ends in .csv")
+        check_output(submission)
+        check_folder(ledger_folder())
         _read_info(data_root)
 
 
@@ -90,9 +94,10 @@ def _in_order(path: str | Path, given: pd.Index, data_root: str | Path) -> pd.Se
         raise InputError(f"{path}: {given[given.duplicated()][0]} has more than one prediction")
     missing = ~info["ImageID"].isin(given)
     if missing.any():
+        lost = str(info.loc[missing, "ImageID"].iloc[0])
         raise InputError(
             f"{path}: {missing.sum()} photos of info.csv have no prediction, "
-            f"the first is {info.loc[missing, 'ImageID'].iloc[0]}"
+            f"the first is {lost}{nearest(lost, given)}"
         )
     return info["ImageID"]
 
@@ -112,11 +117,12 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
     if missing.any():
         raise InputError(
             f"{path}: {missing.sum()} photos have no answer, the first is {ids[missing][0]}"
+            f"{nearest(ids[missing][0], classes.index)}"
         )
     found = samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
     table = read_csv(path, SUBMISSION).rename(columns={"ImageID": "image"})
     known = {name: SAMPLES[name] for name in ("image", "person", "age") if name in table}
-    given = checked(table, known, str(path)).set_index("image").loc[ids]
+    given = checked(table, known, str(path), file=True).set_index("image").loc[ids]
     if "age" in given:
         found["age"] = given["age"].array
     if "person" in given:

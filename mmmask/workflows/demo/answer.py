@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pandas as pd
+from rich.console import Console
 from rich.progress import track
 
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import Photo
 from mmmask.deploy.predictor import Predictor
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError, MissingFileError, WriteError
 from mmmask.evaluation.answers import readable
 from mmmask.files import atomic_write
 from mmmask.packages import require
@@ -85,7 +86,7 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
     if as_sheet and len(images) > SHEET:
         images = [images[place * len(images) // SHEET] for place in range(SHEET)]
     tables, cells = [], []
-    for image in track(images, "Reading photos", transient=True):
+    for image in track(images, "Reading photos", console=Console(stderr=True), transient=True):
         photo = reader.predictor.facts.preparation.load(Path(folder) / image)
         faces, predictions = reader(photo)
         answers = readable(predictions)
@@ -165,7 +166,9 @@ def answer_video(
             raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
         # The header of a video may be wrong about its length, so reading decides.
         shots = _frames(source, photo)
-        for frame in track(shots, "Reading frames", total=announced or None, transient=True):
+        for frame in track(
+            shots, "Reading frames", announced or None, console=Console(stderr=True), transient=True
+        ):
             if frames % step == 0:
                 faces, predictions = reader(frame)
                 found = [row for row, face in enumerate(faces) if face.box is not None]
@@ -176,6 +179,12 @@ def answer_video(
             target.write(annotated(frame, boxes, answers))
             frames += 1
         target.release()
+        written = cv2.VideoCapture(str(partial)).get(cv2.CAP_PROP_FRAME_COUNT)
+        if round(written) != frames:  # OpenCV does not say so
+            raise WriteError(
+                f"{out}: could not be written: it has {max(0, round(written))} of {frames} frames; "
+                "is the disk full?"
+            )
     source.release()
     return Watched(frames, math.ceil(frames / step), announced)
 

@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.config import parse_options
+from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import find_photos
 from mmmask.errors import InputError, MissingFileError
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, NUM_CLASSES, age_group, decode, product
 from mmmask.ledger.provenance import file_hash, fingerprint, made_now
-from mmmask.tables import SAMPLES, checked, read_csv, write_table
+from mmmask.tables import SAMPLES, checked, write_table
 from mmmask.workflows.testing import check_same, run_test
 
 if TYPE_CHECKING:

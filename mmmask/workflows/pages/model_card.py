@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.csv_files import read_csv
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.mistakes import surest_wrong
@@ -16,7 +17,7 @@ from mmmask.labels import AGE_GROUPS, MASKS
 from mmmask.reports.model_card import ModelCard, Other, write_card
 from mmmask.reports.pages.run_facts import RunFacts, Scored
 from mmmask.reports.score_tables import warnings_of
-from mmmask.tables import attribute_of, read_csv
+from mmmask.tables import attribute_of
 from mmmask.workflows.label_errors.find import check_split
 from mmmask.workflows.pages.run_report import made_by, photo_slices, print_facts, with_light
 from mmmask.workflows.score import intervals_of, read_scored

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
 from mmmask.evaluation.slices import Members, by_age, by_tag, by_thirds, by_value
@@ -19,7 +20,7 @@ from mmmask.reports.pages.run_facts import BY_YEAR, RunFacts, Scored
 from mmmask.reports.pages.run_page import write_run_page
 from mmmask.reports.pages.thumbnails import make_thumbnails
 from mmmask.reports.score_tables import WIDTH, how_sure, print_macro_f1
-from mmmask.tables import BOXES, read_csv, read_predictions, read_table
+from mmmask.tables import BOXES, read_predictions, read_table
 from mmmask.workflows.data_stats import measure
 from mmmask.workflows.pages.run_cams import add_heats
 from mmmask.workflows.pages.run_folder import FEATURES, OOF, SPLIT, RunFolder, is_out_of_fold
