@@ -90,8 +90,10 @@ def _check_alike(own: Any, given: Any, where: str) -> None:
     else:
         alike = own is None or isinstance(given, type(own))
     if not alike:
-        wanted = shown(own) if not isinstance(own, list) else f"a list of {len(own)}"
-        raise InputError(f"{where} must be like {wanted}; got {shown(given)}")
+        wanted = "a number" if isinstance(own, (int, float, Tensor)) else type(own).__name__
+        count = f" of {len(own)}" if isinstance(own, (list, tuple)) else ""
+        found = f"{len(given)}" if isinstance(given, type(own)) and count else shown(given)
+        raise InputError(f"{where} must be {wanted}{count}; got {found}")
 
 
 def _is_number(value: Any) -> bool:
