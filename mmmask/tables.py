@@ -6,10 +6,12 @@ the suffix of the path decides.
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from mmmask.csv_files import check_columns, check_once, read_csv, row_place
 from mmmask.errors import InputError, MissingFileError, first_line, nearest
-from mmmask.files import atomic_write, one_form, write_csv
+from mmmask.files import atomic_write, check_kinds, json_object, one_form, write_csv
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
@@ -35,6 +37,20 @@ _LARGEST = sys.float_info.max
 _NAMES = ("image", "of", "person", "photo")
 
 _PROVENANCE_KEY = b"mmmask"
+#: Field of a provenance that is read by its name -> its type.
+_STATED = {
+    **dict.fromkeys(("checkpoint", "checkpoint_hash", "path", "hash", "config", "split"), str),
+    **dict.fromkeys(("attribute", "config_hash", "data_fingerprint", "time"), str),
+    **dict.fromkeys(("code", "versions", "provenance", "unlabelled", "pseudo_labels"), dict),
+    **dict.fromkeys(("unlabelled.from_test_set", "pseudo_labels.from_test_set"), int),
+    "tta": list[str],
+    "old_from": int,
+    **dict.fromkeys(("members", "composed_of"), list[dict]),
+    "chosen": dict,
+    "chosen.by": str,
+    "chosen.epochs": list,
+    "chosen.flattery": float,
+}
 #: What stands for a missing value where no text can be meant; the first alone where one can.
 _MISSING = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -474,7 +490,7 @@ def _in_one_form(table: pd.DataFrame) -> pd.DataFrame:
 def column_names(path: str | Path) -> list[str]:
     """Return the names of the columns of a csv or parquet file."""
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike its own is_file, of any name
         raise MissingFileError(f"{path}: no such file")
     if path.suffix == ".parquet":
         with _readable(path):
@@ -495,7 +511,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     """Return the provenance in a parquet file, without its rows; empty where there is none."""
     with _readable(path):
         schema = pq.read_schema(path)
-    return _provenance(schema, Path(path))
+    return _provenance(schema, path)
 
 
 @contextmanager
@@ -507,14 +523,21 @@ def _readable(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
 
 
-def _provenance(schema: pa.Schema, path: Path) -> dict[str, Any]:
-    try:
-        stated = json.loads((schema.metadata or {}).get(_PROVENANCE_KEY, b"{}"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: its provenance is not JSON: {first_line(error)}") from error
-    if not isinstance(stated, dict):
-        raise InputError(f"{path}: its provenance must be a JSON object; got {_shown(stated)}")
+def _provenance(schema: pa.Schema, path: str | Path) -> dict[str, Any]:
+    stored = (schema.metadata or {}).get(_PROVENANCE_KEY, b"{}")
+    where = f"{path}: its provenance"
+    stated = json_object(stored, where, infinite=True)
+    _check_stated(stated, where)
     return stated
+
+
+def _check_stated(stated: dict[str, Any], where: str) -> None:
+    """Refuse a provenance with a field of another type, in those inside it too."""
+    check_kinds(deepcopy(stated), _STATED, where)
+    inner = [*(stated.get("members") or ()), *(stated.get("composed_of") or ())]
+    for one in [*inner, stated.get("provenance") or {}]:
+        if one:
+            _check_stated(one, where)
 
 
 def write_table(

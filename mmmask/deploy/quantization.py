@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmmask.deploy.facts import with_sum
 from mmmask.deploy.graph import HEAD
 from mmmask.deploy.networks import OnnxNetwork
 from mmmask.files import writing
@@ -67,5 +68,4 @@ def quantize(model: str | Path, out: str | Path, photos: NDArray[np.uint8]) -> N
             weight_type=quantization.QuantType.QInt8,
         )
         quantized = onnx.load(rough)
-    onnx.helper.set_model_props(quantized, OnnxNetwork(model).facts.to_metadata())
-    Path(out).write_bytes(quantized.SerializeToString())
+    Path(out).write_bytes(with_sum(quantized, OnnxNetwork(model).facts))

@@ -69,7 +69,7 @@ def _find_checkpoint(cfg: Config) -> None:
     if cfg.get("resume") and cfg.get("load_from") is None:
         cfg.load_from = last_checkpoint(Path(cfg.work_dir))
         cfg.resume = cfg.load_from is not None  # killed in its first epoch, it starts again
-    elif cfg.get("resume") and not Path(cfg.load_from).is_file():
+    elif cfg.get("resume") and not os.path.isfile(cfg.load_from):
         raise MissingFileError(f"--resume {cfg.load_from}: no such checkpoint")
     if cfg.get("load_from") is not None and has_blocks(cfg):
         cfg.pretrained = None  # the checkpoint holds every weight

@@ -25,7 +25,7 @@ from mmmask.datasets.features import Features, parts_behind
 from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.packed import photos_of
 from mmmask.errors import InputError
-from mmmask.files import atomic_write, write_csv
+from mmmask.files import atomic_write, read_json, write_csv
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
 from mmmask.ledger.provenance import code_version, fingerprint
 from mmmask.tables import PREDICTIONS, read_predictions, write_table
@@ -209,10 +209,9 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
 
 def _read(path: Path) -> Any:
     """Return what a JSON file says; None where it is not there or no JSON."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
+    with suppress(InputError):
+        return read_json(path)
+    return None
 
 
 def _fit_all(

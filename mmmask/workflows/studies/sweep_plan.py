@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmmask.config import parse_options
-from mmmask.errors import WriteError, first_line
+from mmmask.errors import InputError, WriteError, first_line
 from mmmask.packages import require
 from mmmask.tables import read_predictions
 from mmmask.workflows.studies.commands import Study
@@ -80,14 +80,21 @@ class Sweep(Study):
         """Optuna's study, kept by sqlite; a new one begins with the config as it is, trial 0."""
         optuna = load_optuna()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(
-            storage=f"sqlite:///{(self.out / DATABASE).resolve()}",
-            study_name="sweep",
-            direction="maximize",
-            pruner=_pruner(self.pruner, self.horizon),
-            load_if_exists=True,
-        )
-        if not study.trials:
+        file = self.out / DATABASE
+        try:
+            study = optuna.create_study(
+                storage=f"sqlite:///{file.resolve()}",
+                study_name="sweep",
+                direction="maximize",
+                pruner=_pruner(self.pruner, self.horizon),
+                load_if_exists=True,
+            )
+            trials = study.trials
+        except Exception as error:  # of sqlite, sqlalchemy or Optuna
+            raise InputError(
+                f"{file}: must be the database of this sweep, and open to it: {_cause_of(error)}"
+            ) from error
+        if not trials:
             study.enqueue_trial({one.name: one.start for one in self.parameters})
         return study
 
@@ -154,12 +161,14 @@ def kept_in(database: Path) -> Iterator[None]:
     try:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        raise WriteError(
-            f"{database}: could not be read or written: {first_line(cause)}"
-        ) from error
+        raise WriteError(f"{database}: could not be read or written: {_cause_of(error)}") from error
+
+
+def _cause_of(error: BaseException) -> str:
+    """Return what sqlite says, where an error of Optuna's comes from it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_line(error)
 
 
 def load_optuna() -> Any:
