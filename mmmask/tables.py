@@ -36,6 +36,18 @@ _PROVENANCE_KEY = b"mmmask"
 #: What stands for a missing value where no text can be meant; the first alone where one can.
 _MISSING = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+#: What a provenance states, where it does: types of JSON, and of the items of lists.
+_STATED: Mapping[str, type] = {
+    **dict.fromkeys(("checkpoint", "checkpoint_hash", "config", "config_hash", "by"), str),
+    **dict.fromkeys(("path", "hash", "split", "vote", "time", "data_fingerprint"), str),
+    **dict.fromkeys(("old_from", "from_test_set"), int),
+    **dict.fromkeys(("provenance", "code", "versions", "pseudo_labels", "unlabelled"), dict),
+    **dict.fromkeys(("chosen", "preprocessing"), dict),
+    **dict.fromkeys(("members", "composed_of", "tta"), list),
+    "calibrated": bool,
+}
+_LISTED: Mapping[str, type] = {"members": dict, "composed_of": dict, "tta": str}
+_DEEPEST = 50
 _NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal)
 
 
@@ -504,7 +516,27 @@ def _provenance(schema: pa.Schema, path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: its provenance is not JSON: {first_line(error)}") from error
     if not isinstance(stated, dict):
         raise InputError(f"{path}: its provenance must be a JSON object; got {_shown(stated)}")
+    _check_stated(stated, path)
     return stated
+
+
+def _check_stated(part: Any, path: Path, depth: int = 1) -> None:
+    """Refuse a provenance of which a value, at any depth, is not what others rely on."""
+    if depth > _DEEPEST:
+        raise InputError(f"{path}: its provenance is nested more than {_DEEPEST} times")
+    for name, value in part.items() if isinstance(part, dict) else ():
+        kind, of = _STATED.get(name, object), _LISTED.get(name)
+        right = value is None or isinstance(value, kind)
+        if right and of is not None:
+            right = all(isinstance(one, of) for one in value or ())
+        if not right:
+            must = kind.__name__ if of is None else f"list of {of.__name__}"
+            raise InputError(
+                f"{path}: its provenance must state {name} as {must}; got {_cut(repr(value))}"
+            )
+    for value in part.values() if isinstance(part, dict) else part:
+        if isinstance(value, dict | list):
+            _check_stated(value, path, depth + 1)
 
 
 def write_table(
@@ -612,7 +644,10 @@ def read_predictions(path: str | Path, *, only: Collection[str] | None = None) -
     ``only`` names the columns to read beside the probabilities; None reads all.
     """
     columns, names = prediction_columns(attribute_of(column_names(path)))
-    return read_table(path, columns, only=None if only is None else {*names, *only})
+    table = read_table(path, columns, only=None if only is None else {*names, *only})
+    if table.empty:
+        raise InputError(f"{path}: has no row; predictions are of one photo or more")
+    return table
 
 
 def predictions_table(

@@ -60,6 +60,8 @@ def read_submission(path: str | Path) -> pd.Series:
     if Path(path).suffix == ".parquet":
         raise InputError(f"{path}: a submission is a csv (ImageID, ans); got a parquet file")
     answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
+    if answers.empty:
+        raise InputError(f"{path}: has no row")
     classes = pd.to_numeric(answers, errors="coerce")
     wrong = ~classes.isin(range(NUM_CLASSES))
     if wrong.any():
