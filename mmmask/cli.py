@@ -104,6 +104,23 @@ OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
     }
 )
 
+#: What a file to write is called in help -> how its name ends.
+_ENDS: Mapping[Any, tuple[str, ...]] = MappingProxyType(
+    {
+        "CSV": (".csv",),
+        "HTML": (".html", ".htm"),
+        "JSON": (".json",),
+        "TABLE": (".parquet", ".csv"),
+    }
+)
+
+
+def _check_suffix(path: Path, metavar: Any) -> None:
+    if path.suffix not in _ENDS.get(metavar, (path.suffix,)):
+        ends = " or ".join(_ENDS[metavar])
+        raise InputError(f"{path}: must end in {ends}; got {path.suffix or 'no suffix'}")
+
+
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -211,6 +228,7 @@ class _Parser(argparse.ArgumentParser):
             option = action.option_strings[0]
             try:
                 OUTPUTS[action.type](path)
+                _check_suffix(path, action.metavar)
             except InputError as error:
                 raise InputError(f"{option} {error}") from error
             twin = taken.setdefault(os.path.realpath(path), option)
