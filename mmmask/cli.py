@@ -293,6 +293,10 @@ def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
         return diverged, f"error: {error}"
     if isinstance(error, InputError | OSError):
         return 2, f"error: {message_of(error)}"
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        # Python's stand-in for bytes of a file name; neither tables nor pages can hold it.
+        name = error.object[max(error.start - 100, 0) : error.end + 100]
+        return 2, f"error: {name!r}: a file name must be UTF-8; rename it"
     missing = missing_packages(error.name) if isinstance(error, ModuleNotFoundError) else None
     if missing is None:
         raise error
