@@ -383,7 +383,9 @@ def _numbers(values: pd.Series, name: str, column: Column) -> pd.Series:
     wrong = np.where(missing, column.complete, wrong)
     if wrong.any():
         row = int(wrong.argmax())
-        got = values.iloc[row] if np.isinf(numbers[row]) else f"{numbers[row]:.15g}"
+        value = numbers[row]
+        shortly = f"{value:.15g}" if value == np.floor(value) else f"{value:g}"
+        got = values.iloc[row] if np.isinf(value) else shortly
         must = _in_words(low, high)
         if whole and low <= numbers[row] <= high:
             must = "a whole number"
