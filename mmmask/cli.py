@@ -3,15 +3,16 @@
 import argparse
 import os
 import re
+import select
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
-from mmmask.errors import DivergedError, InputError, WriteError, first_line, reason_of
+from mmmask.errors import DivergedError, InputError, reason_of
 from mmmask.files import UNWRITABLE, check_folder, check_output
 from mmmask.packages import missing_packages
 
@@ -89,18 +90,13 @@ def output_path(path: str) -> Path:
     return Path(path)
 
 
-def _check_made(path: Path) -> None:
-    if not path.is_file():
-        check_output(path)
-
-
 #: The ``type`` of an argument that names what is written -> how it is checked before any work.
 OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
     {
         output_file: check_output,
-        made_file: _check_made,
+        made_file: lambda path: None if path.is_file() else check_output(path),
         output_folder: check_folder,
-        output_path: lambda path: check_folder(path.parent),
+        output_path: lambda path: (check_folder if path.is_dir() else check_output)(path),
     }
 )
 
@@ -272,16 +268,15 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
         main()
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         ended = error
-    lost = _lost_output()
-    if lost is not None and (ended is None or type(ended) is type(lost)):
-        if isinstance(lost, BrokenPipeError):  # whoever read the output wants no more of it
-            return 0
-        ended = WriteError(f"standard output: could not be written: {reason_of(lost)}")
-    if ended is None:
+    lost = _lost(sys.stdout, "standard output")
+    if ended is None or (lost is not None and isinstance(ended, OSError | SystemExit)):
+        ended = lost
+    if ended is None or (isinstance(ended, BrokenPipeError) and (ended is lost or _reader_left())):
         return 0
     status, sentence = _status_of(ended, diverged)
     with suppress(OSError):  # standard error may be full too
         print(sentence, file=sys.stderr)
+    _lost(sys.stderr, "standard error")
     return status
 
 
@@ -303,14 +298,28 @@ def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
     return 2, f"error: {missing}"
 
 
-def _lost_output() -> OSError | None:
-    """Return why standard output cannot be written, where so; Python's end then meets no more."""
+def _lost(stream: TextIO | None, name: str) -> OSError | None:
+    """Return what writing the rest of a stream meets, whose end is then lost; None: nothing."""
+    if stream is None:  # closed from the start
+        return None
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python ends with a flush
+        error.filename = name
         return error
     return None
+
+
+def _reader_left() -> bool:
+    """Say whether nobody reads standard output any more, as behind ``| head``."""
+    try:
+        place = sys.stdout.fileno()
+    except OSError:  # it is no file
+        return False
+    output = select.poll()
+    output.register(place, 0)
+    return any(event & select.POLLERR for _, event in output.poll(0))
 
 
 def limit_thread_spinning() -> None:
@@ -331,7 +340,8 @@ def message_of(error: InputError | OSError) -> str:
         return re.sub(r"^[\w.]+(Error|Exception): ", "", lines[-1])
     if isinstance(error, InputError):
         return " ".join(lines)
-    if error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {reason_of(error)}"
-    writing = error.errno in UNWRITABLE
-    return f"a file could not be written: {reason_of(error)}" if writing else first_line(error)
+    named = error.filename
+    if named is not None:
+        return f"{os.fsdecode(named) if isinstance(named, bytes) else named}: {reason_of(error)}"
+    lost = "standard output or a file could not be written: " if error.errno in UNWRITABLE else ""
+    return f"{lost}{reason_of(error)}"

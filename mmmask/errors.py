@@ -44,7 +44,8 @@ def first_line(error: BaseException) -> str:
 def reason_of(error: OSError) -> str:
     """Return what the system says of a failing call, such as ``No space left on device``."""
     said = os.strerror(error.errno) if error.errno else ""
-    return said if said and said in (error.strerror or said) else first_line(error)
+    stated = error.strerror or first_line(error)
+    return said if said and said in stated else stated
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> str:

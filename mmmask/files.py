@@ -69,8 +69,12 @@ def _check_room(path: str | Path, folder: Path, *names: str) -> None:
         with suppress(FileNotFoundError):
             os.lstat(folder / name)  # an OSError where it is too long
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".mmmask-") as probe:
-            probe.write(bytes(_PROBE))
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".mmmask-")
+        try:
+            with open(handle, "wb") as probe:
+                probe.write(bytes(_PROBE))
+        finally:
+            os.unlink(name)
     except OSError as error:
         raise WriteError(
             f"{path}: cannot be written, as {folder} takes no file: {reason_of(error)}; name "

@@ -3,8 +3,10 @@
 import copy
 import logging
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
 from mmmask.engine.unwrap import classifier_of, live_model
-from mmmask.errors import DivergedError, InputError, WriteError
+from mmmask.errors import DivergedError, InputError, WriteError, reason_of
 from mmmask.files import atomic_write, check_folder, writing
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
@@ -52,6 +54,7 @@ class ConsoleRunner(Runner):
 
     def __init__(self, model: nn.Module | dict, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._started = False
+        self._home = work_dir
         self._new_folders = _missing_folders(work_dir)
         with self._refused_cleanly():
             super().__init__(model, work_dir, *args, **kwargs)
@@ -114,15 +117,15 @@ class ConsoleRunner(Runner):
             if self._resume:
                 self.cfg.resume, self.cfg.load_from = False, None
             name = Path(self.cfg.filename or f"{self.timestamp}.py").name
-            with atomic_write(Path(self.work_dir) / name) as partial:
-                self.cfg.dump(partial)
+            with atomic_write(Path(self.work_dir) / name) as whole:
+                self.cfg.dump(whole)
 
     def build_logger(
         self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
     ) -> MMLogger:
         logger = super().build_logger(log_level, log_file, **kwargs)
         for handler in logger.handlers:
-            handler.handleError = _raise_again
+            handler.handleError = partial(_refuse_log, handler)
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(max(handler.level, logging.WARNING))
                 handler.addFilter(lambda line: not line.getMessage().startswith(_NOT_FOR_USERS))
@@ -169,7 +172,8 @@ class ConsoleRunner(Runner):
     def _refused_cleanly(self) -> Iterator[None]:
         """Remove the folders that were made where an error comes before the first step."""
         try:
-            yield
+            with writing(self._home):
+                yield
         except BaseException as error:
             if self._started:
                 raise
@@ -183,9 +187,16 @@ class ConsoleRunner(Runner):
             raise
 
 
-def _raise_again(record: logging.LogRecord) -> None:
-    """Let a log that cannot be written end the run, in place of a traceback for each line."""
-    raise  # logging calls this where it handles the error
+def _refuse_log(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """End a run whose log cannot be written; logging would print a traceback for each line."""
+    error = sys.exc_info()[1]  # logging calls this where it handles one
+    if isinstance(error, OSError) and isinstance(handler, logging.FileHandler):
+        raise WriteError(
+            f"{handler.baseFilename}: could not be written: {reason_of(error)}"
+        ) from error
+    if isinstance(error, OSError):
+        raise error
+    logging.Handler.handleError(handler, record)
 
 
 def _missing_folders(work_dir: str) -> list[Path]:

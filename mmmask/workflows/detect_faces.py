@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+from rich.console import Console
 from rich.progress import track
 
 from mmmask.datasets.data_source import DataSource
@@ -109,7 +110,9 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
         **made_now(),
     }
     detector = build_detector(device)
-    for number, image in enumerate(track(missing, "Finding faces", disable=not missing)):
+    for number, image in enumerate(
+        track(missing, "Finding faces", console=Console(stderr=True), disable=not missing)
+    ):
         photo = load_photo(Path(root, image))
         box, score = find_face(detector, photo)
         height, width = photo.shape[:2]

@@ -292,6 +292,12 @@ def test_voc_refuses_what_it_cannot_find_or_write(tmp_path) -> None:
     assert "no object below" in refusal("voc", src, out, mapping=["face=wear"], **new)
     (src / "annotations/x.xml").write_text("<annotation>")
     assert "x.xml: not a readable xml file: no element" in refusal("voc", src, out, **new)
+    bomb = (
+        '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;&b;">]><a><filename>&c;</filename></a>'
+    )
+    (src / "annotations/x.xml").write_text(bomb)
+    said = refusal("voc", src, out, **new)
+    assert "x.xml: not a readable xml file: <!DOCTYPE> is not allowed; delete it" in said
     (src / "annotations/x.xml").write_text("<a><filename>y.png</filename></a>")
     assert "'y.png' is not there" in refusal("voc", src, out, **new)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pandas as pd
+from rich.console import Console
 from rich.progress import track
 
 from mmmask.datasets.layout import find_photos
@@ -85,7 +86,7 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
     if as_sheet and len(images) > SHEET:
         images = [images[place * len(images) // SHEET] for place in range(SHEET)]
     tables, cells = [], []
-    for image in track(images, "Reading photos", transient=True):
+    for image in track(images, "Reading photos", console=Console(stderr=True), transient=True):
         photo = reader.predictor.facts.preparation.load(Path(folder) / image)
         faces, predictions = reader(photo)
         answers = readable(predictions)
@@ -165,7 +166,9 @@ def answer_video(
             raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
         # The header of a video may be wrong about its length, so reading decides.
         shots = _frames(source, photo)
-        for frame in track(shots, "Reading frames", total=announced or None, transient=True):
+        for frame in track(
+            shots, "Reading frames", announced or None, console=Console(stderr=True), transient=True
+        ):
             if frames % step == 0:
                 faces, predictions = reader(frame)
                 found = [row for row, face in enumerate(faces) if face.box is not None]

@@ -102,12 +102,21 @@ NO_PHOTO = "this is not a photo that can be read (jpg or png), or it is damaged"
         (claims(30, 20), NO_PHOTO),
         (claims(40000, 40000), NO_PHOTO),
         (claims(9000, 9000), "the photo must have at most 60 million pixels; got 9000 x 9000"),
-        (bytes(20_000_001), "the photo must have at most 20 MB"),
     ],
 )
 def test_what_is_no_photo_is_refused_in_a_sentence(ask, body, sentence):
     status, _, content = ask("/answer", body)
     assert (status, json.loads(content)) == (400, {"error": sentence})
+
+
+def test_a_photo_has_at_most_the_bytes_that_the_page_names():
+    with served(demo_app(colour_reader(), largest=2000)) as address:
+        with urllib.request.urlopen(address, timeout=60) as page:
+            assert b"LARGEST = 2000" in page.read()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{address}/answer", data=bytes(2001), timeout=60)
+        assert refused.value.status == 413
+        assert json.load(refused.value) == {"error": "a request must have at most 2 kB"}
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 90, 3), (90, 1, 3), (9, 9), (9, 9, 4)])
