@@ -99,6 +99,23 @@ OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
     }
 )
 
+#: What a file to write is called in help -> how its name ends.
+_ENDS: Mapping[Any, tuple[str, ...]] = MappingProxyType(
+    {
+        "CSV": (".csv",),
+        "HTML": (".html", ".htm"),
+        "JSON": (".json",),
+        "TABLE": (".parquet", ".csv"),
+    }
+)
+
+
+def _check_suffix(path: Path, metavar: Any) -> None:
+    if path.suffix not in _ENDS.get(metavar, (path.suffix,)):
+        ends = " or ".join(_ENDS[metavar])
+        raise InputError(f"{path}: must end in {ends}; got {path.suffix or 'no suffix'}")
+
+
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -211,6 +228,7 @@ class _Parser(argparse.ArgumentParser):
             option = action.option_strings[0]
             try:
                 OUTPUTS[action.type](path)
+                _check_suffix(path, action.metavar)
             except InputError as error:
                 raise InputError(f"{option} {error}") from error
             twin = taken.setdefault(os.path.realpath(path), option)
@@ -278,6 +296,10 @@ def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
         return diverged, f"error: {error}"
     if isinstance(error, InputError | OSError):
         return 2, f"error: {message_of(error)}"
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        # Python's stand-in for bytes of a file name; neither tables nor pages can hold it.
+        name = error.object[max(error.start - 100, 0) : error.end + 100]
+        return 2, f"error: {name!r}: a file name must be UTF-8; rename it"
     missing = missing_packages(error.name) if isinstance(error, ModuleNotFoundError) else None
     if missing is None:
         raise error

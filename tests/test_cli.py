@@ -117,6 +117,13 @@ def test_a_training_that_diverged_is_1_and_one_line(capsys) -> None:
     assert capsys.readouterr().err == "error: loss nan at step 3\n" * 2
 
 
+def test_a_file_name_that_is_no_text_is_2_and_one_line(capsys) -> None:
+    name = b"train/bad\xff.jpg".decode(errors="surrogateescape")
+    assert command(lambda: print(name.encode())) == 2
+    sentence = "error: 'train/bad\\udcff.jpg': a file name must be UTF-8; rename it\n"
+    assert capsys.readouterr().err == sentence
+
+
 def test_an_interrupt_is_130(capsys) -> None:
     assert command(fail(KeyboardInterrupt())) == 130
 
