@@ -4,6 +4,7 @@
 # make lint      set up, run ruff, mypy and bandit
 # make audit     set up, ask whether a pinned package has a known hole; needs the network
 # make coverage  set up, run the tests that are not marked slow, and count lines and branches by room
+# make matrix    run tests in each environment that setup.py allows: 7 GB and 15 minutes each
 # make torture   set up, and for 30 minutes kill, starve and feed nonsense to the tools
 # make best      set up, train the recommended models, and answer eval/ with them; see docs/recipes.md
 # make clean     remove .venv and what the demo made
@@ -32,7 +33,7 @@ MEMBERS := single pair facenet
 OF_FACENET := --cfg-options 'neck.1.columns=[0,512]'
 STUDENT := mobilenet_v2_decomposed_dldl
 
-.PHONY: demo best best-single best-ensemble best-distilled test test-all lint audit coverage torture clean
+.PHONY: demo best best-single best-ensemble best-distilled test test-all lint audit coverage torture matrix clean
 
 demo: export MMMASK_LEDGER = $(DEMO)/submissions
 demo: $(READY)
@@ -132,6 +133,11 @@ coverage: $(READY)
 	$(BIN)/coverage json --quiet
 	$(BIN)/coverage html --quiet
 	$(RUN) -m tests.room_coverage
+
+# Made by uv, which finds or fetches each Python. ROWS=fork is one row of tests/matrix.py.
+matrix: $(READY)
+	$(BIN)/pip install -q uv
+	$(RUN) -m tests.matrix $(ROWS)
 
 # SEED=n draws the trials of an earlier one again, as far as time allows; a new seed by default.
 MINUTES ?= 30

@@ -3,10 +3,9 @@
 import argparse
 import os
 import re
-import select
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -171,6 +170,11 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "predictions to learn from beside the labels, of train/ out of fold; {fold} in "
             "a path stands for the fold held out",
         },
+        "--unreadable": {
+            "choices": ("refuse", "prior"),
+            "default": "refuse",
+            "help": "answer photos to predict that cannot be read by the class shares of training",
+        },
         "--weight": {
             "type": number(0, 1e6),
             "default": 1.0,
@@ -245,20 +249,24 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
     ended: BaseException | None = None
-    try:
-        main()
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
-        ended = error
-    lost = _lost(sys.stdout, "standard output")
+    with _named(sys.stdout, "standard output"):
+        try:
+            main()
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            ended = error
+        lost = _lost(sys.stdout)
     if ended is None or (lost is not None and isinstance(ended, OSError | SystemExit)):
         ended = lost
-    if ended is None or (isinstance(ended, BrokenPipeError) and (ended is lost or _reader_left())):
+    if ended is None:
         return 0
+    if isinstance(ended, BrokenPipeError) and ended.filename == "standard output":
+        return 0  # whoever read it wants no more of it
     status, sentence = _status_of(ended, diverged)
     with suppress(OSError):  # standard error may be full too
         print(sentence, file=sys.stderr)
-    _lost(sys.stderr, "standard error")
+    _lost(sys.stderr)
     return status
 
 
@@ -276,7 +284,31 @@ def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
     return 2, f"error: {missing}"
 
 
-def _lost(stream: TextIO | None, name: str) -> OSError | None:
+@contextmanager
+def _named(stream: TextIO | None, name: str) -> Iterator[None]:
+    """Let the errors of writing a stream, which name no file, have its name."""
+
+    def named(write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*given: Any) -> Any:
+            try:
+                return write(*given)
+            except OSError as error:
+                error.filename = name
+                raise
+
+        return wrapper
+
+    methods = ("write", "flush") if stream is not None else ()
+    for method in methods:
+        setattr(stream, method, named(getattr(stream, method)))
+    try:
+        yield
+    finally:
+        for method in methods:
+            delattr(stream, method)
+
+
+def _lost(stream: TextIO | None) -> OSError | None:
     """Return what writing the rest of a stream meets, whose end is then lost; None: nothing."""
     if stream is None:  # closed from the start
         return None
@@ -284,20 +316,8 @@ def _lost(stream: TextIO | None, name: str) -> OSError | None:
         stream.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python ends with a flush
-        error.filename = name
         return error
     return None
-
-
-def _reader_left() -> bool:
-    """Say whether nobody reads standard output any more, as behind ``| head``."""
-    try:
-        place = sys.stdout.fileno()
-    except OSError:  # it is no file
-        return False
-    output = select.poll()
-    output.register(place, 0)
-    return any(event & select.POLLERR for _, event in output.poll(0))
 
 
 def limit_thread_spinning() -> None:
@@ -321,5 +341,5 @@ def message_of(error: InputError | OSError) -> str:
     named = error.filename
     if named is not None:
         return f"{os.fsdecode(named) if isinstance(named, bytes) else named}: {reason_of(error)}"
-    lost = "standard output or a file could not be written: " if error.errno in UNWRITABLE else ""
-    return f"{lost}{reason_of(error)}"
+    unwritten = "a file could not be written: " if error.errno in UNWRITABLE else ""
+    return f"{unwritten}{reason_of(error)}"

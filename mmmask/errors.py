@@ -21,6 +21,10 @@ class MissingFileError(InputError, FileNotFoundError):
         return ValueError.__str__(self)
 
 
+class UnreadablePhotoError(InputError):
+    """A file that is there, and no photo that can be decoded."""
+
+
 class WriteError(InputError):
     """A file or folder cannot be written: the message names it, and says what the system says."""
 

@@ -6,10 +6,12 @@ the suffix of the path decides.
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from mmmask.csv_files import check_columns, check_once, read_csv, row_place
 from mmmask.errors import InputError, MissingFileError, first_line, nearest
-from mmmask.files import atomic_write, write_csv
+from mmmask.files import atomic_write, check_kinds, json_object, one_form, write_csv
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
@@ -31,8 +33,24 @@ ROUNDING = 0.01
 #: How far a number may lie outside of its range, by floating-point arithmetic.
 _SLACK = 1e-6
 _LARGEST = sys.float_info.max
+#: Columns that name photos and people.
+_NAMES = ("image", "of", "person", "photo")
 
 _PROVENANCE_KEY = b"mmmask"
+#: Field of a provenance that is read by its name -> its type.
+_STATED = {
+    **dict.fromkeys(("checkpoint", "checkpoint_hash", "path", "hash", "config", "split"), str),
+    **dict.fromkeys(("attribute", "config_hash", "data_fingerprint", "time"), str),
+    **dict.fromkeys(("code", "versions", "provenance", "unlabelled", "pseudo_labels"), dict),
+    **dict.fromkeys(("unlabelled.from_test_set", "pseudo_labels.from_test_set"), int),
+    "tta": list[str],
+    "old_from": int,
+    **dict.fromkeys(("members", "composed_of"), list[dict]),
+    "chosen": dict,
+    "chosen.by": str,
+    "chosen.epochs": list,
+    "chosen.flattery": float,
+}
 #: What stands for a missing value where no text can be meant; the first alone where one can.
 _MISSING = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -441,14 +459,15 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a csv or parquet file and check it against the definition of its columns.
 
-    The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only`` names the
-    columns to read of those that the file has, of shares all or none; None reads all.
+    Names of photos and people come in the form of :func:`mmmask.files.one_form`, in which they are
+    compared. The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only``
+    names the columns to read of those that the file has, of shares all or none; None reads all.
     """
     path = Path(path)
     names = column_names(path)
     wanted = names if only is None else [name for name in names if name in only]
     if path.suffix == ".csv":
-        return checked(read_csv(path)[wanted], columns, str(path), file=True)
+        return _in_one_form(checked(read_csv(path)[wanted], columns, str(path), file=True))
     with _readable(path):
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             arrow, rows = file.read(columns=wanted), file.metadata.num_rows
@@ -456,15 +475,22 @@ def read_table(
         frame = arrow.replace_schema_metadata(None).to_pandas()
     if len(frame) != rows:
         raise InputError(f"{path}: is damaged: of {rows} rows, {len(frame)} are there")
-    table = checked(frame, columns, str(path), file=True)
+    table = _in_one_form(checked(frame, columns, str(path), file=True))
     table.attrs["provenance"] = _provenance(arrow.schema, path)
+    return table
+
+
+def _in_one_form(table: pd.DataFrame) -> pd.DataFrame:
+    for name in _NAMES:
+        if name in table and not table[name].str.isascii().fillna(True).all():
+            table[name] = table[name].map(one_form, na_action="ignore").astype("str")
     return table
 
 
 def column_names(path: str | Path) -> list[str]:
     """Return the names of the columns of a csv or parquet file."""
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike its own is_file, of any name
         raise MissingFileError(f"{path}: no such file")
     if path.suffix == ".parquet":
         with _readable(path):
@@ -485,7 +511,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     """Return the provenance in a parquet file, without its rows; empty where there is none."""
     with _readable(path):
         schema = pq.read_schema(path)
-    return _provenance(schema, Path(path))
+    return _provenance(schema, path)
 
 
 @contextmanager
@@ -497,14 +523,21 @@ def _readable(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
 
 
-def _provenance(schema: pa.Schema, path: Path) -> dict[str, Any]:
-    try:
-        stated = json.loads((schema.metadata or {}).get(_PROVENANCE_KEY, b"{}"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: its provenance is not JSON: {first_line(error)}") from error
-    if not isinstance(stated, dict):
-        raise InputError(f"{path}: its provenance must be a JSON object; got {_shown(stated)}")
+def _provenance(schema: pa.Schema, path: str | Path) -> dict[str, Any]:
+    stored = (schema.metadata or {}).get(_PROVENANCE_KEY, b"{}")
+    where = f"{path}: its provenance"
+    stated = json_object(stored, where, infinite=True)
+    _check_stated(stated, where)
     return stated
+
+
+def _check_stated(stated: dict[str, Any], where: str) -> None:
+    """Refuse a provenance with a field of another type, in those inside it too."""
+    check_kinds(deepcopy(stated), _STATED, where)
+    inner = [*(stated.get("members") or ()), *(stated.get("composed_of") or ())]
+    for one in [*inner, stated.get("provenance") or {}]:
+        if one:
+            _check_stated(one, where)
 
 
 def write_table(

@@ -28,11 +28,17 @@ def main() -> None:
     parser.add_argument("--calibration", metavar="JSON", help="of tools/calibrate.py")
     parser.add_argument("--tta", action="store_true", help="average with the mirror image")
     add_shared(parser, "--old-from")
+    add_shared(
+        parser, "--unreadable", choices=("refuse", "skip"), default=None,
+        help="leave out photos of --photos that cannot be read; default: refuse",
+    )  # fmt: skip
     parser.add_argument("--port", type=PORT, default=8000, help="of the page; default: 8000")
     add_shared(parser, "--device", "--cfg-options")
     args = parser.parse_args()
     if args.photos and args.video:
         parser.error("--photos and --video: one at a time")
+    if args.unreadable and not args.photos:
+        parser.error("--unreadable goes with --photos")
     if bool(args.out) != bool(args.photos or args.video):
         parser.error("--out goes with --photos or --video, and they with it")
 
@@ -52,7 +58,7 @@ def main() -> None:
     )
     print(reader.finder.said())
     if args.photos:
-        table = answer_photos(reader, args.photos, args.out)
+        table = answer_photos(reader, args.photos, args.out, unreadable=args.unreadable or "refuse")
         print(f"{args.out}: {len(table):,} faces in {table['image'].nunique():,} photos")
     elif args.video:
         seen = answer_video(reader, args.video, args.out, every=args.every)

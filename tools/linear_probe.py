@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument(
         "--no-eval", action="store_false", dest="eval_split", help="leave out eval/"
     )
-    add_shared(parser, "--submission")
+    add_shared(parser, "--submission", "--unreadable")
     parser.add_argument("--seed", type=SEED, help="deals people; default: the config's")
     add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())

@@ -26,7 +26,7 @@ from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
 from mmmask.engine.unwrap import classifier_of, live_model
-from mmmask.errors import DivergedError, InputError, WriteError, reason_of
+from mmmask.errors import DivergedError, InputError, WriteError, first_line, reason_of
 from mmmask.files import atomic_write, check_folder, writing
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
@@ -89,6 +89,24 @@ class ConsoleRunner(Runner):
                 f"train on; got {size}"
             )
         return built
+
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Load a checkpoint to go on from.
+
+        Raises:
+            InputError: It belongs to another run, or its state is damaged.
+        """
+        try:
+            super().resume(filename, *args, **kwargs)
+        except InputError:
+            raise
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError,
+                TypeError, ValueError) as error:  # fmt: skip
+            # What is of another form is found by whoever uses it first.
+            raise InputError(
+                f"{filename}: its training state is damaged, so no run can go on from it "
+                f"({type(error).__name__}: {first_line(error)})"
+            ) from error
 
     def val(self) -> dict:
         with self._refused_cleanly():

@@ -33,7 +33,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 #: All bodies in memory together are at most so many of the largest size.
-HELD = 16
+HELD = 4
 #: What is said to those for whom there is no room.
 BUSY = "too many ask at once; try again in a moment"
 

@@ -11,9 +11,9 @@ import numpy as np
 from mmmask.datasets.face_window import face_window
 from mmmask.datasets.foreign.facts import facts_of, read_map, refuse_unused
 from mmmask.datasets.foreign.gathered import Gathered
-from mmmask.datasets.foreign.walk import files_below
 from mmmask.datasets.layout import is_photo
 from mmmask.datasets.photos import Photo, load_photo
+from mmmask.datasets.walk import files_below
 from mmmask.errors import InputError
 
 #: What sets of this kind call the states of the mask.

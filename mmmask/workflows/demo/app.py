@@ -5,7 +5,6 @@ here nor in the browser. So Grad-CAM gets the photo once more.
 """
 
 import base64
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from starlette.routing import Route
 
 from mmmask.datasets.photos import Photo, decoded
 from mmmask.errors import InputError
+from mmmask.files import MOST_BYTES
 from mmmask.labels import ATTRIBUTES, CLASSES, age_reached, decode, marginals
 from mmmask.reports.local_app import HEADERS, answered, local_app
 from mmmask.reports.pages.page import render
@@ -31,8 +31,6 @@ from mmmask.workflows.demo.line import Found, Line
 from mmmask.workflows.demo.read_faces import Face, FaceReader
 from mmmask.workflows.detect_faces import shrunk
 
-#: Largest upload, in bytes, and largest photo, in pixels: a small file can hold a huge one.
-LARGEST, MOST_PIXELS = 20_000_000, 60_000_000
 #: Longest side of the face that is sent back, in pixels.
 SHOWN = 480
 #: What people call the values, in the order of ``mmmask.labels.ATTRIBUTES``.
@@ -43,7 +41,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def demo_app(reader: FaceReader, *, largest: int = LARGEST) -> Starlette:
+def demo_app(reader: FaceReader, *, largest: int = MOST_BYTES) -> Starlette:
     """Return the demo of a model.
 
     Photos have at most ``largest`` bytes. Those that wait are answered together, see
@@ -59,6 +57,7 @@ def demo_app(reader: FaceReader, *, largest: int = LARGEST) -> Starlette:
     async def page(request: Request) -> Response:
         return HTMLResponse(html, headers=HEADERS)
 
+    reader.predictor.provenance()  # reads all code once, which the first who ask need not wait for
     line = Line(reader)
 
     async def answer(request: Request) -> Response:
@@ -163,29 +162,9 @@ def _found(reader: FaceReader, data: bytes) -> Found:
     Raises:
         InputError: It is no photo.
     """
-    photo = _decoded(data)
+    photo = decoded(data, "the upload")
     faces = [replace(face, region=_shown(face.region)) for face in reader.look(photo)]
     return Found(photo.shape[1], photo.shape[0], faces)
-
-
-def _decoded(data: bytes) -> Photo:
-    from PIL import Image
-
-    refusal = InputError("this is not a photo that can be read (jpg or png), or it is damaged")
-    try:
-        with Image.open(io.BytesIO(data)) as header:  # pixels are not decoded
-            width, height = header.size
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise refusal from error
-    if width * height > MOST_PIXELS:
-        raise InputError(
-            f"the photo must have at most {MOST_PIXELS // 1_000_000} million pixels; "
-            f"got {width} x {height}"
-        )
-    try:
-        return decoded(data, "the upload")
-    except InputError as error:
-        raise refusal from error
 
 
 def _page(reader: FaceReader, largest: int) -> str:

@@ -12,6 +12,7 @@ from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.mistakes import surest_wrong
 from mmmask.evaluation.shared_errors import shared_errors
 from mmmask.evaluation.slices import by_value
+from mmmask.files import is_there
 from mmmask.known import named, truths_of
 from mmmask.labels import AGE_GROUPS, MASKS
 from mmmask.reports.model_card import ModelCard, Other, write_card
@@ -153,7 +154,7 @@ def _draw(scored: Scored, rows: NDArray[np.int64], root: Path, path: str | Path)
     # matplotlib takes seconds to load, and few ask for pictures
     from mmmask.reports.prediction_pictures import plot_faces
 
-    gone = [image for image in scored.table["image"].iloc[rows] if not (root / image).is_file()]
+    gone = [image for image in scored.table["image"].iloc[rows] if not is_there(root / image)]
     if gone:
         raise InputError(f"{root}: {gone[0]} is not there, which --pictures would show")
     height = max(-(-len(rows) // COLUMNS), 1)

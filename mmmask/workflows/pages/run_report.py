@@ -13,6 +13,7 @@ from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
 from mmmask.evaluation.slices import Members, by_age, by_tag, by_thirds, by_value
+from mmmask.files import is_there
 from mmmask.known import named, truths_of
 from mmmask.labels import AGE_GROUPS, GENDERS
 from mmmask.ledger.curves import read_curves
@@ -167,7 +168,7 @@ def with_light(scored: Scored, root: Path, given: bool, missing: list[str]) -> S
         InputError: No photo is there, though the ``root`` was ``given``.
     """
     images = scored.table["image"].tolist()
-    there = [image for image in images if (root / image).is_file()]
+    there = [image for image in images if is_there(root / image)]
     if not there:
         words = f"{root}: none of the {len(images):,} photos is there, such as {images[0]}"
         if given:

@@ -82,11 +82,12 @@ def test_each_gets_what_it_would_get_alone(kind, tmp_path, make_onnx):
     else:
         reader = colour_reader()
     alone = [reader(photo)[1] for photo in photos]
+    # A network sums in another order where a batch is larger; this one of random weights and torch
+    # tells that most.
+    limit = 1e-5 if kind == "torch" else 1e-6
     for found, expected in zip(answers(reader, photos), alone, strict=True):
         columns = [name for name in expected if name != "image"]
-        np.testing.assert_allclose(
-            found[columns].to_numpy(), expected[columns].to_numpy(), rtol=0, atol=1e-6
-        )
+        np.testing.assert_allclose(found[columns], expected[columns], rtol=0, atol=limit)
 
 
 def test_a_photo_with_more_faces_than_a_batch_passes_whole():
