@@ -123,6 +123,7 @@ audit: $(READY)
 
 # TESTS=tests/ledger counts what the tests of one room go through.
 TESTS ?= tests
+coverage: export COVERAGE_FILE = $(CURDIR)/work_dirs/coverage/data
 coverage: $(READY)
 	rm -rf work_dirs/coverage
 	mkdir -p work_dirs/coverage

@@ -27,7 +27,7 @@ from mmmask.files import atomic_write, check_kinds, json_object, on_disk, read_b
 ROWS = 256
 _KEY = b"mmmask_pack"
 #: Part of what stands under this key -> its type.
-_KINDS = {"made_by": dict, "shape": list, "dtype": str, "kind": str}
+_KINDS = {"made_by": dict, "shape": list, "dtype": str, "kind": str, "rows": int}
 
 #: Of a photo's file: bytes, and when it was changed, and when it or its name was, in ns. The last
 #: cannot be set back, but a copy has another one.
@@ -98,6 +98,8 @@ class PhotoStore:
             ]
             if any(len(part) != ROWS for part in self._parts[:-1]):
                 raise ValueError(f"a block must have {ROWS} rows")
+            if len(table) != key.get("rows", len(table)):  # it may lack whole blocks
+                raise ValueError(f"it must have {key['rows']} rows; got {len(table)}")
         except (pa.ArrowException, LookupError, ValueError, TypeError, OSError) as error:
             raise InputError(f"{path}: not a {kind}: {first_line(error)}") from error
         if "crc32" not in table.column_names:
@@ -172,7 +174,10 @@ def write_store(
         pa.field("crc32", pa.uint32()),
         pa.field("photo", pa.binary(int(np.prod(shape)) * np.dtype(dtype).itemsize)),
     ]
-    key = {"made_by": made_by, "shape": shape, "dtype": np.dtype(dtype).name, "kind": kind}
+    key: dict[str, Any] = {
+        "made_by": made_by, "shape": shape, "dtype": np.dtype(dtype).name, "kind": kind,
+        "rows": len(images),
+    }  # fmt: skip
     text = json.dumps(key).encode()
     schema = pa.schema(fields, metadata={_KEY: text})
     # Before the photos are read: one that changes meanwhile is stale then, and not wrong.

@@ -73,3 +73,16 @@ def test_a_file_of_an_older_version_is_stale(stored) -> None:
     facts = {"data_root": path.parent, "made_by": {"a": 1}, "kind": "rows", "maker": "a tool"}
     with pytest.raises(StalePackError, match="an older version made it, without sums"):
         PhotoStore(path, IMAGES, **facts)
+
+
+def test_a_file_that_has_lost_rows_is_refused(stored, tmp_path) -> None:
+    path, _ = stored("rows", [600])
+    with pa.ipc.open_file(str(path)) as whole:
+        batches = [whole.get_batch(number) for number in range(whole.num_record_batches)]
+        schema = whole.schema
+    for kept in (batches[:1], []):
+        with pa.ipc.new_file(str(path), schema) as writer:
+            for batch in kept:
+                writer.write_batch(batch)
+        with pytest.raises(InputError, match="it must have 600 rows; got"):
+            PhotoStore(path, None, data_root=None, made_by=None, kind="rows", maker="a tool")
