@@ -114,7 +114,7 @@ def test_a_dropped_photo_is_answered(demo, reader, photo) -> None:
     assert [shown(demo)] == [told(answer) for answer in expected(reader, photo)]
 
 
-def test_grad_cam_is_shown_on_demand_and_put_away(demo, reader, photo) -> None:
+def test_hires_cam_is_shown_on_demand_and_put_away(demo, reader, photo) -> None:
     choose(demo, photo)
     answered(demo)
     (answer,) = expected(reader, photo)
