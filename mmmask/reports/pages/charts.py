@@ -21,7 +21,7 @@ MOST_SERIES = 5
 _ROOM = 14.0  # percent of the width for figures at the right
 _ROW, _GAP = 15, 9  # height of a bar, gap below a group, in pixels
 _HEIGHT, _FOOT = 190, 40  # of charts with a vertical axis, in pixels
-_HEAD = 10  # above them, for the words of a mark
+_HEAD = 12  # above them, for the words of a mark
 _DOTS = 60  # values of a line beyond which its dots are small
 
 
@@ -154,7 +154,7 @@ def lines(
             parts.append(svg.dot(across[k], down[place, k], f"s{place}", tip, radius))
     if mark is not None:
         side, shift = ("start", 5) if where < 50 else ("end", -5)
-        parts.append(svg.words(where, -7, mark[1], side, "axis", shift))
+        parts.append(svg.words(where, -9, mark[1], side, "axis", shift))
     labels = [f"{value:g}" for value in at]
     for k in np.unique(np.linspace(0, len(at) - 1, min(len(at), 6)).round().astype(int)):
         parts.append(svg.words(across[k], _HEIGHT + 13, labels[k]))

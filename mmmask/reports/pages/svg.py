@@ -118,7 +118,7 @@ def tick_labels(ticks: Sequence[float], kind: str) -> list[str]:
     if kind == "share":
         values, sign = 100 * values, " %"
     near = 1e-6 * np.abs(np.diff(values)).min()
-    for decimals in range(5):
+    for decimals in range(6):
         if np.allclose(values, values.round(decimals), rtol=0, atol=near):
             return [f"{value:z,.{decimals}f}{sign}" for value in values]
     return [f"{value:.3g}{sign}" for value in values]  # such as learning rates

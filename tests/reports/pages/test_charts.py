@@ -102,7 +102,8 @@ def test_ticks_are_few_and_hold_the_range(low: float, span: float) -> None:
         ([0.0, 0.025, 0.05], "share", ["0.0 %", "2.5 %", "5.0 %"]),
         ([0, 1000, 2000], "count", ["0", "1,000", "2,000"]),
         ([-0.5, 0.0, 0.5], "number", ["-0.5", "0.0", "0.5"]),
-        ([0.0, 2.5e-5, 5e-5], "number", ["0", "2.5e-05", "5e-05"]),
+        ([0.0, 0.00025, 0.0005], "number", ["0.00000", "0.00025", "0.00050"]),
+        ([0.0, 2.5e-6, 5e-6], "number", ["0", "2.5e-06", "5e-06"]),
     ],
 )
 def test_the_numbers_of_an_axis_have_the_same_decimals(ticks, kind, expected) -> None:

@@ -1,0 +1,129 @@
+"""Take the pictures of README and docs: `make pictures` makes what they show, drawn faces alone."""
+
+import argparse
+import io
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from mmmask.workflows.demo.answer import open_reader
+from mmmask.workflows.demo.app import demo_app
+from mmmask.workflows.label_errors.review import opened_review
+from mmmask.workflows.label_errors.review_app import review_app
+from tests.browser.conftest import FLAGS
+from tests.served_app import served
+
+#: Width of the window in pixels, and most colours of a picture, which keep its file small.
+WIDTH, COLOURS = 1180, 256
+#: Leaves these sections of a page and, of the tables in them, the first rows.
+SHORTEN = """([ids, rows]) => {
+    for (const part of document.querySelectorAll("main > section"))
+        part.hidden = ids.length > 0 && !ids.includes(part.id);
+    for (const row of document.querySelectorAll(`.scroll tbody tr:nth-child(n + ${rows + 1})`))
+        if (!row.closest("details")) row.remove();
+}"""
+
+
+def tool(name: str, *arguments: object) -> None:
+    """Run a command line of tools/."""
+    subprocess.run([sys.executable, f"tools/{name}.py", *map(str, arguments)], check=True)
+
+
+def keep(png: bytes, path: Path) -> None:
+    """Write a picture with few colours."""
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+
+
+def take(window: Any, path: Path, height: int, sections: Sequence[str] = (), rows: int = 6) -> None:
+    """Write a picture of some sections of the page, down to ``height`` pixels at most."""
+    window.evaluate(SHORTEN, [list(sections), rows])
+    window.wait_for_timeout(500)  # photos are decoded when they come into sight
+    whole = window.evaluate("document.documentElement.scrollHeight")
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(height, whole)}
+    keep(window.screenshot(full_page=True, clip=clip), path)
+
+
+def opened(window: Any, page: str) -> None:
+    """Open a page and wait until its script has run."""
+    window.goto(page)
+    window.wait_for_selector("html[data-ready]", state="attached")
+
+
+def take_pages(window: Any, made: Path, out: Path) -> None:
+    """Make and take the pages that are files: data, run, map of the people, comparison."""
+    data, run, probe = made / "data", made / "run", made / "probe"
+    tool("report", data, "--out", made / "data.html", "--faces", 12)
+    tool("report", run, "--out", made / "run.html", "--cam", 9)
+    tool("report", probe, "--out", made / "probe.html", "--cam", 0)
+    both = (probe / "oof.parquet", run / "val.parquet")
+    tool("compare", *both, "--data-root", data, "--out", made / "compare.html")
+
+    opened(window, (made / "data.html").resolve().as_uri())
+    take(window, out / "data_page.png", 1450, ["findings", "classes", "faces"])
+    opened(window, (made / "run.html").resolve().as_uri())
+    take(window, out / "run_page.png", 1700, ["findings", "curves", "mistakes"])
+    opened(window, (made / "compare.html").resolve().as_uri())
+    take(window, out / "compare_page.png", 1400, ["findings", "pairs", "photos"])
+
+    opened(window, (made / "probe.html").resolve().as_uri())
+    chart = window.locator("#people-map")
+    chart.scroll_into_view_if_needed()
+    chart.locator(".field").click(position={"x": 400, "y": 300})
+    window.wait_for_timeout(500)
+    keep(chart.screenshot(), out / "people_map.png")
+
+
+def take_review(window: Any, made: Path, out: Path) -> None:
+    """Take the review of wrong labels, after a few decisions."""
+    data, oof = made / "data", made / "probe" / "oof.parquet"
+    with opened_review(made / "suspects.csv", made / "corrections.csv", data_root=data) as review:
+        app = review_app(review, data, opinions=oof)
+        with served(app) as address:
+            window.goto(address)
+            window.wait_for_selector("html[data-review]", state="attached")
+            for key in "aka":
+                window.keyboard.press(key)
+                window.wait_for_selector("html:not([data-busy])", state="attached")
+            take(window, out / "review_page.png", 760)
+
+
+def take_demo(window: Any, made: Path, out: Path) -> None:
+    """Take the answer for a face with its mask worn wrongly, and where the evidence lies."""
+    (config,), (checkpoint,) = (made / "run").glob("*.py"), (made / "run").glob("best_*.pth")
+    with served(demo_app(open_reader(config, checkpoint))) as address:
+        opened(window, address)
+        photo = sorted((made / "large").glob("train/images/*/incorrect_mask.*"))[0]
+        window.locator("#file").set_input_files(str(photo))
+        window.locator("#result").wait_for()
+        window.get_by_role("button", name="Where the network looked for mask").click()
+        window.locator("#looked", has_text="What speaks for").wait_for()
+        take(window, out / "demo_page.png", 1250)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("made", type=Path, help="what `make pictures` has made")
+    parser.add_argument("out", type=Path, help="folder of the pictures")
+    args = parser.parse_args()
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=list(FLAGS))
+        window = browser.new_page(
+            viewport={"width": WIDTH, "height": 800}, color_scheme="light", reduced_motion="reduce"
+        )
+        take_pages(window, args.made, args.out)
+        take_review(window, args.made, args.out)
+        take_demo(window, args.made, args.out)
+        browser.close()
+    faces = Image.open(args.made / "faces.png").convert("RGB")
+    faces.save(args.out / "faces.jpg", quality=85, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
