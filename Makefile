@@ -120,7 +120,7 @@ pictures: $(READY)
 		$(if $(IMAGENET),--pretrained $(IMAGENET)) --pack $(PICTURES)/photos.arrow \
 		--work-dir $(PICTURES)/run --cfg-options data.folds=4
 	$(RUN) tools/test.py $(PICTURES)/run/$(STUDENT).py $(PICTURES)/run/best_*.pth --tta \
-		--labels $(PICTURES)/data/eval_labels.csv --pictures $(PICTURES)
+		--labels $(PICTURES)/data/eval_labels.csv
 	$(RUN) tools/label_errors.py $(PICTURES)/probe/oof.parquet --data-root $(PICTURES)/data \
 		--out $(PICTURES)/suspects.csv
 	$(RUN) -m tests.browser.pictures $(PICTURES) docs

@@ -9,9 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from mmmask.reports.prediction_pictures import plot_faces
+from mmmask.reports.shift_report import plot_simulation
+from mmmask.reports.speed_plot import plot_speed
+from mmmask.reports.technique_report import plot_techniques
+from mmmask.tables import read_predictions
 from mmmask.workflows.demo.answer import open_reader
 from mmmask.workflows.demo.app import demo_app
 from mmmask.workflows.label_errors.review import opened_review
@@ -106,6 +112,21 @@ def take_demo(window: Any, made: Path, out: Path) -> None:
         take(window, out / "demo_page.png", 1250)
 
 
+def plot_all(made: Path, out: Path) -> None:
+    """Plot the answers for people in eval/, and the figures of docs/results/ from their tables."""
+    answers = read_predictions(made / "run" / "predictions_eval.parquet")
+    plot_faces(answers, made / "data", out / "faces.jpg", rows=2)
+    results = out / "results"
+    plot_techniques(pd.read_csv(results / "faces_techniques.csv"), results / "faces_techniques.png")
+    speed = results / "benchmark_cpu"
+    plot_speed(pd.read_csv(speed / "summary.csv"), speed / "speed.png")
+    for name in ("fine_tuned_200", "frozen_200"):
+        table = results / "prior_shift" / f"{name}.csv"
+        plot_simulation(pd.read_csv(table), table.with_suffix(".png"))
+    for path in results.rglob("*.png"):
+        keep(path.read_bytes(), path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("made", type=Path, help="what `make pictures` has made")
@@ -121,8 +142,7 @@ def main() -> None:
         take_review(window, args.made, args.out)
         take_demo(window, args.made, args.out)
         browser.close()
-    faces = Image.open(args.made / "faces.png").convert("RGB")
-    faces.save(args.out / "faces.jpg", quality=85, optimize=True)
+    plot_all(args.made, args.out)
 
 
 if __name__ == "__main__":
