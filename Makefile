@@ -111,8 +111,8 @@ pictures: $(READY)
 	$(RUN) -m pip install -q --no-deps --target $(PICTURES)/packages \
 		-c requirements/lock.txt facenet-pytorch requests
 	$(RUN) tools/make_faces.py --out $(PICTURES)/data --people 150 --eval-people 8 --size 144 192
-	$(RUN) tools/make_faces.py --out $(PICTURES)/large --people 6 --size 360 480
-	cd $(PICTURES)/data/train && awk -F, -v OFS=, 'NR % 24 == 2 { $$2 = $$2 == "male" ? "female" : "male" } 1' \
+	$(RUN) tools/make_faces.py --out $(PICTURES)/large --people 12 --size 360 480
+	cd $(PICTURES)/data/train && awk -F, -v OFS=, 'NR % 24 == 20 { $$2 = $$2 == "male" ? "female" : "male" } 1' \
 		train.csv > new.csv && mv new.csv train.csv
 	$(RUN) tools/linear_probe.py configs/effnet_lite0_probe.py --data-root $(PICTURES)/data \
 		--work-dir $(PICTURES)/probe
@@ -123,6 +123,11 @@ pictures: $(READY)
 		--labels $(PICTURES)/data/eval_labels.csv
 	$(RUN) tools/label_errors.py $(PICTURES)/probe/oof.parquet --data-root $(PICTURES)/data \
 		--out $(PICTURES)/suspects.csv
+	$(RUN) tools/report.py $(PICTURES)/data --out $(PICTURES)/data.html --faces 12
+	$(RUN) tools/report.py $(PICTURES)/run --out $(PICTURES)/run.html --cam 9
+	$(RUN) tools/report.py $(PICTURES)/probe --out $(PICTURES)/probe.html --cam 0
+	$(RUN) tools/compare.py $(PICTURES)/probe/oof.parquet $(PICTURES)/run/predictions_val.parquet \
+		--data-root $(PICTURES)/data --out $(PICTURES)/compare.html
 	$(RUN) -m tests.browser.pictures $(PICTURES) docs
 
 test: $(READY)

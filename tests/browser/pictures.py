@@ -3,8 +3,6 @@
 import argparse
 import io
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pandas as pd
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from mmmask.labels import age_group
 from mmmask.reports.prediction_pictures import plot_faces
 from mmmask.reports.shift_report import plot_simulation
 from mmmask.reports.speed_plot import plot_speed
@@ -27,28 +26,25 @@ from tests.served_app import served
 
 #: Width of the window in pixels, and most colours of a picture, which keep its file small.
 WIDTH, COLOURS = 1180, 256
-#: Leaves these sections of a page and, of the tables in them, the first rows.
-SHORTEN = """([ids, rows]) => {
+#: Leaves these sections of a page, and takes out of them what a selector of CSS finds.
+SHORTEN = """([ids, without]) => {
     for (const part of document.querySelectorAll("main > section"))
         part.hidden = ids.length > 0 && !ids.includes(part.id);
-    for (const row of document.querySelectorAll(`.scroll tbody tr:nth-child(n + ${rows + 1})`))
-        if (!row.closest("details")) row.remove();
+    if (without) for (const part of document.querySelectorAll(without)) part.remove();
 }"""
 
 
-def tool(name: str, *arguments: object) -> None:
-    """Run a command line of tools/."""
-    subprocess.run([sys.executable, f"tools/{name}.py", *map(str, arguments)], check=True)
-
-
 def keep(png: bytes, path: Path) -> None:
-    """Write a picture with few colours."""
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    """Write a picture with few colours, those of the page among them."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(path, optimize=True)
 
 
-def take(window: Any, path: Path, height: int, sections: Sequence[str] = (), rows: int = 6) -> None:
+def take(
+    window: Any, path: Path, height: int, sections: Sequence[str] = (), without: str = ""
+) -> None:
     """Write a picture of some sections of the page, down to ``height`` pixels at most."""
-    window.evaluate(SHORTEN, [list(sections), rows])
+    window.evaluate(SHORTEN, [list(sections), without])
     window.wait_for_timeout(500)  # photos are decoded when they come into sight
     whole = window.evaluate("document.documentElement.scrollHeight")
     clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(height, whole)}
@@ -62,25 +58,24 @@ def opened(window: Any, page: str) -> None:
 
 
 def take_pages(window: Any, made: Path, out: Path) -> None:
-    """Make and take the pages that are files: data, run, map of the people, comparison."""
-    data, run, probe = made / "data", made / "run", made / "probe"
-    tool("report", data, "--out", made / "data.html", "--faces", 12)
-    tool("report", run, "--out", made / "run.html", "--cam", 9)
-    tool("report", probe, "--out", made / "probe.html", "--cam", 0)
-    both = (probe / "oof.parquet", run / "val.parquet")
-    tool("compare", *both, "--data-root", data, "--out", made / "compare.html")
-
+    """Take the pages that are files: data, run, comparison, map of the people."""
     opened(window, (made / "data.html").resolve().as_uri())
-    take(window, out / "data_page.png", 1450, ["findings", "classes", "faces"])
+    take(window, out / "data_page.png", 1160, ["findings", "faces"])
     opened(window, (made / "run.html").resolve().as_uri())
-    take(window, out / "run_page.png", 1700, ["findings", "curves", "mistakes"])
+    some = "#curves .chart:nth-child(n + 4)"
+    take(window, out / "run_page.png", 1660, ["findings", "curves", "mistakes"], some)
     opened(window, (made / "compare.html").resolve().as_uri())
-    take(window, out / "compare_page.png", 1400, ["findings", "pairs", "photos"])
+    some = "#findings .table, #pairs .charts, #pairs .table tr:nth-child(n + 6)"
+    take(window, out / "compare_page.png", 1560, ["findings", "pairs", "photos"], some)
 
     opened(window, (made / "probe.html").resolve().as_uri())
     chart = window.locator("#people-map")
     chart.scroll_into_view_if_needed()
-    chart.locator(".field").click(position={"x": 400, "y": 300})
+    chart.locator(".field").focus()
+    for _ in range(3):
+        window.keyboard.press("ArrowRight")
+    chart.locator(".one img").wait_for()
+    window.evaluate("document.activeElement.blur()")
     window.wait_for_timeout(500)
     keep(chart.screenshot(), out / "people_map.png")
 
@@ -96,25 +91,29 @@ def take_review(window: Any, made: Path, out: Path) -> None:
             for key in "aka":
                 window.keyboard.press(key)
                 window.wait_for_selector("html:not([data-busy])", state="attached")
-            take(window, out / "review_page.png", 760)
+            take(window, out / "review_page.png", 725)
 
 
 def take_demo(window: Any, made: Path, out: Path) -> None:
-    """Take the answer for a face with its mask worn wrongly, and where the evidence lies."""
+    """Take where the evidence lies for a mask worn wrongly, of the first face answered rightly."""
     (config,), (checkpoint,) = (made / "run").glob("*.py"), (made / "run").glob("best_*.pth")
     with served(demo_app(open_reader(config, checkpoint))) as address:
         opened(window, address)
-        photo = sorted((made / "large").glob("train/images/*/incorrect_mask.*"))[0]
-        window.locator("#file").set_input_files(str(photo))
-        window.locator("#result").wait_for()
+        for photo in sorted((made / "large").glob("train/images/*/incorrect_mask.*")):
+            window.locator("#file").set_input_files(str(photo))
+            window.locator("#result").wait_for()
+            _, gender, _, age = photo.parent.name.split("_")
+            group = ("under 30", "30 to 59", "60 and over")[int(age_group(int(age)))]
+            if window.locator("#title").inner_text() == f"Mask worn wrongly, {gender}, {group}":
+                break
         window.get_by_role("button", name="Where the network looked for mask").click()
         window.locator("#looked", has_text="What speaks for").wait_for()
-        take(window, out / "demo_page.png", 1250)
+        take(window, out / "demo_page.png", 1130)
 
 
 def plot_all(made: Path, out: Path) -> None:
     """Plot the answers for people in eval/, and the figures of docs/results/ from their tables."""
-    answers = read_predictions(made / "run" / "predictions_eval.parquet")
+    answers = read_predictions(made / "run" / "predictions_eval_tta.parquet")
     plot_faces(answers, made / "data", out / "faces.jpg", rows=2)
     results = out / "results"
     plot_techniques(pd.read_csv(results / "faces_techniques.csv"), results / "faces_techniques.png")
