@@ -4,12 +4,15 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
-from mmmask.errors import DivergedError, InputError, MissingFileError
+from mmmask.errors import DivergedError, InputError, reason_of
+from mmmask.files import UNWRITABLE, check_folder, check_output
 from mmmask.packages import missing_packages
 
 
@@ -21,6 +24,80 @@ class _TableOption(argparse.Action):
         value = listed[0] if len(listed) == 1 else f"[{','.join(listed)}]"
         namespace.options = [*namespace.options, f"data.{self.dest}={value}"]
 
+
+@dataclass(frozen=True)
+class Number:
+    """The ``type`` of an argument that is a number: its limits, both included."""
+
+    least: float
+    most: float
+    kind: type[int] | type[float]
+    zero: str | None = None  # a word for 0
+
+    def __call__(self, text: str) -> int | float:
+        """Return the number; an error names the limits and what was received."""
+        if text == self.zero:
+            return self.kind(0)
+        with suppress(ValueError):  # of more than 4,300 digits too
+            value = self.kind(text)
+            if self.least <= value <= self.most:
+                return value
+        what = "a whole number" if self.kind is int else "a number"
+        got = text if len(text) <= 40 else f"{text[:40]}..."
+        raise argparse.ArgumentTypeError(
+            f"must be {what} from {self.least:.15g} to {self.most:.15g}; got {got}"
+        )
+
+
+def whole(least: int, most: int = 1_000_000, *, zero: str | None = None) -> Number:
+    """Return the ``type`` of an argument that is a whole number; ``zero`` is a word for 0."""
+    return Number(least, most, int, zero)
+
+
+def number(least: float, most: float) -> Number:
+    """Return the ``type`` of an argument that is any number."""
+    return Number(least, most, float)
+
+
+#: What each of the generators of random numbers takes, one a little above it too.
+SEED = whole(0, 2**31 - 1)
+SHARE = number(0, 1)
+FEW = whole(1, 1000)  # runs, folds, processes
+PORT = whole(0, 65535)
+
+
+def output_file(path: str) -> Path:
+    """Return the path of a file that a tool writes; :func:`parser_of` checks it when parsing.
+
+    As ``type`` of an argument.
+    """
+    return Path(path)
+
+
+def made_file(path: str) -> Path:
+    """Return, likewise, that of a file which is read where it is there, and made where not."""
+    return Path(path)
+
+
+def output_folder(path: str) -> Path:
+    """Return, likewise, that of a folder in which a tool writes."""
+    return Path(path)
+
+
+def output_path(path: str) -> Path:
+    """Return, likewise, that of a file or a folder, which other arguments decide."""
+    return Path(path)
+
+
+#: The ``type`` of an argument that names what is written -> how it is checked before any work.
+OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
+    {
+        output_file: check_output,
+        made_file: lambda path: None if path.is_file() else check_output(path),
+        output_folder: check_folder,
+        output_path: lambda path: (check_folder if path.is_dir() else check_output)(path),
+    }
+)
 
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -61,13 +138,14 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "--device": {"default": "cpu", "help": "such as cuda; default: cpu"},
         "--labels": {"metavar": "CSV"},
         "--launcher": {"choices": ("none", "pytorch"), "default": "none"},
-        "--local-rank": {"type": int, "default": 0, "help": argparse.SUPPRESS},
+        "--local-rank": {"type": whole(0), "default": 0, "help": argparse.SUPPRESS},
         "--old-from": {
-            "type": int,
+            "type": whole(0, 120),
             "metavar": "AGE",
             "help": "move the age cut, of a model of years",
         },
         "--pack": {
+            "type": made_file,
             "metavar": "FILE",
             "help": "packed photos (.arrow); made first where missing or stale",
         },
@@ -79,7 +157,11 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "metavar": "TABLE",
             "help": "further samples",
         },
-        "--submission": {"metavar": "CSV", "help": "submission in info.csv's order"},
+        "--submission": {
+            "type": output_file,
+            "metavar": "CSV",
+            "help": "submission in info.csv's order",
+        },
         "--teacher": {
             "action": "extend",
             "nargs": "+",
@@ -88,7 +170,16 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "predictions to learn from beside the labels, of train/ out of fold; {fold} in "
             "a path stands for the fold held out",
         },
-        "--weight": {"type": float, "default": 1.0, "help": "of each in the loss; default 1"},
+        "--unreadable": {
+            "choices": ("refuse", "prior"),
+            "default": "refuse",
+            "help": "answer photos to predict that cannot be read by the class shares of training",
+        },
+        "--weight": {
+            "type": number(0, 1e6),
+            "default": 1.0,
+            "help": "of each in the loss; default 1",
+        },
     }
 )
 
@@ -103,7 +194,37 @@ def parser_of(text: str | None) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose help speaks of subcommands where the tool runs as one of ``mmmask``."""
+    """A parser that checks outputs, and whose help speaks of subcommands of ``mmmask``."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse an output that cannot be written, or that two options name.
+
+        Raises:
+            InputError: The message names the path, and an option where two do.
+        """
+        found = super().parse_args(args, namespace)
+        taken: dict[str, str] = {}
+        for action in self._actions:
+            path = getattr(found, action.dest, None)
+            if action.type not in OUTPUTS or path is None:
+                continue
+            option = action.option_strings[0]
+            try:
+                OUTPUTS[action.type](path)
+            except InputError as error:
+                raise InputError(f"{option} {error}") from error
+            twin = taken.setdefault(os.path.realpath(path), option)
+            if twin != option:
+                raise InputError(f"{twin} and {option} both name {path}; give each its own")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse a command line in one sentence, as any other input.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(re.sub(r"^argument (\S+): (?=must )", r"\1 ", message))
 
     def format_help(self) -> str:
         text = super().format_help()
@@ -124,30 +245,79 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
 
     ``diverged`` is the status of a training that did. The message of an :class:`InputError` or
     :class:`DivergedError` goes to standard error on one line, and so does the name of a package
-    that is not installed. Any other exception is a defect and passes through with its traceback
-    (Python then exits with status 1).
+    that is not installed, and what the system refused: a file, a full disk. Any other exception is
+    a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
+    ended: BaseException | None = None
+    with _named(sys.stdout, "standard output"):
+        try:
+            main()
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            ended = error
+        lost = _lost(sys.stdout)
+    if ended is None or (lost is not None and isinstance(ended, OSError | SystemExit)):
+        ended = lost
+    if ended is None:
+        return 0
+    if isinstance(ended, BrokenPipeError) and ended.filename == "standard output":
+        return 0  # whoever read it wants no more of it
+    status, sentence = _status_of(ended, diverged)
+    with suppress(OSError):  # standard error may be full too
+        print(sentence, file=sys.stderr)
+    _lost(sys.stderr)
+    return status
+
+
+def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
+    """Return the exit status and what is said; a defect is raised."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, DivergedError):
+        return diverged, f"error: {error}"
+    if isinstance(error, InputError | OSError):
+        return 2, f"error: {message_of(error)}"
+    missing = missing_packages(error.name) if isinstance(error, ModuleNotFoundError) else None
+    if missing is None:
+        raise error
+    return 2, f"error: {missing}"
+
+
+@contextmanager
+def _named(stream: TextIO | None, name: str) -> Iterator[None]:
+    """Let the errors of writing a stream, which name no file, have its name."""
+
+    def named(write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*given: Any) -> Any:
+            try:
+                return write(*given)
+            except OSError as error:
+                error.filename = name
+                raise
+
+        return wrapper
+
+    methods = ("write", "flush") if stream is not None else ()
+    for method in methods:
+        setattr(stream, method, named(getattr(stream, method)))
     try:
-        main()
-    except InputError as error:
-        print(f"error: {message_of(error)}", file=sys.stderr)
-        return 2
-    except DivergedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return diverged
-    except ModuleNotFoundError as error:
-        sentence = missing_packages(error.name)
-        if sentence is None:
-            raise
-        print(f"error: {sentence}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # whoever read the output wants no more of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 0
+        yield
+    finally:
+        for method in methods:
+            delattr(stream, method)
+
+
+def _lost(stream: TextIO | None) -> OSError | None:
+    """Return what writing the rest of a stream meets, whose end is then lost; None: nothing."""
+    if stream is None:  # closed from the start
+        return None
+    try:
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python ends with a flush
+        return error
+    return None
 
 
 def limit_thread_spinning() -> None:
@@ -161,11 +331,15 @@ def limit_thread_spinning() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-def message_of(error: InputError) -> str:
+def message_of(error: InputError | OSError) -> str:
     """Return the message on one line, also where a data worker wrapped it in its traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and lines[0].startswith("Caught "):  # torch.utils.data re-raises worker errors so
-        for kind in (InputError, MissingFileError):
-            lines[-1] = lines[-1].removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
-        return lines[-1]
-    return " ".join(lines)
+        return re.sub(r"^[\w.]+(Error|Exception): ", "", lines[-1])
+    if isinstance(error, InputError):
+        return " ".join(lines)
+    named = error.filename
+    if named is not None:
+        return f"{os.fsdecode(named) if isinstance(named, bytes) else named}: {reason_of(error)}"
+    unwritten = "a file could not be written: " if error.errno in UNWRITABLE else ""
+    return f"{unwritten}{reason_of(error)}"

@@ -1,22 +1,174 @@
 """Write files whole or not at all, and one process at a time."""
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from csv import QUOTE_MINIMAL, QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmmask.errors import InputError
+from mmmask.errors import InputError, MissingFileError, WriteError, reason_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: The largest file of a photo that is read, in bytes.
+MOST_BYTES = 100_000_000
+
+
+def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
+    """Return what a file holds; links are followed.
+
+    Raises:
+        MissingFileError: There is no such file.
+        InputError: It cannot be read, has more than ``most`` bytes, or is no regular file: a pipe
+            or a device, of which reading may never end.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # not to wait for who writes to a pipe
+    try:
+        handle = os.open(on_disk(path), flags)
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
+                raise InputError(f"{path}: must be a regular file; got {kind}")
+            if status.st_size > most:
+                raise InputError(
+                    f"{path}: must have at most {most / 1e6:g} MB; got {status.st_size / 1e6:.1f}"
+                )
+            with open(handle, "rb", buffering=0, closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingFileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: not a readable file: {error.strerror}") from error
+
+
+def one_form(name: str) -> str:
+    """Return a name in the one form of Unicode (NFC) in which names are compared.
+
+    Tables mostly have it, and disks the other, where macOS has unpacked files.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def on_disk(path: str | Path) -> str:
+    """Return a path as the disk spells it, where it has it in another form of Unicode."""
+    path = os.fspath(path)
+    if path.isascii() or os.path.lexists(path):
+        return path
+    folder, name = os.path.split(path)
+    if not name:
+        return path
+    folder = on_disk(folder)
+    try:
+        there = {one_form(entry): entry for entry in os.listdir(folder or ".")}
+    except OSError:
+        return path
+    return os.path.join(folder, there.get(one_form(name), name))
+
+
+def is_there(path: str | Path) -> bool:
+    """Say whether a path, as :func:`on_disk` finds it, is that of a regular file."""
+    return os.path.isfile(on_disk(path))
+
+
+#: What a failing write alone says; the system names no file then.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+#: Characters of a file's name that its partial file has too: both fit into 255 bytes.
+_STEM = 50
+_PROBE = 4096  # bytes
 
 
 def is_table(path: str | Path) -> bool:
     """Say whether a path means a table of photos, not a folder."""
     return Path(path).suffix in (".csv", ".parquet") and not Path(path).is_dir()
+
+
+def check_output(path: str | Path) -> None:
+    """Refuse, before any work, a path at which no file can be written or replaced.
+
+    Raises:
+        WriteError: It is a folder or a device, or :func:`check_folder` refuses its folder.
+    """
+    with writing(path, all_errors=True):
+        target = _real(path)
+        if target.is_dir():
+            raise WriteError(f"{path}: must be a file to write; it is a folder")
+        if target.exists() and not target.is_file():
+            raise WriteError(f"{path}: must be a file to write; it is a device or a pipe")
+        _check_room(path, target.parent, target.name)
+
+
+def check_folder(path: str | Path) -> None:
+    """Refuse, before any work, a path at which there is no folder to write in, nor can be one.
+
+    Raises:
+        WriteError: It, or where it would be, is a file, its name is too long, or no file can be
+            made there. Permission alone does not tell: a drive may be read-only, or full.
+    """
+    with writing(path, all_errors=True):
+        target = _real(path)
+        if target.exists() and not target.is_dir():
+            raise WriteError(f"{path}: must be a folder to write in; it is a file")
+        _check_room(path, target)
+
+
+def _check_room(path: str | Path, folder: Path, *names: str) -> None:
+    """Make a file in the nearest folder that is there, as a test, and remove it."""
+    missing = list(names)
+    while not folder.exists():
+        missing.append(folder.name)
+        folder = folder.parent
+    if not folder.is_dir():
+        raise WriteError(f"{path}: cannot be written, as {folder} is a file, not a folder")
+    for name in missing:
+        with suppress(FileNotFoundError):
+            os.lstat(folder / name)  # an OSError where it is too long
+    try:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".mmmask-")
+        try:
+            with open(handle, "wb") as probe:
+                probe.write(bytes(_PROBE))
+        finally:
+            os.unlink(name)
+    except OSError as error:
+        raise WriteError(
+            f"{path}: cannot be written, as {folder} takes no file: {reason_of(error)}; name "
+            "another place"
+        ) from error
+
+
+def _real(path: str | Path) -> Path:
+    """Return what a path leads to: where it is a link, that stays, and its target is written."""
+    if "\0" in str(path):
+        raise WriteError(f"{str(path)!r}: a file name cannot hold the character NUL")
+    return Path(os.path.realpath(path))
+
+
+@contextmanager
+def writing(path: str | Path, *, all_errors: bool = False) -> Iterator[None]:
+    """Turn a failing write in this block into a :class:`WriteError` that names ``path``.
+
+    An error of another file, which the block may read, passes through: those that the system gives
+    no name are taken for the write where they speak of one; with ``all_errors`` all are.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        own = error.filename is None and error.errno in UNWRITABLE
+        if not (all_errors or own):
+            raise
+        raise WriteError(f"{path}: could not be written: {reason_of(error)}") from error
 
 
 @contextmanager
@@ -25,22 +177,29 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     Missing parent folders are made. If the block raises, ``path`` keeps its former content and
     the partial file is removed.
+
+    Raises:
+        WriteError: It cannot be written, or the disk is full.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
-    )
-    os.close(handle)
+    with writing(path, all_errors=True):
+        target = _real(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.stem[:_STEM]}-", suffix=target.suffix[:_STEM]
+        )
+        os.close(handle)
     partial = Path(name)
     try:
-        yield partial
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)  # mkstemp makes it private; the result is an ordinary file
-        os.replace(partial, target)
+        with writing(path):
+            yield partial
+        with writing(path, all_errors=True):
+            umask = os.umask(0)
+            os.umask(umask)
+            partial.chmod(0o666 & ~umask)  # an ordinary file; mkstemp makes it private
+            os.replace(partial, target)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -51,30 +210,44 @@ def folder_written_whole(path: str | Path) -> Iterator[Path]:
 
     Raises:
         InputError: ``path`` is there and not an empty folder.
+        WriteError: It cannot be written, or the disk is full.
     """
     target = Path(path)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{path}: must be a new or an empty folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as partial:
-        folder = Path(partial) / target.name
-        folder.mkdir()
-        yield folder
-        if target.exists():
-            target.rmdir()
-        folder.rename(target)
+    with ExitStack() as stack:
+        with writing(path, all_errors=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside = tempfile.TemporaryDirectory(
+                dir=target.parent, prefix=f".{target.name[:_STEM]}-", ignore_cleanup_errors=True
+            )
+            folder = Path(stack.enter_context(beside)) / target.name
+            folder.mkdir()
+        with writing(path):
+            yield folder
+        with writing(path, all_errors=True):
+            if target.exists():
+                target.rmdir()
+            folder.rename(target)
 
 
 def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
-    """Write a table without its index, whole or not at all."""
+    """Write a table without its index, whole or not at all.
+
+    Texts stand in quotes only where one of them would be read as another without.
+    """
+    texts = table.select_dtypes(["string", "object"])
+    odd = any(texts[name].astype("str").str.contains(r"^ |\r", na=False).any() for name in texts)
     with atomic_write(path) as partial:
-        table.to_csv(partial, index=False)
+        table.to_csv(partial, index=False, quoting=QUOTE_NONNUMERIC if odd else QUOTE_MINIMAL)
 
 
 def check_picture(path: str | Path | None) -> None:
-    """Refuse a file name that no picture of ours can have; None is no file."""
-    if path is not None and Path(path).suffix != ".png":
-        raise InputError(f"{path}: a picture ends in .png")
+    """Refuse, before any work, where no picture of ours can be written; None is no file."""
+    if path is not None:
+        if Path(path).suffix != ".png":
+            raise InputError(f"{path}: a picture ends in .png")
+        check_output(path)
 
 
 @contextmanager
@@ -86,12 +259,14 @@ def locked(path: str | Path, refusal: str | None = None) -> Iterator[None]:
     ``refusal``; None lets them wait here until the block ends.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal is not None else 0))
-        except BlockingIOError as error:
-            raise InputError(f"{path}: {refusal}") from error
+    with ExitStack() as stack:
+        with writing(path, all_errors=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "a"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal is not None else 0))
+            except BlockingIOError as error:
+                raise InputError(f"{path}: {refusal}") from error
         yield
 
 

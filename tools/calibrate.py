@@ -5,16 +5,18 @@ Example: python tools/calibrate.py work_dirs/kfold/mobilenet_v2_linear/oof.parqu
     --out calibration.json --plot reliability.png
 """
 
-from pathlib import Path
-
-from mmmask.cli import command, parser_of
+from mmmask.cli import command, output_file, parser_of
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("oof", metavar="OOF", help="labelled predictions of people held out")
     parser.add_argument(
-        "--out", default="calibration.json", metavar="JSON", help="default: %(default)s"
+        "--out",
+        type=output_file,
+        default="calibration.json",
+        metavar="JSON",
+        help="default: %(default)s",
     )
     parser.add_argument(
         "--method",
@@ -23,7 +25,9 @@ def main() -> None:
         help="mask, gender and age each in their own way (default), one temperature for all, or a "
         "scale and a bias for each class",
     )
-    parser.add_argument("--plot", metavar="PNG", help="draw accuracy over confidence")
+    parser.add_argument(
+        "--plot", type=output_file, metavar="PNG", help="draw accuracy over confidence"
+    )
     args = parser.parse_args()
 
     from mmmask.reports.calibration_report import print_calibration
@@ -31,9 +35,9 @@ def main() -> None:
 
     fitted, measured = calibrate(args.oof, args.out, args.method, args.plot)
     print_calibration(measured, fitted.provenance["people"], fitted.provenance.get("left_out"))
-    print(f"calibration: {Path(args.out).resolve()}")
+    print(f"calibration: {args.out.resolve()}")
     if args.plot:
-        print(f"       plot: {Path(args.plot).resolve()}")
+        print(f"       plot: {args.plot.resolve()}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Examples:
     python tools/compare.py best.csv new.csv --data-root data --out compare.html
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 
 
 def main() -> None:
@@ -16,7 +16,11 @@ def main() -> None:
     )
     parser.add_argument("b", metavar="B", help="the other one; differences are B minus A")
     parser.add_argument(
-        "--out", metavar="HTML", default="compare.html", help="default: compare.html"
+        "--out",
+        type=output_file,
+        metavar="HTML",
+        default="compare.html",
+        help="default: compare.html",
     )
     add_shared(parser, "--data-root", help="holds the photos; default: a page without photos")
     add_shared(

@@ -5,14 +5,18 @@ Example: python tools/config.py configs/effnet_b3_arcface.py --out full.py \
     --cfg-options train_cfg.max_epochs=3
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("config", help="config file, such as configs/effnet_b3_arcface.py")
     parser.add_argument(
-        "--out", required=True, metavar="FILE", help=".py; a complete config there is replaced"
+        "--out",
+        type=output_file,
+        required=True,
+        metavar="FILE",
+        help=".py; a complete config there is replaced",
     )
     add_shared(parser, "--cfg-options")
     args = parser.parse_args()

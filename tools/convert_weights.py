@@ -12,7 +12,7 @@ Examples:
         package/model/fr_feature.onnx --out weights/face_pair.pth
 """
 
-from mmmask.cli import command, parser_of
+from mmmask.cli import command, output_file, parser_of
 
 
 def main() -> None:
@@ -23,7 +23,9 @@ def main() -> None:
         metavar="NETWORK",
         help="faceres-deep.json, its .bin beside it, or the .pth made of it; fr_feature.onnx",
     )
-    parser.add_argument("--out", required=True, metavar="PTH", help="file of weights to write")
+    parser.add_argument(
+        "--out", type=output_file, required=True, metavar="PTH", help="file of weights to write"
+    )
     args = parser.parse_args()
 
     from mmmask.workflows.convert_weights import convert_weights

@@ -6,14 +6,18 @@ Then:    python tools/train.py configs/mobilenet_v2_arcface_facecrop.py \
     --cfg-options preprocessing.faces.boxes=data/boxes.parquet
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("data_root", help="holds train/ and eval/, any folder or a table of photos")
     parser.add_argument(
-        "--out", required=True, metavar="TABLE", help=".parquet or .csv; continued where it exists"
+        "--out",
+        type=output_file,
+        required=True,
+        metavar="TABLE",
+        help=".parquet or .csv; continued where it exists",
     )
     add_shared(parser, "--device")
     args = parser.parse_args()

@@ -9,7 +9,7 @@ Examples:
     python tools/ensemble.py seed_*/best*.pth --soup configs/effnet_b3_arcface.py --out soup.pth
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 from mmmask.errors import InputError
 
 
@@ -31,12 +31,18 @@ def main() -> None:
     add_shared(parser, "--calibration", help="one for each model, first")
     add_shared(parser, "--decision")
     parser.add_argument(
-        "--out", default="predictions.parquet", metavar="PATH", help="default: predictions.parquet"
+        "--out",
+        type=output_file,
+        default="predictions.parquet",
+        metavar="PATH",
+        help="default: predictions.parquet",
     )
     add_shared(parser, "--submission")
     add_shared(parser, "--data-root", help="holds train/ and eval/; default: data")
     add_shared(parser, "--old-from", help="move the age cut, of models of years")
-    parser.add_argument("--plot", metavar="PNG", help="draw the agreement of the members")
+    parser.add_argument(
+        "--plot", type=output_file, metavar="PNG", help="draw the agreement of the members"
+    )
     args = vars(parser.parse_args())
     members, out, data_root = (args.pop(name) for name in ("members", "out", "data_root"))
     vote, compose, config = (args.pop(name) for name in ("vote", "compose", "soup"))

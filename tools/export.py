@@ -9,23 +9,30 @@ Example: python tools/export.py configs/effnet_b3_arcface.py \
 Then:    python -c "import mmmask; print(mmmask.readable(mmmask.Predictor('model.onnx')('photos')))"
 """
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import FEW, add_shared, command, output_file, parser_of
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     add_shared(parser, "config", "checkpoint")
     parser.add_argument(
-        "--out", required=True, metavar="ONNX", help="the model, such as model.onnx"
+        "--out",
+        type=output_file,
+        required=True,
+        metavar="ONNX",
+        help="the model, such as model.onnx",
     )
     add_shared(parser, "--data-root", help="photos to check with; default: the config's, data")
     parser.add_argument(
         "--held-out", action="store_true", help="check on everybody held out, and score both"
     )
     parser.add_argument(
-        "--int8", metavar="ONNX", help="also a model of 8 bits, scored on the people held out"
+        "--int8",
+        type=output_file,
+        metavar="ONNX",
+        help="also a model of 8 bits, scored on the people held out",
     )
-    parser.add_argument("--opset", type=int, metavar="N", help="version of ONNX's operators")
+    parser.add_argument("--opset", type=FEW, metavar="N", help="version of ONNX's operators")
     add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 

@@ -11,23 +11,23 @@ Examples:
     python tools/group_people.py table.csv --out people.csv --features faces.arrow
 """
 
-from pathlib import Path
-
-from mmmask.cli import command, parser_of
+from mmmask.cli import command, number, output_file, parser_of, whole
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     add = parser.add_argument
     add("table", metavar="TABLE", help="of photos: .csv or .parquet with the column image")
-    add("--out", required=True, metavar="TABLE", help=".csv or .parquet: with all of person")
-    add("--page", metavar="HTML", help="pairs of photos of which it is doubtful")
+    helped = ".csv or .parquet: with all of person"
+    add("--out", type=output_file, required=True, metavar="TABLE", help=helped)
+    helped = "pairs of photos of which it is doubtful"
+    add("--page", type=output_file, metavar="HTML", help=helped)
     add("--data-root", metavar="DIR", help="home of the photos; default: the folder of TABLE")
     add("--features", metavar="FILE", help="of the photos, by tools/linear_probe.py")
     add(
         "--columns",
         nargs=2,
-        type=int,
+        type=whole(0),
         action="append",
         metavar=("FIRST", "END"),
         help="features to compare, END not included; given twice, both sets count alike. "
@@ -35,7 +35,7 @@ def main() -> None:
     )
     add(
         "--alike",
-        type=float,
+        type=number(0, 64),
         metavar="X",
         help="how far apart photos of one person are at most, on average: cosine distance of "
         "features less their mean, default 0.5; without features, bits of 64, default 6",
@@ -45,9 +45,9 @@ def main() -> None:
     from mmmask.workflows.group_people import group_people
 
     print(group_people(args.pop("table"), **args).in_words())
-    print(f"table: {Path(args['out']).resolve()}")
+    print(f"table: {args['out'].resolve()}")
     if args["page"] is not None:
-        print(f"page: {Path(args['page']).resolve()}")
+        print(f"page: {args['page'].resolve()}")
 
 
 if __name__ == "__main__":

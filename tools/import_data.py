@@ -15,7 +15,7 @@ faces in xml files), csv. A mapping NAME= says that nothing is known, NAME=- lea
 from pathlib import Path
 from typing import Any
 
-from mmmask.cli import command, parser_of
+from mmmask.cli import command, number, output_file, output_folder, parser_of, whole
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     flag: dict[str, Any] = {"action": "store_true", "default": None}
     add("kind", metavar="KIND", help="see above")
     add("src", metavar="SRC", type=Path, help="folder; csv for csv and fairface")
-    add("--out", required=True, metavar="TABLE", help=".csv or .parquet")
+    add("--out", type=output_file, required=True, metavar="TABLE", help=".csv or .parquet")
     what = "what a folder, a name in voc, or (OURS:VALUE=FACTS) a value of a csv means"
     add("--map", dest="mapping", **several, metavar="NAME=FACTS", help=what)
     add("--set", dest="given", default=[], **several, metavar="FIELD=VALUE", help="of all photos")
@@ -33,9 +33,14 @@ def main() -> None:
     add("--images", metavar="DIR", type=Path, help="home of the photos; default: SRC or its folder")
     add("--person-folders", **flag, help="folders: those below a class are people")
     add("--eval", dest="eval_photos", **flag, help="competition: eval/ in place of train/")
-    add("--crops", metavar="DIR", type=Path, help="voc: new folder for the faces, 3:4")
-    add("--margin", metavar="M", type=float, help="voc: share of a box added per side; default 0.4")
-    add("--min-size", metavar="PX", type=int, help="voc: leave out smaller boxes; default: 32")
+    add("--crops", metavar="DIR", type=output_folder, help="voc: new folder for the faces, 3:4")
+    add(
+        "--margin",
+        metavar="M",
+        type=number(0, 100),
+        help="voc: share of a box added per side; default 0.4",
+    )
+    add("--min-size", metavar="PX", type=whole(1), help="voc: leave out smaller boxes; default: 32")
     add("--source", help="name of the data set; default: that of SRC")
     add("--skip", action="store_true", help="leave out, and list, rows not understood")
     add("--absolute", action="store_true", help="no path relative to the folder of the table")
@@ -47,7 +52,7 @@ def main() -> None:
     done = import_data(**args)
     print_known(done.samples)
     print_left_out(done.problems, done.left_out)
-    print(f"table: {Path(args['out']).resolve()}")
+    print(f"table: {args['out'].resolve()}")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ Example: python tools/label_errors.py work_dirs/kfold/mobilenet_v2_decomposed_dl
 Then:    python tools/review.py suspects.csv --out corrections.csv
 """
 
-from pathlib import Path
-
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import SHARE, add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -21,17 +19,21 @@ def main() -> None:
         "that it earns; those of one attribute serve for that one",
     )
     parser.add_argument(
-        "--out", required=True, metavar="CSV", help="table to write, .csv or .parquet"
+        "--out",
+        type=output_file,
+        required=True,
+        metavar="CSV",
+        help="table to write, .csv or .parquet",
     )
     add_shared(parser, "--data-root", default="data", help="default: data")
     add_shared(parser, "--corrections", help="those that the models were trained with")
     add_shared(parser, "--calibration", help="one for each OOF")
     parser.add_argument(
-        "--top", type=int, default=40, metavar="N", help="at most N per kind; default: 40"
+        "--top", type=whole(1), default=40, metavar="N", help="at most N per kind; default: 40"
     )
     parser.add_argument(
         "--min-score",
-        type=float,
+        type=SHARE,
         default=0.1,
         metavar="P",
         help="lowest probability of a wrong label to list; 0 lists the first N of each kind, "
@@ -52,7 +54,7 @@ def main() -> None:
         min_score=args.min_score,
     )
     print_label_issues(found.issues, found.summary)
-    print(f"{len(found.issues)} label issues: {Path(args.out).resolve()}")
+    print(f"{len(found.issues)} label issues: {args.out.resolve()}")
     if len(found.issues):
         print(
             f"Next: look at them with tools/review.py {args.out} --out corrections.csv, then train "

@@ -9,7 +9,7 @@ Examples:
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -21,11 +21,13 @@ def main() -> None:
         metavar="OTHER_OOF",
         help="likewise of an unlike model: which errors do both make?",
     )
-    parser.add_argument("--out", required=True, metavar="MD", help="the card, Markdown")
+    parser.add_argument(
+        "--out", type=output_file, required=True, metavar="MD", help="the card, Markdown"
+    )
     add_shared(parser, "--data-root", help="holds the photos: scores by how bright they are")
     parser.add_argument(
         "--wrong",
-        type=int,
+        type=whole(0),
         default=20,
         metavar="N",
         help="surest wrong answers to list, one of each person; default: 20",
@@ -34,7 +36,10 @@ def main() -> None:
         "--causes", metavar="CSV", help="image,cause: why you think people are got wrong, to count"
     )
     parser.add_argument(
-        "--pictures", metavar="JPG", help="sheet of the surest wrong answers, to look at"
+        "--pictures",
+        type=output_file,
+        metavar="JPG",
+        help="sheet of the surest wrong answers, to look at",
     )
     args = parser.parse_args()
 

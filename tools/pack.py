@@ -7,15 +7,13 @@ Example: python tools/pack.py data --out data/effnet_b3.arrow --config configs/e
 Configs with the same preprocessing block share a pack; a stale one is made anew.
 """
 
-from pathlib import Path
-
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("data_root", metavar="DATA_ROOT", help="holds train/, eval/ or both")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".arrow file")
+    parser.add_argument("--out", type=output_file, required=True, metavar="FILE", help=".arrow")
     parser.add_argument("--config", required=True, help="whose preprocessing is applied")
     add_shared(parser, "--cfg-options")
     args = parser.parse_args()

@@ -7,7 +7,7 @@ Then:    python tools/label_errors.py work_dirs/p/oof.parquet --out suspects.csv
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_folder, parser_of
 from mmmask.shipped import find_config
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("config", type=Path, help="such as configs/face_probe.py")
     parser.add_argument(
-        "--out-dir", type=Path, required=True, metavar="DIR", help="for oof.parquet"
+        "--out-dir", type=output_folder, required=True, metavar="DIR", help="for oof.parquet"
     )
     add_shared(parser, "--data-root")
     add_shared(parser, "--pretrained", metavar="PATH|URL", help="weights of the backbone")

@@ -7,9 +7,7 @@ Then:    python tools/train.py configs/mobilenet_v2_linear.py --samples pseudo.p
     --work-dir work_dirs/with_pseudo_labels
 """
 
-from pathlib import Path
-
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import FEW, SHARE, add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -17,22 +15,28 @@ def main() -> None:
     parser.add_argument(
         "predictions", nargs="+", metavar="PREDS", help="of the same photos; averaged"
     )
-    parser.add_argument("--out", required=True, metavar="TABLE", help="samples, .parquet or .csv")
     parser.add_argument(
-        "--threshold", type=float, metavar="P", help="least probability of a label; default: 0.8"
+        "--out",
+        type=output_file,
+        required=True,
+        metavar="TABLE",
+        help="samples, .parquet or .csv",
     )
     parser.add_argument(
-        "--top-k", type=int, metavar="N", help="instead: the N surest photos of each class"
+        "--threshold", type=SHARE, metavar="P", help="least probability of a label; default: 0.8"
+    )
+    parser.add_argument(
+        "--top-k", type=whole(1), metavar="N", help="instead: the N surest photos of each class"
     )
     parser.add_argument(
         "--max-per-class",
         nargs="+",
-        type=int,
+        type=whole(0),
         metavar="N",
         help="at most N photos of a class, the surest; one number, or 18",
     )
     parser.add_argument(
-        "--agree", type=int, metavar="K", help="models that must predict the label; default: all"
+        "--agree", type=FEW, metavar="K", help="models that must predict the label; default: all"
     )
     add_shared(parser, "--calibration", help="one for each PREDS")
     add_shared(parser, "--weight")
@@ -62,7 +66,7 @@ def main() -> None:
             f"warning: {made.from_test_set:,} of them are photos of the test set; some consider "
             "training on them leakage, so runs and predictions with them say so"
         )
-    print(f"{len(made.samples):,} samples: {Path(args.out).resolve()}")
+    print(f"{len(made.samples):,} samples: {args.out.resolve()}")
 
 
 if __name__ == "__main__":

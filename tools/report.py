@@ -7,12 +7,7 @@ Examples:
     python tools/report.py work_dirs/kfold/effnet_b3_arcface --tags glasses.csv --out kfold.html
 """
 
-from mmmask.cli import add_shared, command, parser_of
-
-
-def amount(text: str) -> int:
-    """Return a number; ``none`` is 0."""
-    return 0 if text == "none" else int(text)
+from mmmask.cli import add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -21,10 +16,16 @@ def main() -> None:
         "path",
         help="a data root, which holds train/, a run directory, or that of a k-fold or a probe",
     )
-    parser.add_argument("--out", metavar="HTML", default="report.html", help="default: report.html")
+    parser.add_argument(
+        "--out",
+        type=output_file,
+        metavar="HTML",
+        default="report.html",
+        help="default: report.html",
+    )
     parser.add_argument(
         "--faces",
-        type=int,
+        type=whole(0),
         default=40,
         metavar="N",
         help="of a data root: photos shown of each class; 0: all; default: 40",
@@ -47,7 +48,7 @@ def main() -> None:
     )
     run.add_argument(
         "--cam",
-        type=amount,
+        type=whole(0, zero="none"),
         default=48,
         metavar="none|N",
         help="HiResCAM beside so many of the surest wrong answers; default: 48",

@@ -7,7 +7,7 @@ Example: python tools/test.py configs/effnet_b3_arcface.py \
 
 import os
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, output_file, output_folder, parser_of
 
 
 def main() -> None:
@@ -21,14 +21,19 @@ def main() -> None:
     parser.add_argument("--tta", action="store_true", help="average over the config's tta views")
     add_shared(parser, "--pack")
     parser.add_argument(
-        "--out", metavar="PATH", help="predictions, .parquet or .csv; default: beside checkpoint"
+        "--out",
+        type=output_file,
+        metavar="PATH",
+        help="predictions, .parquet or .csv; default: beside checkpoint",
     )
     add_shared(parser, "--calibration", action="store", nargs=None, default=None,
                help="applied to the predictions; tools/calibrate.py fits it")  # fmt: skip
     add_shared(parser, "--decision", "--submission")
     add_shared(parser, "--labels", help="csv of eval's true classes (ImageID, ans, perhaps person)")
-    add_shared(parser, "--old-from")
-    parser.add_argument("--pictures", metavar="DIR", help="draw confusion matrix and faces")
+    add_shared(parser, "--old-from", "--unreadable")
+    parser.add_argument(
+        "--pictures", type=output_folder, metavar="DIR", help="draw confusion matrix and faces"
+    )
     add_shared(parser, "--cfg-options", "--launcher", "--local-rank")
     args = vars(parser.parse_args())
     os.environ.setdefault("LOCAL_RANK", str(args.pop("local_rank")))

@@ -1,13 +1,15 @@
 """A row of numbers for each photo, in one Arrow file that every process maps into its memory.
 
-The file knows what it was made by, and of each photo the size and the time of change of the file
-it came from. So one of other settings, or of photos that have changed since, is known as stale.
+The file knows what it was made by, and of each photo the size, the times of change and a checksum
+of the file it came from. So one of other settings, or of photos that have changed since, is known
+as stale. Files whose times alone are others, as those of a copy, are read to compare the checksum.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,19 @@ import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, on_disk, read_bytes
 
 #: Rows of one record batch: the unit that is written at once.
 ROWS = 256
 _KEY = b"mmmask_pack"
 
-Stamp = tuple[int, int]
+#: Of a photo's file: bytes, and when it was changed, and when it or its name was, in ns. The last
+#: cannot be set back, but a copy has another one.
+Stamp = tuple[int, int, int]
+#: The columns that hold it.
+_STAMP = ("bytes", "changed_ns", "inode_changed_ns")
+#: The checksum of a file that changed while it was read, which none has.
+_UNKNOWN = 0
 
 
 class StalePackError(InputError):
@@ -138,8 +146,7 @@ def write_store(
     """
     fields = [
         pa.field("image", pa.string()),
-        pa.field("bytes", pa.int64()),
-        pa.field("changed_ns", pa.int64()),
+        *(pa.field(name, pa.int64()) for name in (*_STAMP, "checksum")),
         pa.field("photo", pa.binary(int(np.prod(shape)) * np.dtype(dtype).itemsize)),
     ]
     key = {"made_by": made_by, "shape": shape, "dtype": np.dtype(dtype).name, "kind": kind}
@@ -151,11 +158,14 @@ def write_store(
         for block in _blocks(rows, shape, dtype):
             part = slice(start, start + len(block))
             column = pa.FixedSizeBinaryArray.from_buffers(
-                fields[3].type, len(block), [None, pa.py_buffer(block.reshape(-1))]
+                fields[-1].type, len(block), [None, pa.py_buffer(block.reshape(-1))]
             )
-            sizes, changes = zip(*stamps[part], strict=True)
-            names = pa.array(images[part])
-            writer.write_batch(pa.record_batch([names, sizes, changes, column], schema=schema))
+            names = list(images[part])
+            facts = zip(*stamps[part], strict=True)
+            sums = [
+                _checksum(Path(data_root), *one) for one in zip(names, stamps[part], strict=True)
+            ]
+            writer.write_batch(pa.record_batch([names, *facts, sums, column], schema=schema))
             start += len(block)
 
 
@@ -195,9 +205,12 @@ def _rows_of(
             f"{path}: stale, {int((rows < 0).sum())} of {len(wanted)} photos are not in it, "
             f"the first is {wanted[rows < 0][0]}"
         )
-    known = np.column_stack([table["bytes"].to_numpy(), table["changed_ns"].to_numpy()])[rows]
-    for image, stamp in zip(wanted, known.tolist(), strict=True):
-        if stamp_of(root, image) != tuple(stamp):
+    known = np.column_stack([table[name].to_numpy() for name in (*_STAMP, "checksum")])[rows]
+    for image, (*stamp, checksum) in zip(wanted, known.tolist(), strict=True):
+        now = stamp_of(root, image)
+        if now != tuple(stamp) and (
+            now[0] != stamp[0] or checksum == _UNKNOWN or _checksum(root, image, now) != checksum
+        ):
             raise StalePackError(
                 f"{path}: stale, {os.path.join(root, image)} has changed since it was made"
             )
@@ -205,9 +218,19 @@ def _rows_of(
 
 
 def stamp_of(root: Path, image: str) -> Stamp:
-    """Return the size of a photo's file in bytes and its time of change in ns."""
+    """Return the size of a photo's file and its times of change."""
+    path = os.path.join(root, image)
     try:
-        status = os.stat(os.path.join(root, image))
+        status = os.stat(on_disk(path))
     except FileNotFoundError as error:
-        raise MissingFileError(f"{os.path.join(root, image)}: no such photo") from error
-    return status.st_size, status.st_mtime_ns
+        raise MissingFileError(f"{path}: no such photo") from error
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@cache
+def _checksum(root: Path, image: str, stamp: Stamp) -> int:
+    """Return the checksum of a photo's file; ``_UNKNOWN`` if it is no longer as the stamp says."""
+    data = read_bytes(os.path.join(root, image))
+    if stamp_of(root, image) != stamp:
+        return _UNKNOWN
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big", signed=True)

@@ -165,10 +165,10 @@ def _draw_person(folder: Path, seed: int, size: tuple[int, int], who: tuple[int,
         if stream == _TRAIN:
             path = folder / "train/images" / name / f"{stem}.{suffix}"
         else:
-            digest = hashlib.sha1(f"{seed}/{name}/{stem}".encode()).hexdigest()
+            named = f"{seed}/{name}/{stem}".encode()
+            digest = hashlib.sha1(named, usedforsecurity=False).hexdigest()
             path = folder / "eval/images" / f"{digest}.jpg"
-        if not cv2.imwrite(str(path), picture[..., ::-1]):
-            raise OSError(f"could not write {path}")
+        path.write_bytes(cv2.imencode(path.suffix, picture[..., ::-1])[1].tobytes())
         label = encode(MASKS.index(state), gender_index, age_group(recorded))
         photos.append((path.name, int(label)))
     row = {"id": name[:6], "gender": gender, "race": "Asian", "age": recorded, "path": name}

@@ -8,6 +8,7 @@ import os
 import re
 import warnings
 from importlib.metadata import PackageNotFoundError, files
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ _OTHER_PREFIXES = (
 
 #: How files of weights end.
 _SUFFIXES = (".pth", ".safetensors")
+
+
+def stored_bytes(content: Any) -> bytes:
+    """Return a checkpoint as ``torch.save`` writes it, which itself says nothing of a full disk."""
+    stored = BytesIO()
+    torch.save(content, stored)
+    return stored.getvalue()
 
 
 def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:

@@ -13,7 +13,7 @@ import rich.progress
 import torch
 from rich.console import Console
 
-from mmmask.errors import InputError
+from mmmask.errors import InputError, WriteError
 from mmmask.files import atomic_write
 
 #: Seconds without an answer after which a server counts as unreachable.
@@ -52,7 +52,7 @@ def fetch(url: str) -> Path:
             damage = _hash_mismatch(partial, file.name)
             if damage:
                 raise OSError(f"damaged on the way: {damage}")
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, WriteError, http.client.HTTPException) as error:
         raise InputError(
             f"cannot download {url} ({error}); place the file at {file}, {OTHER_WAYS}"
         ) from error
@@ -61,7 +61,10 @@ def fetch(url: str) -> Path:
 
 def _download(url: str, target: Path) -> None:
     request = Request(url, headers={"User-Agent": "mmmask"})  # some servers refuse Python's own
-    with urlopen(request, timeout=TIMEOUT) as response, target.open("wb") as output:
+    with (
+        urlopen(request, timeout=TIMEOUT) as response,  # nosec B310 # fetch gets http and https only
+        target.open("wb") as output,
+    ):
         length = response.headers.get("Content-Length")
         with rich.progress.wrap_file(
             response,

@@ -2,10 +2,11 @@
 
 import copy
 import logging
-import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
 from mmmask.engine.unwrap import classifier_of, live_model
-from mmmask.errors import DivergedError, InputError
+from mmmask.errors import DivergedError, InputError, WriteError, reason_of
+from mmmask.files import atomic_write, check_folder, writing
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
 _NOT_FOR_USERS = ('"FileClient" will be', '"HardDiskBackend" is', "The prefix is not set in metric")
@@ -52,6 +54,7 @@ class ConsoleRunner(Runner):
 
     def __init__(self, model: nn.Module | dict, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._started = False
+        self._home = work_dir
         self._new_folders = _missing_folders(work_dir)
         with self._refused_cleanly():
             super().__init__(model, work_dir, *args, **kwargs)
@@ -67,9 +70,11 @@ class ConsoleRunner(Runner):
             self._check_start()
             self._ensure_pack()
             try:
-                return super().train()
+                with writing(self.work_dir):
+                    return super().train()
             except BaseException as error:
-                self.call_hook("after_failure", error=error)
+                with suppress(WriteError):  # the disk is full, and the card stays as it was
+                    self.call_hook("after_failure", error=error)
                 if isinstance(error, DivergedError) and not error.alone:
                     barrier()  # no process ends before the card is written
                 raise
@@ -111,13 +116,16 @@ class ConsoleRunner(Runner):
         if self._started:
             if self._resume:
                 self.cfg.resume, self.cfg.load_from = False, None
-            super().dump_config()
+            name = Path(self.cfg.filename or f"{self.timestamp}.py").name
+            with atomic_write(Path(self.work_dir) / name) as whole:
+                self.cfg.dump(whole)
 
     def build_logger(
         self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
     ) -> MMLogger:
         logger = super().build_logger(log_level, log_file, **kwargs)
         for handler in logger.handlers:
+            handler.handleError = partial(_refuse_log, handler)
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(max(handler.level, logging.WARNING))
                 handler.addFilter(lambda line: not line.getMessage().startswith(_NOT_FOR_USERS))
@@ -164,7 +172,8 @@ class ConsoleRunner(Runner):
     def _refused_cleanly(self) -> Iterator[None]:
         """Remove the folders that were made where an error comes before the first step."""
         try:
-            yield
+            with writing(self._home):
+                yield
         except BaseException as error:
             if self._started:
                 raise
@@ -178,13 +187,24 @@ class ConsoleRunner(Runner):
             raise
 
 
+def _refuse_log(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """End a run whose log cannot be written; logging would print a traceback for each line."""
+    error = sys.exc_info()[1]  # logging calls this where it handles one
+    if isinstance(error, OSError) and isinstance(handler, logging.FileHandler):
+        raise WriteError(
+            f"{handler.baseFilename}: could not be written: {reason_of(error)}"
+        ) from error
+    if isinstance(error, OSError):
+        raise error
+    logging.Handler.handleError(handler, record)
+
+
 def _missing_folders(work_dir: str) -> list[Path]:
     """Return the folders that have to be made for a work directory, the innermost first."""
+    check_folder(work_dir)
     path = Path(work_dir).absolute()
     missing = []
     while not path.exists():
         missing.append(path)
         path = path.parent
-    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"work_dir must be a folder that can be written to; got {work_dir}")
     return missing

@@ -1,6 +1,7 @@
 """How tables come to the terminal and plots to a file, alike in all reports."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,5 +28,7 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
 
     A ``Figure`` of its own needs neither pyplot nor a backend, so a user's own stay as they are.
     """
+    drawn = BytesIO()  # a full disk that Pillow meets would not be told as one
+    figure.savefig(drawn, dpi=110, format=Path(path).suffix[1:])
     with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=110)
+        partial.write_bytes(drawn.getbuffer())

@@ -76,7 +76,7 @@ def convert_weights(sources: Sequence[str | Path], out: str | Path) -> Conversio
         MissingFileError: A source, or a file that it names, does not exist.
         InputError: The files are damaged, or hold another network: known outputs differ.
     """
-    import torch
+    from mmmask.engine.checkpoints import stored_bytes
 
     if Path(out).suffix != ".pth":
         raise InputError(f"--out must end in .pth; got {out}")
@@ -99,7 +99,7 @@ def convert_weights(sources: Sequence[str | Path], out: str | Path) -> Conversio
     else:
         (state,) = found.values()
     with atomic_write(out) as partial:
-        torch.save(state, partial)
+        partial.write_bytes(stored_bytes(state))
     numbers = sum(value.numel() for value in state.values())
     return Conversion(numbers, max(differences), tuple(LICENCES[name] for name in found))
 

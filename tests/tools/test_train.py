@@ -325,7 +325,7 @@ def test_two_processes_train_with_sam_and_layers_that_thaw(drawn, tmp_path) -> N
             [CONFIG, "--cfg-options", *SMALL, "train_dataloader.dataset.split=eval"],
             "must be one with labels; got 'eval'",
         ),
-        ([CONFIG, "--work-dir", ROOT / CONFIG], "work_dir must be a folder"),
+        ([CONFIG, "--work-dir", ROOT / CONFIG], "must be a folder to write in; it is a file"),
     ],
 )
 def test_input_at_fault_is_named_on_one_line(refused, drawn, tmp_path, arguments, sentence) -> None:

@@ -59,9 +59,7 @@ def soup(
         InputError: The checkpoints have other weights than the config's model or weights that are
             not finite, or differ in preprocessing, labels, or who was held out.
     """
-    import torch
-
-    from mmmask.engine.checkpoints import load_checkpoint_file
+    from mmmask.engine.checkpoints import load_checkpoint_file, stored_bytes
     from mmmask.engine.unwrap import classifier_of
 
     paths = [Path(path) for path in checkpoints]
@@ -98,7 +96,7 @@ def soup(
         name: value.cpu() for name, value in classifier_of(runner.model).state_dict().items()
     }
     with atomic_write(out) as partial:
-        torch.save({"meta": stored, "state_dict": weights}, partial)
+        partial.write_bytes(stored_bytes({"meta": stored, "state_dict": weights}))
     return Path(out)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from mmmask.datasets.corrections import SWAP, correct, folders_by_name, read_corrections
-from mmmask.errors import InputError
-from mmmask.files import atomic_write, onto_disk
+from mmmask.errors import InputError, WriteError
+from mmmask.files import atomic_write, onto_disk, writing
 from mmmask.tables import CORRECTIONS
 from mmmask.workflows.label_errors.review_log import (
     Correction,
@@ -77,13 +77,14 @@ class ReviewTable:
         if rows != self._found:
             table = pd.DataFrame(rows, columns=self._columns)
             try:
-                with atomic_write(self.path) as partial:
-                    table.to_csv(partial, index=False)
-                    onto_disk(partial)
-                onto_disk(self.path.parent)
-            except OSError as error:
+                with writing(self.path, all_errors=True):
+                    with atomic_write(self.path) as partial:
+                        table.to_csv(partial, index=False)
+                        onto_disk(partial)
+                    onto_disk(self.path.parent)
+            except WriteError as error:
                 raise InputError(
-                    f"{self.path}: {error.strerror}; the decision is in {self._log.path.name} alone"
+                    f"{error}; the decision is in {self._log.path.name} alone"
                 ) from error
             self._found = table.fillna("").to_dict("records")
             self._seen = self._content()

@@ -10,7 +10,7 @@ from typing import Any
 from mmmask.config import parse_options
 from mmmask.datasets.teacher import teacher_tables
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, check_folder
 from mmmask.ledger.config_differences import DATA_FILES, changes, files_of, flat_config
 from mmmask.ledger.provenance import file_hash
 
@@ -97,6 +97,7 @@ def contents(plan: Mapping[str, Any]) -> dict[str, str]:
 
 def claim(folder: Path, plan: Mapping[str, Any]) -> None:
     """Write down what a run is made of; refuse a folder that holds a run of something else."""
+    check_folder(folder)
     path = folder / PLAN
     text = json.dumps(plan, default=str, indent=1, sort_keys=True)
     if not path.exists():

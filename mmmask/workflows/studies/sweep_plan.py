@@ -1,5 +1,7 @@
 """A sweep as it is planned: what its trials are made of, where they are, and Optuna's study."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmmask.config import parse_options
+from mmmask.errors import WriteError, first_line
 from mmmask.packages import require
 from mmmask.tables import read_predictions
 from mmmask.workflows.studies.commands import Study
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     import optuna
 
 PREDICTED = "val.parquet"
+DATABASE = "study.db"
 PRUNERS = ("median", "hyperband", "none")
 #: Complete trials before the median of their scores decides about others.
 _BEFORE_PRUNING = 4
@@ -77,7 +81,7 @@ class Sweep(Study):
         optuna = load_optuna()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(
-            storage=f"sqlite:///{(self.out / 'study.db').resolve()}",
+            storage=f"sqlite:///{(self.out / DATABASE).resolve()}",
             study_name="sweep",
             direction="maximize",
             pruner=_pruner(self.pruner, self.horizon),
@@ -139,6 +143,23 @@ def _pruner(name: str, epochs: int) -> "optuna.pruners.BasePruner":
     if name == "hyperband":
         return HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs)
     return NopPruner()
+
+
+@contextmanager
+def kept_in(database: Path) -> Iterator[None]:
+    """Name the database of a study where it is damaged or cannot be written."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise WriteError(
+            f"{database}: could not be read or written: {first_line(cause)}"
+        ) from error
 
 
 def load_optuna() -> Any:
