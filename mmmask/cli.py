@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,7 +11,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mmmask.errors import DivergedError, InputError, WriteError, first_line, reason_of
+from mmmask.errors import (
+    DivergedError,
+    EndedBySignal,
+    InputError,
+    WriteError,
+    first_line,
+    interruption_of,
+    reason_of,
+)
 from mmmask.files import UNWRITABLE, check_folder, check_output
 from mmmask.packages import missing_packages
 
@@ -61,6 +70,9 @@ OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
         output_path: lambda path: check_folder(path.parent),
     }
 )
+
+#: Signals that ask a process to end.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -186,12 +198,15 @@ def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) ->
 def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     """Run ``main`` and return the exit status: 0 done, 2 the input is at fault, 130 interrupted.
 
+    A signal that asks to end (see :func:`end_on_signals`) gives 128 and its number.
+
     ``diverged`` is the status of a training that did. The message of an :class:`InputError` or
     :class:`DivergedError` goes to standard error on one line, and so does the name of a package
     that is not installed, and what the system refused: a file, a full disk. Any other exception is
     a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
+    end_on_signals()
     ended: BaseException | None = None
     try:
         main()
@@ -212,7 +227,10 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
 
 def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
     """Return the exit status and what is said; a defect is raised."""
-    if isinstance(error, KeyboardInterrupt):
+    interruption = interruption_of(error)
+    if isinstance(interruption, EndedBySignal):
+        return 128 + interruption.number, f"ended by {signal.Signals(interruption.number).name}"
+    if interruption is not None:
         return 130, "interrupted"
     if isinstance(error, DivergedError):
         return diverged, f"error: {error}"
@@ -232,6 +250,30 @@ def _lost_output() -> OSError | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return error
     return None
+
+
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, unless they are handled or ignored.
+
+    Later ones are ignored, so that what the first one ends can be put in order: services send
+    them to a process and to its whole group. Other processes of a distributed run have nothing to
+    put in order, and may wait in a call that lets no handler run: they just end.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return
+    own = os.getpid()
+
+    def end(number: int, frame: object) -> None:
+        if os.getpid() != own:  # a fork that has nothing to put in order
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        raise EndedBySignal(number)
+
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def limit_thread_spinning() -> None:

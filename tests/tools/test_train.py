@@ -132,6 +132,33 @@ def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn,
     assert "averaged.py has changed since the training: head.margin was 0.2, is 0.9" in reason
 
 
+def test_a_run_that_is_asked_to_end_says_so_and_goes_on_later(drawn, tmp_path) -> None:
+    name, *arguments = train(tmp_path, drawn, options=("train_cfg.max_epochs=50",))
+    process = subprocess.Popen(
+        [sys.executable, f"tools/{name}", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "last_checkpoint").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)  # its data workers too, as a service does
+    assert process.communicate(timeout=60)[1].splitlines()[-1] == "ended by SIGTERM"
+    assert process.returncode == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    card = read_card(tmp_path)
+    assert card["sessions"][-1]["status"] == "interrupted"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    epoch = card["sessions"][-1]["epoch"]
+    more = train(tmp_path, drawn, "--resume", options=(f"train_cfg.max_epochs={epoch + 1}",))
+    assert tool(*more).returncode in (0, 2)
+    assert load_checkpoint_file(str(tmp_path / f"epoch_{epoch}.pth"))["meta"]["epoch"] == epoch
+
+
 def test_resuming_a_copied_work_dir_leaves_the_original_as_it_was(run, tmp_path) -> None:
     original, copy = tmp_path / "original", tmp_path / "copy"
     options = ("default_hooks.checkpoint.max_keep_ckpts=2",)
