@@ -3,15 +3,16 @@
 import copy
 import logging
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import barrier, get_local_rank
+from mmengine.dist import barrier, broadcast_object_list, get_local_rank, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import BaseTTAModel
 from mmengine.registry import MODELS, RUNNERS
@@ -25,7 +26,8 @@ from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
 from mmmask.engine.unwrap import classifier_of, live_model
 from mmmask.errors import DivergedError, InputError, WriteError
-from mmmask.files import atomic_write, check_folder, writing
+from mmmask.files import atomic_write, check_folder, locked, writing
+from mmmask.ledger.cards import CARD
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
 _NOT_FOR_USERS = ('"FileClient" will be', '"HardDiskBackend" is', "The prefix is not set in metric")
@@ -60,10 +62,10 @@ class ConsoleRunner(Runner):
         """Train; an error that ends it goes to the hooks that have ``after_failure``.
 
         Raises:
-            InputError: The work directory holds a run already, the weights to start from do not
-                fit, or a hook refuses the run.
+            InputError: Another process trains in the work directory, it holds a run already, the
+                weights to start from do not fit, or a hook refuses the run.
         """
-        with self._refused_cleanly():
+        with self._refused_cleanly(), self._alone():
             self._check_start()
             self._ensure_pack()
             try:
@@ -141,6 +143,25 @@ class ConsoleRunner(Runner):
         device = torch.device(get_device(), torch.cuda.current_device())
         return DevicePrefetcher(loader, device)
 
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up as MMEngine does; the log folder, named by the second, is no other run's."""
+        super().setup_env(env_cfg)
+        stamp = [self.timestamp]
+        while is_main_process() and not _made(Path(self.work_dir) / stamp[0]):
+            time.sleep(0.1)
+            stamp[0] = time.strftime("%Y%m%d_%H%M%S")
+        broadcast_object_list(stamp)
+        self._timestamp = stamp[0]
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Keep other runs out of the work directory; all processes of one are one."""
+        if not is_main_process():
+            return nullcontext()
+        return locked(
+            Path(self.work_dir) / CARD,
+            "another process trains in this folder; wait for its end, or use another --work-dir",
+        )
+
     def _check_start(self) -> None:
         if self._resume:
             return
@@ -186,6 +207,14 @@ class ConsoleRunner(Runner):
 def _raise_again(record: logging.LogRecord) -> None:
     """Let a log that cannot be written end the run, in place of a traceback for each line."""
     raise  # logging calls this where it handles the error
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder, unless it is there."""
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True)
+        return True
+    return False
 
 
 def _missing_folders(work_dir: str) -> list[Path]:
