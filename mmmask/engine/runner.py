@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ from mmengine.device import get_device
 from mmengine.dist import barrier, broadcast_object_list, get_local_rank, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import BaseTTAModel
-from mmengine.registry import MODELS, RUNNERS
+from mmengine.registry import LOOPS, MODELS, RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from mmmask.datasets.packed import ensure_pack
+from mmmask.engine.linear_probe_loop import LinearProbeLoop
 from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
@@ -40,6 +43,8 @@ class ConsoleRunner(Runner):
     Warnings alone go to the console; the log file keeps all. A run that is refused before its
     first step leaves its work directory as it was.
     """
+
+    _train_dataloader: Any  # a config, until the train loop is built
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> "ConsoleRunner":
@@ -79,7 +84,22 @@ class ConsoleRunner(Runner):
                 raise
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Build the loop and its data; refuse a batch of more photos than there are."""
+        """Build the loop and its data; refuse a batch of more photos than there are.
+
+        Where the model has batch norms, which learn nothing from a photo alone and may refuse it,
+        an epoch leaves out the last batch if that is one photo; the next draws another.
+        """
+        if isinstance(self._train_dataloader, dict) and isinstance(loop, dict):
+            differ = self._randomness_cfg.get("diff_rank_seed", False)
+            loader = self.build_dataloader(self._train_dataloader, self.seed, differ)
+            self._train_dataloader = loader
+            if not _looks_once(loop) and self._has_batch_norms() and _ends_alone(loader):
+                loader.batch_sampler.drop_last = True
+                self.logger.warning(
+                    f"the last of {len(loader) + 1} batches would be one photo, too few for batch "
+                    "norms: each epoch leaves one photo out, by chance; another "
+                    f"train_dataloader.batch_size than {loader.batch_size} leaves out none"
+                )
         built = super().build_train_loop(loop)
         size, photos = built.dataloader.batch_size, len(built.dataloader.dataset)
         if size is not None and size > photos:
@@ -88,6 +108,19 @@ class ConsoleRunner(Runner):
                 f"train on; got {size}"
             )
         return built
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedulers but those whose part of an epoch is less than a step."""
+        if isinstance(scheduler, list):
+            scheduler = [one for one in scheduler if self._has_steps(one)]
+        return super().build_param_scheduler(scheduler)
+
+    def _has_steps(self, scheduler: Any) -> bool:
+        if not (isinstance(scheduler, dict) and scheduler.get("convert_to_iter_based")):
+            return True
+        begin, end = scheduler.get("begin", 0), scheduler.get("end", math.inf)
+        steps = len(self.train_dataloader)
+        return end == math.inf or int(begin * steps) < int(end * steps)
 
     def val(self) -> dict:
         with self._refused_cleanly():
@@ -153,6 +186,9 @@ class ConsoleRunner(Runner):
         broadcast_object_list(stamp)
         self._timestamp = stamp[0]
 
+    def _has_batch_norms(self) -> bool:
+        return any(isinstance(part, _BatchNorm) for part in live_model(self).modules())
+
     def _alone(self) -> AbstractContextManager[None]:
         """Keep other runs out of the work directory; all processes of one are one."""
         if not is_main_process():
@@ -192,6 +228,13 @@ class ConsoleRunner(Runner):
         try:
             yield
         except BaseException as error:
+            if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
+                size = self.cfg.train_dataloader.batch_size
+                raise InputError(
+                    "train_dataloader.batch_size must be 2 or more photos in each process where a "
+                    f"batch norm gets one pixel of each; got a batch of one, of {size}; or choose "
+                    "a larger preprocessing.size"
+                ) from error
             if self._started:
                 raise
             if hasattr(self, "_log_dir"):
@@ -207,6 +250,18 @@ class ConsoleRunner(Runner):
 def _raise_again(record: logging.LogRecord) -> None:
     """Let a log that cannot be written end the run, in place of a traceback for each line."""
     raise  # logging calls this where it handles the error
+
+
+def _looks_once(loop: dict) -> bool:
+    """Say whether a loop needs each photo, and trains no batch norm."""
+    kind = LOOPS.get(loop["type"]) if isinstance(loop.get("type"), str) else loop.get("type")
+    return isinstance(kind, type) and issubclass(kind, LinearProbeLoop)
+
+
+def _ends_alone(loader: DataLoader) -> bool:
+    """Say whether the last of several batches is one photo."""
+    size, drawn = loader.batch_size, len(loader.sampler)
+    return size is not None and not loader.drop_last and 1 < size < drawn and drawn % size == 1
 
 
 def _made(folder: Path) -> bool:
