@@ -269,6 +269,8 @@ def end_on_signals() -> None:
             os.kill(os.getpid(), number)
         for each in _ENDING:
             signal.signal(each, signal.SIG_IGN)
+        # Data workers that got the same signal end too; torch would raise that as an error.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         raise EndedBySignal(number)
 
     for number in _ENDING:

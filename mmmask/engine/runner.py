@@ -97,8 +97,8 @@ class ConsoleRunner(Runner):
                 loader.batch_sampler.drop_last = True
                 self.logger.warning(
                     f"the last of {len(loader) + 1} batches would be one photo, too few for batch "
-                    "norms: each epoch leaves one photo out, by chance; another "
-                    f"train_dataloader.batch_size than {loader.batch_size} leaves out none"
+                    "norms: each epoch leaves one photo out, by chance, unless "
+                    f"train_dataloader.batch_size is another than {loader.batch_size}"
                 )
         built = super().build_train_loop(loop)
         size, photos = built.dataloader.batch_size, len(built.dataloader.dataset)
