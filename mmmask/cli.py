@@ -5,21 +5,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
-from mmmask.errors import (
-    DivergedError,
-    EndedBySignal,
-    InputError,
-    WriteError,
-    first_line,
-    interruption_of,
-    reason_of,
-)
+from mmmask.errors import DivergedError, EndedBySignal, InputError, interruption_of, reason_of
 from mmmask.files import UNWRITABLE, check_folder, check_output
 from mmmask.packages import missing_packages
 
@@ -31,6 +24,47 @@ class _TableOption(argparse.Action):
         listed = values if isinstance(values, list) else [values]
         value = listed[0] if len(listed) == 1 else f"[{','.join(listed)}]"
         namespace.options = [*namespace.options, f"data.{self.dest}={value}"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """The ``type`` of an argument that is a number: its limits, both included."""
+
+    least: float
+    most: float
+    kind: type[int] | type[float]
+    zero: str | None = None  # a word for 0
+
+    def __call__(self, text: str) -> int | float:
+        """Return the number; an error names the limits and what was received."""
+        if text == self.zero:
+            return self.kind(0)
+        with suppress(ValueError):  # of more than 4,300 digits too
+            value = self.kind(text)
+            if self.least <= value <= self.most:
+                return value
+        what = "a whole number" if self.kind is int else "a number"
+        got = text if len(text) <= 40 else f"{text[:40]}..."
+        raise argparse.ArgumentTypeError(
+            f"must be {what} from {self.least:.15g} to {self.most:.15g}; got {got}"
+        )
+
+
+def whole(least: int, most: int = 1_000_000, *, zero: str | None = None) -> Number:
+    """Return the ``type`` of an argument that is a whole number; ``zero`` is a word for 0."""
+    return Number(least, most, int, zero)
+
+
+def number(least: float, most: float) -> Number:
+    """Return the ``type`` of an argument that is any number."""
+    return Number(least, most, float)
+
+
+#: What each of the generators of random numbers takes, one a little above it too.
+SEED = whole(0, 2**31 - 1)
+SHARE = number(0, 1)
+FEW = whole(1, 1000)  # runs, folds, processes
+PORT = whole(0, 65535)
 
 
 def output_file(path: str) -> Path:
@@ -56,18 +90,13 @@ def output_path(path: str) -> Path:
     return Path(path)
 
 
-def _check_made(path: Path) -> None:
-    if not path.is_file():
-        check_output(path)
-
-
 #: The ``type`` of an argument that names what is written -> how it is checked before any work.
 OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
     {
         output_file: check_output,
-        made_file: _check_made,
+        made_file: lambda path: None if path.is_file() else check_output(path),
         output_folder: check_folder,
-        output_path: lambda path: check_folder(path.parent),
+        output_path: lambda path: (check_folder if path.is_dir() else check_output)(path),
     }
 )
 
@@ -113,9 +142,9 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "--device": {"default": "cpu", "help": "such as cuda; default: cpu"},
         "--labels": {"metavar": "CSV"},
         "--launcher": {"choices": ("none", "pytorch"), "default": "none"},
-        "--local-rank": {"type": int, "default": 0, "help": argparse.SUPPRESS},
+        "--local-rank": {"type": whole(0), "default": 0, "help": argparse.SUPPRESS},
         "--old-from": {
-            "type": int,
+            "type": whole(0, 120),
             "metavar": "AGE",
             "help": "move the age cut, of a model of years",
         },
@@ -145,7 +174,16 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "predictions to learn from beside the labels, of train/ out of fold; {fold} in "
             "a path stands for the fold held out",
         },
-        "--weight": {"type": float, "default": 1.0, "help": "of each in the loss; default 1"},
+        "--unreadable": {
+            "choices": ("refuse", "prior"),
+            "default": "refuse",
+            "help": "answer photos to predict that cannot be read by the class shares of training",
+        },
+        "--weight": {
+            "type": number(0, 1e6),
+            "default": 1.0,
+            "help": "of each in the loss; default 1",
+        },
     }
 )
 
@@ -174,12 +212,23 @@ class _Parser(argparse.ArgumentParser):
             path = getattr(found, action.dest, None)
             if action.type not in OUTPUTS or path is None:
                 continue
-            OUTPUTS[action.type](path)
             option = action.option_strings[0]
+            try:
+                OUTPUTS[action.type](path)
+            except InputError as error:
+                raise InputError(f"{option} {error}") from error
             twin = taken.setdefault(os.path.realpath(path), option)
             if twin != option:
                 raise InputError(f"{twin} and {option} both name {path}; give each its own")
         return found
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse a command line in one sentence, as any other input.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(re.sub(r"^argument (\S+): (?=must )", r"\1 ", message))
 
     def format_help(self) -> str:
         text = super().format_help()
@@ -207,21 +256,24 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     """
     limit_thread_spinning()
     end_on_signals()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
     ended: BaseException | None = None
-    try:
-        main()
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
-        ended = error
-    lost = _lost_output()
-    if lost is not None and (ended is None or type(ended) is type(lost)):
-        if isinstance(lost, BrokenPipeError):  # whoever read the output wants no more of it
-            return 0
-        ended = WriteError(f"standard output: could not be written: {reason_of(lost)}")
+    with _named(sys.stdout, "standard output"):
+        try:
+            main()
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            ended = error
+        lost = _lost(sys.stdout)
+    if ended is None or (lost is not None and isinstance(ended, OSError | SystemExit)):
+        ended = lost
     if ended is None:
         return 0
+    if isinstance(ended, BrokenPipeError) and ended.filename == "standard output":
+        return 0  # whoever read it wants no more of it
     status, sentence = _status_of(ended, diverged)
     with suppress(OSError):  # standard error may be full too
         print(sentence, file=sys.stderr)
+    _lost(sys.stderr)
     return status
 
 
@@ -242,12 +294,38 @@ def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
     return 2, f"error: {missing}"
 
 
-def _lost_output() -> OSError | None:
-    """Return why standard output cannot be written, where so; Python's end then meets no more."""
+@contextmanager
+def _named(stream: TextIO | None, name: str) -> Iterator[None]:
+    """Let the errors of writing a stream, which name no file, have its name."""
+
+    def named(write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*given: Any) -> Any:
+            try:
+                return write(*given)
+            except OSError as error:
+                error.filename = name
+                raise
+
+        return wrapper
+
+    methods = ("write", "flush") if stream is not None else ()
+    for method in methods:
+        setattr(stream, method, named(getattr(stream, method)))
     try:
-        sys.stdout.flush()
+        yield
+    finally:
+        for method in methods:
+            delattr(stream, method)
+
+
+def _lost(stream: TextIO | None) -> OSError | None:
+    """Return what writing the rest of a stream meets, whose end is then lost; None: nothing."""
+    if stream is None:  # closed from the start
+        return None
+    try:
+        stream.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python ends with a flush
         return error
     return None
 
@@ -296,7 +374,8 @@ def message_of(error: InputError | OSError) -> str:
         return re.sub(r"^[\w.]+(Error|Exception): ", "", lines[-1])
     if isinstance(error, InputError):
         return " ".join(lines)
-    if error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {reason_of(error)}"
-    writing = error.errno in UNWRITABLE
-    return f"a file could not be written: {reason_of(error)}" if writing else first_line(error)
+    named = error.filename
+    if named is not None:
+        return f"{os.fsdecode(named) if isinstance(named, bytes) else named}: {reason_of(error)}"
+    unwritten = "a file could not be written: " if error.errno in UNWRITABLE else ""
+    return f"{unwritten}{reason_of(error)}"

@@ -21,6 +21,10 @@ class MissingFileError(InputError, FileNotFoundError):
         return ValueError.__str__(self)
 
 
+class UnreadablePhotoError(InputError):
+    """A file that is there, and no photo that can be decoded."""
+
+
 class WriteError(InputError):
     """A file or folder cannot be written: the message names it, and says what the system says."""
 
@@ -62,10 +66,16 @@ def first_line(error: BaseException) -> str:
 def reason_of(error: OSError) -> str:
     """Return what the system says of a failing call, such as ``No space left on device``."""
     said = os.strerror(error.errno) if error.errno else ""
-    return said if said and said in (error.strerror or said) else first_line(error)
+    stated = error.strerror or first_line(error)
+    return said if said and said in stated else stated
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
-    """Return ``; did you mean X or Y``: the known names most like a misspelt one; empty if none."""
-    close = get_close_matches(name, list(known), n=most)
+    """Return ``; did you mean X or Y``: the known names most like a misspelt one; empty if none.
+
+    Those come first that differ by their leading zeros alone, which spreadsheets drop.
+    """
+    names = [str(one) for one in known]
+    numbers = [one for one in names if one.lstrip("0") == name.lstrip("0")]
+    close = list(dict.fromkeys([*numbers, *get_close_matches(name, names, n=most)]))[:most]
     return f"; did you mean {' or '.join(close)}" if close else ""

@@ -6,10 +6,14 @@ the suffix of the path decides.
 """
 
 import json
+import os
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mmmask.csv_files import check_columns, check_once, read_csv, row_place
 from mmmask.errors import InputError, MissingFileError, first_line, nearest
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, check_kinds, json_object, one_form, write_csv
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
 
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
@@ -28,10 +33,28 @@ ROUNDING = 0.01
 #: How far a number may lie outside of its range, by floating-point arithmetic.
 _SLACK = 1e-6
 _LARGEST = sys.float_info.max
+#: Columns that name photos and people.
+_NAMES = ("image", "of", "person", "photo")
 
 _PROVENANCE_KEY = b"mmmask"
-#: What a spreadsheet is asked for.
-_CSV = "UTF-8 with commas"
+#: Field of a provenance that is read by its name -> its type.
+_STATED = {
+    **dict.fromkeys(("checkpoint", "checkpoint_hash", "path", "hash", "config", "split"), str),
+    **dict.fromkeys(("attribute", "config_hash", "data_fingerprint", "time"), str),
+    **dict.fromkeys(("code", "versions", "provenance", "unlabelled", "pseudo_labels"), dict),
+    **dict.fromkeys(("unlabelled.from_test_set", "pseudo_labels.from_test_set"), int),
+    "tta": list[str],
+    "old_from": int,
+    **dict.fromkeys(("members", "composed_of"), list[dict]),
+    "chosen": dict,
+    "chosen.by": str,
+    "chosen.epochs": list,
+    "chosen.flattery": float,
+}
+#: What stands for a missing value where no text can be meant; the first alone where one can.
+_MISSING = ("", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal)
 
 
 @dataclass(frozen=True)
@@ -141,10 +164,12 @@ ATTRIBUTE_PREDICTIONS: Mapping[str, Mapping[str, Column]] = {
 }
 
 CORRECTIONS: Mapping[str, Column] = {
-    "person": Column("str", "the person, or an id that only one directory has"),
-    "photo": Column("str", "file stem such as mask1, or * for all photos of the person"),
-    "field": Column("str", "what to correct", (*ATTRIBUTES,)),
-    "value": Column("str", "new value; for mask also 'swap incorrect and normal'"),
+    "person": Column("str", "the person, or an id that only one directory has", complete=True),
+    "photo": Column(
+        "str", "file stem such as mask1, or * for all photos of the person", complete=True
+    ),
+    "field": Column("str", "what to correct", (*ATTRIBUTES,), complete=True),
+    "value": Column("str", "new value; for mask also 'swap incorrect and normal'", complete=True),
     "reason": Column("str", "why, for the next reader", required=False),
 }
 
@@ -263,74 +288,161 @@ FACE_ANSWERS: Mapping[str, Column] = {
 }
 
 
-def checked(table: pd.DataFrame, columns: Mapping[str, Column], where: str) -> pd.DataFrame:
+class _RowError(ValueError):
+    """A row, counted from 0, that the definition of its table does not allow."""
+
+    def __init__(self, row: int, problem: str) -> None:
+        super().__init__(problem)
+        self.row = row
+
+
+def checked(
+    table: pd.DataFrame, columns: Mapping[str, Column], where: str, *, file: bool = False
+) -> pd.DataFrame:
     """Return ``table`` with the defined dtypes; refuse missing columns and values that are none.
 
-    Columns that the definition does not know are kept, behind the defined ones.
+    Columns that the definition does not know are kept, behind the defined ones. ``file`` says that
+    ``where`` is the file whose rows these are, in its order: messages count the lines of a csv.
 
     Raises:
         InputError: Names ``where``, the column, what is allowed and what was received.
     """
-    _check_there([name for name, column in columns.items() if column.required], table, where)
+    names = list(table.columns)
+    check_columns([name for name, column in columns.items() if column.required], names, where)
+    check_once(names, where)
     table = table.copy()
     known = [name for name in columns if name in table]
-    for name in known:
-        column = columns[name]
-        try:
-            if column.dtype != "str" and pd.api.types.is_string_dtype(table[name]):
-                table[name] = pd.to_numeric(table[name])  # takes 21.0 for the whole number it is
-            table[name] = table[name].astype(column.dtype)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{where}: column {name} must be {column.dtype}: {error}") from error
-        check = _check_texts if column.dtype == "str" else _check_numbers
-        check(table, name, column, where)
-    wholes = dict.fromkeys(columns[name].share_of for name in known)
-    for whole in filter(None, wholes):
-        _check_sums(table, [name for name in known if columns[name].share_of == whole], where)
+    try:
+        for name in known:
+            convert = _texts if columns[name].dtype == "str" else _numbers
+            table[name] = convert(table[name], name, columns[name])
+        for whole in filter(None, dict.fromkeys(columns[name].share_of for name in known)):
+            _check_sums(table, [name for name in known if columns[name].share_of == whole])
+    except _RowError as fault:
+        place = row_place(where, fault.row) if file else f"{where}, row {fault.row + 1}"
+        image = table["image"].iloc[fault.row] if "image" in table else None
+        photo = f" ({_cut(image)})" if isinstance(image, str) else ""
+        raise InputError(f"{place}{photo}: {fault}") from fault
     return table[known + [name for name in table if name not in columns]]
 
 
-def _check_texts(table: pd.DataFrame, name: str, column: Column, where: str) -> None:
-    """Refuse texts that the definition of their column does not allow."""
-    if column.allowed is None and not column.complete:
-        return
-    texts, must = table[name], "not be empty"
-    wrong = texts.isna()
+def _texts(values: pd.Series, name: str, column: Column) -> pd.Series:
+    """Return a column of texts; refuse what are none, or none that the definition allows."""
+    if not isinstance(values.dtype, pd.StringDtype):
+        objects = [_text(value, name, row) for row, value in enumerate(values.astype(object))]
+        values = pd.Series(objects, index=values.index, dtype="str")
     if column.allowed is not None:
-        wrong, must = ~wrong & ~texts.isin(column.allowed), f"be one of {', '.join(column.allowed)}"
+        values = values.mask(values.isin(_MISSING))
+        wrong = values.notna() & ~values.isin(column.allowed)
+        _refuse_texts(values, wrong, f"{name} must be one of {', '.join(column.allowed)}", column)
+    if name == "person":  # all whose name is not known would be one person
+        wrong = values.isin(_MISSING[1:])
+        _refuse_texts(values, wrong, "person must be empty where it is not known", column)
+    if column.complete:
+        _refuse_texts(values, values.isna() | (values == ""), f"{name} must not be empty", column)
+    return values
+
+
+def _refuse_texts(values: pd.Series, wrong: pd.Series, must: str, column: Column) -> None:
+    """Refuse the first text that is wrong, if one is."""
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
-        got = texts.iloc[row]
+        got = values.iloc[row]
         meant = nearest(str(got), column.allowed or ())
-        raise _refusal(table, where, row, f"{name} must {must}; got {got!r}{meant}")
+        raise _RowError(row, f"{must}; got {_shown(got)}{meant}")
 
 
-def _check_numbers(table: pd.DataFrame, name: str, column: Column, where: str) -> None:
-    """Refuse numbers that the definition of their column does not allow."""
-    values = table[name]
-    plain = values.dtype.kind == "f"
-    numbers = values.to_numpy() if plain else values.to_numpy(np.float64, na_value=np.nan)
-    low, high = column.limits[0] - _SLACK, column.limits[1] + _SLACK
+def _text(value: Any, name: str, row: int) -> str | None:
+    """Return a value of a column of texts; numbers are taken where they are whole, as of ids."""
+    if isinstance(value, str):
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise _RowError(row, f"{name} must be UTF-8 text; got {value!r}") from error
+        return value
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return None
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return str(value)
+    raise _RowError(row, f"{name} must be text; got {_shown(value)} ({type(value).__name__})")
+
+
+def _numbers(values: pd.Series, name: str, column: Column) -> pd.Series:
+    """Return a column of numbers; refuse what are none, or none that the definition allows."""
+    plain = str(values.dtype) == column.dtype and values.dtype.kind == "f"
+    if plain:
+        numbers = values.to_numpy()
+    elif values.dtype.kind in "biuf":
+        numbers = values.to_numpy(np.float64, na_value=np.nan)
+    else:
+        numbers = np.array([_number(value) for value in values.astype(object)], dtype=np.float64)
+    low, high, whole = _limits(column)
     # The minimum is NaN where a number is. This is all that a good table costs.
-    if not len(numbers) or (low <= float(numbers.min()) and float(numbers.max()) <= high):
-        return
+    if plain and len(numbers) and low <= float(numbers.min()) and float(numbers.max()) <= high:
+        return values
     numbers = numbers.astype(np.float64)  # in which the largest float is finite
-    wrong = ~((numbers >= low) & (numbers <= high)) & (column.complete | ~np.isnan(numbers))
+    missing = np.isnan(numbers)
+    wrong = ~((numbers >= low - _SLACK) & (numbers <= high + _SLACK))
+    if whole:
+        wrong |= numbers != np.floor(numbers)
+    wrong = np.where(missing, column.complete, wrong)
     if wrong.any():
         row = int(wrong.argmax())
-        must = f"{name} must be {_in_words(column.limits)}; got {numbers[row]:g}"
-        raise _refusal(table, where, row, must)
+        got = values.iloc[row] if np.isinf(numbers[row]) else f"{numbers[row]:.15g}"
+        must = _in_words(low, high)
+        if whole and low <= numbers[row] <= high:
+            must = "a whole number"
+        raise _RowError(row, f"{name} must be {must}; got {_shown(got)}")
+    return values if plain else pd.Series(numbers, index=values.index).astype(column.dtype)
 
 
-def _in_words(limits: tuple[float, float]) -> str:
+def _number(value: Any) -> float:
+    """Return a value of a column of numbers: NaN where it is missing, infinite where it is none."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text in _MISSING:
+            return np.nan
+        return float(text) if _NUMBER.fullmatch(text) else np.inf
+    if value is None or value is pd.NA:
+        return np.nan
+    try:
+        return float(value) if isinstance(value, _NUMBERS) else np.inf
+    except (ValueError, OverflowError):
+        return np.inf
+
+
+def _limits(column: Column) -> tuple[float, float, bool]:
+    """Return the least and largest number that a column holds, and whether all are whole."""
+    low, high = column.limits
+    if column.dtype.startswith("Int"):
+        info = np.iinfo(column.dtype.lower())
+        return max(low, float(info.min)), min(high, float(info.max)), True
+    largest = float(np.finfo(column.dtype).max)
+    return max(low, -largest), min(high, largest), False
+
+
+def _in_words(low: float, high: float) -> str:
     """Return which numbers lie within limits."""
-    low, high = limits
-    if high < _LARGEST:
-        return f"from {low:g} to {high:g}"
-    return f"{low:g} or more, and finite" if low > -_LARGEST else "finite"
+    endless = float(np.finfo(np.float32).max)
+    if high < endless:
+        return f"from {low:.15g} to {high:.15g}"
+    return f"{low:.15g} or more, and finite" if low > -endless else "finite"
 
 
-def _check_sums(table: pd.DataFrame, names: Sequence[str], where: str) -> None:
+def _shown(value: Any) -> str:
+    """Return a value as messages show it: numbers plain, texts in quotes, long ones cut."""
+    text = str(value)
+    number = isinstance(value, str) and (_NUMBER.fullmatch(value) or value == "nan")
+    return _cut(text if number or not isinstance(value, str) else repr(value))
+
+
+def _cut(text: str) -> str:
+    """Return a text short enough for a message; a path of our own fits."""
+    return text if len(text) <= 200 else f"{text[:100]}... ({len(text):,} characters)"
+
+
+def _check_sums(table: pd.DataFrame, names: Sequence[str]) -> None:
     """Refuse a row whose shares, all from 0 to 1, do not sum to 1."""
     total = np.zeros(len(table), dtype=table[names[0]].dtype)
     for name in names:
@@ -339,24 +451,7 @@ def _check_sums(table: pd.DataFrame, names: Sequence[str], where: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         must = f"{names[0]} to {names[-1]} must sum to 1; got {total[row]:.4g}"
-        raise _refusal(table, where, row, must)
-
-
-def _refusal(table: pd.DataFrame, where: str, row: int, problem: str) -> InputError:
-    """Return what says that a row, counted from 0, is wrong."""
-    image = table["image"].iloc[row] if "image" in table else np.nan
-    photo = "" if pd.isna(image) else f" ({image})"
-    return InputError(f"{where}, row {row}{photo}: {problem}")
-
-
-def _check_there(required: Sequence[str], table: pd.DataFrame, where: str | Path) -> None:
-    """Refuse a table without one of its required columns."""
-    missing = [name for name in required if name not in table]
-    if missing:
-        raise InputError(
-            f"{where}: column {', '.join(missing)} is missing; "
-            f"columns received: {', '.join(map(str, table.columns)) or 'none'}"
-        )
+        raise _RowError(row, must)
 
 
 def read_table(
@@ -364,29 +459,44 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a csv or parquet file and check it against the definition of its columns.
 
-    The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only`` names the
-    columns to read of those that the file has, of shares all or none; None reads all.
+    Names of photos and people come in the form of :func:`mmmask.files.one_form`, in which they are
+    compared. The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only``
+    names the columns to read of those that the file has, of shares all or none; None reads all.
     """
     path = Path(path)
     names = column_names(path)
     wanted = names if only is None else [name for name in names if name in only]
     if path.suffix == ".csv":
-        return checked(read_csv(path)[wanted], columns, str(path))
+        return _in_one_form(checked(read_csv(path)[wanted], columns, str(path), file=True))
     with _readable(path):
-        arrow = pq.read_table(path, columns=wanted)
-    table = checked(arrow.to_pandas(), columns, str(path))
-    table.attrs["provenance"] = _provenance(arrow.schema)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            arrow, rows = file.read(columns=wanted), file.metadata.num_rows
+        # What pandas noted of its own dtypes says nothing that the definition does not.
+        frame = arrow.replace_schema_metadata(None).to_pandas()
+    if len(frame) != rows:
+        raise InputError(f"{path}: is damaged: of {rows} rows, {len(frame)} are there")
+    table = _in_one_form(checked(frame, columns, str(path), file=True))
+    table.attrs["provenance"] = _provenance(arrow.schema, path)
+    return table
+
+
+def _in_one_form(table: pd.DataFrame) -> pd.DataFrame:
+    for name in _NAMES:
+        if name in table and not table[name].str.isascii().fillna(True).all():
+            table[name] = table[name].map(one_form, na_action="ignore").astype("str")
     return table
 
 
 def column_names(path: str | Path) -> list[str]:
     """Return the names of the columns of a csv or parquet file."""
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike its own is_file, of any name
         raise MissingFileError(f"{path}: no such file")
     if path.suffix == ".parquet":
         with _readable(path):
-            return list(pq.read_schema(path).names)
+            names = list(pq.read_schema(path).names)
+        check_once(names, path)
+        return names
     check_table_name(path)
     return list(read_csv(path, rows=0))
 
@@ -400,7 +510,8 @@ def check_table_name(path: str | Path) -> None:
 def read_provenance(path: str | Path) -> dict[str, Any]:
     """Return the provenance in a parquet file, without its rows; empty where there is none."""
     with _readable(path):
-        return _provenance(pq.read_schema(path))
+        schema = pq.read_schema(path)
+    return _provenance(schema, path)
 
 
 @contextmanager
@@ -408,48 +519,25 @@ def _readable(path: str | Path) -> Iterator[None]:
     """Name a file that is no parquet file."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
 
 
-def _provenance(schema: pa.Schema) -> dict[str, Any]:
-    return json.loads((schema.metadata or {}).get(_PROVENANCE_KEY, b"{}"))
+def _provenance(schema: pa.Schema, path: str | Path) -> dict[str, Any]:
+    stored = (schema.metadata or {}).get(_PROVENANCE_KEY, b"{}")
+    where = f"{path}: its provenance"
+    stated = json_object(stored, where, infinite=True)
+    _check_stated(stated, where)
+    return stated
 
 
-def read_csv(
-    path: str | Path, columns: Sequence[str] = (), *, rows: int | None = None
-) -> pd.DataFrame:
-    """Read a csv file, or its first rows, as text, so that ids keep their zeros.
-
-    Raises:
-        InputError: It is no csv file of UTF-8 and commas, a column stands twice, or one of
-            ``columns`` is missing.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
-    given: dict[str, Any] = {"dtype": "str", "encoding": "utf-8-sig", "skipinitialspace": True}
-    try:
-        table = pd.read_csv(path, nrows=rows, **given)
-        header = pd.read_csv(path, nrows=1, header=None, **given)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text; save it as csv of {_CSV}") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
-        raise InputError(f"{path}: not a readable csv file: {first_line(error)}") from error
-    _check_header(path, [str(name).strip() for name in header.iloc[0].dropna()])
-    table.columns = table.columns.str.strip()
-    _check_there(columns, table, path)
-    return table
-
-
-def _check_header(path: Path, names: Sequence[str]) -> None:
-    """Refuse a header that is one name by other separators than commas, or has a name twice."""
-    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
-        if len(names) == 1 and separator in names[0]:
-            raise InputError(f"{path}: columns are separated by {word}; save it as csv of {_CSV}")
-    twice = [name for number, name in enumerate(names) if name in names[:number]]
-    if twice:
-        raise InputError(f"{path}: column {twice[0]} stands twice; keep one of them")
+def _check_stated(stated: dict[str, Any], where: str) -> None:
+    """Refuse a provenance with a field of another type, in those inside it too."""
+    check_kinds(deepcopy(stated), _STATED, where)
+    inner = [*(stated.get("members") or ()), *(stated.get("composed_of") or ())]
+    for one in [*inner, stated.get("provenance") or {}]:
+        if one:
+            _check_stated(one, where)
 
 
 def write_table(
@@ -462,15 +550,15 @@ def write_table(
     path = Path(path)
     table = checked(table, columns, str(path))
     check_table_name(path)
+    if path.suffix == ".csv":
+        write_csv(path, table)
+        return
     with atomic_write(path) as partial:
-        if path.suffix == ".csv":
-            table.to_csv(partial, index=False)
-            return
         table.attrs = {}  # pandas would write them a second time
         arrow = pa.Table.from_pandas(table, preserve_index=False)
         metadata = {**(arrow.schema.metadata or {})}
         metadata[_PROVENANCE_KEY] = json.dumps(dict(provenance or {}), sort_keys=True).encode()
-        pq.write_table(arrow.replace_schema_metadata(metadata), partial)
+        pq.write_table(arrow.replace_schema_metadata(metadata), partial, write_page_checksum=True)
 
 
 def photo_index(table: object, images: pd.Series) -> pd.Index:

@@ -23,5 +23,6 @@ def spoilt(values: np.ndarray, row: int, fault: str) -> np.ndarray:
 
 
 def refusal(path: object, row: int, image: str) -> str:
-    """Return the pattern of the sentence that refuses such a row."""
-    return rf"{path}, row {row} \({image}\): \S+ (to \S+ )?must (be from 0 to 1|sum to 1); got "
+    """Return the pattern of the sentence that refuses such a row, counted from 0."""
+    place = f"(row {row + 1}|line {row + 2})"
+    return rf"{path}, {place} \({image}\): \S+ (to \S+ )?must (be from 0 to 1|sum to 1); got "

@@ -1,24 +1,23 @@
 """An app on this computer, for as long as a test needs it."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mmmask.reports.local_server import HOST, PATIENCE, server_of
+
 
 @contextmanager
-def served(app: object) -> Iterator[str]:
+def served(app: object, *, patience: float = PATIENCE) -> Iterator[str]:
     """Serve an app while the block runs; yield its address."""
-    import uvicorn
-
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="warning", log_config=None, access_log=False)
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    server = server_of(app, patience=patience)
+    with socket.create_server((HOST, 0)) as listener:
+        address = f"http://{HOST}:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join()

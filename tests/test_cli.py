@@ -1,6 +1,9 @@
+import errno
+import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -33,6 +36,80 @@ def test_an_error_from_a_data_worker_is_reduced_to_its_sentence(capsys) -> None:
     )
     assert command(fail(InputError(text))) == 2
     assert capsys.readouterr().err == "error: a.jpg: not a photo\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "a.csv"), "a.csv: Permission denied"),
+        (OSError(errno.ENOSPC, "x"), "a file could not be written: x"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE), b"a.jpg"), "a.jpg: Too many open files"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory"), "No usable temporary"),
+        (OSError("encoder error -2"), "encoder error -2"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "Broken pipe"),  # of no output of ours
+    ],
+)
+def test_what_the_system_refuses_is_2_and_one_line(capsys, error, sentence) -> None:
+    assert command(fail(error)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert sentence in line
+
+
+def test_what_the_system_refuses_a_data_worker_is_one_line(capsys) -> None:
+    text = "Caught OSError in DataLoader worker process 0.\nOriginal Traceback\nOSError: a.jpg: no"
+    assert command(fail(OSError(text))) == 2
+    assert capsys.readouterr().err == "error: a.jpg: no\n"
+
+
+def output_of(unbuffered: str) -> dict[str, str]:
+    """Return an environment in which Python writes at once, or, where empty, when it ends."""
+    return {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("code", ["print('x')", "print('x' * 99999)", "raise SystemExit(0)"])
+def test_output_that_cannot_be_written_is_2_and_one_line(code, unbuffered) -> None:
+    script = (
+        "from mmmask.cli import command\n"
+        f"def main():\n    print('before')\n    {code}\n"
+        "raise SystemExit(command(main))"
+    )
+    run = partial(
+        subprocess.run, [sys.executable, "-c", script], text=True, env=output_of(unbuffered)
+    )
+    with open("/dev/full", "w") as full:
+        done = run(stdout=full, stderr=subprocess.PIPE)
+        assert done.stderr == "error: standard output: No space left on device\n"
+        assert done.returncode == 2
+        assert run(stdout=full, stderr=full).returncode == 2
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("length", [1, 999_999])
+def test_a_reader_who_wants_no_more_is_no_error(unbuffered, length) -> None:
+    script = (
+        "import sys\nfrom mmmask.cli import command\nsys.stdin.read()\n"
+        f"raise SystemExit(command(lambda: print('x' * {length})))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=output_of(unbuffered),
+    )
+    process.stdout.close()
+    process.stdin.close()
+    assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+def test_a_closed_output_is_no_error() -> None:
+    script = "from mmmask.cli import command\nraise SystemExit(command(lambda: print('x')))"
+    done = subprocess.run(
+        ["bash", "-c", '"$0" -c "$1" >&-', sys.executable, script], stderr=subprocess.PIPE
+    )
+    assert (done.stderr, done.returncode) == (b"", 0)
 
 
 def test_a_training_that_diverged_is_1_and_one_line(capsys) -> None:

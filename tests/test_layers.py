@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "mmmask"
 FLOORS = (
     (
         *("errors", "labels", "files", "packages", "shipped", "cli", "blocks", "config"),
-        *("class_weights", "__init__", "__main__"),
+        *("class_weights", "csv_files", "__init__", "__main__"),
     ),
     ("tables", "structures", "known"),
     ("datasets", "models"),

@@ -13,7 +13,7 @@ python tools/ablate.py configs/face_probe.py --techniques configs/spaces/techniq
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, made_file, output_folder, parser_of
+from mmmask.cli import FEW, add_shared, command, made_file, output_folder, parser_of
 from mmmask.shipped import find_config
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("baseline", type=Path, help="config that the others are compared with")
     parser.add_argument("variants", type=Path, nargs="*", help="configs with one change each")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each config; default 3")
+    parser.add_argument("--seeds", type=FEW, default=3, help="runs of each config; default 3")
     add_shared(parser, "--data-root", help="holds train/; default: the configs'")
     add_shared(parser, "--table")
     add_shared(parser, "--pretrained")
@@ -41,17 +41,14 @@ def main() -> None:
         action="store_true",
         help="each head without the photos of each source (column source), against all of them",
     )
-    heads.add_argument("--jobs", type=int, help="processes; default 1")
+    heads.add_argument("--jobs", type=FEW, help="processes; default 1")
     args = parser.parse_args()
 
-    from mmmask.errors import InputError
     from mmmask.files import write_csv
     from mmmask.reports.difference_report import plot_differences, print_differences
     from mmmask.workflows.studies.ablate import Ablation, ablate
     from mmmask.workflows.studies.techniques import run_techniques
 
-    if args.seeds < 1:
-        raise InputError(f"--seeds must be at least 1; got {args.seeds}")
     configs = [find_config(name) for name in (args.baseline, *args.variants)]
     names = ("out", "data_root", "pretrained", "options")
     shared = {"seeds": range(args.seeds), **{name: getattr(args, name) for name in names}}

@@ -9,7 +9,7 @@ Writes runs.csv, summary.csv, ratios.csv and speed.png. `--tasks growth` measure
 class weights and metric at up to a million photos instead, and needs no photos.
 """
 
-from mmmask.cli import add_shared, command, output_folder, parser_of
+from mmmask.cli import add_shared, command, output_folder, parser_of, whole
 from mmmask.workflows.benchmark.cases import TASKS
 
 
@@ -28,9 +28,13 @@ def main() -> None:
         "--tasks", nargs="+", choices=(*TASKS, "growth"), default=[*TASKS, "growth"]
     )
     parser.add_argument("--contenders", nargs="+", help="default: all of a task")
-    parser.add_argument("--repeats", type=int, default=3, help="default: 3")
-    parser.add_argument("--steps", type=int, default=10, help="timed batches per run; default: 10")
-    parser.add_argument("--workers", type=int, help="data workers; default: one per core")
+    parser.add_argument("--repeats", type=whole(1), default=3, help="default: 3")
+    parser.add_argument(
+        "--steps", type=whole(1), default=10, help="timed batches per run; default: 10"
+    )
+    parser.add_argument(
+        "--workers", type=whole(0, 1000), help="data workers; default: one per core"
+    )
     add_shared(parser, "--amp", help="autocast, for all contenders")
     args = parser.parse_args()
 

@@ -11,7 +11,7 @@ recipes of several trainings is compared with it, beside bootstrap intervals.
 
 from pathlib import Path
 
-from mmmask.cli import command, output_file, parser_of
+from mmmask.cli import SEED, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -24,8 +24,10 @@ def main() -> None:
         metavar="OOF",
         help="predictions of the same people held out, one table per model",
     )
-    parser.add_argument("--sets", type=int, default=1000, help="samples of a size; default: 1000")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--sets", type=whole(2), default=1000, help="samples of a size; default: 1000"
+    )
+    parser.add_argument("--seed", type=SEED, default=0, help="default: 0")
     parser.add_argument(
         "--out",
         type=output_file,
@@ -35,13 +37,10 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from mmmask.errors import InputError
     from mmmask.files import write_csv
     from mmmask.reports.coverage_report import print_coverage
     from mmmask.workflows.coverage import measure
 
-    if args.sets < 2:
-        raise InputError(f"--sets must be at least 2; got {args.sets}")
     measured = measure(args.tables, sets=args.sets, seed=args.seed)
     print_coverage(measured)
     write_csv(args.out, measured.round(4))

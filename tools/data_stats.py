@@ -6,7 +6,7 @@ Examples:
     python tools/train.py configs/effnet_b3_arcface.py --cfg-options data.drop=outliers.csv
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, number, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -19,14 +19,18 @@ def main() -> None:
         "--out", type=output_file, metavar="CSV", help="outliers: review it, delete lines to keep"
     )
     parser.add_argument(
-        "--dark", type=float, default=30, metavar="L", help="mean luminance of 255; default: 30"
+        "--dark",
+        type=number(0, 255),
+        default=30,
+        metavar="L",
+        help="mean luminance of 255; default: 30",
     )
     parser.add_argument(
-        "--small", type=int, default=96, metavar="PX", help="shorter side; default: 96"
+        "--small", type=whole(0), default=96, metavar="PX", help="shorter side; default: 96"
     )
     parser.add_argument(
         "--alike",
-        type=int,
+        type=whole(0, 64),
         default=2,
         metavar="BITS",
         help="of 64 hash bits that may differ between photos of two people; default: 2",

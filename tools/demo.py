@@ -7,7 +7,7 @@ Or:      python tools/demo.py model.onnx --photos holiday --out holiday.csv
 Or:      python tools/demo.py model.onnx --video street.mp4 --out framed.mp4
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import PORT, add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -23,16 +23,22 @@ def main() -> None:
         help="of photos .csv, .parquet, .png or .jpg; of a video .mp4",
     )
     parser.add_argument(
-        "--every", type=int, metavar="N", help="look at each N-th frame; default: 5 a second"
+        "--every", type=whole(1), metavar="N", help="look at each N-th frame; default: 5 a second"
     )
     parser.add_argument("--calibration", metavar="JSON", help="of tools/calibrate.py")
     parser.add_argument("--tta", action="store_true", help="average with the mirror image")
     add_shared(parser, "--old-from")
-    parser.add_argument("--port", type=int, default=8000, help="of the page; default: 8000")
+    add_shared(
+        parser, "--unreadable", choices=("refuse", "skip"), default=None,
+        help="leave out photos of --photos that cannot be read; default: refuse",
+    )  # fmt: skip
+    parser.add_argument("--port", type=PORT, default=8000, help="of the page; default: 8000")
     add_shared(parser, "--device", "--cfg-options")
     args = parser.parse_args()
     if args.photos and args.video:
         parser.error("--photos and --video: one at a time")
+    if args.unreadable and not args.photos:
+        parser.error("--unreadable goes with --photos")
     if bool(args.out) != bool(args.photos or args.video):
         parser.error("--out goes with --photos or --video, and they with it")
 
@@ -52,7 +58,7 @@ def main() -> None:
     )
     print(reader.finder.said())
     if args.photos:
-        table = answer_photos(reader, args.photos, args.out)
+        table = answer_photos(reader, args.photos, args.out, unreadable=args.unreadable or "refuse")
         print(f"{args.out}: {len(table):,} faces in {table['image'].nunique():,} photos")
     elif args.video:
         seen = answer_video(reader, args.video, args.out, every=args.every)

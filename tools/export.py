@@ -9,7 +9,7 @@ Example: python tools/export.py configs/effnet_b3_arcface.py \
 Then:    python -c "import mmmask; print(mmmask.readable(mmmask.Predictor('model.onnx')('photos')))"
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import FEW, add_shared, command, output_file, parser_of
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         metavar="ONNX",
         help="also a model of 8 bits, scored on the people held out",
     )
-    parser.add_argument("--opset", type=int, metavar="N", help="version of ONNX's operators")
+    parser.add_argument("--opset", type=FEW, metavar="N", help="version of ONNX's operators")
     add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 

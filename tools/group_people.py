@@ -11,7 +11,7 @@ Examples:
     python tools/group_people.py table.csv --out people.csv --features faces.arrow
 """
 
-from mmmask.cli import command, output_file, parser_of
+from mmmask.cli import command, number, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     add(
         "--columns",
         nargs=2,
-        type=int,
+        type=whole(0),
         action="append",
         metavar=("FIRST", "END"),
         help="features to compare, END not included; given twice, both sets count alike. "
@@ -35,7 +35,7 @@ def main() -> None:
     )
     add(
         "--alike",
-        type=float,
+        type=number(0, 64),
         metavar="X",
         help="how far apart photos of one person are at most, on average: cosine distance of "
         "features less their mean, default 0.5; without features, bits of 64, default 6",

@@ -15,7 +15,7 @@ faces in xml files), csv. A mapping NAME= says that nothing is known, NAME=- lea
 from pathlib import Path
 from typing import Any
 
-from mmmask.cli import command, output_file, output_folder, parser_of
+from mmmask.cli import command, number, output_file, output_folder, parser_of, whole
 
 
 def main() -> None:
@@ -34,8 +34,13 @@ def main() -> None:
     add("--person-folders", **flag, help="folders: those below a class are people")
     add("--eval", dest="eval_photos", **flag, help="competition: eval/ in place of train/")
     add("--crops", metavar="DIR", type=output_folder, help="voc: new folder for the faces, 3:4")
-    add("--margin", metavar="M", type=float, help="voc: share of a box added per side; default 0.4")
-    add("--min-size", metavar="PX", type=int, help="voc: leave out smaller boxes; default: 32")
+    add(
+        "--margin",
+        metavar="M",
+        type=number(0, 100),
+        help="voc: share of a box added per side; default 0.4",
+    )
+    add("--min-size", metavar="PX", type=whole(1), help="voc: leave out smaller boxes; default: 32")
     add("--source", help="name of the data set; default: that of SRC")
     add("--skip", action="store_true", help="leave out, and list, rows not understood")
     add("--absolute", action="store_true", help="no path relative to the folder of the table")

@@ -8,14 +8,14 @@ A run that was killed continues where it was when the command is given again.
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, output_folder, parser_of
+from mmmask.cli import FEW, SEED, add_shared, command, output_folder, parser_of, whole
 from mmmask.shipped import find_config
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("config", type=Path, help="config file")
-    parser.add_argument("--folds", type=int, required=True, metavar="K", help="how many")
+    parser.add_argument("--folds", type=whole(2, 1000), required=True, metavar="K", help="how many")
     parser.add_argument(
         "--out", type=output_folder, metavar="DIR", help="default: work_dirs/kfold/ + config name"
     )
@@ -24,7 +24,7 @@ def main() -> None:
     add_shared(parser, "--pretrained", "--samples", "--corrections", "--teacher")
     add_shared(parser, "--pack", help="packed photos (.arrow), made once for all")
     add_shared(parser, "--amp")
-    parser.add_argument("--seed", type=int, help="of every fold; default: the config's")
+    parser.add_argument("--seed", type=SEED, help="of every fold; default: the config's")
     parser.add_argument("--tta", action="store_true", help="predict with the config's tta views")
     parser.add_argument(
         "--no-eval", action="store_false", dest="eval_split", help="do not predict eval/"
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="where folds run; default: here"
     )
-    parser.add_argument("--jobs", type=int, help="folds at a time; default: 1 here, all on ray")
+    parser.add_argument("--jobs", type=FEW, help="folds at a time; default: 1 here, all on ray")
     add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 

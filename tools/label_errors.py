@@ -6,7 +6,7 @@ Example: python tools/label_errors.py work_dirs/kfold/mobilenet_v2_decomposed_dl
 Then:    python tools/review.py suspects.csv --out corrections.csv
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import SHARE, add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -29,11 +29,11 @@ def main() -> None:
     add_shared(parser, "--corrections", help="those that the models were trained with")
     add_shared(parser, "--calibration", help="one for each OOF")
     parser.add_argument(
-        "--top", type=int, default=40, metavar="N", help="at most N per kind; default: 40"
+        "--top", type=whole(1), default=40, metavar="N", help="at most N per kind; default: 40"
     )
     parser.add_argument(
         "--min-score",
-        type=float,
+        type=SHARE,
         default=0.1,
         metavar="P",
         help="lowest probability of a wrong label to list; 0 lists the first N of each kind, "

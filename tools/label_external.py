@@ -6,7 +6,7 @@ Example: python tools/label_external.py configs/mobilenet_v2_arcface.py \
 Then:    python tools/train.py configs/mobilenet_v2_arcface.py --samples external.parquet
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import SHARE, add_shared, command, output_file, parser_of
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     add_shared(parser, "--data-root", help="of the training; default: the config's")
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=SHARE,
         default=0.8,
         help="leave out photos whose label is less probable; default 0.8",
     )

@@ -11,7 +11,7 @@ Example: python tools/linear_probe.py configs/face_probe.py --data-root data \
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, made_file, output_folder, parser_of
+from mmmask.cli import SEED, add_shared, command, made_file, output_folder, parser_of, whole
 from mmmask.shipped import find_config
 
 
@@ -35,15 +35,15 @@ def main() -> None:
     add_shared(parser, "--corrections", "--samples", "--pack")
     parser.add_argument(
         "--hold-out",
-        type=int,
+        type=whole(0, 1000),
         metavar="K",
         help="leave out the people of fold K altogether: a teacher for students who hold them out",
     )
     parser.add_argument(
         "--no-eval", action="store_false", dest="eval_split", help="leave out eval/"
     )
-    add_shared(parser, "--submission")
-    parser.add_argument("--seed", type=int, help="deals people; default: the config's")
+    add_shared(parser, "--submission", "--unreadable")
+    parser.add_argument("--seed", type=SEED, help="deals people; default: the config's")
     add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 

@@ -4,7 +4,7 @@ Example:
     python tools/make_faces.py --out data --people 150 --eval-people 40
 """
 
-from mmmask.cli import command, output_folder, parser_of
+from mmmask.cli import SEED, command, output_folder, parser_of, whole
 
 
 def main() -> None:
@@ -13,13 +13,18 @@ def main() -> None:
         "--out", type=output_folder, required=True, help="folder to make; new or empty"
     )
     parser.add_argument(
-        "--people", type=int, required=True, help="people in train, 7 photos each; at least 6"
+        "--people",
+        type=whole(6, 999_999),
+        required=True,
+        help="people in train, 7 photos each; at least 6",
     )
-    parser.add_argument("--eval-people", type=int, default=0, help="people in eval; default 0")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same files; default 0")
+    parser.add_argument(
+        "--eval-people", type=whole(0, 999_999), default=0, help="people in eval; default 0"
+    )
+    parser.add_argument("--seed", type=SEED, default=0, help="same seed, same files; default 0")
     parser.add_argument(
         "--size",
-        type=int,
+        type=whole(32, 10_000),
         nargs=2,
         default=(96, 128),
         metavar=("W", "H"),

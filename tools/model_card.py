@@ -9,7 +9,7 @@ Examples:
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     add_shared(parser, "--data-root", help="holds the photos: scores by how bright they are")
     parser.add_argument(
         "--wrong",
-        type=int,
+        type=whole(0),
         default=20,
         metavar="N",
         help="surest wrong answers to list, one of each person; default: 20",

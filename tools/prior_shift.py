@@ -8,7 +8,7 @@ Example: python tools/prior_shift.py work_dirs/kfold/NAME/eval.parquet \
 
 from argparse import SUPPRESS
 
-from mmmask.cli import add_shared, command, output_file, output_path, parser_of
+from mmmask.cli import SEED, add_shared, command, number, output_file, output_path, parser_of, whole
 from mmmask.errors import InputError
 
 
@@ -24,18 +24,20 @@ def main() -> None:
     decision = "answer for the best expected macro F1 (default), or the most probable class"
     add_shared(parser, "--decision", default="macro-f1", help=decision)
     caution = "correct if the expected gain is over X of its standard deviations; default: 1"
-    parser.add_argument("--caution", type=float, default=SUPPRESS, metavar="X", help=caution)
+    parser.add_argument(
+        "--caution", type=number(0, 1e6), default=SUPPRESS, metavar="X", help=caution
+    )
     add_shared(parser, "--submission")
     add_shared(parser, "--data-root", default="data", help="holds eval/info.csv; default: data")
     for name, kind, text in (("--shares", "CSV", "write"), ("--plot", "PNG", "plot")):
         parser.add_argument(name, type=output_file, metavar=kind, help=f"{text} the shares")
-    for name, text in (
-        ("--resamples", "default: 100; 30 with --simulate"),
-        ("--simulate", "measure on so many shifts drawn from labelled PREDS"),
-        ("--people", "in each test set of --simulate; default: 200"),
+    for name, least, text in (
+        ("--resamples", 20, "default: 100; 30 with --simulate"),
+        ("--simulate", 2, "measure on so many shifts drawn from labelled PREDS"),
+        ("--people", 20, "in each test set of --simulate; default: 200"),
     ):
-        parser.add_argument(name, type=int, metavar="N", default=SUPPRESS, help=text)
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+        parser.add_argument(name, type=whole(least), metavar="N", default=SUPPRESS, help=text)
+    parser.add_argument("--seed", type=SEED, default=0, help="default: 0")
     args = vars(parser.parse_args())
     plot, oof, predictions, out = map(args.pop, ("plot", "oof", "predictions", "out"))
 
@@ -43,9 +45,6 @@ def main() -> None:
     from mmmask.reports.shift_report import plot_shares, print_outcome, print_simulation
     from mmmask.workflows.prior_shift import correct, simulate_shifts
 
-    for name, least in (("resamples", 20), ("people", 20), ("simulate", 2)):
-        if args.get(name, least) < least:
-            raise InputError(f"--{name} must be at least {least}; got {args[name]}")
     if "simulate" in args:
         given = {"oof": oof, "plot": plot, **args}
         for name in ("oof", "plot", "prior", "shares", "submission"):

@@ -7,7 +7,7 @@ Then:    python tools/train.py configs/mobilenet_v2_linear.py --samples pseudo.p
     --work-dir work_dirs/with_pseudo_labels
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import FEW, SHARE, add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -23,20 +23,20 @@ def main() -> None:
         help="samples, .parquet or .csv",
     )
     parser.add_argument(
-        "--threshold", type=float, metavar="P", help="least probability of a label; default: 0.8"
+        "--threshold", type=SHARE, metavar="P", help="least probability of a label; default: 0.8"
     )
     parser.add_argument(
-        "--top-k", type=int, metavar="N", help="instead: the N surest photos of each class"
+        "--top-k", type=whole(1), metavar="N", help="instead: the N surest photos of each class"
     )
     parser.add_argument(
         "--max-per-class",
         nargs="+",
-        type=int,
+        type=whole(0),
         metavar="N",
         help="at most N photos of a class, the surest; one number, or 18",
     )
     parser.add_argument(
-        "--agree", type=int, metavar="K", help="models that must predict the label; default: all"
+        "--agree", type=FEW, metavar="K", help="models that must predict the label; default: all"
     )
     add_shared(parser, "--calibration", help="one for each PREDS")
     add_shared(parser, "--weight")

@@ -7,12 +7,7 @@ Examples:
     python tools/report.py work_dirs/kfold/effnet_b3_arcface --tags glasses.csv --out kfold.html
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
-
-
-def amount(text: str) -> int:
-    """Return a number; ``none`` is 0."""
-    return 0 if text == "none" else int(text)
+from mmmask.cli import add_shared, command, output_file, parser_of, whole
 
 
 def main() -> None:
@@ -30,7 +25,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--faces",
-        type=int,
+        type=whole(0),
         default=40,
         metavar="N",
         help="of a data root: photos shown of each class; 0: all; default: 40",
@@ -53,7 +48,7 @@ def main() -> None:
     )
     run.add_argument(
         "--cam",
-        type=amount,
+        type=whole(0, zero="none"),
         default=48,
         metavar="none|N",
         help="Grad-CAM beside so many of the surest wrong answers; default: 48",

@@ -6,7 +6,7 @@ Example: python tools/review.py suspects.csv --out corrections.csv \
 Then:    python tools/train.py configs/mobilenet_v2_decomposed_dldl.py --corrections corrections.csv
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import PORT, add_shared, command, output_file, parser_of
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
         metavar="ARROW",
         help="of a probe, features.arrow: shows the photos of other people that are most alike",
     )
-    parser.add_argument("--port", type=int, default=8001, help="of the page; default: 8001")
+    parser.add_argument("--port", type=PORT, default=8001, help="of the page; default: 8001")
     args = parser.parse_args()
 
     from mmmask.reports.local_server import check_installed, serve

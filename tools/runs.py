@@ -10,7 +10,7 @@ Examples: python tools/runs.py list work_dirs --sort score
 the environment variable MMMASK_LEDGER names.
 """
 
-from mmmask.cli import command, parser_of
+from mmmask.cli import SHARE, command, parser_of
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     actions.add_parser("submissions", help="the ledger")
     score = actions.add_parser("score", help="enter what the leaderboard said of a submission")
     score.add_argument("which", help="its number in the ledger, or a csv (ImageID, ans)")
-    score.add_argument("value", type=float, help="macro F1, 0 to 1")
+    score.add_argument("value", type=SHARE, help="macro F1, 0 to 1")
     score.add_argument("--note", help="anything to remember with it")
     check = actions.add_parser("check", help="compare a csv with the best submission so far")
     check.add_argument("submission", help="csv (ImageID, ans), also one made elsewhere")

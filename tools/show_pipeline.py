@@ -4,7 +4,7 @@
 Example: python tools/show_pipeline.py configs/mobilenet_v2_arcface_rotate.py --out sheet.png
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import FEW, SEED, add_shared, command, output_file, parser_of
 
 
 def main() -> None:
@@ -15,9 +15,9 @@ def main() -> None:
     )
     add_shared(parser, "--data-root")
     add_shared(parser, "--table")
-    parser.add_argument("--photos", type=int, default=6, metavar="N", help="rows; default: 6")
-    parser.add_argument("--draws", type=int, default=6, metavar="N", help="columns; default: 6")
-    parser.add_argument("--seed", type=int, default=0, help="of choice and draws; default: 0")
+    parser.add_argument("--photos", type=FEW, default=6, metavar="N", help="rows; default: 6")
+    parser.add_argument("--draws", type=FEW, default=6, metavar="N", help="columns; default: 6")
+    parser.add_argument("--seed", type=SEED, default=0, help="of choice and draws; default: 0")
     add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())
 

@@ -10,7 +10,7 @@ again continues where it ended; with more --trials it adds some.
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, output_folder, parser_of
+from mmmask.cli import FEW, SEED, add_shared, command, output_folder, parser_of, whole
 from mmmask.shipped import find_config
 
 
@@ -24,11 +24,11 @@ def main() -> None:
         metavar="SPACE.py",
         help="what may vary, such as configs/spaces/arcface.py",
     )
-    parser.add_argument("--trials", type=int, required=True, help="how many, trial 0 included")
-    parser.add_argument("--folds", type=int, default=1, help="folds held out in turn; default 1")
+    parser.add_argument("--trials", type=whole(1), required=True, help="how many, trial 0 included")
+    parser.add_argument("--folds", type=FEW, default=1, help="folds held out in turn; default 1")
     parser.add_argument(
         "--confirm",
-        type=int,
+        type=whole(0, 1000),
         nargs="?",
         const=2,
         default=0,
@@ -43,11 +43,13 @@ def main() -> None:
         help="what ends hopeless trials early; default: median",
     )
     parser.add_argument("--engine", default="local", metavar="local|ray", help="default: local")
-    parser.add_argument("--jobs", type=int, default=1, help="trials at a time; default 1")
+    parser.add_argument("--jobs", type=FEW, default=1, help="trials at a time; default 1")
     add_shared(parser, "--data-root", "--pretrained")
     add_shared(parser, "--table")
     add_shared(parser, "--pack", help="packed photos (.arrow), made if missing")
-    parser.add_argument("--seed", type=int, default=0, help="of trainings and proposals; default 0")
+    parser.add_argument(
+        "--seed", type=SEED, default=0, help="of trainings and proposals; default 0"
+    )
     parser.add_argument(
         "--out", type=output_folder, metavar="DIR", help="default: work_dirs/sweep/ + config name"
     )

@@ -30,7 +30,7 @@ def main() -> None:
                help="applied to the predictions; tools/calibrate.py fits it")  # fmt: skip
     add_shared(parser, "--decision", "--submission")
     add_shared(parser, "--labels", help="csv of eval's true classes (ImageID, ans, perhaps person)")
-    add_shared(parser, "--old-from")
+    add_shared(parser, "--old-from", "--unreadable")
     parser.add_argument(
         "--pictures", type=output_folder, metavar="DIR", help="draw confusion matrix and faces"
     )

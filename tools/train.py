@@ -6,7 +6,7 @@ Example: python tools/train.py configs/effnet_b3_arcface.py --data-root data
 
 import os
 
-from mmmask.cli import add_shared, command, output_folder, parser_of
+from mmmask.cli import SEED, add_shared, command, output_folder, parser_of
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
         dest="compile_backbone",
         help="compile the backbone: a slow first step, then faster ones",
     )
-    parser.add_argument("--seed", type=int, help="default: the config's")
+    parser.add_argument("--seed", type=SEED, help="default: the config's")
     add_shared(
         parser,
         "--cfg-options",

@@ -8,6 +8,7 @@ from mmpretrain.registry import TRANSFORMS
 from mmmask.datasets.face_boxes import read_boxes
 from mmmask.datasets.face_window import FaceCrop
 from mmmask.errors import InputError
+from mmmask.files import one_form
 
 
 @TRANSFORMS.register_module()
@@ -50,7 +51,7 @@ class CropFace(BaseTransform):
             raise InputError(
                 f"{self.path}: faces are found by the path of a photo, and it came without one"
             )
-        image = Path(results["img_path"]).as_posix().removeprefix(self.prefix)
+        image = one_form(Path(results["img_path"]).as_posix().removeprefix(self.prefix))
         row = self.boxes.rows.get(image)
         shape = results["img"].shape[:2]
         if row is None:

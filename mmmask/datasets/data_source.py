@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mmmask.csv_files import row_place
 from mmmask.datasets.layout import count_test_photos, has_eval, read_eval, read_train, with_labels
 from mmmask.errors import InputError, MissingFileError, nearest
-from mmmask.files import is_table
+from mmmask.files import is_table, is_there, one_form
 from mmmask.known import age_spans
 from mmmask.labels import GENDERS, MASKS, decode, group_slices
 from mmmask.tables import KNOWN, SAMPLES, checked, column_names, photo_index, read_table
@@ -138,10 +139,10 @@ class DataSource:
 
     def count_test_photos(self, images: Iterable[str]) -> int:
         """Return how many photos, by their paths, are among those to predict."""
-        images = [os.path.abspath(self.root / image) for image in images]
+        images = [one_form(os.path.abspath(self.root / image)) for image in images]
         if self.eval_table is None:
             return count_test_photos(images, self.root)
-        asked = {os.path.abspath(self.root / image) for image in self.eval()["image"]}
+        asked = {one_form(os.path.abspath(self.root / name)) for name in self.eval()["image"]}
         return sum(image in asked for image in images)
 
     @cached_property
@@ -277,7 +278,7 @@ def _found(path: Path, images: pd.Series, root: Path) -> pd.Series:
     """
     missing: list[tuple[Path, list[str]]] = []
     for base in dict.fromkeys((path.parent, root)):
-        lost = [name for name in images if not os.path.isfile(os.path.join(base, name))]
+        lost = [name for name in images if not is_there(os.path.join(base, name))]
         if not lost:
             prefix = os.path.relpath(base, root)
             return images.map(lambda name, prefix=prefix: _name(prefix, name)).astype("str")
@@ -310,7 +311,7 @@ def _check_ages(path: Path, table: pd.DataFrame) -> None:
             if pd.notna(given.get(name))
         )
         raise InputError(
-            f"{path}, row {row} ({given['image']}): age must lie from age_from to age_to; "
+            f"{row_place(path, row)} ({given['image']}): age must lie from age_from to age_to; "
             f"got {said}"
         )
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import MASK_OF_STEM, is_photo
-from mmmask.tables import read_csv
+from mmmask.files import one_form
 
 #: Problem -> what it means and what becomes of such a file.
 PROBLEMS = {
@@ -53,11 +54,12 @@ def _train(root: Path) -> list[tuple[str, str]]:
         parts = str(name).split("_")
         if len(parts) == 4 and (parts[1], parts[3]) != (gender, age):
             rows.append((f"train/images/{name}", "row and name differ"))
+    listed = set(people["path"].map(one_form))
     for entry in sorted(os.scandir(root / "train" / "images"), key=lambda entry: entry.name):
         path = f"train/images/{entry.name}"
         if not entry.is_dir():
             rows.append((path, "junk"))
-        elif entry.name not in set(people["path"]):
+        elif one_form(entry.name) not in listed:
             rows.append((path, "nobody's"))
         else:
             rows += [(f"{path}/{name}", problem) for name, problem in _person(Path(entry.path))]
@@ -81,7 +83,8 @@ def _person(folder: Path) -> list[tuple[str, str]]:
 
 
 def _eval(root: Path) -> list[tuple[str, str]]:
-    listed = set(read_csv(root / "eval" / "info.csv", ("ImageID",))["ImageID"])
+    listed = set(read_csv(root / "eval" / "info.csv", ("ImageID",))["ImageID"].map(one_form))
     images = root / "eval" / "images"
-    others = sorted(set(os.listdir(images)) - listed) if images.is_dir() else []
+    there = sorted(os.listdir(images)) if images.is_dir() else []
+    others = [name for name in there if one_form(name) not in listed]
     return [(f"eval/images/{name}", "not listed" if is_photo(name) else "junk") for name in others]

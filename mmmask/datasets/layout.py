@@ -7,6 +7,7 @@ order of the submission.
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmmask.errors import InputError, MissingFileError
+from mmmask.csv_files import read_csv, row_place
+from mmmask.datasets.walk import files_below
+from mmmask.errors import InputError, MissingFileError, nearest
+from mmmask.files import on_disk, one_form
 from mmmask.known import age_spans
 from mmmask.labels import (
     GENDERS,
@@ -25,14 +29,19 @@ from mmmask.labels import (
     fitting_classes,
     to_bits,
 )
-from mmmask.tables import KNOWN, SAMPLES, checked, read_csv
+from mmmask.tables import KNOWN, SAMPLES, checked
 
 #: File stem -> state of the mask.
 MASK_OF_STEM = {f"mask{i}": "wear" for i in range(1, 6)} | {
     "incorrect_mask": "incorrect",
     "normal": "normal",
 }
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp")
+#: Of pictures that cannot be read.
+_OTHER_PICTURES = (
+    *(".heic", ".heif", ".avif", ".gif", ".tif", ".tiff", ".jp2", ".jxl", ".dng", ".cr2", ".nef"),
+    *(".arw", ".raw"),
+)
 #: Where the photos with labels, and those to be classified, lie, as tables name them.
 TRAIN_IMAGES, EVAL_IMAGES = "train/images/", "eval/images/"
 
@@ -54,8 +63,9 @@ def read_train(root: str | Path) -> pd.DataFrame:
     """Return one row for each photo of each person in train.csv, ordered by person and file.
 
     Extensions may be mixed; hidden files such as ``._mask1.jpg`` are junk and left out; a photo
-    with an unknown name is left out and a person with fewer than 7 photos is kept, both with a
-    warning. ``label`` is not set: it depends on the age cut (see :func:`with_labels`).
+    with an unknown name or a picture that cannot be read is left out and a person with fewer than 7
+    photos is kept, each with a warning. ``label`` is not set: it depends on the age cut (see
+    :func:`with_labels`).
 
     Raises:
         MissingFileError: train.csv or a person's folder is not there.
@@ -70,18 +80,21 @@ def read_train(root: str | Path) -> pd.DataFrame:
     images = root / "train" / "images"
     rows: list[tuple] = []
     unnamed: list[str] = []
+    unread: list[str] = []
     incomplete: list[str] = []
     for person in people.itertuples(index=False):
-        photos, unknown = _photos_of(images / person.path)
-        unnamed += [f"{person.path}/{name}" for name in unknown]
+        photos, others = _photos_of(images / person.path)
+        unnamed += [f"{person.path}/{name}" for name in others if is_photo(name)]
+        unread += others
         if len(photos) != len(MASK_OF_STEM):
             incomplete.append(f"{person.path} ({len(photos)})")
         for name, mask in photos:
-            image = f"{TRAIN_IMAGES}{person.path}/{name}"
+            image = f"{TRAIN_IMAGES}{person.path}/{one_form(name)}"
             rows.append((image, person.path, mask, person.gender, person.age))
     if unnamed:
         known = ", ".join(MASK_OF_STEM)
         _warn_once(f"{images}: left out, no mask state by name ({known}): {_some(unnamed)}")
+    tell_unread(images, unread)
     if incomplete:
         _warn_once(f"{images}: people without exactly 7 photos: {_some(incomplete)}")
     if not rows:
@@ -103,20 +116,20 @@ def read_eval(root: str | Path) -> pd.DataFrame:
     info = read_csv(root / "eval" / "info.csv", ("ImageID", "ans"))
     names = info["ImageID"]
     if names.isna().any():
-        raise InputError(
-            f"{root}/eval/info.csv, row {names.index[names.isna()][0]}: ImageID is empty"
-        )
+        place = row_place(root / "eval" / "info.csv", int(names.isna().to_numpy().argmax()))
+        raise InputError(f"{place}: ImageID is empty")
+    names = names.map(one_form)
     if names.duplicated().any():
         raise InputError(
             f"{root}/eval/info.csv: ImageID {names[names.duplicated()].iloc[0]} appears twice"
         )
     images = root / "eval" / "images"
-    present = set(os.listdir(images)) if images.is_dir() else set()
+    present = set(map(one_form, _names_in(images)))
     missing = [name for name in names if name not in present]
     if missing:
         raise MissingFileError(
             f"{images}: {len(missing)} of the {len(names)} photos in info.csv are missing, "
-            f"the first is {missing[0]}"
+            f"the first is {missing[0]}{nearest(missing[0], present)}"
         )
     samples = pd.DataFrame({"image": EVAL_IMAGES + names, "person": ""})
     return checked(samples, SAMPLES, str(root))
@@ -125,25 +138,29 @@ def read_eval(root: str | Path) -> pd.DataFrame:
 def find_photos(folder: str | Path) -> pd.DataFrame:
     """Return a samples table of the photos in a folder and its subfolders, ordered by path.
 
-    ``image`` is relative to the folder, ``person`` is empty, as it is unknown. Hidden files
-    are left out.
+    ``image`` is relative to the folder, ``person`` is empty, as it is unknown. Links to folders
+    are followed. Hidden files are left out, and pictures that cannot be read, with a warning.
 
     Raises:
         MissingFileError: There is no such folder.
         InputError: It holds no photo.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise MissingFileError(f"{folder}: no such folder")
-    images = [
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if is_photo(name)
-    ]
+    files = list(files_below(folder))
+    images = sorted(file.relative_to(folder).as_posix() for file in files if is_photo(file.name))
+    tell_unread(folder, [file.name for file in files])
     if not images:
         raise InputError(f"{folder}: holds no photo ({', '.join(PHOTO_SUFFIXES)})")
-    return checked(pd.DataFrame({"image": sorted(images), "person": ""}), SAMPLES, str(folder))
+    return checked(pd.DataFrame({"image": images, "person": ""}), SAMPLES, str(folder))
+
+
+def tell_unread(folder: Path, names: Iterable[str]) -> None:
+    """Warn of pictures that cannot be read, by their suffixes; the other files are none."""
+    suffixes = (os.path.splitext(name)[1].lower() for name in names if not name.startswith("."))
+    counts = Counter(suffix for suffix in suffixes if suffix in _OTHER_PICTURES)
+    if counts:
+        found = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+        _warn_once(f"{folder}: left out, pictures that cannot be read: {found}; save them as jpg")
 
 
 def is_photo(name: str) -> bool:
@@ -188,8 +205,8 @@ def _read_people(path: Path) -> pd.DataFrame:
     for field in ("gender", "age", "path"):
         empty = people.index[people[field].isna()]
         if len(empty):
-            raise InputError(f"{path}, line {empty[0] + 2}: {field} is empty")
-        people[field] = people[field].str.strip()
+            raise InputError(f"{row_place(path, empty[0])}: {field} is empty")
+        people[field] = people[field].str.strip().map(one_form)
     ages, folders = pd.to_numeric(people["age"], errors="coerce"), people["path"]
     # The folder is joined to the data root: keep a hostile or mistaken csv inside it.
     outside = folders.str.contains(r"[/\\]", regex=True) | folders.isin((".", ".."))
@@ -199,27 +216,34 @@ def _read_people(path: Path) -> pd.DataFrame:
         ("path", "name one folder of train/images, each once", ~outside & ~folders.duplicated()),
     ):
         if not right.all():
-            line, value = people.index[~right][0] + 2, people.loc[~right, field].iloc[0]
-            raise InputError(f"{path}, line {line}: {field} must {allowed}; got {value!r}")
+            row = people.index[~right][0]
+            got = people.loc[row, field]
+            raise InputError(f"{row_place(path, row)}: {field} must {allowed}; got {got!r}")
     return people.assign(age=ages.astype("Int16"))
 
 
 def _photos_of(folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return (file name, mask state) of a person's photos by name, and photos of unknown state."""
+    """Return (file name, mask state) of a person's photos by name, and the other files."""
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+        names = sorted(entry.name for entry in os.scandir(on_disk(folder)) if entry.is_file())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingFileError(
             f"{folder}: train.csv names this folder, but it is not there"
+            f"{nearest(folder.name, _names_in(folder.parent))}"
         ) from error
-    photos, unknown = [], []
+    photos, others = [], []
     for name in names:
         stem = os.path.splitext(name)[0]
         if is_photo(name) and stem in MASK_OF_STEM:
             photos.append((name, MASK_OF_STEM[stem]))
-        elif is_photo(name):
-            unknown.append(name)
-    return photos, unknown
+        else:
+            others.append(name)
+    return photos, others
+
+
+def _names_in(folder: Path) -> set[str]:
+    """Return the names in a folder; none where it is not there."""
+    return set(os.listdir(folder)) if folder.is_dir() else set()
 
 
 def _some(names: list[str], most: int = 3) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from mmpretrain.registry import DATASETS
 from numpy.typing import NDArray
 
+from mmmask.csv_files import row_place
 from mmmask.datasets.corrections import correct, read_corrections
 from mmmask.datasets.data_source import DataSource, Stated, sample_tables
 from mmmask.datasets.layout import with_labels
@@ -17,6 +18,7 @@ from mmmask.datasets.packed import open_pack, packed_steps
 from mmmask.datasets.photo_dataset import PhotoDataset
 from mmmask.datasets.splits import folds_of
 from mmmask.datasets.teacher import SHARE, with_soft_labels
+from mmmask.datasets.unreadable import DROP, PREDICT, dropped_as_unreadable
 from mmmask.errors import InputError
 from mmmask.known import age_spans, ages_of, class_counts, classes_of, labels_of
 from mmmask.labels import CLASSES, OLD_FROM
@@ -45,13 +47,15 @@ class MaskFaceDataset(PhotoDataset):
         drop_ages: Ages (first, last) left out, both included; None keeps all. For training. Of a
             photo whose age is a range, all of it must lie there.
         drop: csv of photos (``image``) that ``train`` and ``all`` leave out, as reviewed after
-            ``tools/data_stats.py``. The folds do not depend on it.
+            ``tools/data_stats.py``; ``val`` leaves out those of the reason ``unreadable`` alone.
+            The folds do not depend on it.
         corrections: csv of label corrections. The folds do not depend on it.
         samples: Tables of further samples (pseudo-labels, external photos) that join ``train``
             and ``all``; their ``image`` is relative to ``data_root``.
         teacher: Predictions tables whose probabilities become soft labels of ``train`` and
             ``all``, see :mod:`mmmask.datasets.teacher`. Counts of classes follow the true labels.
         teacher_share: How much of a soft label is the teacher's, 0 to 1; None is 0.7.
+        unread: Photos that ``eval`` leaves out, as they cannot be read.
         pack: File of packed photos, see :mod:`mmmask.datasets.packed`; None decodes each photo
             each time. Numbers are the same either way.
         pipeline: Transforms.
@@ -82,6 +86,7 @@ class MaskFaceDataset(PhotoDataset):
         samples: Sequence[str] = (),
         teacher: str | Sequence[str] | None = None,
         teacher_share: float | None = None,
+        unread: Sequence[str] = (),
         pack: str | None = None,
         pipeline: Sequence[dict] = (),
         test_mode: bool = False,
@@ -95,6 +100,7 @@ class MaskFaceDataset(PhotoDataset):
         done = 0 if pack is None else packed_steps(pipeline)
         super().__init__(data_root, pipeline=pipeline[done:], test_mode=test_mode)
         self.split = split
+        self.way_out = PREDICT if split == "eval" else DROP
         root = Path(data_root)
         source = DataSource(
             root, sample_tables(table), None if eval_table is None else Path(eval_table)
@@ -102,13 +108,14 @@ class MaskFaceDataset(PhotoDataset):
         self.source_weights = source.weights if split in ("train", "all") else None
         if split == "eval":
             photos = source.eval()
+            photos = photos[~photos["image"].isin(list(unread))]
         else:
             photos = source.train()
             photos["fold"] = folds_of(photos, folds=folds, seed=split_seed)
             if corrections is not None:
                 photos = correct(photos, read_corrections(corrections), str(corrections))
-            if drop is not None and split != "val":
-                photos = without(photos, drop)
+            if drop is not None:
+                photos = without(photos, drop, unreadable=split == "val")
             if drop_ages is not None:
                 youngest, oldest = age_spans(photos)
                 photos = photos[(youngest < drop_ages[0]) | (oldest > drop_ages[1])]
@@ -211,8 +218,8 @@ def check_fold(fold: int, folds: int) -> None:
         raise InputError(f"data.fold must be from 0 to folds - 1 = {folds - 1}; got {fold}")
 
 
-def without(table: pd.DataFrame, drop: str) -> pd.DataFrame:
-    """Return the samples without the photos that a csv lists.
+def without(table: pd.DataFrame, drop: str, *, unreadable: bool = False) -> pd.DataFrame:
+    """Return the samples without the photos that a csv lists, or those that cannot be read alone.
 
     Raises:
         InputError: It lists a photo that is not among the samples.
@@ -221,10 +228,10 @@ def without(table: pd.DataFrame, drop: str) -> pd.DataFrame:
     unknown = dropped[~dropped.isin(table["image"])]
     if len(unknown):
         raise InputError(
-            f"{drop}, line {unknown.index[0] + 2}: image must be a photo of the data, "
+            f"{row_place(drop, unknown.index[0])}: image must be a photo of the data, "
             f"such as {table['image'].iloc[0]}; got {unknown.iloc[0]!r}"
         )
-    return table[~table["image"].isin(dropped)]
+    return table[~table["image"].isin(dropped_as_unreadable(drop) if unreadable else dropped)]
 
 
 def _read_labelled(path: str) -> pd.DataFrame:

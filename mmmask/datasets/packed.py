@@ -22,7 +22,8 @@ from mmmask.blocks import test_steps
 from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.face_boxes import by_content
 from mmmask.datasets.photo_store import ROWS, PhotoStore, StalePackError, write_store
-from mmmask.errors import InputError, MissingFileError
+from mmmask.datasets.unreadable import DROP, REPAIR, all_unreadable, dropped_as_unreadable
+from mmmask.errors import InputError, MissingFileError, UnreadablePhotoError
 from mmmask.files import locked
 from mmmask.tables import SAMPLES, read_table
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mmmask")
 
 #: Changes when photos of the same steps come out different.
-VERSION = 1
+VERSION = 2
 _KIND = "pack of photos"
 
 
@@ -60,9 +61,8 @@ def ensure_pack(cfg: "Config") -> int:
     images = photos_of(cfg)
     given = {"data_root": root, "steps": steps}
     if _why_not(path, images, **given) is not None:
-        with locked(
-            path, tidy=True
-        ):  # of several runs that start at once, one packs, and the others wait
+        # Of several runs that start at once, one packs, and the others wait.
+        with locked(path, tidy=True):
             why = _why_not(path, images, **given)
             if why is not None:
                 if path.is_file():
@@ -102,8 +102,12 @@ def write_pack(
 
     def prepared(image: str) -> NDArray[np.uint8]:
         results: dict[str, Any] = {"img_path": os.path.join(data_root, image)}
-        for transform in transforms:
-            results = transform(results)
+        try:
+            for transform in transforms:
+                results = transform(results)
+        except UnreadablePhotoError as error:
+            paths = [os.path.join(data_root, image) for image in images]
+            raise all_unreadable(error, paths, f"{DROP}; photos to predict: {REPAIR}") from error
         return results["img"]
 
     starts = range(0, len(images), ROWS)
@@ -144,8 +148,12 @@ def packed_steps(pipeline: Sequence[Mapping[str, Any]]) -> int:
 
 
 def photos_of(cfg: "Config", *, with_eval: bool = True) -> list[str]:
-    """Return the photos of a config's data and of its further samples, each once."""
+    """Return the photos of a config's data and of its further samples, each once.
+
+    Those that ``data.drop`` leaves out as unreadable are not among them.
+    """
     images = list(DataSource.of(cfg).images(with_eval=with_eval))
     for table in cfg.data.samples:
         images += read_table(table, SAMPLES)["image"].tolist()
-    return list(dict.fromkeys(images))
+    unread = dropped_as_unreadable(cfg.data.drop)
+    return [image for image in dict.fromkeys(images) if image not in unread]

@@ -14,6 +14,8 @@ from mmpretrain.datasets import BaseDataset
 from torch.utils.data import get_worker_info
 
 from mmmask.datasets.sampler import Draw
+from mmmask.datasets.unreadable import REPAIR, all_unreadable
+from mmmask.errors import UnreadablePhotoError
 
 
 class PhotoDataset(BaseDataset):
@@ -23,6 +25,8 @@ class PhotoDataset(BaseDataset):
     """
 
     samples: pd.DataFrame
+    #: What a user may do about photos that cannot be read.
+    way_out = REPAIR
 
     def __init__(
         self, data_root: str | Path, *, pipeline: Sequence[dict], test_mode: bool = False
@@ -57,7 +61,11 @@ class PhotoDataset(BaseDataset):
                     info = {**self.get_data_info(draw.row), "repeat": draw.repeat}
                 else:
                     info = self.get_data_info(draw)
-                photos.append(self.pipeline(info))
+                try:
+                    photos.append(self.pipeline(info))
+                except UnreadablePhotoError as error:
+                    paths = [self.get_data_info(row)["img_path"] for row in range(len(self))]
+                    raise all_unreadable(error, paths, self.way_out) from error
         return photos
 
 

@@ -1,13 +1,17 @@
 """A row of numbers for each photo, in one Arrow file that every process maps into its memory.
 
-The file knows what it was made by, and of each photo the size and the time of change of the file
-it came from. So one of other settings, or of photos that have changed since, is known as stale.
+The file knows what it was made by, and of each photo the size, the times of change and a checksum
+of the file it came from. So one of other settings, or of photos that have changed since, is known
+as stale. Files whose times alone are others, as those of a copy, are read to compare the checksum.
+Each row has a sum, which is checked whenever the row is read: a damaged one is never learned from.
 """
 
+import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +21,21 @@ import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, check_kinds, json_object, on_disk, read_bytes
 
 #: Rows of one record batch: the unit that is written at once.
 ROWS = 256
 _KEY = b"mmmask_pack"
+#: Part of what stands under this key -> its type.
+_KINDS = {"made_by": dict, "shape": list, "dtype": str, "kind": str}
 
-Stamp = tuple[int, int]
+#: Of a photo's file: bytes, and when it was changed, and when it or its name was, in ns. The last
+#: cannot be set back, but a copy has another one.
+Stamp = tuple[int, int, int]
+#: The columns that hold it.
+_STAMP = ("bytes", "changed_ns", "inode_changed_ns")
+#: The checksum of a file that changed while it was read, which none has.
+_UNKNOWN = 0
 
 
 class StalePackError(InputError):
@@ -48,8 +60,9 @@ class PhotoStore:
 
     Raises:
         MissingFileError: No such file.
-        StalePackError: Made by something else, or photos are missing or have changed since.
-        InputError: The file is none of this kind.
+        StalePackError: Made by something else or by an older version, without sums; or photos are
+            missing or have changed since.
+        InputError: The file is none of this kind; or, when a row is read, that row is damaged.
     """
 
     def __init__(
@@ -67,31 +80,40 @@ class PhotoStore:
         }  # fmt: skip
         self._open = partial(PhotoStore, path, images, **known)  # for processes that do not fork
         self.path = Path(path)
-        if not self.path.is_file():
+        if not os.path.isfile(path):
             raise MissingFileError(f"{path}: no such {kind}; make it with {maker}")
         try:
             batches = pa.ipc.open_file(pa.memory_map(str(path)))
-            key = json.loads((batches.schema.metadata or {})[_KEY])
+            text = (batches.schema.metadata or {})[_KEY]
+            key = json_object(text, "its key")
+            check_kinds(key, _KINDS, "its key")
             if key.get("kind", "pack of photos") != kind:
                 raise ValueError(f"it is a {key['kind']}")
             table = batches.read_all()
-        except (pa.ArrowException, KeyError, ValueError, OSError, AttributeError) as error:
+            table.validate(full=True)  # else damaged lengths lead out of the file
+            shape, dtype = (-1, *key["shape"]), np.dtype(key.get("dtype", "uint8"))
+            self._parts = [
+                np.frombuffer(chunk.buffers()[1], dtype=dtype).reshape(shape)
+                for chunk in table["photo"].chunks
+            ]
+            if any(len(part) != ROWS for part in self._parts[:-1]):
+                raise ValueError(f"a block must have {ROWS} rows")
+        except (pa.ArrowException, LookupError, ValueError, TypeError, OSError) as error:
             raise InputError(f"{path}: not a {kind}: {first_line(error)}") from error
+        if "crc32" not in table.column_names:
+            raise StalePackError(f"{path}: stale, an older version made it, without sums")
         self.made_by = key["made_by"]
         changed = "" if made_by is None else _changes(self.made_by, made_by)
         if changed:
             raise StalePackError(f"{path}: stale, {changed}")
         stored = pd.Index(table["image"].to_pandas())
+        self._key = zlib.crc32(text)
+        self._sums = table["crc32"].to_numpy()
         if images is None:
             self.images, self._rows = stored, np.arange(len(stored))
         else:
             self.images = pd.Index(images.to_pandas() if isinstance(images, pa.Array) else images)
             self._rows = _rows_of(table, stored, self.images, Path(data_root or "."), self.path)
-        shape, dtype = (-1, *key["shape"]), key.get("dtype", "uint8")
-        self._parts = [
-            np.frombuffer(chunk.buffers()[1], dtype=dtype).reshape(shape)
-            for chunk in table["photo"].chunks
-        ]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -99,17 +121,25 @@ class PhotoStore:
     def __getitem__(self, index: int) -> NDArray[Any]:
         """Return row ``index``: a copy, so that augmentations may write to it."""
         part, row = divmod(int(self._rows[index]), ROWS)
-        return self._parts[part][row].copy()
+        values = self._parts[part][row].copy()
+        if sum_of(values, self.images[index], self._key) != self._sums[self._rows[index]]:
+            raise InputError(
+                f"{self.path}: damaged, its row of {self.images[index]} is not as it was written; "
+                "without this file, it is made anew"
+            )
+        return values
 
     def __reduce__(self) -> tuple:
         return self._open, ()
 
     def array(self) -> NDArray[Any]:
-        """Return all rows in one array, (N, ...)."""
+        """Return all rows in one array, (N, ...); a :class:`StalePackError` if one is damaged."""
         rows = np.empty((len(self), *self._parts[0].shape[1:]), self._parts[0].dtype)
-        for number, part in enumerate(self._parts):  # never the whole file twice
-            here = self._rows // ROWS == number
-            rows[here] = part[self._rows[here] % ROWS]
+        try:
+            for index in range(len(self)):  # never the whole file twice
+                rows[index] = self[index]
+        except InputError as error:
+            raise StalePackError(str(error)) from error
         return rows
 
 
@@ -138,12 +168,13 @@ def write_store(
     """
     fields = [
         pa.field("image", pa.string()),
-        pa.field("bytes", pa.int64()),
-        pa.field("changed_ns", pa.int64()),
+        *(pa.field(name, pa.int64()) for name in (*_STAMP, "checksum")),
+        pa.field("crc32", pa.uint32()),
         pa.field("photo", pa.binary(int(np.prod(shape)) * np.dtype(dtype).itemsize)),
     ]
     key = {"made_by": made_by, "shape": shape, "dtype": np.dtype(dtype).name, "kind": kind}
-    schema = pa.schema(fields, metadata={_KEY: json.dumps(key).encode()})
+    text = json.dumps(key).encode()
+    schema = pa.schema(fields, metadata={_KEY: text})
     # Before the photos are read: one that changes meanwhile is stale then, and not wrong.
     stamps = [stamp_of(Path(data_root), image) for image in images]
     start = 0
@@ -151,12 +182,22 @@ def write_store(
         for block in _blocks(rows, shape, dtype):
             part = slice(start, start + len(block))
             column = pa.FixedSizeBinaryArray.from_buffers(
-                fields[3].type, len(block), [None, pa.py_buffer(block.reshape(-1))]
+                fields[-1].type, len(block), [None, pa.py_buffer(block.reshape(-1))]
             )
-            sizes, changes = zip(*stamps[part], strict=True)
-            names = pa.array(images[part])
-            writer.write_batch(pa.record_batch([names, sizes, changes, column], schema=schema))
+            names = list(images[part])
+            facts = zip(*stamps[part], strict=True)
+            files = [
+                _checksum(Path(data_root), *one) for one in zip(names, stamps[part], strict=True)
+            ]
+            sums = [sum_of(*row, zlib.crc32(text)) for row in zip(block, names, strict=True)]
+            columns = [names, *facts, files, sums, column]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
             start += len(block)
+
+
+def sum_of(row: NDArray[Any], image: str, key: int) -> int:
+    """Return the CRC-32 of a row, of the photo's path and of the file's key, whose sum is given."""
+    return zlib.crc32(np.ascontiguousarray(row).data, zlib.crc32(image.encode(), key))
 
 
 def _blocks(
@@ -195,9 +236,12 @@ def _rows_of(
             f"{path}: stale, {int((rows < 0).sum())} of {len(wanted)} photos are not in it, "
             f"the first is {wanted[rows < 0][0]}"
         )
-    known = np.column_stack([table["bytes"].to_numpy(), table["changed_ns"].to_numpy()])[rows]
-    for image, stamp in zip(wanted, known.tolist(), strict=True):
-        if stamp_of(root, image) != tuple(stamp):
+    known = np.column_stack([table[name].to_numpy() for name in (*_STAMP, "checksum")])[rows]
+    for image, (*stamp, checksum) in zip(wanted, known.tolist(), strict=True):
+        now = stamp_of(root, image)
+        if now != tuple(stamp) and (
+            now[0] != stamp[0] or checksum == _UNKNOWN or _checksum(root, image, now) != checksum
+        ):
             raise StalePackError(
                 f"{path}: stale, {os.path.join(root, image)} has changed since it was made"
             )
@@ -205,9 +249,19 @@ def _rows_of(
 
 
 def stamp_of(root: Path, image: str) -> Stamp:
-    """Return the size of a photo's file in bytes and its time of change in ns."""
+    """Return the size of a photo's file and its times of change."""
+    path = os.path.join(root, image)
     try:
-        status = os.stat(os.path.join(root, image))
+        status = os.stat(on_disk(path))
     except FileNotFoundError as error:
-        raise MissingFileError(f"{os.path.join(root, image)}: no such photo") from error
-    return status.st_size, status.st_mtime_ns
+        raise MissingFileError(f"{path}: no such photo") from error
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@cache
+def _checksum(root: Path, image: str, stamp: Stamp) -> int:
+    """Return the checksum of a photo's file; ``_UNKNOWN`` if it is no longer as the stamp says."""
+    data = read_bytes(os.path.join(root, image))
+    if stamp_of(root, image) != stamp:
+        return _UNKNOWN
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big", signed=True)

@@ -1,17 +1,37 @@
 """What a model says about itself, so that it can run away from its config."""
 
 import json
+import zlib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mmmask.datasets.preparation import Preparation
 from mmmask.errors import InputError
+from mmmask.files import check_kinds, json_value
 from mmmask.labels import ATTRIBUTES, CLASSES
 
 #: Name of the entry that tells our models from others; its value is the version of the format.
 MARK = "mmmask"
 VERSION = 1
+#: Name of the entry with the sum of the file, as which it stands there while it is summed.
+SUM, _NO_SUM = "sum", b"crc32:00000000"
+#: Entry, or part of it -> its type.
+_KINDS = {
+    "preparation": dict,
+    **dict.fromkeys(("preparation.size", "preparation.at_least"), list[int]),
+    "preparation.crop": list[float],
+    "preparation.faces": dict,
+    **dict.fromkeys(("preparation.faces.aspect", "preparation.faces.margin"), float),
+    "preparation.faces.fallback": str,
+    "preparation.faces.typical": list[float],
+    **dict.fromkeys(("preprocessing", "provenance"), dict),
+    **dict.fromkeys(("classes", "views"), list[str]),
+    "attribute": str,
+    "years": bool,
+    "old_from": int,
+}
 
 
 @dataclass(frozen=True)
@@ -71,8 +91,10 @@ class ModelFacts:
                 f"{where}: a model that tools/export.py wrote is needed; this one has no metadata "
                 f"{MARK!r}"
             )
+        names = (MARK, "classes", *(one.name for one in fields(cls)))
         try:
-            entries = {name: json.loads(value) for name, value in metadata.items()}
+            entries = {name: json_value(metadata[name], name) for name in names}
+            check_kinds(deepcopy(entries), _KINDS, "of them")
             if entries[MARK] != VERSION:
                 raise InputError(f"its format must be {VERSION}, got {entries[MARK]!r}")
             stated = {one.name: entries[one.name] for one in fields(cls)}
@@ -84,10 +106,33 @@ class ModelFacts:
             }
             facts = cls(**stated)
             if tuple(entries["classes"]) != facts.classes:
-                raise InputError(
-                    f"its classes must be {', '.join(facts.classes)}; "
-                    f"got {', '.join(entries['classes'])}"
-                )
-        except (InputError, KeyError, TypeError, ValueError) as error:
+                got = ", ".join(entries["classes"])
+                raise InputError(f"its classes must be {', '.join(facts.classes)}; got {got:.300}")
+        except (LookupError, TypeError, ValueError) as error:
             raise InputError(f"{where}: its metadata are damaged: {error}") from error
         return facts
+
+
+def with_sum(model: Any, facts: ModelFacts) -> bytes:
+    """Return the file of an ONNX model with its facts and the sum of all of it."""
+    import onnx
+
+    onnx.helper.set_model_props(model, {**facts.to_metadata(), SUM: _NO_SUM.decode()})
+    data = model.SerializeToString()
+    return data.replace(_NO_SUM, b"crc32:%08x" % zlib.crc32(data))
+
+
+def check_sum(data: bytes, metadata: Mapping[str, str], where: str) -> None:
+    """Refuse a file of an ONNX model that is not as :func:`with_sum` made it.
+
+    One without a sum, of an older version, passes.
+    """
+    if SUM not in metadata:
+        return
+    before, stated, after = data.partition(metadata[SUM].encode() or _NO_SUM)
+    found = zlib.crc32(after, zlib.crc32(_NO_SUM, zlib.crc32(before)))
+    if stated != b"crc32:%08x" % found:
+        raise InputError(
+            f"{where}: damaged, or changed since tools/export.py wrote it: its sum must be "
+            f"{stated.decode()}; got crc32:{found:08x}; export it again"
+        )

@@ -10,7 +10,7 @@ import torch
 from mmpretrain.models.utils.attention import ShiftWindowMSA
 from torch import Tensor, nn
 
-from mmmask.deploy.facts import ModelFacts
+from mmmask.deploy.facts import ModelFacts, with_sum
 from mmmask.errors import InputError
 from mmmask.packages import require
 
@@ -105,8 +105,7 @@ def write_graph(
     for node in [*model.graph.node, *(node for part in model.functions for node in part.node)]:
         del node.metadata_props[:]  # where in whose Python files it comes from
         node.doc_string = ""
-    onnx.helper.set_model_props(model, facts.to_metadata())
-    Path(path).write_bytes(model.SerializeToString())
+    Path(path).write_bytes(with_sum(model, facts))
 
 
 def _name_head(nodes: Sequence[Any]) -> None:

@@ -1,5 +1,6 @@
 """Networks that a predictor runs: photos of their size in, probabilities out."""
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -7,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmmask.deploy.facts import ModelFacts
+from mmmask.deploy.facts import ModelFacts, check_sum
 from mmmask.errors import InputError, MissingFileError, first_line
 from mmmask.labels import NUM_YEARS
 from mmmask.packages import require
@@ -61,7 +62,7 @@ class OnnxNetwork:
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         self.name = str(path)
-        if not Path(path).is_file():
+        if not os.path.isfile(path):  # unlike a Path's, of any name
             raise MissingFileError(f"{path}: no such file")
         require(f"{path}: an ONNX model", "onnxruntime")
         import onnxruntime
@@ -81,22 +82,38 @@ class OnnxNetwork:
                 f"{path}: not a model that onnxruntime can load: "
                 + _ORIGIN.sub("", first_line(error))
             ) from error
+        check_sum(Path(path).read_bytes(), metadata, self.name)
         self.facts = ModelFacts.from_metadata(metadata, self.name)
         self._outputs = ["probabilities", "years"] if self.facts.years else ["probabilities"]
         self._check_shapes()
 
     def __call__(self, photos: NDArray[np.uint8]) -> Answer:
-        probabilities, *years = self._session.run(self._outputs, {"bgr": photos})
+        try:
+            probabilities, *years = self._session.run(self._outputs, {"bgr": photos})
+        except Exception as error:  # of a graph that is not what its shapes say
+            raise InputError(
+                f"{self.name}: fails on {len(photos)} photos: " + _ORIGIN.sub("", first_line(error))
+            ) from error
+        if len(probabilities) != len(photos):
+            raise InputError(
+                f"{self.name}: must answer each photo; got {len(probabilities)} answers to "
+                f"{len(photos)} photos"
+            )
         return Answer(probabilities, years[0] if years else None)
 
     def _check_shapes(self) -> None:
         """Refuse a network that is not what its facts say."""
         sizes = [len(self.facts.classes), NUM_YEARS]
         expected = {
-            "bgr": [*self.facts.preparation.geometry.size, 3],
-            **{name: [size] for name, size in zip(self._outputs, sizes, strict=False)},
+            "bgr": ["tensor(uint8)", "N", *self.facts.preparation.geometry.size, 3],
+            **{
+                name: ["tensor(float)", "N", size]
+                for name, size in zip(self._outputs, sizes, strict=False)
+            },
         }
-        values = [*self._session.get_inputs(), *self._session.get_outputs()]
-        found = {value.name: list(value.shape[1:]) for value in values}
+        found = {}
+        for value in [*self._session.get_inputs(), *self._session.get_outputs()]:
+            count, *shape = value.shape or [0]
+            found[value.name] = [value.type, count if isinstance(count, int) else "N", *shape]
         if found != expected:
             raise InputError(f"{self.name}: inputs and outputs must be {expected}; got {found}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from rich.console import Console
 from rich.progress import track
 
 from mmmask.datasets.layout import find_photos
@@ -190,7 +191,13 @@ class Predictor:
     ) -> Iterator[Answer]:
         starts = range(0, len(items), self.batch_size)
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for start in track(starts, "Predicting photos", disable=not progress, transient=True):
+            for start in track(
+                starts,
+                "Predicting photos",
+                console=Console(stderr=True),
+                disable=not progress,
+                transient=True,
+            ):
                 rows = range(start, min(start + self.batch_size, len(items)))
                 batch = np.stack(list(pool.map(lambda row: self._read(row, items, edges), rows)))
                 yield self.network_answers(batch)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmmask.deploy.facts import with_sum
 from mmmask.deploy.graph import HEAD
 from mmmask.deploy.networks import OnnxNetwork
+from mmmask.files import writing
 from mmmask.packages import require
 
 #: Operators of the backbone whose numbers become 8 bits. Convolutions alone are no faster: what
@@ -50,12 +52,12 @@ def quantize(model: str | Path, out: str | Path, photos: NDArray[np.uint8]) -> N
         def get_next(self) -> dict[str, Any] | None:
             return next(self.batches, None)
 
-    with tempfile.TemporaryDirectory() as folder:
-        folded = Path(folder) / "folded.onnx"
+    with tempfile.TemporaryDirectory() as folder, writing(folder):
+        folded, rough = Path(folder) / "folded.onnx", Path(folder) / "rough.onnx"
         quant_pre_process(str(model), str(folded), skip_symbolic_shape=True)
         quantization.quantize_static(
             str(folded),
-            str(out),
+            str(rough),
             Batches(),
             op_types_to_quantize=QUANTIZED,
             nodes_to_exclude=[
@@ -65,6 +67,5 @@ def quantize(model: str | Path, out: str | Path, photos: NDArray[np.uint8]) -> N
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
         )
-    quantized = onnx.load(out)
-    onnx.helper.set_model_props(quantized, OnnxNetwork(model).facts.to_metadata())
-    Path(out).write_bytes(quantized.SerializeToString())
+        quantized = onnx.load(rough)
+    Path(out).write_bytes(with_sum(quantized, OnnxNetwork(model).facts))

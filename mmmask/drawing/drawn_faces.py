@@ -165,7 +165,8 @@ def _draw_person(folder: Path, seed: int, size: tuple[int, int], who: tuple[int,
         if stream == _TRAIN:
             path = folder / "train/images" / name / f"{stem}.{suffix}"
         else:
-            digest = hashlib.sha1(f"{seed}/{name}/{stem}".encode()).hexdigest()
+            named = f"{seed}/{name}/{stem}".encode()
+            digest = hashlib.sha1(named, usedforsecurity=False).hexdigest()
             path = folder / "eval/images" / f"{digest}.jpg"
         path.write_bytes(cv2.imencode(path.suffix, picture[..., ::-1])[1].tobytes())
         label = encode(MASKS.index(state), gender_index, age_group(recorded))

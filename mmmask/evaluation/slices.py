@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from mmmask.csv_files import read_csv
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import FEWEST, mean_intervals, score_intervals
 from mmmask.evaluation.jackknife import Interval
-from mmmask.tables import read_csv
 
 #: Years that a slice by age spans; the edges of the age groups, 30 and 60, are multiples.
 YEARS_PER_SLICE = 5

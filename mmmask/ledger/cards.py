@@ -36,26 +36,63 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import atomic_write
+from mmmask.errors import InputError, MissingFileError
+from mmmask.files import atomic_write, check_kinds, read_json, shown
 
 CARD = "card.json"
+#: Field of a session -> its type.
+_SESSION = {
+    **dict.fromkeys(("status", "error", "start", "end", "command", "config_file"), str),
+    "config_hash": str,
+    **dict.fromkeys(("from_epoch", "epoch", "max_epochs", "seed"), int),
+    "photos_per_second": float,
+    **dict.fromkeys(("overrides", "split", "data", "code", "machine", "process"), dict),
+    "without_truth": dict,
+    "versions": dict,
+    "split.trained_on": str,
+    **dict.fromkeys(("split.folds", "split.fold", "split.split_seed"), int),
+    "data.root": str,
+    **{
+        f"data.{part}{field}": kind
+        for part in ("train", "val")
+        for field, kind in {
+            "": dict, ".photos": int, ".people": int, ".fingerprint": str, ".soft_labels": str
+        }.items()
+    },
+    **{
+        f"without_truth.{name}{field}": kind
+        for name in ("pseudo_labels", "unlabelled")
+        for field, kind in {"": dict, ".count": int, ".from_test_set": int}.items()
+    },
+    **dict.fromkeys(("code.commit", "code.hash"), str),
+    **dict.fromkeys(("machine.host", "machine.device", "process.host"), str),
+    **dict.fromkeys(("machine.processes", "process.pid", "process.started"), int),
+}  # fmt: skip
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
     """Return the card in a run's folder; a :class:`MissingFileError` where there is none."""
     path = Path(folder) / CARD
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file; runs made by an older version have no card")
     try:
-        card = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: not a readable card: {first_line(error)}") from error
-    if isinstance(card, dict) and "sittings" in card:  # so named in older cards
+        card = read_json(path, infinite=True)  # which an override may be
+    except MissingFileError as error:
+        raise MissingFileError(f"{error}; runs made by an older version have no card") from error
+    if "sittings" in card:  # so named in older cards
         card["sessions"] = card.pop("sittings")
-    sessions = card.get("sessions") if isinstance(card, dict) else None
-    if not (isinstance(sessions, list) and sessions and isinstance(sessions[-1], dict)):
+    check_kinds(card, {"sessions": list, "validations": list, "configs": dict}, str(path))
+    if not card.get("sessions"):
         raise InputError(f"{path}: a card has a list `sessions` with at least one; got none")
+    for part, kinds in (("sessions", _SESSION), ("validations", {})):
+        card[part] = card.get(part) or []
+        for number, one in enumerate(card[part]):
+            where = f"{path}: {part}.{number}"
+            if not isinstance(one, dict):
+                raise InputError(f"{where} must be a mapping; got {shown(one)}")
+            check_kinds(one, kinds or {**dict.fromkeys(one, float), "epoch": int}, where)
+            if part == "validations" and "epoch" not in one:
+                raise InputError(f"{where} must have an epoch; got none")
+    card["configs"] = card.get("configs") or {}
+    check_kinds(card["configs"], dict.fromkeys(card["configs"], str), f"{path}: configs")
     return card
 
 
@@ -98,11 +135,11 @@ def this_process() -> dict[str, Any]:
 
 def is_alive(process: Mapping[str, Any] | None) -> bool | None:
     """Say whether a process is still there; None where one cannot tell, on another machine."""
-    if process is None or process.get("host") != platform.node():
+    if process is None or process.get("host") != platform.node() or "pid" not in process:
         return None
     try:
         os.kill(process["pid"], 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter of a number that no process has
         return False
     except PermissionError:  # somebody else's, so it is there
         pass

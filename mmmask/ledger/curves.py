@@ -1,6 +1,5 @@
 """The curves of a run: what MMEngine's visualizer wrote at each log step and each validation."""
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from mmmask.errors import InputError, first_line
+from mmmask.errors import InputError
+from mmmask.files import json_object
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,23 @@ def read_curves(run: str | Path) -> Curves:
         start = min(row["epoch"] for row in trained)
         steps = [row for row in steps if row["epoch"] < start] + trained
         # MMEngine writes a validation with its epoch as the step.
-        validated = [{**row, "epoch": row["step"]} for row in rows if "epoch" not in row]
+        validated = [
+            {**row, "epoch": row["step"]} for row in rows if "epoch" not in row and "step" in row
+        ]
         epochs = [row for row in epochs if row["epoch"] < start] + validated
     return Curves(pd.DataFrame(steps), pd.DataFrame(epochs).drop(columns="step", errors="ignore"))
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file; a last line that was cut off with its process is left out."""
-    lines = path.read_text().splitlines()
+    lines = path.read_bytes().splitlines()
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            row = json_object(line, f"{path}, line {number}", infinite=True)
+        except InputError:
             if number == len(lines):
                 return
-            raise InputError(f"{path}, line {number}: not JSON: {first_line(error)}") from error
+            raise
         yield {name: value for name, value in row.items() if _is_number(value)}
 
 

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.csv_files import read_csv
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import locked, write_csv
+from mmmask.files import locked, one_form, write_csv
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.provenance import command_line, learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
-from mmmask.tables import SUBMISSIONS, column_names, read_csv, read_table, write_table
+from mmmask.tables import SUBMISSIONS, column_names, read_table, write_table
 
 #: Columns of a submission: a photo's file name, and its class 0-17.
 SUBMISSION = ("ImageID", "ans")
@@ -58,7 +59,8 @@ def read_submission(path: str | Path) -> pd.Series:
     """Return ImageID -> class of a submission, or of a csv of true classes in its form."""
     if Path(path).suffix == ".parquet":
         raise InputError(f"{path}: a submission is a csv (ImageID, ans); got a parquet file")
-    answers = read_csv(path, SUBMISSION).set_index("ImageID")["ans"]
+    table = read_csv(path, SUBMISSION)
+    answers = table.set_index(table["ImageID"].map(one_form, na_action="ignore"))["ans"]
     classes = pd.to_numeric(answers, errors="coerce")
     wrong = ~classes.isin(range(NUM_CLASSES))
     if wrong.any():

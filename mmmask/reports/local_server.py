@@ -1,24 +1,14 @@
 """Serve an app to this computer alone."""
 
 import socket
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mmmask.errors import InputError
 from mmmask.packages import require
 
 HOST = "127.0.0.1"
-#: Of each response: a page loads nothing but from its own server, and nobody keeps what it shows.
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self' data: blob:; style-src 'unsafe-inline'; "
-        "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+#: In which a request must have come whole, and an answer must be taken, in seconds.
+PATIENCE = 30.0
 
 
 def check_installed() -> None:
@@ -41,8 +31,6 @@ def serve(app: Any, port: int, name: str) -> None:
     Raises:
         InputError: The port is taken.
     """
-    import uvicorn
-
     if not 0 <= port <= 65535:
         raise InputError(f"--port must be from 0 to 65535; got {port}")
     with socket.socket() as listener:
@@ -54,51 +42,28 @@ def serve(app: Any, port: int, name: str) -> None:
             raise InputError(f"--port {port}: {error.strerror}; choose another") from error
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         print(f"{name}: {address} (Ctrl+C ends it)", flush=True)
-        config = uvicorn.Config(app, log_level="warning", log_config=None, access_log=False)
-        uvicorn.Server(config).run(sockets=[listener])
+        server_of(app).run(sockets=[listener])
 
 
-def local_app(*routes: Any) -> Any:
-    """Return an app with these routes of Starlette, for this computer alone.
+def server_of(app: Any, *, patience: float = PATIENCE) -> Any:
+    """Return a server of uvicorn for an app, which prints nothing but the traceback of a defect.
 
-    An :class:`InputError` is answered by status 400 and its sentence, as JSON.
+    ``patience`` is in seconds, as ``PATIENCE`` is.
     """
-    from starlette.applications import Starlette
-    from starlette.middleware import Middleware
-    from starlette.responses import JSONResponse
+    import uvicorn
 
-    async def refused(request: Any, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, status_code=400, headers=HEADERS)
+    from mmmask.reports.connection import Connection
 
-    return Starlette(
-        routes=routes,
-        middleware=[Middleware(LocalOnly)],
-        exception_handlers={InputError: refused},
+    connection = type("PatientConnection", (Connection,), {"patience": patience})
+    # Whatever else of uvicorn is installed, each user gets the same parser and event loop.
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=connection,
+            loop="asyncio",
+            ws="none",
+            log_level="error",
+            log_config=None,
+            access_log=False,
+        )
     )
-
-
-class LocalOnly:
-    """Middleware: refuse requests that another site's page could make a browser send.
-
-    Such a page may know the port. A name of its own that leads here shows in ``Host``, and a
-    request across sites shows in ``Sec-Fetch-Site`` and, unless it only reads, in ``Origin``.
-    """
-
-    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
-        self.app = app
-
-    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
-        from starlette.datastructures import Headers
-        from starlette.responses import PlainTextResponse
-
-        answer = self.app
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            host = headers.get("host", "")
-            if (
-                host.rsplit(":", 1)[0] not in {HOST, "localhost"}
-                or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
-                or headers.get("origin", f"http://{host}") != f"http://{host}"
-            ):
-                answer = PlainTextResponse("from this computer alone", status_code=403)
-        await answer(scope, receive, send)

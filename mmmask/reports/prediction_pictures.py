@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
+from mmmask.datasets.photos import load_photo
+from mmmask.errors import UnreadablePhotoError
 from mmmask.evaluation.scores import confusion
 from mmmask.known import labels_of
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, decode
@@ -88,7 +91,7 @@ def plot_faces(
         axes.set_axis_off()
     below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
     for place, (axes, row) in enumerate(zip(grid.flat, shown, strict=False), 1):
-        image = cv2.imread(str(root / predictions["image"].iloc[row]))
+        image = _photo(root / predictions["image"].iloc[row])
         axes.imshow(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         number = "" if chosen is None else f"{place}: "
         probability = 100 * values[row, predicted[row]]
@@ -103,6 +106,14 @@ def plot_faces(
             axes.add_patch(Rectangle((0, 0), width - 1, height - 1, **frame))
         axes.annotate(text, (0.5, 0), (0, -3), va="top", fontsize=7, color=colour, **below)
     save_figure(figure, path)
+
+
+def _photo(path: Path) -> NDArray[np.uint8]:
+    """Return a photo in BGR; a grey one where it cannot be read."""
+    try:
+        return load_photo(path)
+    except UnreadablePhotoError:
+        return np.full((4, 3, 3), 128, dtype=np.uint8)
 
 
 def _spread(predicted: np.ndarray, most: int) -> list[int]:

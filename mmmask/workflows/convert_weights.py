@@ -9,8 +9,8 @@ for age, gender and identity recognition in organizing photo albums using multi-
 tells people apart (Chen et al., 2018).
 """
 
-import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import atomic_write
+from mmmask.files import atomic_write, json_object
 from mmmask.packages import require
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _mobile_facenet(source: Path) -> tuple[dict[str, "Tensor"], float]:
     import onnx
     import onnxruntime
 
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise MissingFileError(f"{source}: no such file")
     network = MobileFaceNet().eval()
     wanted = network.state_dict()
@@ -190,13 +190,18 @@ def read_weights(source: str | Path) -> dict[str, NDArray[Any]]:
         InputError: It is no such model, its weights are cut short, or of a type not read here.
     """
     try:
-        model = json.loads(_content(Path(source)))
+        model = json_object(_content(Path(source)), str(source))
         groups = [(group["paths"], group["weights"]) for group in model["weightsManifest"]]
         found: dict[str, NDArray[Any]] = {}
         for names, entries in groups:
+            outside = [name for name in names if Path(name).name != name]
+            if outside:
+                raise InputError(f"{source}: names {outside[0]}, which does not lie beside it")
             content = b"".join(_content(Path(source).parent / name) for name in names)
             found.update(_arrays(entries, content, ", ".join(names)))
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"{source}: must be the .json of a TensorFlow.js model, with a weightsManifest "
             f"({type(error).__name__}: {error})"

@@ -5,19 +5,23 @@ It names older versions of torch than ours as its limit but works with this one,
 installed without them: ``pip install --no-deps facenet-pytorch requests``.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
+from rich.console import Console
 from rich.progress import track
 
 from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.face_boxes import EDGES
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import load_photo
-from mmmask.files import is_table
+from mmmask.datasets.unreadable import all_unreadable
+from mmmask.errors import UnreadablePhotoError
+from mmmask.files import is_table, one_form
 from mmmask.ledger.provenance import fingerprint, made_now
 from mmmask.packages import require
 from mmmask.tables import BOXES, read_table, write_table
@@ -101,7 +105,7 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
         photos = find_photos(root)
     rows = read_table(out, BOXES).to_dict("records") if Path(out).exists() else []
     done = {row["image"] for row in rows}
-    missing = [image for image in photos["image"] if image not in done]
+    missing = [image for image in photos["image"] if one_form(image) not in done]
     provenance = {
         "detector": "facenet-pytorch MTCNN, surest face",
         "longest_side": LONGEST_SIDE,
@@ -109,8 +113,14 @@ def detect_faces(root: str | Path, out: str | Path, *, device: str = "cpu") -> p
         **made_now(),
     }
     detector = build_detector(device)
-    for number, image in enumerate(track(missing, "Finding faces", disable=not missing)):
-        photo = load_photo(Path(root, image))
+    for number, image in enumerate(
+        track(missing, "Finding faces", console=Console(stderr=True), disable=not missing)
+    ):
+        try:
+            photo = load_photo(Path(root, image))
+        except UnreadablePhotoError as error:
+            paths = [os.path.join(root, name) for name in missing]
+            raise all_unreadable(error, paths) from error
         box, score = find_face(detector, photo)
         height, width = photo.shape[:2]
         row = {"image": image, "width": width, "height": height, "score": score}

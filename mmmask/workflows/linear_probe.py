@@ -25,7 +25,7 @@ from mmmask.datasets.features import Features, parts_behind
 from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.packed import photos_of
 from mmmask.errors import InputError
-from mmmask.files import atomic_write, write_csv
+from mmmask.files import atomic_write, read_json, write_csv
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
 from mmmask.ledger.provenance import code_version, fingerprint
 from mmmask.tables import PREDICTIONS, read_predictions, write_table
@@ -36,6 +36,7 @@ from mmmask.workflows.studies.folds import EVAL, Fold, out_of_fold, summarise
 from mmmask.workflows.submission import check_outputs, write_submission
 from mmmask.workflows.testing import Tested
 from mmmask.workflows.train import train
+from mmmask.workflows.unreadable_photos import unreadable_to_predict, with_shares
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -65,6 +66,8 @@ class LinearProbe(Study):
     hold_out: int | None = None
     features: Path | None = None  # file of features, made where missing or stale; None: in ``out``
     eval_split: bool = True  # whether ``eval/`` is predicted, where the data root has one
+    #: Of photos of ``eval/`` that cannot be read, ``prior`` answers by class shares of training.
+    unreadable: str = "refuse"
     submission: Path | None = None  # where a submission in info.csv's order goes
 
     @cached_property
@@ -193,8 +196,9 @@ def _fill(
         raise InputError(f"{out}: holds a run that is no probe; use another --work-dir")
     first = not (out / PLAN).exists()
     claim(out, plan)
-    images = photos_of(cfg, with_eval=with_eval)
     try:
+        unread = unreadable_to_predict(cfg, study.unreadable) if with_eval else []
+        images = [image for image in photos_of(cfg, with_eval=with_eval) if image not in unread]
         features = ensure_features(cfg, model, images, path)
     except InputError:  # of weights or photos, which may be others the next time
         if first:
@@ -208,22 +212,23 @@ def _fill(
         "learned": fingerprint(learned, _LEARNED),
         "scored": fingerprint(scored),
         "eval": with_eval,
+        **({"unreadable": unread} if unread else {}),
         "code": code_version()["hash"],
     }
     if _read(out / FITTED) != facts:
         for name in (FITTED, "last_checkpoint"):  # of photos, labels or code that have changed
             (out / name).unlink(missing_ok=True)
-        _fit_all(cfg, study, model, features, (learned, scored), with_eval)
+        predicted = eval_samples(cfg, unread) if with_eval else None
+        _fit_all(cfg, study, model, features, (learned, scored), predicted, unread)
         with atomic_write(out / FITTED) as partial:
             partial.write_text(json.dumps(facts, indent=1))
 
 
 def _read(path: Path) -> Any:
     """Return what a JSON file says; None where it is not there or no JSON."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
+    with suppress(InputError):
+        return read_json(path)
+    return None
 
 
 def _fit_all(
@@ -232,7 +237,8 @@ def _fit_all(
     model: Any,
     features: Features,
     samples: tuple[pd.DataFrame, pd.DataFrame],
-    with_eval: bool,
+    predicted: pd.DataFrame | None,  # of ``eval/``; None: it is left out
+    unread: Sequence[str],  # photos of ``eval/`` that are not among them
 ) -> None:
     """Write the predictions out of fold, their scores, the run on everybody, and ``eval/``'s."""
     from mmmask.engine.checkpoints import load_checkpoint_file
@@ -242,9 +248,10 @@ def _fit_all(
     checkpoint = _train_on_all_folds(cfg, study, features.path)
     content = load_checkpoint_file(checkpoint)
     model.load_state_dict(content["state_dict"])
-    tested = _predict(model, features, samples_of(cfg, "test", "eval") if with_eval else samples[1])
+    tested = _predict(model, features, samples[1] if predicted is None else predicted)
+    tested = with_shares(cfg, tested, unread)
     stated = provenance_of(cfg, content["meta"], checkpoint, tested, "eval", _CUTS)
-    if with_eval:
+    if predicted is not None:
         write_table(study.out / EVAL, tested.table(_CUTS), PREDICTIONS, stated)
     provenance = {
         **stated,
@@ -316,6 +323,12 @@ def without_fold(samples: pd.DataFrame, fold: int | None) -> pd.DataFrame:
 def samples_of(cfg: "Config", loader: str, split: str) -> pd.DataFrame:
     """Return the samples of :func:`dataset_of`."""
     return dataset_of(cfg, loader, split).samples
+
+
+def eval_samples(cfg: "Config", unread: Sequence[str]) -> pd.DataFrame:
+    """Return the photos to predict that can be read."""
+    samples = samples_of(cfg, "test", "eval")
+    return samples[~samples["image"].isin(unread)].reset_index(drop=True)
 
 
 def dataset_of(cfg: "Config", loader: str, split: str) -> Any:

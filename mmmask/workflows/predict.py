@@ -1,5 +1,6 @@
 """Predict a split with a trained checkpoint: predictions table, scores, submission."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 from mmmask.blocks import SPLITS, has_blocks
 from mmmask.config import parse_options, with_flags
 from mmmask.datasets.face_boxes import preprocessing_facts
-from mmmask.errors import InputError
+from mmmask.errors import InputError, WriteError
 from mmmask.evaluation.calibrated_tables import (
     calibrated,
     check_decision,
@@ -27,6 +28,7 @@ from mmmask.tables import prediction_columns, write_table
 from mmmask.workflows.score import intervals_of, labels_of
 from mmmask.workflows.submission import check_outputs, read_answers, write_submission
 from mmmask.workflows.testing import Tested, check_same, run_plain_test, run_test
+from mmmask.workflows.unreadable_photos import unreadable_to_predict, with_shares
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -58,6 +60,7 @@ class Request:
     #: competition's 60. True classes always have the competition's cut.
     old_from: int | None = None
     pictures: str | Path | None = None  # folder of pictures that the caller will draw
+    unreadable: str = "refuse"  # or ``prior``: such photos of eval get the class shares of training
     options: Sequence[str] = ()  # ``name=value`` overrides of the config
     launcher: str = "none"  # ``none`` or ``pytorch`` (torchrun)
 
@@ -72,6 +75,7 @@ class Request:
         asked = {name: getattr(self, name) for name in names}
         asked |= {"old-from": self.old_from, "split": None if self.split == "eval" else self.split}
         asked |= {"decision": None if self.decision == "argmax" else self.decision}
+        asked |= {"unreadable": None if self.unreadable == "refuse" else self.unreadable}
         for name, value in asked.items():
             if value is not None:
                 raise InputError(
@@ -125,9 +129,14 @@ def predict(request: Request) -> Prediction | None:
     cuts = request.cuts
     meta = content.get("meta", {})
     _check_run(request, cfg, meta)
+    unread = unreadable_to_predict(cfg, request.unreadable)
+    if unread:
+        cfg.test_dataloader.dataset.unread = unread
     tested = run_test(cfg, content, checkpoint, request.launcher, fits=request.check_head)
     if tested is None:
         return None
+    tested = with_shares(cfg, tested, unread)
+    cfg.test_dataloader.dataset.pop("unread", None)  # of these photos, not of the config
     if request.labels is not None:
         tested = replace(tested, samples=read_answers(request.labels, tested.samples))
     table = tested.table(cuts)
@@ -136,6 +145,7 @@ def predict(request: Request) -> Prediction | None:
     provenance = {
         **provenance_of(cfg, meta, checkpoint, tested, request.split, cuts),
         CHOSEN: chosen_epoch(content, checkpoint, tested.samples) if chose else None,
+        **({"unreadable": unread} if unread else {}),
     }
     if request.calibration is not None:
         table.attrs["provenance"] = provenance
@@ -151,7 +161,10 @@ def predict(request: Request) -> Prediction | None:
     score = intervals_of(table).get("macro_f1") if "label" in table else None
     if score is not None:
         known = int((labels_of(table)[0] >= 0).sum())
-        note_score(score, units_to_draw(table)[1], known, path, provenance)
+        try:
+            note_score(score, units_to_draw(table)[1], known, path, provenance)
+        except WriteError as error:  # of a checkpoint in a folder of somebody else
+            print(f"warning: the score is not noted: {error}", file=sys.stderr)
     table.attrs["provenance"] = provenance
     if request.submission is not None:
         origin = {**provenance, "predictions": str(path)}
@@ -163,6 +176,10 @@ def _config_of(request: Request) -> "Config":
     """Return the config with what is asked for, its outputs checked before any work."""
     if request.split != "eval" and (request.submission or request.labels):
         raise InputError(f"--submission and --labels need --split eval; got {request.split}")
+    if request.split != "eval" and request.unreadable != "refuse":
+        raise InputError(
+            f"--unreadable {request.unreadable} needs --split eval; got {request.split}"
+        )
     options = parse_options(request.options)
     with_flags(options, {"launcher": (f"--launcher {request.launcher}", request.launcher)})
     from mmmask.engine.runner_config import load_checked

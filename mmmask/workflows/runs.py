@@ -1,5 +1,6 @@
 """List runs by their cards, and say what differs between two of them, in config and in score."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -102,9 +103,10 @@ def _no_run(folder: Path) -> str:
 
 
 def _row(run: Path) -> dict[str, Any]:
-    tested = read_scores(run).drop_duplicates(["split", "views", "old_from"], keep="last")
-    row: dict[str, Any] = {"tested": [_in_words(score) for score in tested.to_dict("records")]}
+    row: dict[str, Any] = {"tested": []}
     try:
+        tested = read_scores(run).drop_duplicates(["split", "views", "old_from"], keep="last")
+        row["tested"] = [_in_words(score) for score in tested.to_dict("records")]
         card = read_card(run)
     except InputError as error:
         no_card = isinstance(error, MissingFileError)
@@ -139,13 +141,20 @@ def _elsewhere(session: Mapping[str, Any]) -> str:
 def _learned(run: Path, card: Mapping[str, Any]) -> str | None:
     """Return the warning of test photos that its card, or what it predicted, calls for."""
     own = []
-    for path in map(Path, read_scores(run)["predictions"].drop_duplicates()):
-        with suppress(InputError):  # a file that is none any more tells nothing
-            if path.suffix == ".parquet" and path.is_file():
-                stated = read_provenance(path)
+    with suppress(InputError):  # the row of the run says what is wrong with its scores
+        for path in map(Path, read_scores(run)["predictions"].drop_duplicates()):
+            if path.suffix == ".parquet" and os.path.isfile(path):
+                stated = _stated(path)
                 if _made_by(stated, run):
                     own.append(stated)
     return learned_from_test_set({"card": card, "predictions": own})
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """Return the provenance of a table; a file that is none any more tells nothing."""
+    with suppress(InputError):
+        return read_provenance(path)
+    return {}
 
 
 def _made_by(stated: Mapping[str, Any], run: Path) -> bool:
@@ -165,9 +174,9 @@ def _in_words(score: Mapping[str, Any]) -> str:
 def _seconds(session: Mapping[str, Any]) -> float | None:
     try:
         start, end = (datetime.fromisoformat(session[key]) for key in ("start", "end"))
-    except (KeyError, TypeError, ValueError):
+        return (end - start).total_seconds()
+    except (KeyError, TypeError, ValueError):  # TypeError: one of them without its time zone
         return None
-    return (end - start).total_seconds()
 
 
 def _config(folder: Path, card: Mapping[str, Any], reasons: list[str]) -> dict[str, Any] | None:

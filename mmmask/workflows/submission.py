@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from mmmask.errors import InputError, MissingFileError
-from mmmask.files import check_folder, check_output, write_csv
+from mmmask.csv_files import read_csv
+from mmmask.errors import InputError, MissingFileError, nearest
+from mmmask.files import check_folder, check_output, one_form, write_csv
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
@@ -19,7 +20,7 @@ from mmmask.ledger.submissions import (
     warnings_of,
 )
 from mmmask.reports.submission_tables import print_submission_check
-from mmmask.tables import SAMPLES, answers, check_table_name, checked, read_csv
+from mmmask.tables import SAMPLES, answers, check_table_name, checked
 
 
 def check_outputs(
@@ -64,7 +65,8 @@ def write_submission(
         InputError: A photo of info.csv has no prediction, or more than one.
     """
     given = pd.Series(answers(predictions), index=_image_ids(predictions), name="ans")
-    submission = given.loc[_in_order(path, given.index, data_root)]
+    names = _in_order(path, given.index, data_root)
+    submission = given.loc[names.map(one_form)]
     if origin is None:
         origin = predictions.attrs.get("provenance", {})
     folder = ledger_folder()
@@ -72,7 +74,7 @@ def write_submission(
     learned = learned_from_test_set(origin)
     doubts = stale_reasons(origin) if learned is None else [learned, *stale_reasons(origin)]
     print_submission_check(seen, warnings_of(seen, doubts), str(path))
-    write_csv(path, submission.reset_index())
+    write_csv(path, submission.set_axis(pd.Index(names)).reset_index())  # as info.csv spells them
     enter(path, submission, folder, origin)
 
 
@@ -91,11 +93,12 @@ def _in_order(path: str | Path, given: pd.Index, data_root: str | Path) -> pd.Se
     info = _read_info(data_root)
     if given.has_duplicates:
         raise InputError(f"{path}: {given[given.duplicated()][0]} has more than one prediction")
-    missing = ~info["ImageID"].isin(given)
+    missing = ~info["ImageID"].map(one_form, na_action="ignore").isin(given)
     if missing.any():
+        lost = str(info.loc[missing, "ImageID"].iloc[0])
         raise InputError(
             f"{path}: {missing.sum()} photos of info.csv have no prediction, "
-            f"the first is {info.loc[missing, 'ImageID'].iloc[0]}"
+            f"the first is {lost}{nearest(lost, given)}"
         )
     return info["ImageID"]
 
@@ -115,11 +118,13 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
     if missing.any():
         raise InputError(
             f"{path}: {missing.sum()} photos have no answer, the first is {ids[missing][0]}"
+            f"{nearest(ids[missing][0], classes.index)}"
         )
     found = samples.assign(label=pd.array(classes.loc[ids].to_numpy(), dtype="Int8"))
     table = read_csv(path, SUBMISSION).rename(columns={"ImageID": "image"})
+    table["image"] = table["image"].map(one_form, na_action="ignore")
     known = {name: SAMPLES[name] for name in ("image", "person", "age") if name in table}
-    given = checked(table, known, str(path)).set_index("image").loc[ids]
+    given = checked(table, known, str(path), file=True).set_index("image").loc[ids]
     if "age" in given:
         found["age"] = given["age"].array
     if "person" in given:
@@ -134,5 +139,6 @@ def read_answers(path: str | Path, samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _image_ids(table: pd.DataFrame) -> pd.Index:
-    """Return the file names by which info.csv knows the photos."""
-    return pd.Index(table["image"].str.rsplit("/", n=1).str[-1], name="ImageID")
+    """Return the file names by which info.csv knows the photos, in one form."""
+    names = table["image"].str.rsplit("/", n=1).str[-1]
+    return pd.Index(names.map(one_form), name="ImageID")

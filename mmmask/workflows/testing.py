@@ -166,10 +166,13 @@ def check_same(
 
 def load_weights(model: "nn.Module", content: Mapping[str, Any], checkpoint: Path) -> None:
     """Load every weight into the tested model; refuse a checkpoint of another model."""
+    from mmmask.engine.checkpoints import check_numbers
     from mmmask.engine.unwrap import classifier_of
 
+    given, network = content.get("state_dict", content), classifier_of(model)
+    check_numbers(network.state_dict(), given, checkpoint)
     try:
-        classifier_of(model).load_state_dict(content["state_dict"], strict=True)
+        network.load_state_dict(given, strict=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{checkpoint}: weights of another model: {reason[:300]}") from error

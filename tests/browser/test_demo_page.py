@@ -165,16 +165,16 @@ def test_what_is_no_photo_is_told_in_a_sentence_and_the_next_photo_is_answered(
     cut, large = tmp_path / "cut.jpg", tmp_path / "large.jpg"
     cut.write_bytes(photo.read_bytes()[:300])
     with large.open("wb") as file:
-        file.truncate(20_500_000)
+        file.truncate(100_500_000)
     choose(demo, cut)
     fault = demo.locator("#status.fault")
     fault.wait_for()
-    refusal = "This is not a photo that can be read (jpg or png), or it is damaged."
+    refusal = "The upload: not a photo that can be decoded (jpg, png, webp or bmp), 300 bytes."
     assert fault.inner_text() == refusal
     assert not demo.locator("#result").is_visible()
     requests = len(demo.requests)
     choose(demo, large)
-    refusal = "The photo must have at most 20 MB; this one has 20.5."
+    refusal = "The photo must have at most 100 MB; this one has 100.5."
     demo.locator("#status.fault", has_text=refusal).wait_for()
     assert len(demo.requests) == requests  # it was not even sent
     choose(demo, photo)

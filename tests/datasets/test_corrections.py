@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from mmmask.datasets.corrections import KNOWN, correct, read_corrections
+from mmmask.datasets.corrections import KNOWN, check_corrections, correct, read_corrections
 from mmmask.datasets.layout import read_train
 from mmmask.errors import InputError
+from mmmask.tables import LABEL_ISSUES, read_table
 
 PEOPLE = [("000001", "male", 25), ("000002", "female", 61), ("000003", "male", 40)]
 
@@ -12,7 +13,7 @@ PEOPLE = [("000001", "male", 25), ("000002", "female", 61), ("000003", "male", 4
 def corrected(root: Path, *lines: str):
     path = root / "corrections.csv"
     path.write_text("\n".join(["person,photo,field,value,reason", *lines]) + "\n")
-    return correct(read_train(root), read_corrections(path), "corrections.csv")
+    return correct(read_train(root), read_corrections(path), str(path))
 
 
 def test_a_person_is_corrected_in_all_photos_and_marked(make_layout) -> None:
@@ -51,6 +52,12 @@ def test_incorrect_and_normal_are_swapped(make_layout) -> None:
         ("000001,*,race,x,", r"field must be one of mask, gender, age; got 'race'"),
         ("000001,*,gender,man,", r"line 2: gender must be male or female; got 'man'"),
         ("000001,*,age,-3,", r"line 2: age must be whole years from 0 to 120; got '-3'"),
+        (f"000001,*,age,{'9' * 5000},", r"line 2: age must be whole years from 0 to 120; got '999"),
+        ("1,*,gender,male,", r"line 2: no person '1' among .*; did you mean 000001$"),
+        ("\n000001,*,gender,,x", r"line 3: value must not be empty"),
+        ('000001,*,gender,male,"two\nlines"\n\n1,*,age,3,', r"line 5: no person '1' among"),
+        ("000001,mask1,mask,swap incorrect and normal,", r"line 2: photo must be \* where the"),
+        ("000001,*,gender,male", r"line 2: has 4 fields, the header 5; a field with a comma"),
     ],
 )
 def test_a_wrong_correction_is_named(make_layout, line: str, sentence: str) -> None:
@@ -70,3 +77,32 @@ def test_the_known_corrections_are_readable_and_each_says_why() -> None:
     assert table["reason"].notna().all()
     assert table["person"].is_unique
     assert (table["field"] == "gender").sum() == 10
+
+
+def test_a_swap_of_photos_that_are_not_there_is_refused(make_layout) -> None:
+    root = make_layout(PEOPLE)
+    for stem in ("incorrect_mask", "normal"):
+        (root / f"train/images/000003_male_Asian_40/{stem}.jpg").unlink()
+    with pytest.raises(InputError, match=r"line 2: 000003.* has no photo that is incorrect or"):
+        corrected(root, "000003,*,mask,swap incorrect and normal,seen")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("gender,000001,*,age,30", r"line 3: kind and field must be the same; got gender and age"),
+        ("eyes,000001,*,age,30", r"line 3: kind must be one of mask, gender, age; got 'eyes'"),
+    ],
+)
+def test_a_label_issue_whose_kind_is_not_its_field_is_refused(tmp_path, line, sentence) -> None:
+    path = tmp_path / "issues.csv"
+    path.write_text(f"kind,person,photo,field,value\n\n{line}\n")
+    with pytest.raises(InputError, match=sentence):
+        check_corrections(read_table(path, LABEL_ISSUES), path)
+
+
+def test_a_label_issue_that_contradicts_itself_is_no_correction_either(tmp_path) -> None:
+    path = tmp_path / "issues.csv"
+    path.write_text("kind,person,photo,field,value\ngender,000001,*,age,30\n")
+    with pytest.raises(InputError, match="line 2: kind and field must be the same"):
+        read_corrections(path)

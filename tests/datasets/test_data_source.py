@@ -1,4 +1,5 @@
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from mmmask.config import load_config
 from mmmask.datasets.data_source import DataSource, sample_tables
 from mmmask.datasets.layout import with_labels
 from mmmask.datasets.mask_faces import MaskFaceDataset
+from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
 from mmmask.known import class_counts
 from mmmask.shipped import find_config
@@ -192,3 +194,32 @@ def test_a_written_table_is_read_as_it_was(root) -> None:
     samples = DataSource(root).train()
     write_table(root / "photos.parquet", samples, SAMPLES)
     pd.testing.assert_frame_equal(DataSource.at(root / "photos.parquet").train(), samples)
+
+
+def test_tables_corrections_and_drop_lists_meet_the_disk_in_one_form(root, tmp_path) -> None:
+    def form(kind: str, text: str) -> str:
+        return unicodedata.normalize(kind, text)
+
+    photos, person = root / "ph", form("NFD", "가을")
+    (photos / person).mkdir(parents=True)
+    for number, image in enumerate(DataSource(root).train()["image"][:21]):
+        (photos / person / f"é{number}.jpg").write_bytes((root / image).read_bytes())
+    rows = pd.DataFrame({"image": [f"ph/{person}/é{number}.jpg" for number in range(21)]})
+    rows = rows.assign(person=[f"가{number // 7}" for number in range(21)], mask="wear", age=30)
+    decompose = photos.rglob("*.jpg")
+    for path in list(decompose):
+        path.rename(path.with_name(form("NFD", path.name)))
+    for kind, other in (("NFC", "NFD"), ("NFD", "NFC")):
+        table, fix, drop = (root / f"{name}.csv" for name in ("table", "fix", "drop"))
+        table.write_text(form(kind, rows.assign(gender="male").to_csv(index=False)))
+        fix.write_text(form(other, "person,photo,field,value\n가1,é8,gender,female\n"))
+        drop.write_text(form(other, f"image,reason\nph/{person}/é3.jpg,unreadable\n"))
+        data = MaskFaceDataset(
+            str(root), split="all", table=str(table), corrections=str(fix), drop=str(drop), folds=3
+        )
+        assert len(data) == 20
+        corrected = data.samples[data.samples["corrected"] == 1]
+        assert corrected["image"].tolist() == [form("NFC", f"ph/{person}/é8.jpg")]
+        assert corrected["gender"].tolist() == ["female"]
+        for row in range(len(data)):
+            load_photo(data.get_data_info(row)["img_path"])

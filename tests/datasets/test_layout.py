@@ -1,9 +1,13 @@
+import os
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from mmmask.datasets.layout import read_eval, read_train, with_labels
+from mmmask.datasets.folder_facts import folder_facts
+from mmmask.datasets.layout import find_photos, read_eval, read_train, with_labels
+from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError, MissingFileError
 
 PEOPLE = [("000002", "female", 61), ("000001", "male", 25)]
@@ -112,3 +116,55 @@ def test_the_real_photos_are_read(faces: Path) -> None:
     assert (len(samples), samples["person"].nunique()) == (4900, 700)
     assert not samples["image"].str.contains("/._", regex=False).any()
     assert len(read_eval(faces)) == 2632
+
+
+def test_a_folder_is_searched_behind_links_and_loops_end(tmp_path) -> None:
+    inside, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    for name in ("photos/deep/b.JPG", "elsewhere/c.png", "photos/.hidden/d.jpg", "photos/._e.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (inside / "linked").symlink_to(elsewhere)
+    (inside / "deep" / "loop").symlink_to(inside)
+    assert find_photos(inside)["image"].tolist() == ["deep/b.JPG", "linked/c.png"]
+
+
+def test_pictures_that_cannot_be_read_are_told_and_others_are_read(
+    make_layout, tmp_path, caplog
+) -> None:
+    for name in ("a.webp", "b.bmp", "c.jfif", "d.heic", "e.HEIC", "f.gif", "notes.txt", ".g.heic"):
+        (tmp_path / name).touch()
+    assert find_photos(tmp_path)["image"].tolist() == ["a.webp", "b.bmp", "c.jfif"]
+    told = f"{tmp_path}: left out, pictures that cannot be read: 1 .gif, 2 .heic; save them as jpg"
+    assert [record.message for record in caplog.records] == [told]
+    root = make_layout(PEOPLE)
+    (root / "train/images/000001_male_Asian_25/mask1.heic").touch()
+    assert len(read_train(root)) == 14
+    assert "cannot be read: 1 .heic; save them as jpg" in caplog.text
+
+
+def decompose(root: Path) -> None:
+    """Rename all below a folder as macOS unpacks it, the deepest first."""
+    for path in sorted(root.rglob("*"), key=lambda path: -len(path.parts)):
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+
+
+def test_names_that_the_disk_has_in_another_form_are_those_of_the_csv(make_layout) -> None:
+    root = make_layout(PEOPLE, eval_photos=1)
+    images, name = root / "train" / "images", "가을_male_Asian_25"
+    (images / "000001_male_Asian_25").rename(images / name)
+    csv = root / "train" / "train.csv"
+    csv.write_text(csv.read_text().replace("000001_male_Asian_25", name))
+    (photo,) = (root / "eval" / "images").iterdir()
+    photo.rename(photo.with_name("é.jpg"))
+    (root / "eval" / "info.csv").write_text("ImageID,ans\né.jpg,0\n")
+    expected = read_train(root), read_eval(root)
+    assert not folder_facts(root).size
+    decompose(root)
+    assert "가을_male_Asian_25" not in os.listdir(images)
+    for before, after in zip(expected, (read_train(root), read_eval(root)), strict=True):
+        assert before.equals(after)
+        for image in after["image"]:
+            assert load_photo(root / image).shape == (32, 24, 3)
+    assert not folder_facts(root).size
+    csv.write_text(unicodedata.normalize("NFD", csv.read_text()))  # nor does the csv's form count
+    assert read_train(root).equals(expected[0])

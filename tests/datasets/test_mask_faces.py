@@ -8,6 +8,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 import mmmask.datasets.transforms  # noqa: F401 - registers
+from mmmask.cli import message_of
 from mmmask.datasets.batching import stack_photos
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.datasets.sampler import Draw, EpochSampler
@@ -128,6 +129,33 @@ def test_a_broken_photo_names_itself_from_a_worker(build) -> None:
     loader = DataLoader(val, batch_size=2, collate_fn=stack_photos, num_workers=1)
     with pytest.raises(InputError, match=f"{victim.name}: not a photo that can be decoded"):
         next(iter(loader))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_all_broken_photos_are_named_at_once_with_the_way_out(build, workers: int) -> None:
+    train = build("train")
+    broken = train.samples["image"][[3, 20, 30]].tolist()
+    for image in broken:
+        (build.root / image).write_bytes(b"not a photo")
+    loader = DataLoader(train, batch_size=4, collate_fn=stack_photos, num_workers=workers)
+    with pytest.raises(InputError) as caught:
+        next(iter(loader))
+    words = message_of(caught.value)
+    assert words == (
+        f"{build.root}/{broken[0]}: not a photo that can be decoded (jpg, png, webp or bmp), 11 "
+        f"bytes; cannot be read either, of {len(train)} photos: {build.root}/{broken[1]}, "
+        f"{build.root}/{broken[2]}; tools/data_stats.py --out drop.csv lists them, and "
+        "data.drop=drop.csv in --cfg-options leaves them out"
+    )
+
+
+def test_unreadable_photos_of_a_drop_list_are_left_out_of_validation_too(build, tmp_path) -> None:
+    first, second = build("val").samples["image"][:2]
+    drop = tmp_path / "drop.csv"
+    drop.write_text(f"image,reason\n{first},unreadable\n{second},dark\n")
+    left = build("val", drop=str(drop)).samples["image"].tolist()
+    assert first not in left
+    assert second in left
 
 
 def test_a_draw_seeds_the_augmentation_and_leaves_the_generators_alone(build) -> None:

@@ -20,6 +20,7 @@ from mmmask.datasets.packed import (
     packed_steps,
     write_pack,
 )
+from mmmask.datasets.photo_store import PhotoStore, write_store
 from mmmask.datasets.sampler import EpochSampler
 from mmmask.errors import InputError, MissingFileError
 
@@ -93,10 +94,41 @@ def test_a_pack_of_another_size_is_stale_and_says_so(root, pack) -> None:
 def test_a_pack_is_stale_once_a_photo_has_changed(root, pack) -> None:
     image = read_train(root)["image"][5]
     photo = root / image
-    status = photo.stat()
-    os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    content, status = photo.read_bytes(), photo.stat()
+    images = list(DataSource.at(root).images())
+    photo.write_bytes(bytes(255 - value for value in content))  # of the same size
+    os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns))  # and of the same time
     with pytest.raises(StalePackError, match=rf"{image} has changed since it was made"):
-        open_pack(pack, list(DataSource.at(root).images()), data_root=root, steps=STEPS)
+        open_pack(pack, images, data_root=root, steps=STEPS)
+    photo.write_bytes(content)  # of another time
+    open_pack(pack, images, data_root=root, steps=STEPS)
+    photo.write_bytes(content + b" ")
+    with pytest.raises(StalePackError, match=rf"{image} has changed since it was made"):
+        open_pack(pack, images, data_root=root, steps=STEPS)
+
+
+def test_all_broken_photos_are_named_and_nothing_is_packed(root, tmp_path) -> None:
+    images = list(DataSource.at(root).images())
+    for image in images[3], images[50]:
+        (root / image).write_bytes(b"not a photo")
+    both = rf"{images[3]}: not a photo.*; cannot be read either.*{images[50]}; .*data\.drop"
+    with pytest.raises(InputError, match=both):
+        write_pack(tmp_path / "new.arrow", images, data_root=root, steps=STEPS)
+    assert not (tmp_path / "new.arrow").exists()
+
+
+def test_a_photo_that_changes_while_it_is_packed_makes_the_pack_stale(tmp_path) -> None:
+    photo, path = tmp_path / "a.jpg", tmp_path / "rows.arrow"
+    photo.write_bytes(b"before")
+
+    def rows():
+        photo.write_bytes(b"behind")
+        yield np.zeros((1, 2), np.uint8)
+
+    known = {"data_root": tmp_path, "made_by": {}, "kind": "pack of photos"}
+    write_store(path, ["a.jpg"], rows(), **known, shape=(2,), dtype=np.uint8)
+    with pytest.raises(StalePackError, match=r"a\.jpg has changed since it was made"):
+        PhotoStore(path, ["a.jpg"], **known, maker="a test")
 
 
 def test_a_pack_without_a_photo_is_stale(root, pack) -> None:

@@ -3,10 +3,11 @@
 import itertools
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mmmask.datasets.features import read_features
-from mmmask.datasets.photo_store import PhotoStore, write_store
+from mmmask.datasets.photo_store import PhotoStore, StalePackError, write_store
 from mmmask.errors import InputError
 
 IMAGES = [f"{number:04d}.jpg" for number in range(600)]
@@ -49,3 +50,26 @@ def test_features_are_read_by_photo_and_told_from_a_pack(stored) -> None:
     other, _ = stored("pack of photos", [600])
     with pytest.raises(InputError, match="not a file of features: it is a pack of photos"):
         read_features(other)
+
+
+def test_a_damaged_row_is_named_and_the_others_are_read(stored) -> None:
+    path, rows = stored("rows", [600])
+    path.write_bytes(path.read_bytes().replace(rows[300].tobytes(), bytes(12)))
+    facts = {"data_root": path.parent, "made_by": {"a": 1}, "kind": "rows", "maker": "a tool"}
+    store = PhotoStore(path, IMAGES, **facts)
+    np.testing.assert_array_equal(store[299], rows[299])
+    with pytest.raises(InputError, match=r"rows\.arrow: damaged, its row of 0300\.jpg is not as"):
+        store[300]
+    with pytest.raises(StalePackError, match=r"0300\.jpg"):  # so that it is made anew
+        store.array()
+
+
+def test_a_file_of_an_older_version_is_stale(stored) -> None:
+    path, _ = stored("rows", [600])
+    with pa.OSFile(str(path)) as source:
+        table = pa.ipc.open_file(source).read_all().drop_columns(["crc32"])
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    facts = {"data_root": path.parent, "made_by": {"a": 1}, "kind": "rows", "maker": "a tool"}
+    with pytest.raises(StalePackError, match="an older version made it, without sums"):
+        PhotoStore(path, IMAGES, **facts)

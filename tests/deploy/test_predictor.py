@@ -199,7 +199,7 @@ def test_answers_that_are_no_probabilities_are_refused_by_model_and_photo(make_o
             values, years = network(batch)
             return Answer(values * [[1], [1], [0.5], [1], [1]], years)
 
-    sentence = rf"^predictions of {network.name}, row 2 \(2\): p00 to p17 must sum to 1; got 0.5"
+    sentence = rf"^predictions of {network.name}, row 3 \(2\): p00 to p17 must sum to 1; got 0.5"
     with pytest.raises(InputError, match=sentence):
         Predictor(Halved())(photos)
 

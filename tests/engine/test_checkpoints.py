@@ -200,3 +200,44 @@ def test_an_address_is_fetched_and_loaded_safely(tmp_path, monkeypatch, marker):
     with pytest.raises(InputError, match="fetched"):
         CheckpointLoader.load_checkpoint("https://example.org/fetched.pth")
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"meta": []}, "meta must be a mapping; got list"),
+        ({"meta": "x"}, "meta must be a mapping; got 'x'"),
+        ({"meta": {"epoch": "x"}}, "meta.epoch must be a whole number of 64 bits; got 'x'"),
+        ({"meta": {"epoch": 10**30}}, "meta.epoch must be a whole number of 64 bits; got one of"),
+        ({"meta": {"data": {"old_from": "x"}}}, "meta.data.old_from must be a whole number"),
+        ({"meta": {"preprocessing": {"size": torch.ones(2)}}}, "meta.preprocessing must hold num"),
+        ({"state_dict": [torch.ones(2)]}, "state_dict must be a mapping; got list"),
+        ({"state_dict": {1: torch.ones(2)}}, "names in state_dict must be text; got 1"),
+        ({"state_dict": {"a": {"b": torch.ones(2)}}}, "state_dict.a must be a tensor; got dict"),
+        ({"state_dict": {"a": np.ones(2)}}, "state_dict.a must be a tensor; got ndarray"),
+        ({1: torch.ones(2)}, "names in it must be text; got 1"),
+        ({"message_hub": 3}, "message_hub must be a mapping; got 3"),
+        ({"message_hub": {"runtime_info": {"best_score": "x"}}}, "best_score must be a finite"),
+        ({"optimizer": "x"}, "optimizer must be a mapping; got 'x'"),
+    ],
+)
+def test_a_checkpoint_of_another_form_is_refused(tmp_path, content, sentence):
+    torch.save(content, tmp_path / "x.pth")
+    with pytest.raises(InputError, match=rf"x\.pth is not loaded: .*{sentence}"):
+        load_checkpoint_file(tmp_path / "x.pth")
+
+
+def test_parts_that_are_none_are_as_parts_that_are_not_there(tmp_path):
+    weights = {"a": torch.ones(2)}
+    content = {"meta": None, "state_dict": weights, "optimizer": None}
+    torch.save(content, tmp_path / "x.pth")
+    assert load_checkpoint_file(tmp_path / "x.pth").keys() == {"state_dict"}
+
+
+def test_lists_without_end_and_names_that_no_file_has_are_refused(tmp_path):
+    endless: list = []
+    for _ in range(60):
+        endless = [endless, endless]
+    torch.save({"a": endless}, tmp_path / "x.pth")
+    with pytest.raises(InputError, match=r"x\.pth is not loaded: it holds lists within lists"):
+        CheckpointLoader.load_checkpoint(str(tmp_path / "x.pth"))

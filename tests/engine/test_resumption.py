@@ -268,6 +268,72 @@ def test_a_file_that_a_run_cannot_go_on_from_is_refused(root, run, lacks, senten
     assert contents(run) == before
 
 
+def with_other(content: dict, way: str, value: object) -> dict:
+    """Return a checkpoint with another value, or without it where that is Ellipsis."""
+    *places, last = (int(key) if key.isdigit() else key for key in way.split("/"))
+    holder = content
+    for key in places:
+        holder = holder[key]
+    if value is ...:
+        del holder[last]
+    else:
+        holder[last] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("way", "value", "sentence"),
+    [
+        ("meta/epoch", -1, "meta.epoch must be from 0 to 2; got -1"),
+        ("meta/epoch", ..., "its training state is damaged"),
+        ("meta/iter", 3, "meta.iter must be "),
+        ("meta/seed", 7, "meta.seed must be 0; got 7"),
+        ("message_hub", {}, "its training state is damaged"),
+        ("message_hub/runtime_info/best_ckpt_ids", ["x"], "best_ckpt_ids must be a list, each of"),
+        (
+            "optimizer/param_groups/0/lr",
+            "x",
+            "optimizer.param_groups.0.lr must be a number; got 'x'",
+        ),
+        ("optimizer/param_groups", [], "optimizer.param_groups must be list of 1; got 0"),
+        ("optimizer/state", [1], "optimizer.state must be "),
+        ("optimizer/state/0", {"step": 1}, "must have the moments of other parameters"),
+        ("optimizer/state/0/exp_avg", torch.ones(7), "exp_avg must have the shape of its"),
+        ("param_schedulers", [], "param_schedulers must be list of 2; got 0"),
+        (
+            "param_schedulers/0/last_step",
+            "x",
+            "param_schedulers.0.last_step must be a number; got 'x'",
+        ),
+        ("param_schedulers/0", None, "param_schedulers.0 must be dict; got None"),
+    ],
+)
+def test_a_training_state_of_another_form_is_refused_and_left(
+    root, run, way, value, sentence
+) -> None:
+    file = run / "epoch_1.pth"
+    torch.save(with_other(load_checkpoint_file(file), way, value), file)
+    before = contents(run)
+    with pytest.raises(InputError, match=re.escape(sentence)) as error:
+        train(config(root, run), resume=True)
+    assert str(file) in str(error.value)
+    assert contents(run) == before
+
+
+def test_weights_that_a_checkpoint_lacks_do_not_become_random(root, run) -> None:
+    file = run / "epoch_1.pth"
+    content = load_checkpoint_file(file)
+    name = next(name for name in content["state_dict"] if name.endswith("weight"))
+    weights = content["state_dict"].pop(name)
+    torch.save(content, file)
+    with pytest.raises(InputError, match=re.escape(f"state_dict lacks {name}")):
+        train(config(root, run), resume=True)
+    content["state_dict"][name] = weights.long()
+    torch.save(content, file)
+    with pytest.raises(InputError, match=re.escape(f"{name} must be of torch.float32 or alike")):
+        train(config(root, run), resume=True)
+
+
 def test_what_a_checkpoint_of_an_older_version_holds_is_compared_and_the_rest_told(
     root, run
 ) -> None:

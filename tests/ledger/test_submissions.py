@@ -234,3 +234,8 @@ def test_a_table_is_no_submission(tmp_path) -> None:
     (tmp_path / "p.parquet").write_bytes(b"PAR1\xff")
     with pytest.raises(InputError, match=r"p\.parquet: a submission is a csv \(ImageID, ans\)"):
         read_submission(tmp_path / "p.parquet")
+
+
+def test_a_submission_is_read_with_names_in_one_form(csv) -> None:
+    decomposed = answers(0, ["e\u0301.jpg", "b.jpg"])
+    assert read_submission(csv(decomposed)).index.tolist() == ["\u00e9.jpg", "b.jpg"]

@@ -31,7 +31,7 @@ def test_two_configs_are_trained_compared_and_kept(drawn, tmp_path) -> None:
 
 def test_no_seeds_are_refused(refused) -> None:
     line = refused("ablate.py", CONFIG, "configs/mobilenet_v2_linear.py", "--seeds", 0)
-    assert "--seeds must be at least 1; got 0" in line
+    assert "--seeds must be a whole number from 1 to 1000; got 0" in line
 
 
 def test_features_without_techniques_are_refused(refused) -> None:

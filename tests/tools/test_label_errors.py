@@ -34,4 +34,4 @@ def test_label_issues_are_shown_and_written_as_corrections(make_layout, tmp_path
     assert (first["person"], first["value"]) == ("000004_male_Asian_28", "female")
 
     line = refused("label_errors.py", oof, "--data-root", root, "--out", out, "--top", 0)
-    assert "--top must be at least 1; got 0" in line
+    assert "--top must be a whole number from 1 to 1000000; got 0" in line

@@ -58,8 +58,12 @@ def test_what_is_missing_is_said_in_one_line(files, tmp_path, refused) -> None:
     line = refused("prior_shift.py", files / "eval.parquet", "--out", tmp_path / "o.parquet")
     assert "--oof is needed" in line
     given = ("prior_shift.py", files / "eval.parquet", "--out", tmp_path / "o.parquet")
-    assert "--resamples must be at least 20; got 2" in refused(*given, "--resamples", 2)
-    assert "--people must be at least 20; got 5" in refused(*given, "--simulate", 2, "--people", 5)
+    assert "--resamples must be a whole number from 20 to 1000000; got 2" in refused(
+        *given, "--resamples", 2
+    )
+    assert "--people must be a whole number from 20 to 1000000; got 5" in refused(
+        *given, "--simulate", 2, "--people", 5
+    )
     oof = ("--oof", files / "oof.parquet")
     assert "--oof has no meaning with --simulate" in refused(*given, *oof, "--simulate", 2)
     assert "--people has no meaning without" in refused(*given, *oof, "--people", 50)

@@ -1,10 +1,12 @@
 import hashlib
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from mmmask.datasets.layout import read_train, with_labels
 from mmmask.evaluation.decision import decide
 from mmmask.evaluation.scores import macro_f1
 from mmmask.ledger.score_log import read_scores
@@ -203,3 +205,44 @@ def test_a_refused_submission_leaves_nothing(run, refused, tmp_path) -> None:
         *("--split", "val", "--submission", target),
     )
     assert not target.exists()
+
+
+def test_an_unreadable_photo_is_refused_or_answered_by_the_class_shares(run, tmp_path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(run.data, data)
+    names = pd.read_csv(data / "eval/info.csv")["ImageID"].tolist()
+    for name in names[2], names[7]:
+        (data / "eval/images" / name).write_bytes(b"not a photo")
+    command = ("test.py", run.config, run.best, "--data-root", data)
+    outputs = ("--submission", tmp_path / "s.csv", "--out", tmp_path / "p.parquet")
+    done = tool(*command, *outputs)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert all(words in line for words in (names[2], names[7], "--unreadable prior"))
+    assert not (tmp_path / "s.csv").exists()
+    done = tool(*command, *outputs, "--unreadable", "prior", "--pictures", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"2 of {len(names)} photos to predict cannot be read" in done.stderr
+    assert names[2] in done.stderr
+    assert pd.read_csv(tmp_path / "s.csv")["ImageID"].tolist() == names
+    table = read_table(tmp_path / "p.parquet", PREDICTIONS)
+    labels = with_labels(read_train(data))["label"].to_numpy(dtype=int)
+    shares = np.bincount(labels, minlength=18) / len(labels)
+    np.testing.assert_allclose(probabilities(table)[[2, 7]], [shares, shares], rtol=1e-5)
+    assert not np.allclose(probabilities(table)[3], shares, atol=1e-3)
+    unread = [f"eval/images/{names[2]}", f"eval/images/{names[7]}"]
+    assert table.attrs["provenance"]["unreadable"] == unread
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--split", "val"), "--unreadable prior needs --split eval; got val"),
+        (("--pack", "p.arrow"), "has none that cannot be read; leave out --pack and data.pack"),
+    ],
+)
+def test_class_shares_for_what_cannot_be_unreadable_are_refused(run, options, sentence) -> None:
+    command = ("test.py", run.config, run.best, "--data-root", run.data, "--unreadable", "prior")
+    done = tool(*command, *options)
+    assert done.returncode == 2
+    assert sentence in done.stderr

@@ -187,7 +187,7 @@ def test_predictions_without_labels_are_refused(written, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("{", "not a readable JSON file"), ("[]", "no calibration but a list"), (None, "no such")],
+    [("{", "no readable JSON"), ("[]", "must be a JSON object; got list"), (None, "no such")],
 )
 def test_a_file_that_holds_no_calibration_is_refused(tmp_path, text, sentence) -> None:
     path = tmp_path / "c.json"

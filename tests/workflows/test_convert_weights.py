@@ -84,7 +84,14 @@ def test_weights_that_are_cut_short_or_too_long_are_refused(tmp_path):
 @pytest.mark.parametrize("text", ["[]", "{", '{"weightsManifest": [{"paths": ["x"]}]}', "\xff"])
 def test_a_file_that_is_no_model_is_refused(tmp_path, text):
     (tmp_path / "model.json").write_text(text, encoding="latin-1")
-    with pytest.raises(InputError, match=r"model\.json: must be the \.json of a TensorFlow\.js"):
+    with pytest.raises(InputError, match=r"model\.json: (must be|no readable) (the \.j|JSON|a J)"):
+        read_weights(tmp_path / "model.json")
+
+
+def test_weights_outside_the_folder_of_a_model_are_not_read(tmp_path):
+    text = '{"weightsManifest": [{"paths": ["../secret.bin"], "weights": []}]}'
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(InputError, match=r"names \.\./secret\.bin, which does not lie beside it"):
         read_weights(tmp_path / "model.json")
 
 

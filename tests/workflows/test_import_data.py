@@ -16,6 +16,8 @@ from mmmask.labels import GENDERS, MASKS
 from mmmask.tables import SAMPLES, read_provenance, read_table, write_table
 from mmmask.workflows.import_data import READERS, import_data
 
+SUFFIXES = ".jpg, .jpeg, .jfif, .png, .webp, .bmp"
+
 
 def photos(folder: Path, *names: str) -> Path:
     """Write files of these names, which are photos by name alone."""
@@ -65,7 +67,7 @@ def test_the_competition_keeps_rows_and_order(make_layout, tmp_path) -> None:
 def test_folders_mean_what_they_are_called_or_what_the_mapping_says(tmp_path) -> None:
     src = photos(
         *(tmp_path / "set", "wear/a.jpg", "17/deep/er/b.PNG", "old men/c.jpeg", "who/d.jpg"),
-        *("junk/e.jpg", ".hidden/f.jpg", "wear/._a.jpg", "wear/notes.txt", "wear/g.webp"),
+        *("junk/e.jpg", ".hidden/f.jpg", "wear/._a.jpg", "wear/notes.txt", "wear/g.tiff"),
     )
     mapping = ["old men=gender:male,age:60-", "who=", "junk=-"]
     done = import_data("folders", src, tmp_path / "t.csv", mapping=mapping)
@@ -78,7 +80,7 @@ def test_folders_mean_what_they_are_called_or_what_the_mapping_says(tmp_path) ->
     assert set(done.samples["source"]) == {"set"}
     assert done.left_out == {
         "files ending in .txt": 1,
-        "files ending in .webp": 1,
+        "files ending in .tiff": 1,
         "photos in junk, by --map": 1,
     }
 
@@ -292,6 +294,12 @@ def test_voc_refuses_what_it_cannot_find_or_write(tmp_path) -> None:
     assert "no object below" in refusal("voc", src, out, mapping=["face=wear"], **new)
     (src / "annotations/x.xml").write_text("<annotation>")
     assert "x.xml: not a readable xml file: no element" in refusal("voc", src, out, **new)
+    bomb = (
+        '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;&b;">]><a><filename>&c;</filename></a>'
+    )
+    (src / "annotations/x.xml").write_text(bomb)
+    said = refusal("voc", src, out, **new)
+    assert "x.xml: not a readable xml file: <!DOCTYPE> is not allowed; delete it" in said
     (src / "annotations/x.xml").write_text("<a><filename>y.png</filename></a>")
     assert "'y.png' is not there" in refusal("voc", src, out, **new)
 
@@ -361,9 +369,9 @@ def test_a_csv_and_options_that_do_not_fit_are_refused(tmp_path, options, senten
         ("image\nx/a.jpg\nx/../x/a.jpg\n", "two rows for one photo, "),
         ("image,label,mask\nx/a.jpg,0,normal\n", "x/a.jpg: no class has mask normal, label 0"),
         ("image,age\n,20\n", "line 2: image is empty"),
-        ("image\nx/a.webp\n", "a photo must end in .jpg, .jpeg, .png; got 'a.webp'"),
+        ("image\nx/a.gif\n", f"a photo must end in {SUFFIXES}; got 'a.gif'"),
         ("image\nx/e.jpg\n", "x/e.jpg is not there"),
-        ("image,age\n", "holds no photo to import (.jpg, .jpeg, .png)"),
+        ("image,age\n", f"holds no photo to import ({SUFFIXES})"),
     ],
 )
 def test_a_row_that_is_not_understood_is_refused(tmp_path, text, sentence) -> None:

@@ -16,7 +16,7 @@ import mmmask.register  # noqa: F401
 from mmmask.blocks import compose
 from mmmask.config import load_config
 from mmmask.datasets.features import open_features, read_features
-from mmmask.datasets.layout import read_train
+from mmmask.datasets.layout import read_eval, read_train, with_labels
 from mmmask.datasets.photo_store import StalePackError
 from mmmask.datasets.splits import assign_folds
 from mmmask.drawing.drawn_faces import draw_dataset
@@ -392,6 +392,25 @@ def test_a_probe_that_was_interrupted_is_fitted_anew(data, done, tmp_path) -> No
     again, *_ = linear_probe(probe)
     np.testing.assert_array_equal(probabilities(again), probabilities(table))
     assert (tmp_path / "probe" / "epoch_1.pth").stat().st_mtime_ns > written
+
+
+def test_photos_to_predict_that_cannot_be_read_get_the_class_shares(data, tmp_path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data / "data", root)
+    eval_photos = read_eval(root)["image"].tolist()
+    (root / eval_photos[1]).write_bytes(b"not a photo")
+    out, given = tmp_path / "probe", {"data_root": str(root)}
+    with pytest.raises(InputError, match=rf"{eval_photos[1]}: not a photo"):
+        linear_probe(study(data, out, **given))
+    submission = tmp_path / "answers.csv"
+    linear_probe(study(data, out, **given, unreadable="prior", submission=submission))
+    table = read_predictions(out / "eval.parquet")
+    assert table["image"].tolist() == eval_photos
+    labels = with_labels(read_train(root))["label"].to_numpy(dtype=int)
+    shares = np.bincount(labels, minlength=18) / len(labels)
+    np.testing.assert_allclose(probabilities(table)[1], shares, rtol=1e-5)
+    assert not np.allclose(probabilities(table)[0], shares, atol=1e-3)
+    assert len(pd.read_csv(submission)) == len(eval_photos)
 
 
 def test_a_folder_of_another_probe_is_refused(data, done) -> None:

@@ -74,7 +74,7 @@ def test_ages_are_those_of_the_table_of_another_one_or_of_the_csv_of_labels(
     assert read_scored(paths[:1], labels)[paths[0]]["age"].tolist() == [*range(20, 26)]
     labels.write_text(labels.read_text().replace("23", "230"))
     with pytest.raises(
-        InputError, match=r"labels\.csv, row 3 \(3\.jpg\): age must be from 0 to 120; got 230"
+        InputError, match=r"labels\.csv, line 5 \(3\.jpg\): age must be from 0 to 120; got 230"
     ):
         read_scored(paths, labels)
     assert "age" not in read_scored(paths[1:])[paths[1]]

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmask.datasets.foreign.facts import facts_of, read_map, refuse_unused
-from mmmask.datasets.foreign.gathered import Gathered
-from mmmask.datasets.foreign.walk import photos_below
+from mmmask.datasets.foreign.gathered import Gathered, photos_below
 from mmmask.errors import InputError
 
 

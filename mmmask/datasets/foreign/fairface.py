@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from mmmask.csv_files import read_csv, row_places
 from mmmask.datasets.foreign.gathered import Gathered, check_photo
 from mmmask.errors import InputError, nearest
-from mmmask.tables import read_csv
 
 _GENDERS = {"Male": "male", "Female": "female"}
 #: Range of ages -> first and last year, both included.
@@ -27,8 +27,9 @@ def read_fairface(src: Path, found: Gathered, *, images: Path | None = None) -> 
         images: What ``file`` is relative to; by default the folder of the csv.
     """
     table = read_csv(src, ("file", "age", "gender")).fillna("")
+    place = row_places(src)
     for row, (file, age, gender) in enumerate(table[["file", "age", "gender"]].to_numpy()):
-        with found.row(f"{src}, line {row + 2}"):
+        with found.row(place(row)):
             for name, value, known in (("age", age, _AGES), ("gender", gender, _GENDERS)):
                 if value not in known:
                     allowed = ", ".join(known)

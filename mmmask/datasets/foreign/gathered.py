@@ -8,7 +8,9 @@ from typing import Any
 
 from mmmask.datasets.foreign.facts import Facts, joined
 from mmmask.datasets.layout import PHOTO_SUFFIXES, is_photo
+from mmmask.datasets.walk import files_below
 from mmmask.errors import InputError
+from mmmask.files import is_there
 
 _SHOWN = 5
 
@@ -58,5 +60,17 @@ def check_photo(photo: Path) -> None:
     """Refuse a path that is no photo, or not there."""
     if not is_photo(photo.name):
         raise InputError(f"a photo must end in {', '.join(PHOTO_SUFFIXES)}; got {photo.name!r}")
-    if not photo.is_file():
+    if not is_there(photo):
         raise InputError(f"{photo} is not there")
+
+
+def photos_below(folder: Path, found: Gathered) -> Iterator[Path]:
+    """Yield the photos of :func:`files_below`; count the other files by their suffix."""
+    for path in files_below(folder):
+        if not is_photo(path.name):
+            kind = f"files ending in {path.suffix.lower()}" if path.suffix else "other files"
+            found.left_out[kind] += 1
+        elif path.is_file():
+            yield path
+        else:
+            found.problems.append(f"{path}: a link that leads nowhere, or no file")

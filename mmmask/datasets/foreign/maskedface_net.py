@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from mmmask.datasets.foreign.gathered import Gathered
-from mmmask.datasets.foreign.walk import photos_below
+from mmmask.datasets.foreign.gathered import Gathered, photos_below
 from mmmask.errors import InputError
 
 _MASKS = {

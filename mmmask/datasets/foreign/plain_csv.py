@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from mmmask.csv_files import read_csv, row_places
 from mmmask.datasets.foreign.facts import STATED, pairs, read_map, refuse_unused, value_of
 from mmmask.datasets.foreign.gathered import Gathered, check_photo
 from mmmask.errors import InputError, nearest
-from mmmask.tables import read_csv
 
 #: Columns of the samples table that a csv can fill.
 COLUMNS = ("image", "person", *STATED, "source")
@@ -50,10 +50,10 @@ def read_plain_csv(
     ours = ours.apply(lambda column: column.astype("str").str.strip())
     seen = {f"{name}:{value}" for name in fields for value in ours[name].dropna().unique()}
     refuse_unused(meanings, seen, f"row of {src} has")
-    root = src.parent if images is None else images
+    root, place = src.parent if images is None else images, row_places(src)
     for row, values in enumerate(ours.to_dict("records")):
         known = {name: value for name, value in values.items() if pd.notna(value) and value}
-        with found.row(f"{src}, line {row + 2}"):
+        with found.row(place(row)):
             facts = [_meaning(name, known[name], meanings) for name in fields if name in known]
             if "image" not in known:
                 raise InputError("image is empty")

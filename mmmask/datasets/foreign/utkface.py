@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 from mmmask.datasets.foreign.facts import value_of
-from mmmask.datasets.foreign.gathered import Gathered
-from mmmask.datasets.foreign.walk import photos_below
+from mmmask.datasets.foreign.gathered import Gathered, photos_below
 from mmmask.errors import InputError
 from mmmask.labels import GENDERS
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405 # of a document without entities, see _root
 
 import cv2
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from mmmask.datasets.face_window import face_window
 from mmmask.datasets.foreign.facts import facts_of, read_map, refuse_unused
 from mmmask.datasets.foreign.gathered import Gathered
-from mmmask.datasets.foreign.walk import files_below
 from mmmask.datasets.layout import is_photo
 from mmmask.datasets.photos import Photo, load_photo
+from mmmask.datasets.walk import files_below
 from mmmask.errors import InputError
 
 #: What sets of this kind call the states of the mask.
@@ -106,10 +106,18 @@ def read_voc(
     refuse_unused(given, seen, f"object below {src} is")
 
 
+class _WithoutEntities(ElementTree.TreeBuilder):
+    """Refuses the part in which a document defines entities, of which a few fill the memory."""
+
+    def doctype(self, *_: str | None) -> None:
+        raise ValueError("<!DOCTYPE> is not allowed; delete it")
+
+
 def _root(xml: Path) -> ElementTree.Element:
     """Return the outermost element of an xml file."""
+    parser = ElementTree.XMLParser(target=_WithoutEntities())  # nosec B314 # it refuses entities
     try:
-        return ElementTree.parse(xml).getroot()
+        return ElementTree.parse(xml, parser).getroot()  # nosec B314
     except (ElementTree.ParseError, ValueError, OSError) as error:
         raise InputError(f"not a readable xml file: {error}") from error
 

@@ -6,6 +6,7 @@ from mmpretrain.registry import HOOKS
 
 from mmmask.datasets.face_boxes import preprocessing_facts
 from mmmask.engine.hooks import priorities
+from mmmask.engine.resumed_state import check_state
 from mmmask.engine.resumption import RUN_FACTS, check_resumable, run_facts
 from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
@@ -29,6 +30,7 @@ class CheckpointFactsHook(Hook):
         """Refuse to resume a checkpoint of another run, before anything of it is used."""
         if runner._resume:  # other loads take the weights alone
             check_resumable(runner, checkpoint, run_facts(runner))
+            check_state(runner, checkpoint, runner._load_from)
 
     def before_train(self, runner: Runner) -> None:
         if "preprocessing" not in runner.cfg:

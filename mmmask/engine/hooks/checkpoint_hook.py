@@ -1,5 +1,6 @@
 """Checkpoints from which a run continues exactly at an epoch boundary."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class ResumableCheckpointHook(CheckpointHook):
         """Resume the last checkpoint of this very work directory, which may have been moved."""
         if runner._resume and runner._load_from is None:
             pointer = Path(runner.work_dir) / "last_checkpoint"
-            if pointer.is_file() and (own := _named_by(pointer)).is_file():
+            if pointer.is_file() and os.path.isfile(own := _named_by(pointer)):
                 runner._load_from = str(own)
 
     def before_train(self, runner: Runner) -> None:
@@ -202,7 +203,7 @@ def _write_last_checkpoint(path: Path) -> None:
 
 def _named_by(pointer: Path) -> Path:
     """Return the file beside ``last_checkpoint`` that it names, by a path that may be outdated."""
-    return pointer.parent / Path(pointer.read_text().strip()).name
+    return pointer.parent / Path(pointer.read_text(errors="replace").strip()).name
 
 
 def _rebase_last_checkpoint(work_dir: Path) -> None:
@@ -211,5 +212,5 @@ def _rebase_last_checkpoint(work_dir: Path) -> None:
     if not pointer.is_file():
         return
     own = _named_by(pointer)
-    if pointer.read_text().strip() != str(own) and own.is_file():
+    if pointer.read_text(errors="replace").strip() != str(own) and os.path.isfile(own):
         _write_last_checkpoint(own)

@@ -177,8 +177,8 @@ def _former(work_dir: Path) -> dict[str, Any]:
         process = last.get("process")
         if is_alive(process) and process != this_process():
             raise InputError(
-                f"{work_dir}: process {process['pid']} is training in it since {last['start']}; "
-                "wait for its end, or use another --work-dir"
+                f"{work_dir}: process {process['pid']} is training in it since "
+                f"{last.get('start')}; wait for its end, or use another --work-dir"
             )
         last["status"] = "interrupted"
     return card

@@ -14,18 +14,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from mmmask.datasets.photos import load_photo
+from mmmask.errors import InputError
+
 #: Characters that the photos of a page may take together; with words a page stays below 20 MB.
 BUDGET = 15_000_000
 #: Heights of thumbnails in pixels, best first.
 HEIGHTS = (192, 160, 128, 112, 96, 80, 64, 48, 32)
 QUALITY, JPEG_QUALITY = 60, 88  # of WebP and JPEG, 0 to 100
 _SAMPLE = 48  # photos that are tried to learn how large thumbnails get
-_REDUCED = {
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    1: cv2.IMREAD_COLOR,
-}
 
 
 @dataclass(frozen=True)
@@ -74,12 +71,10 @@ def make_thumbnails(
     sample = [
         photo for image in images[::step][:_SAMPLE] if (photo := _read(root / image)) is not None
     ]
-    height, scale = _fitting(sample, len(images), budget, tallest)
+    height = _fitting(sample, len(images), budget, tallest)
 
     def made(image: str) -> str | None:
-        photo = _read(root / image, _REDUCED[scale])
-        if photo is not None and scale > 1 and photo.shape[0] < height:
-            photo = _read(root / image)  # smaller than those tried
+        photo = _read(root / image, (height, height))
         return None if photo is None else encoded(photo, height)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -125,25 +120,21 @@ def _base64(photo: NDArray[np.uint8]) -> str:
     return base64.b64encode(file.tobytes()).decode()
 
 
-def _read(path: Path, mode: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8] | None:
-    """Return a photo, EXIF rotation applied, or None where it cannot be read."""
+def _read(path: Path, at_least: tuple[int, int] | None = None) -> NDArray[np.uint8] | None:
+    """Return a photo, of at least these sides, or None where it cannot be read."""
     try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        return cv2.imdecode(data, mode) if len(data) else None
-    except (OSError, cv2.error):
+        return load_photo(path, at_least)
+    except InputError:
         return None
 
 
-def _fitting(
-    sample: Sequence[NDArray[np.uint8]], photos: int, budget: int, tallest: int
-) -> tuple[int, int]:
-    """Return the largest height that fits the budget, and by how much decoding may shrink."""
+def _fitting(sample: Sequence[NDArray[np.uint8]], photos: int, budget: int, tallest: int) -> int:
+    """Return the largest height that fits the budget."""
     heights = [height for height in HEIGHTS if height <= tallest]
     if not sample:
-        return heights[-1], 1
+        return heights[-1]
     for height in heights:
         characters = np.mean([len(encoded(photo, height)) for photo in sample]) * photos
         if characters <= 0.95 * budget:  # the sample may have been an easy one
             break
-    lowest = min(photo.shape[0] for photo in sample)
-    return height, next(scale for scale in _REDUCED if scale * height <= lowest or scale == 1)
+    return height

@@ -1,5 +1,6 @@
 """Answer photos, a video or a browser with a trained model."""
 
+import logging
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -9,12 +10,14 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pandas as pd
+from rich.console import Console
 from rich.progress import track
 
 from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import Photo
+from mmmask.datasets.unreadable import all_unreadable, unreadable_photos
 from mmmask.deploy.predictor import Predictor
-from mmmask.errors import InputError, MissingFileError, WriteError
+from mmmask.errors import InputError, MissingFileError, UnreadablePhotoError, WriteError
 from mmmask.evaluation.answers import readable
 from mmmask.files import atomic_write
 from mmmask.packages import require
@@ -27,6 +30,8 @@ from mmmask.workflows.demo.read_faces import Face, FaceReader
 SHEET, ACROSS, CELL = 48, 6, (320, 240)
 #: How often per second a video is looked at, unless said otherwise.
 LOOKS = 5
+
+logger = logging.getLogger("mmmask")
 
 
 def open_reader(
@@ -63,7 +68,9 @@ def open_reader(
     return FaceReader(predictor, installed_finder(device))
 
 
-def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd.DataFrame:
+def answer_photos(
+    reader: FaceReader, folder: str | Path, out: str | Path, *, unreadable: str = "refuse"
+) -> pd.DataFrame:
     """Write the answers of all photos of a folder as a table, or a sheet of some.
 
     Args:
@@ -71,6 +78,8 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
         folder: With photos, also in folders inside.
         out: .csv or .parquet, a row for each face; or .png or .jpg, up to 48 photos spread over
             the folder with their faces framed.
+        unreadable: ``skip`` leaves out photos that cannot be read, with a warning that names them;
+            ``refuse`` names them too.
 
     Returns:
         The table, as ``mmmask.tables.FACE_ANSWERS`` defines it, of the photos that were read.
@@ -82,11 +91,18 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
     if as_sheet:
         require(f"{out}: a sheet", "matplotlib")
     images = find_photos(folder)["image"].tolist()
+    if unreadable == "skip":
+        images = _readable(folder, images)
     if as_sheet and len(images) > SHEET:
         images = [images[place * len(images) // SHEET] for place in range(SHEET)]
     tables, cells = [], []
-    for image in track(images, "Reading photos", transient=True):
-        photo = reader.predictor.facts.preparation.load(Path(folder) / image)
+    for image in track(images, "Reading photos", console=Console(stderr=True), transient=True):
+        try:
+            photo = reader.predictor.facts.preparation.load(Path(folder) / image)
+        except UnreadablePhotoError as error:
+            paths = [os.path.join(folder, name) for name in images]
+            way_out = "--unreadable skip leaves them out"
+            raise all_unreadable(error, paths, way_out) from error
         faces, predictions = reader(photo)
         answers = readable(predictions)
         tables.append(face_answers(image, faces, answers))
@@ -101,6 +117,20 @@ def answer_photos(reader: FaceReader, folder: str | Path, out: str | Path) -> pd
     else:
         write_table(out, table, FACE_ANSWERS, reader.predictor.provenance())
     return table
+
+
+def _readable(folder: str | Path, images: Sequence[str]) -> list[str]:
+    """Return the photos of a folder that can be read; warn of the others."""
+    unread = set(unreadable_photos([os.path.join(folder, image) for image in images]))
+    left = [image for image in images if os.path.join(folder, image) not in unread]
+    if unread:
+        logger.warning(
+            f"{folder}: {len(unread):,} of {len(images):,} photos cannot be read and are left out: "
+            f"{', '.join(sorted(unread))}"
+        )
+    if not left:
+        raise InputError(f"{folder}: none of its {len(images):,} photos can be read")
+    return left
 
 
 def face_answers(image: str, faces: Sequence[Face], answers: pd.DataFrame) -> pd.DataFrame:
@@ -162,10 +192,15 @@ def answer_video(
         size = (photo.shape[1], photo.shape[0])
         target = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
         if not target.isOpened():
-            raise InputError(f"{out}: OpenCV cannot write an mp4 of {size[0]} x {size[1]} pixels")
+            raise WriteError(
+                f"{out}: could not be written: OpenCV cannot write an mp4 of {size[0]} x {size[1]} "
+                "pixels, or the disk is full"
+            )
         # The header of a video may be wrong about its length, so reading decides.
         shots = _frames(source, photo)
-        for frame in track(shots, "Reading frames", total=announced or None, transient=True):
+        for frame in track(
+            shots, "Reading frames", announced or None, console=Console(stderr=True), transient=True
+        ):
             if frames % step == 0:
                 faces, predictions = reader(frame)
                 found = [row for row, face in enumerate(faces) if face.box is not None]

@@ -5,9 +5,10 @@ here nor in the browser. So Grad-CAM gets the photo once more.
 """
 
 import base64
-import io
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,21 @@ import pandas as pd
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from mmmask.datasets.photos import Photo, decoded
 from mmmask.errors import InputError
+from mmmask.files import MOST_BYTES
 from mmmask.labels import ATTRIBUTES, CLASSES, age_reached, decode, marginals
-from mmmask.reports.local_server import HEADERS, local_app
+from mmmask.reports.local_app import HEADERS, answered, local_app
 from mmmask.reports.pages.page import render
 from mmmask.reports.pages.thumbnails import small_jpeg
 from mmmask.tables import attribute_of, probabilities, years_of
+from mmmask.workflows.demo.line import Found, Line
 from mmmask.workflows.demo.read_faces import Face, FaceReader
+from mmmask.workflows.detect_faces import shrunk
 
-#: Largest upload, in bytes, and largest photo, in pixels: a small file can hold a huge one.
-LARGEST, MOST_PIXELS = 20_000_000, 60_000_000
 #: Longest side of the face that is sent back, in pixels.
 SHOWN = 480
 #: What people call the values, in the order of ``mmmask.labels.ATTRIBUTES``.
@@ -39,45 +41,52 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def demo_app(reader: FaceReader) -> Starlette:
+def demo_app(reader: FaceReader, *, largest: int = MOST_BYTES) -> Starlette:
     """Return the demo of a model.
+
+    Photos have at most ``largest`` bytes. Those that wait are answered together, see
+    :class:`~mmmask.workflows.demo.line.Line`.
 
     ``GET /`` is the page. ``POST /answer`` takes the bytes of a photo and returns its faces.
     ``POST /heat?face=&attribute=&value=`` takes the same and returns a face with the places
     coloured that speak for the value. A photo that cannot be read is answered by status 400 and
     a sentence.
     """
+    html = _page(reader, largest)
 
     async def page(request: Request) -> Response:
-        return HTMLResponse(_page(reader), headers=HEADERS)
+        return HTMLResponse(html, headers=HEADERS)
+
+    reader.predictor.provenance()  # reads all code once, which the first who ask need not wait for
+    line = Line(reader)
 
     async def answer(request: Request) -> Response:
-        photo = await _photo(request)
-        faces, predictions = await run_in_threadpool(reader, photo)
-        content = {
-            "width": photo.shape[1],
-            "height": photo.shape[0],
-            "faces": [described(face, predictions.iloc[[row]]) for row, face in enumerate(faces)],
-        }
-        return JSONResponse(content, headers=HEADERS)
+        found, predictions = await line.answer(partial(_found, reader, await request.body()))
+
+        def content() -> dict[str, Any]:
+            rows = (predictions.iloc[[row]] for row in range(len(predictions)))
+            faces = list(map(described, found.faces, rows))
+            return {"width": found.width, "height": found.height, "faces": faces}
+
+        return answered(await run_in_threadpool(content))
 
     async def heat(request: Request) -> Response:
         number, value = (_number(request, name) for name in ("face", "value"))
         attribute = request.query_params.get("attribute") or None
-        photo = await _photo(request)
 
-        def explained() -> str:
-            faces, _ = reader(photo)
-            if not 0 <= number < len(faces):
-                raise InputError(f"face must be from 0 to {len(faces) - 1}; got {number}")
-            return as_jpeg(reader.explain(faces[number], value, attribute))
+        def explained(found: Found) -> str:
+            if not 0 <= number < len(found.faces):
+                raise InputError(f"face must be from 0 to {len(found.faces) - 1}; got {number}")
+            return as_jpeg(reader.explain(found.faces[number], value, attribute))
 
-        return JSONResponse({"picture": await run_in_threadpool(explained)}, headers=HEADERS)
+        find = partial(_found, reader, await request.body())
+        return answered({"picture": await line.explain(find, explained)})
 
     return local_app(
         Route("/", page),
         Route("/answer", answer, methods=["POST"]),
         Route("/heat", heat, methods=["POST"]),
+        largest=largest,
     )
 
 
@@ -123,8 +132,13 @@ def described(face: Face, prediction: pd.DataFrame) -> dict[str, Any]:
 
 def as_jpeg(picture: Photo) -> str:
     """Return a BGR picture, shrunk if large, as the address of an image."""
-    data = small_jpeg(picture, SHOWN / max(picture.shape[:2]))
+    data = small_jpeg(_shown(picture), 1)
     return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+
+
+def _shown(picture: Photo) -> Photo:
+    """Return a picture of its own, no part of another, no larger than shown."""
+    return picture.copy() if max(picture.shape[:2]) <= SHOWN else shrunk(picture, SHOWN)
 
 
 def _age(prediction: pd.DataFrame) -> dict[str, int] | None:
@@ -142,42 +156,18 @@ def _number(request: Request, name: str) -> int:
     return int(text)
 
 
-async def _photo(request: Request) -> Photo:
-    """Return the photo in the body of a request.
+def _found(reader: FaceReader, data: bytes) -> Found:
+    """Return the faces in the bytes of a photo, which itself is gone then.
 
     Raises:
-        InputError: It is too large, or no photo.
+        InputError: It is no photo.
     """
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > LARGEST:
-            raise InputError(f"the photo must have at most {LARGEST // 1_000_000} MB")
-        parts.append(part)
-    return await run_in_threadpool(_decoded, b"".join(parts))
+    photo = decoded(data, "the upload")
+    faces = [replace(face, region=_shown(face.region)) for face in reader.look(photo)]
+    return Found(photo.shape[1], photo.shape[0], faces)
 
 
-def _decoded(data: bytes) -> Photo:
-    from PIL import Image
-
-    refusal = InputError("this is not a photo that can be read (jpg or png), or it is damaged")
-    try:
-        with Image.open(io.BytesIO(data)) as header:  # pixels are not decoded
-            width, height = header.size
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise refusal from error
-    if width * height > MOST_PIXELS:
-        raise InputError(
-            f"the photo must have at most {MOST_PIXELS // 1_000_000} million pixels; "
-            f"got {width} x {height}"
-        )
-    try:
-        return decoded(data, "the upload")
-    except InputError as error:
-        raise refusal from error
-
-
-def _page(reader: FaceReader) -> str:
+def _page(reader: FaceReader, largest: int) -> str:
     predictor = reader.predictor
     facts = predictor.facts
     height, width = facts.preparation.geometry.size
@@ -190,5 +180,5 @@ def _page(reader: FaceReader) -> str:
         explains=reader.explains,
         calibrated=predictor.calibrated,
         attribute=facts.attribute,
-        largest=LARGEST,
+        largest=largest,
     )

@@ -1,8 +1,8 @@
 """Find the faces in a photo with what is installed, and say with what."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ class FaceFinder:
 
     Attributes:
         name: What finds them; None where nothing is installed that does.
-        find: BGR photo -> boxes x0 y0 x1 y1 in its pixels, (K, 4), and scores, (K,).
+        find: BGR photo -> boxes x0 y0 x1 y1 in its pixels, (K, 4), and scores, (K,); several
+            threads may call it at once.
     """
 
     name: str | None
@@ -59,7 +60,14 @@ def installed_finder(device: str = "cpu") -> FaceFinder:
     cascade = getattr(cv2, "CascadeClassifier", None)
     file = Path(getattr(getattr(cv2, "data", None), "haarcascades", "")) / _HAAR
     if cascade is not None and file.is_file():
-        return FaceFinder("OpenCV's Haar cascade", partial(_by_cascade, cascade(str(file))))
+        own = threading.local()  # it keeps things while it looks
+
+        def by_cascade(photo: Photo) -> Boxes:
+            if not hasattr(own, "cascade"):
+                own.cascade = cascade(str(file))
+            return _by_cascade(own.cascade, photo)
+
+        return FaceFinder("OpenCV's Haar cascade", by_cascade)
     return FaceFinder(None, lambda photo: (np.zeros((0, 4)), np.zeros(0)))
 
 

@@ -1,6 +1,7 @@
 """Answer for each face in a photo, and show where its evidence lies."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,15 +69,21 @@ class FaceReader:
 
         A photo without a face is taken whole, as one.
         """
+        faces = self.look(photo)
+        return faces, self.answer(faces)
+
+    def look(self, photo: Photo) -> list[Face]:
+        """Return the faces of a BGR photo; several threads may ask at once."""
+        boxes, scores = self.finder.find(photo)
+        surest = np.argsort(-scores)[:MOST_FACES]
+        order = surest[np.argsort(boxes[surest, 0])]
+        return self._faces(photo, boxes[order], scores[order])
+
+    def answer(self, faces: Sequence[Face]) -> pd.DataFrame:
+        """Return a prediction for each face, be they of one photo or of several."""
         with self._one_at_a_time:
-            boxes, scores = self.finder.find(photo)
-            surest = np.argsort(-scores)[:MOST_FACES]
-            order = surest[np.argsort(boxes[surest, 0])]
-            boxes, scores = boxes[order], scores[order]
-            faces = self._faces(photo, boxes, scores)
             answers = self.predictor.network_answers(np.stack([face.seen for face in faces]))
-        names = [str(number) for number in range(len(faces))]
-        return faces, self.predictor.table(names, *answers)
+        return self.predictor.table([str(number) for number in range(len(faces))], *answers)
 
     def explain(self, face: Face, value: int, attribute: str | None = None) -> Photo:
         """Return the face with the places coloured that speak for an answer.

@@ -116,6 +116,8 @@ class Mean:
 
     def add(self, weights: Mapping[str, "Tensor"], first: Path, path: Path) -> None:
         """Add the weights of the file ``path``; refuse those of another network."""
+        from mmmask.engine.checkpoints import check_numbers
+
         for name in sorted({*weights} ^ {*self._first}) or sorted(self._first):
             one, other = self._first.get(name), weights.get(name)
             if one is None or other is None or one.shape != other.shape:
@@ -124,6 +126,7 @@ class Mean:
                     f"{first} and {path} are of different networks: {name} is "
                     f"{shapes[0]} and {shapes[1]}"
                 )
+        check_numbers(self._first, weights, path)
         for name, value in self._sums.items():
             value += weights[name]
         self._count += 1

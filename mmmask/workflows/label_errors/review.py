@@ -11,7 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from mmmask.datasets.corrections import SWAP, check_value, correct, folders_by_name
+from mmmask.datasets.corrections import (
+    SWAP,
+    check_corrections,
+    check_value,
+    correct,
+    folders_by_name,
+)
 from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
@@ -200,7 +206,7 @@ class Review:
                 f"photo must be of {', '.join(allowed)}; got {', '.join(values) or 'none'}"
             )
         for value in values.values():
-            check_value(issue.field, value, issue.person)
+            check_value(issue.field, value)
             if value == SWAP:
                 raise InputError(f"mask must be {' or '.join(MASKS)}; got {value!r}")
 
@@ -335,8 +341,7 @@ def match_label_issues(table: pd.DataFrame, samples: pd.DataFrame, where: str) -
     """
     if table.empty:
         raise InputError(f"{where}: lists no label issues")
-    for row, issue in enumerate(table.itertuples(index=False)):
-        check_value(issue.field, issue.value, f"{where}, line {row + 2}")
+    check_corrections(table, where)
     correct(samples, table, where)  # refuses people who are not in the data
     folders = folders_by_name(samples)
     reasons = table["reason"].fillna("") if "reason" in table else ""

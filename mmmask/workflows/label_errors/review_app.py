@@ -4,6 +4,7 @@ The server holds the state. The page sends the version that a decision is based 
 the next label issue when the answer says that the decision is on the disk.
 """
 
+import reprlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from itertools import count
@@ -13,7 +14,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from mmmask.datasets.corrections import SWAP
@@ -22,7 +23,7 @@ from mmmask.datasets.photos import load_photo
 from mmmask.errors import InputError
 from mmmask.labels import ATTRIBUTES, MIDDLE_FROM, OLD_FROM, OLDEST, marginals
 from mmmask.ledger.provenance import text_hash
-from mmmask.reports.local_server import HEADERS, local_app
+from mmmask.reports.local_app import HEADERS, answered, json_of, local_app
 from mmmask.reports.pages.page import as_data, render
 from mmmask.reports.pages.thumbnails import small_jpeg
 from mmmask.tables import LABEL_ISSUES, attribute_of, probabilities, read_predictions
@@ -31,6 +32,8 @@ from mmmask.workflows.label_errors.review_alike import photos_alike
 
 #: Photos are sent no higher than this, in pixels.
 HEIGHT = 480
+#: Of a request, in bytes; a decision has some hundred.
+LARGEST = 100_000
 #: How many photos are kept in memory: those of a hundred people.
 KEPT = 700
 
@@ -85,6 +88,8 @@ def review_app(
         photo = load_photo(root / images[number])  # EXIF rotation applied
         return small_jpeg(photo, HEIGHT / photo.shape[0])
 
+    known = {str(number): number for number in range(len(images))}
+
     async def page(request: Request) -> Response:
         return HTMLResponse(html, headers=HEADERS)
 
@@ -93,12 +98,12 @@ def review_app(
         now = await run_in_threadpool(review.state, seen)
         if now is None:
             return Response(status_code=304, headers=HEADERS)
-        headers = {**HEADERS, "ETag": f'"{now["version"]}"'}
-        return JSONResponse({"list": shown["list"], **now}, headers=headers)
+        etag = {"ETag": f'"{now["version"]}"'}
+        return answered({"list": shown["list"], **now}, headers=etag)
 
     async def photo(request: Request) -> Response:
-        number = request.path_params["number"]
-        if request.path_params["list"] != shown["list"] or number >= len(images):
+        number = known.get(request.path_params["number"])
+        if request.path_params["list"] != shown["list"] or number is None:
             raise InputError("there is no such photo in this review")
         data = await run_in_threadpool(photo_of, number)
         headers = {**HEADERS, "Cache-Control": "private, max-age=3600"}  # photos are loaded ahead
@@ -110,9 +115,10 @@ def review_app(
     return local_app(
         Route("/", page),
         Route("/state", state),
-        Route("/photo/{list}/{number:int}", photo),
+        Route("/photo/{list}/{number}", photo),
         Route("/decide", decide, methods=["POST"]),
         Route("/undo", undo, methods=["POST"]),
+        largest=LARGEST,
     )
 
 
@@ -123,7 +129,7 @@ def _posted(
 
     async def answer(request: Request) -> Response:
         body = await _read_body(request, listed, kinds)
-        return JSONResponse(await run_in_threadpool(act, **body), headers=HEADERS)
+        return answered(await run_in_threadpool(act, **body))
 
     return answer
 
@@ -169,16 +175,15 @@ def read_opinions(path: str | Path, images: Sequence[str]) -> dict[str, dict[str
 
 async def _read_body(request: Request, listed: str, kinds: dict[str, type]) -> dict[str, Any]:
     """Return the JSON object in the body of a request about the list that is shown."""
-    try:
-        body = await request.json()
-    except ValueError as error:
-        raise InputError("the request must be JSON") from error
+    body = await json_of(request)
     kinds = {"list": str, **kinds}
     if not isinstance(body, dict) or set(body) != set(kinds):
         raise InputError(f"the request must have {', '.join(kinds)}")
     for name, kind in kinds.items():
         if type(body[name]) is not kind:
-            raise InputError(f"{name} must be of type {kind.__name__}; got {body[name]!r}")
+            raise InputError(
+                f"{name} must be of type {kind.__name__}; got {reprlib.repr(body[name])}"
+            )
     if not all(isinstance(value, str) for value in body.get("values", {}).values()):
         raise InputError("values must be text")
     if body.pop("list") != listed:

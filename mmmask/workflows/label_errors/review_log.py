@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmmask.errors import InputError
-from mmmask.files import onto_disk
+from mmmask.files import json_object, onto_disk
 
 #: What can be decided on a label issue. ``open`` takes a decision back, as an undo of its own.
 VERDICTS = ("accept", "keep", "set", "later", "open")
@@ -89,7 +89,7 @@ class ReviewLog:
         self._size = data.rfind(b"\n") + 1
         for number, line in enumerate(data[: self._size].split(b"\n")[:-1], start=1):
             try:
-                self._take(json.loads(line))
+                self._take(json_object(line, "it"))
             except (ValueError, TypeError, KeyError, IndexError) as error:
                 self.close()
                 raise InputError(

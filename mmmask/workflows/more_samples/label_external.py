@@ -11,11 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.config import parse_options
+from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import find_photos
 from mmmask.errors import InputError, MissingFileError
+from mmmask.files import is_there
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, NUM_CLASSES, age_group, decode, product
 from mmmask.ledger.provenance import file_hash, fingerprint, made_now
-from mmmask.tables import SAMPLES, checked, read_csv, write_table
+from mmmask.tables import SAMPLES, checked, write_table
 from mmmask.workflows.testing import check_same, run_test
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def read_photos(photos: str | Path, data_root: str | Path) -> pd.DataFrame:
         folder, table = photos.parent, read_csv(photos, ("image",))
     else:
         folder, table = photos, find_photos(photos)
-    missing = [image for image in table["image"] if not (folder / str(image)).is_file()]
+    missing = [image for image in table["image"] if not is_there(folder / str(image))]
     if missing:
         raise MissingFileError(
             f"{photos}: {len(missing)} photos are missing, the first is {folder / missing[0]}"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmmask.csv_files import read_csv
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.intervals import paired_difference, score_intervals, units_to_draw
@@ -24,7 +25,6 @@ from mmmask.tables import (
     attribute_of,
     photo_index,
     probabilities,
-    read_csv,
     read_predictions,
 )
 from mmmask.workflows.submission import read_answers

@@ -6,17 +6,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.csv_files import read_csv
 from mmmask.errors import InputError
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.mistakes import surest_wrong
 from mmmask.evaluation.shared_errors import shared_errors
 from mmmask.evaluation.slices import by_value
+from mmmask.files import is_there
 from mmmask.known import named, truths_of
 from mmmask.labels import AGE_GROUPS, MASKS
 from mmmask.reports.model_card import ModelCard, Other, write_card
 from mmmask.reports.pages.run_facts import RunFacts, Scored
 from mmmask.reports.score_tables import warnings_of
-from mmmask.tables import attribute_of, read_csv
+from mmmask.tables import attribute_of
 from mmmask.workflows.label_errors.find import check_split
 from mmmask.workflows.pages.run_report import made_by, photo_slices, print_facts, with_light
 from mmmask.workflows.score import intervals_of, read_scored
@@ -152,7 +154,7 @@ def _draw(scored: Scored, rows: NDArray[np.int64], root: Path, path: str | Path)
     # matplotlib takes seconds to load, and few ask for pictures
     from mmmask.reports.prediction_pictures import plot_faces
 
-    gone = [image for image in scored.table["image"].iloc[rows] if not (root / image).is_file()]
+    gone = [image for image in scored.table["image"].iloc[rows] if not is_there(root / image)]
     if gone:
         raise InputError(f"{root}: {gone[0]} is not there, which --pictures would show")
     height = max(-(-len(rows) // COLUMNS), 1)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmmask.csv_files import read_csv
 from mmmask.errors import InputError, MissingFileError
 from mmmask.ledger.cards import CARD, read_card
 from mmmask.ledger.provenance import file_hash
-from mmmask.tables import column_names, read_csv, read_provenance
+from mmmask.tables import column_names, read_provenance
 from mmmask.workflows.studies.commands import last_checkpoint
 from mmmask.workflows.studies.folds import VAL
 

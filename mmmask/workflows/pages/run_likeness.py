@@ -12,6 +12,7 @@ from rich.console import Console
 from mmmask.datasets.features import read_features
 from mmmask.errors import InputError
 from mmmask.evaluation.neighbours import nearest, people_map
+from mmmask.files import is_there
 from mmmask.labels import MASKS
 from mmmask.reports.pages.run_facts import Likeness, RunFacts, Scored
 from mmmask.reports.pages.thumbnails import Thumbnails, make_thumbnails
@@ -90,7 +91,7 @@ def _most_alike(scored: Scored, values: NDArray[np.float32]) -> NDArray[np.int64
 def _with_more(thumbnails: Thumbnails, root: Path, images: Sequence[str]) -> Thumbnails:
     """Return the thumbnails with small ones of further photos, if any photo is there."""
     new = [image for image in images if image not in thumbnails.number]
-    if not any((root / image).is_file() for image in new):
+    if not any(is_there(root / image) for image in new):
         return thumbnails
     more = make_thumbnails(root, new, budget=BUDGET, tallest=TALLEST)
     first = len(thumbnails.data)

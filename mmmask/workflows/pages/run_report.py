@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
 from mmmask.evaluation.slices import Members, by_age, by_tag, by_thirds, by_value
+from mmmask.files import is_there
 from mmmask.known import named, truths_of
 from mmmask.labels import AGE_GROUPS, GENDERS
 from mmmask.ledger.curves import read_curves
@@ -19,7 +21,7 @@ from mmmask.reports.pages.run_facts import BY_YEAR, RunFacts, Scored
 from mmmask.reports.pages.run_page import write_run_page
 from mmmask.reports.pages.thumbnails import make_thumbnails
 from mmmask.reports.score_tables import WIDTH, how_sure, print_macro_f1
-from mmmask.tables import BOXES, read_csv, read_predictions, read_table
+from mmmask.tables import BOXES, read_predictions, read_table
 from mmmask.workflows.data_stats import measure
 from mmmask.workflows.pages.run_cams import add_heats
 from mmmask.workflows.pages.run_folder import FEATURES, OOF, SPLIT, RunFolder, is_out_of_fold
@@ -166,7 +168,7 @@ def with_light(scored: Scored, root: Path, given: bool, missing: list[str]) -> S
         InputError: No photo is there, though the ``root`` was ``given``.
     """
     images = scored.table["image"].tolist()
-    there = [image for image in images if (root / image).is_file()]
+    there = [image for image in images if is_there(root / image)]
     if not there:
         words = f"{root}: none of the {len(images):,} photos is there, such as {images[0]}"
         if given:

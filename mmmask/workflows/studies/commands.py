@@ -11,7 +11,7 @@ from typing import Any
 from mmmask.config import parse_options
 from mmmask.datasets.teacher import teacher_tables
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import atomic_write, check_folder, locked
+from mmmask.files import atomic_write, check_folder, locked, read_json
 from mmmask.ledger.config_differences import DATA_FILES, changes, files_of, flat_config
 from mmmask.ledger.provenance import file_hash
 
@@ -110,7 +110,7 @@ def claim(folder: Path, plan: Mapping[str, Any]) -> None:
         with atomic_write(path) as partial:
             partial.write_text(text)
         return
-    different = changes(json.loads(path.read_text()), json.loads(text))
+    different = changes(read_json(path, infinite=True), json.loads(text))
     if different:
         key, (was, now) = next(iter(different.items()))
         raise InputError(
@@ -121,4 +121,4 @@ def claim(folder: Path, plan: Mapping[str, Any]) -> None:
 
 def last_checkpoint(folder: Path) -> Path:
     """Return the checkpoint that a work directory, moved or not, names as its last."""
-    return folder / Path((folder / "last_checkpoint").read_text().strip()).name
+    return folder / Path((folder / "last_checkpoint").read_text(errors="replace").strip()).name

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmmask.csv_files import read_csv
 from mmmask.errors import InputError
 from mmmask.evaluation.ages import Ages
 from mmmask.evaluation.calibrated_tables import knowing, people_of, true_values
@@ -20,7 +21,6 @@ from mmmask.tables import (
     attribute_of,
     predictions_table,
     probabilities,
-    read_csv,
     read_predictions,
     read_provenance,
     years_of,

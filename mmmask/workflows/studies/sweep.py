@@ -17,7 +17,7 @@ from mmmask.workflows.studies import sweep_study as study
 from mmmask.workflows.studies.ablate import Ablation, ablate
 from mmmask.workflows.studies.commands import claim, contents, step
 from mmmask.workflows.studies.engines import Machine, check_engine, opened, run_commands
-from mmmask.workflows.studies.sweep_plan import PRUNERS, Sweep, load_optuna
+from mmmask.workflows.studies.sweep_plan import DATABASE, PRUNERS, Sweep, kept_in, load_optuna
 from mmmask.workflows.studies.sweep_results import row_of
 from mmmask.workflows.studies.sweep_trial import TrialRun
 
@@ -41,7 +41,8 @@ def sweep(plan: Sweep) -> None:
     """
     check(plan)
     data = contents(plan.decisive)
-    with locked(plan.out / "study.db", "another sweep runs there; one at a time"):
+    database = plan.out / DATABASE
+    with locked(database, "another sweep runs there; one at a time"), kept_in(database):
         claim(plan.out, {**plan.decisive, **data})
         if plan.pack is not None and study.ended(plan) < plan.trials:
             root = plan.data_root

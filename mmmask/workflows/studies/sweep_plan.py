@@ -1,5 +1,7 @@
 """A sweep as it is planned: what its trials are made of, where they are, and Optuna's study."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmmask.config import parse_options
+from mmmask.errors import InputError, WriteError, first_line
 from mmmask.packages import require
 from mmmask.tables import read_predictions
 from mmmask.workflows.studies.commands import Study
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     import optuna
 
 PREDICTED = "val.parquet"
+DATABASE = "study.db"
 PRUNERS = ("median", "hyperband", "none")
 #: Complete trials before the median of their scores decides about others.
 _BEFORE_PRUNING = 4
@@ -76,14 +80,21 @@ class Sweep(Study):
         """Optuna's study, kept by sqlite; a new one begins with the config as it is, trial 0."""
         optuna = load_optuna()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(
-            storage=f"sqlite:///{(self.out / 'study.db').resolve()}",
-            study_name="sweep",
-            direction="maximize",
-            pruner=_pruner(self.pruner, self.horizon),
-            load_if_exists=True,
-        )
-        if not study.trials:
+        file = self.out / DATABASE
+        try:
+            study = optuna.create_study(
+                storage=f"sqlite:///{file.resolve()}",
+                study_name="sweep",
+                direction="maximize",
+                pruner=_pruner(self.pruner, self.horizon),
+                load_if_exists=True,
+            )
+            trials = study.trials
+        except Exception as error:  # of sqlite, sqlalchemy or Optuna
+            raise InputError(
+                f"{file}: must be the database of this sweep, and open to it: {_cause_of(error)}"
+            ) from error
+        if not trials:
             study.enqueue_trial({one.name: one.start for one in self.parameters})
         return study
 
@@ -139,6 +150,25 @@ def _pruner(name: str, epochs: int) -> "optuna.pruners.BasePruner":
     if name == "hyperband":
         return HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs)
     return NopPruner()
+
+
+@contextmanager
+def kept_in(database: Path) -> Iterator[None]:
+    """Name the database of a study where it is damaged or cannot be written."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        raise WriteError(f"{database}: could not be read or written: {_cause_of(error)}") from error
+
+
+def _cause_of(error: BaseException) -> str:
+    """Return what sqlite says, where an error of Optuna's comes from it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_line(error)
 
 
 def load_optuna() -> Any:

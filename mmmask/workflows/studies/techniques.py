@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.layout import with_labels
 from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.splits import folds_of
-from mmmask.errors import InputError
+from mmmask.errors import InputError, first_line
 from mmmask.evaluation.calibration import cross_calibrated
 from mmmask.evaluation.decision import decide
 from mmmask.evaluation.intervals import macro_f1_interval
@@ -356,8 +357,18 @@ def _path(study: TechniqueStudy, recipe: Recipe, seed: int) -> Path:
 
 
 def _read(study: TechniqueStudy, recipe: Recipe) -> Fits:
-    stored = [np.load(_path(study, recipe, seed)) for seed in study.seeds]
-    return Fits([one["probabilities"] for one in stored], sum(float(s["seconds"]) for s in stored))
+    stored = [_stored(_path(study, recipe, seed)) for seed in study.seeds]
+    return Fits([one for one, _ in stored], sum(seconds for _, seconds in stored))
+
+
+def _stored(path: Path) -> tuple[NDArray[np.float32], float]:
+    try:
+        with np.load(path) as content:  # compares the sums of the archive
+            return content["probabilities"], float(content["seconds"])
+    except (BadZipFile, LookupError, OSError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: damaged ({first_line(error)}); without this file, it is fitted anew"
+        ) from error
 
 
 def answers(

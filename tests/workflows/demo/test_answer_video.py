@@ -2,11 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError, MissingFileError, WriteError
 from mmmask.reports.annotated import COLOURS
 from mmmask.workflows.demo.answer import answer_video
 from mmmask.workflows.demo.face_finder import FaceFinder
 from mmmask.workflows.demo.read_faces import FaceReader
+from tests.full_disk import files_of_at_most
 from tests.tiny_models import colour_reader, colours
 
 RATE = 12.5
@@ -108,3 +109,15 @@ def test_what_is_no_video_is_refused_in_a_sentence_and_nothing_is_written(tmp_pa
     with pytest.raises(InputError, match="--every must be at least 1 frame; got 0"):
         answer_video(reader, source, out, every=0)
     assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("room", [0, 2000])
+def test_a_video_that_the_disk_cannot_hold_is_refused_and_not_written_in_part(
+    room, tmp_path, people
+):
+    noise = np.random.default_rng(0).integers(0, 255, people[0].shape, dtype=np.uint8)
+    source = write(tmp_path / "people.avi", [noise] * 5)
+    out = tmp_path / "out.mp4"
+    with files_of_at_most(room), pytest.raises(WriteError, match=r"out\.mp4: could not be written"):
+        answer_video(colour_reader(), source, out)
+    assert list(tmp_path.iterdir()) == [source]

@@ -14,6 +14,7 @@ import pytest
 
 from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError
+from mmmask.ledger.provenance import code_version
 from mmmask.reports.cam_overlay import heated
 from mmmask.reports.local_server import HOST, check_installed, serve
 from mmmask.workflows.demo.app import as_jpeg, demo_app
@@ -89,25 +90,45 @@ def claims(width: int, height: int) -> bytes:
     )
 
 
-NO_PHOTO = "this is not a photo that can be read (jpg or png), or it is damaged"
+def no_photo(size: int) -> str:
+    """Return what is said of an upload of so many bytes."""
+    return f"the upload: not a photo that can be decoded (jpg, png, webp or bmp), {size} bytes"
 
 
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        (b"", NO_PHOTO),
-        (b"hello", NO_PHOTO),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_PHOTO),
-        (b"\xff\xd8\xff\xe0", NO_PHOTO),
-        (claims(30, 20), NO_PHOTO),
-        (claims(40000, 40000), NO_PHOTO),
-        (claims(9000, 9000), "the photo must have at most 60 million pixels; got 9000 x 9000"),
-        (bytes(20_000_001), "the photo must have at most 20 MB"),
+        (b"", no_photo(0)),
+        (b"hello", no_photo(5)),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", no_photo(41)),
+        (b"\xff\xd8\xff\xe0", no_photo(4)),
+        (claims(30, 20), no_photo(69)),
+        (
+            claims(40000, 40000),
+            "the upload: a photo must have at most 100 million pixels; got 40000 x 40000; save it "
+            "anew, smaller",
+        ),
     ],
 )
 def test_what_is_no_photo_is_refused_in_a_sentence(ask, body, sentence):
     status, _, content = ask("/answer", body)
     assert (status, json.loads(content)) == (400, {"error": sentence})
+
+
+def test_nobody_waits_until_the_code_has_been_read():
+    code_version.cache_clear()
+    demo_app(colour_reader())
+    assert code_version.cache_info().currsize == 1
+
+
+def test_a_photo_has_at_most_the_bytes_that_the_page_names():
+    with served(demo_app(colour_reader(), largest=2000)) as address:
+        with urllib.request.urlopen(address, timeout=60) as page:
+            assert b"LARGEST = 2000" in page.read()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{address}/answer", data=bytes(2001), timeout=60)
+        assert refused.value.status == 413
+        assert json.load(refused.value) == {"error": "a request must have at most 2 kB"}
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 90, 3), (90, 1, 3), (9, 9), (9, 9, 4)])

@@ -72,6 +72,23 @@ def test_a_folder_becomes_a_table_with_a_row_for_each_face(folder, tmp_path):
     assert table.loc["dark.png", ["x0", "score"]].isna().all(axis=None)
 
 
+def test_photos_that_cannot_be_read_are_all_named_or_left_out(folder, tmp_path, caplog):
+    for name in ("a.jpg", "inside/b.jpg"):
+        (folder / name).write_bytes(b"not a photo")
+    out = tmp_path / "faces.csv"
+    with pytest.raises(InputError, match=r"a\.jpg: not a .*/b\.jpg; --unreadable skip leaves them"):
+        answer_photos(colour_reader(), folder, out)
+    assert not out.exists()
+    answer_photos(colour_reader(), folder, out, unreadable="skip")
+    assert set(read_table(out, FACE_ANSWERS)["image"]) == {"dark.png", "inside/two.png", "one.png"}
+    (record,) = caplog.records
+    assert "2 of 5 photos cannot be read and are left out" in record.message
+    for photo in folder.rglob("*.png"):
+        photo.write_bytes(b"")
+    with pytest.raises(InputError, match="none of its 5 photos can be read"):
+        answer_photos(colour_reader(), folder, out, unreadable="skip")
+
+
 def test_a_folder_becomes_a_sheet_of_faces(folder, tmp_path):
     pytest.importorskip("matplotlib")
     answer_photos(colour_reader(), folder, tmp_path / "sheet.png")

@@ -1,6 +1,8 @@
 """What the review's server answers, whoever asks: its page, another site, a guess at files."""
 
 import json
+import socket
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -15,7 +17,7 @@ from mmmask.datasets.layout import read_train
 from mmmask.errors import InputError
 from mmmask.tables import LABEL_ISSUES, PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.label_errors.review import opened_review
-from mmmask.workflows.label_errors.review_app import HEIGHT, read_opinions, review_app
+from mmmask.workflows.label_errors.review_app import HEIGHT, LARGEST, read_opinions, review_app
 from tests.made_review import list_label_issues
 from tests.served_app import served
 
@@ -99,9 +101,67 @@ def test_what_is_no_decision_is_refused_in_a_sentence(client, more, said) -> Non
     status, answer = client.post("/decide", **decision(client.state(), **more))
     assert status == 400
     assert said in answer["error"]
-    assert client.ask("/decide", b"{half")[0] == 400
-    assert client.ask("/decide", b"[]")[0] == 400
     assert not client.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{half", 400),
+        (b"[]", 400),
+        (b"[" * 90_000, 400),
+        (b"NaN", 400),
+        (b'{"verdict": "\\ud800"}', 400),
+        (b'{"number": ' + b"9" * 9000 + b"}", 400),
+        (b" " * (LARGEST + 1), 413),
+    ],
+)
+def test_what_is_no_json_is_refused_in_a_sentence(client, body, status) -> None:
+    found, headers, content = client.ask("/decide", body)
+    assert (found, headers["Content-Type"]) == (status, "application/json")
+    assert list(json.loads(content)) == ["error"]
+    assert not client.out.exists()
+
+
+def test_two_tabs_that_decide_at_once_lose_nothing(client) -> None:
+    count = len(client.state()["decisions"])
+    halves = [range(0, count, 2), range(1, count, 2)]
+
+    def decide(numbers: range) -> None:
+        state = client.state()
+        for number in numbers:
+            while True:
+                _, state = client.post("/decide", **decision({**first, **state}, number, "keep"))
+                if state["stored"]:
+                    break
+
+    first = client.state()
+    threads = [threading.Thread(target=decide, args=(half,)) for half in halves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    state = client.state()
+    assert count >= 2
+    assert state["undo"] == count
+    assert {one["verdict"] for one in state["decisions"].values()} == {"keep"}
+    log = client.out.with_name(client.out.name + ".log").read_text().splitlines()
+    assert sum('"keep"' in line for line in log) == count
+
+
+def test_a_decision_whose_sender_breaks_off_is_stored_once(client) -> None:
+    state = client.state()
+    body = json.dumps(decision(state)).encode()
+    host, port = client.address.removeprefix("http://").split(":")
+    head = f"POST /decide HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((host, int(port))) as link:
+        link.sendall(head.encode() + body)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset
+    status, answer = client.post("/decide", **decision(state))  # it sends it again
+    assert status == 200
+    assert answer["decisions"]["0"]["verdict"] == "accept"
+    assert client.state()["undo"] == 1
 
 
 def test_another_site_can_neither_decide_nor_read(client) -> None:
@@ -131,6 +191,8 @@ def test_photos_of_the_list_are_served_and_no_other_file(client, root) -> None:
     for path in (
         f"/photo/{name}/14",
         f"/photo/{name}/-1",
+        f"/photo/{name}/{'9' * 5000}",
+        f"/photo/{name}/%D9%A3",
         f"/photo/{name}/../../train.csv",
         f"/photo/{name}/%2e%2e%2f%2e%2e%2ftrain.csv",
         "/photo/0/0",

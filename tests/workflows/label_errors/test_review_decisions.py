@@ -480,7 +480,7 @@ def test_label_issues_without_reasons_and_listed_twice_are_taken_once(place) -> 
 @pytest.mark.parametrize(
     "text, said",
     [
-        ("", "not a readable csv file"),
+        ("", "is empty; a csv begins with the names of its columns"),
         ("person,photo\n1,2\n", "column field, value is missing"),
         (HEAD + "000001,*,age,old,\n", "line 2: age must be whole years"),
         (HEAD + "000008,*,age,30,\n", "no person '000008'"),

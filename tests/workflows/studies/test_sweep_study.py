@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from mmmask.config import load_config
-from mmmask.errors import DivergedError, InputError
+from mmmask.errors import DivergedError, InputError, WriteError
 from mmmask.evaluation.scores import macro_f1
 from mmmask.files import locked
 from mmmask.ledger.config_differences import flat_config
@@ -24,6 +24,7 @@ from mmmask.workflows.studies.sweep import check, confirm, sweep
 from mmmask.workflows.studies.sweep_plan import Sweep
 from mmmask.workflows.studies.sweep_results import importance, show_sweep, sweep_result
 from mmmask.workflows.studies.sweep_trial import scored_epochs
+from tests.full_disk import files_of_at_most
 
 CONFIG = Path(__file__).parents[3] / "configs/mobilenet_v2_arcface.py"
 SPACE = """
@@ -474,3 +475,12 @@ def test_the_best_is_confirmed_on_the_next_fold_with_other_seeds(plan, monkeypat
     assert (plan.out / "confirm.csv").is_file()
     assert confirm(given, 0) is None
     assert len(asked) == 1
+
+
+def test_a_database_that_is_damaged_or_has_no_room_is_named(plan, machine) -> None:
+    with files_of_at_most(20_000), pytest.raises(WriteError, match=r"study\.db: could not be"):
+        sweep(plan)
+    sweep(plan)  # with room
+    (plan.out / "study.db").write_text("no database" * 1000)
+    with pytest.raises(WriteError, match=r"study\.db: could not be read or written: file is not a"):
+        sweep(replace(plan))

@@ -4,8 +4,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmmask.datasets.foreign.gathered import Gathered
-from mmmask.datasets.layout import is_photo
 from mmmask.errors import InputError, MissingFileError
 
 
@@ -38,15 +36,3 @@ def _below(folder: Path, around: frozenset[str]) -> Iterator[Path]:
             yield from _below(folder / entry.name, around | {real})
         else:
             yield folder / entry.name
-
-
-def photos_below(folder: Path, found: Gathered) -> Iterator[Path]:
-    """Yield the photos of :func:`files_below`; count the other files by their suffix."""
-    for path in files_below(folder):
-        if not is_photo(path.name):
-            kind = f"files ending in {path.suffix.lower()}" if path.suffix else "other files"
-            found.left_out[kind] += 1
-        elif path.is_file():
-            yield path
-        else:
-            found.problems.append(f"{path}: a link that leads nowhere, or no file")
