@@ -200,3 +200,8 @@ def test_a_face_crop_stands_between_loading_and_preprocessing_everywhere() -> No
         assert [step.type for step in steps][:3] == ["LoadPhoto", "CropFace", "Preprocess"]
         assert steps[1].aspect == pytest.approx(2.0)  # 150 / 0.75 to 100: 3/4 of it are 1.5
         assert steps[1].margin == 0.3
+
+
+def test_a_path_is_a_text_in_the_config() -> None:
+    cfg = load_config("configs/mobilenet_v2_linear.py", pack=Path("photos.arrow"))
+    assert cfg.data.pack == "photos.arrow"
