@@ -7,6 +7,7 @@
 # make matrix    run tests in each environment that setup.py allows: 7 GB and 15 minutes each
 # make torture   set up, and for 30 minutes kill, starve and feed nonsense to the tools
 # make best      set up, train the recommended models, and answer eval/ with them; see docs/recipes.md
+# make pictures  set up, and take the pictures of README and docs anew, of drawn faces in Chromium
 # make clean     remove .venv and what the demo made
 #
 # Tests run in two processes; JOBS=4 makes them four. A part of them runs in one process by
@@ -32,8 +33,9 @@ PAIR := $(BEST)/face_pair.pth
 MEMBERS := single pair facenet
 OF_FACENET := --cfg-options 'neck.1.columns=[0,512]'
 STUDENT := mobilenet_v2_decomposed_dldl
+PICTURES := work_dirs/pictures
 
-.PHONY: demo best best-single best-ensemble best-distilled test test-all lint audit coverage torture matrix clean
+.PHONY: demo best best-single best-ensemble best-distilled pictures test test-all lint audit coverage torture matrix clean
 
 demo: export MMMASK_LEDGER = $(DEMO)/submissions
 demo: $(READY)
@@ -105,6 +107,32 @@ weights/fr_feature.onnx:
 	$(call FETCH,faceplugin-face-recognition-js@0.0.1)
 	mv weights/npm/package/model/fr_feature.onnx $@
 	rm -r weights/npm
+
+# A few people get the other gender, so that there are wrong labels to show.
+pictures: export PYTHONPATH := $(CURDIR):$(CURDIR)/$(PICTURES)/packages
+pictures: $(READY)
+	rm -rf $(PICTURES)
+	$(RUN) -m pip install -q --no-deps --target $(PICTURES)/packages \
+		-c requirements/lock.txt facenet-pytorch requests
+	$(RUN) tools/make_faces.py --out $(PICTURES)/data --people 150 --eval-people 8 --size 144 192
+	$(RUN) tools/make_faces.py --out $(PICTURES)/large --people 12 --size 360 480
+	cd $(PICTURES)/data/train && awk -F, -v OFS=, 'NR % 24 == 20 { $$2 = $$2 == "male" ? "female" : "male" } 1' \
+		train.csv > new.csv && mv new.csv train.csv
+	$(RUN) tools/linear_probe.py configs/effnet_lite0_probe.py --data-root $(PICTURES)/data \
+		--work-dir $(PICTURES)/probe
+	$(RUN) tools/train.py configs/$(STUDENT).py --data-root $(PICTURES)/data \
+		$(if $(IMAGENET),--pretrained $(IMAGENET)) --pack $(PICTURES)/photos.arrow \
+		--work-dir $(PICTURES)/run --cfg-options data.folds=4
+	$(RUN) tools/test.py $(PICTURES)/run/$(STUDENT).py $(PICTURES)/run/best_*.pth --tta \
+		--labels $(PICTURES)/data/eval_labels.csv
+	$(RUN) tools/label_errors.py $(PICTURES)/probe/oof.parquet --data-root $(PICTURES)/data \
+		--out $(PICTURES)/suspects.csv
+	$(RUN) tools/report.py $(PICTURES)/data --out $(PICTURES)/data.html --faces 12
+	$(RUN) tools/report.py $(PICTURES)/run --out $(PICTURES)/run.html --cam 9
+	$(RUN) tools/report.py $(PICTURES)/probe --out $(PICTURES)/probe.html --cam 0
+	$(RUN) tools/compare.py $(PICTURES)/probe/oof.parquet $(PICTURES)/run/predictions_val.parquet \
+		--data-root $(PICTURES)/data --out $(PICTURES)/compare.html
+	$(RUN) -m tests.browser.pictures $(PICTURES) docs
 
 test: $(READY)
 	$(PYTEST) -m "not slow"

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, TextIO
 
-from mmmask.errors import DivergedError, InputError, reason_of
+from mmmask.errors import DivergedError, EndedBySignal, InputError, interruption_of, reason_of
 from mmmask.files import UNWRITABLE, check_folder, check_output
 from mmmask.packages import missing_packages
 
@@ -98,6 +99,25 @@ OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
         output_path: lambda path: (check_folder if path.is_dir() else check_output)(path),
     }
 )
+
+#: Signals that ask a process to end.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+#: What a file to write is called in help -> how its name ends.
+_ENDS: Mapping[Any, tuple[str, ...]] = MappingProxyType(
+    {
+        "CSV": (".csv",),
+        "HTML": (".html", ".htm"),
+        "JSON": (".json",),
+        "TABLE": (".parquet", ".csv"),
+    }
+)
+
+
+def _check_suffix(path: Path, metavar: Any) -> None:
+    if path.suffix not in _ENDS.get(metavar, (path.suffix,)):
+        ends = " or ".join(_ENDS[metavar])
+        raise InputError(f"{path}: must end in {ends}; got {path.suffix or 'no suffix'}")
+
 
 #: Arguments of several tools; a tool may say something else in their help.
 SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -211,6 +231,7 @@ class _Parser(argparse.ArgumentParser):
             option = action.option_strings[0]
             try:
                 OUTPUTS[action.type](path)
+                _check_suffix(path, action.metavar)
             except InputError as error:
                 raise InputError(f"{option} {error}") from error
             twin = taken.setdefault(os.path.realpath(path), option)
@@ -243,12 +264,15 @@ def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) ->
 def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     """Run ``main`` and return the exit status: 0 done, 2 the input is at fault, 130 interrupted.
 
+    A signal that asks to end (see :func:`end_on_signals`) gives 128 and its number.
+
     ``diverged`` is the status of a training that did. The message of an :class:`InputError` or
     :class:`DivergedError` goes to standard error on one line, and so does the name of a package
     that is not installed, and what the system refused: a file, a full disk. Any other exception is
     a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
+    end_on_signals()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
     ended: BaseException | None = None
     with _named(sys.stdout, "standard output"):
@@ -272,12 +296,19 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
 
 def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
     """Return the exit status and what is said; a defect is raised."""
-    if isinstance(error, KeyboardInterrupt):
+    interruption = interruption_of(error)
+    if isinstance(interruption, EndedBySignal):
+        return 128 + interruption.number, f"ended by {signal.Signals(interruption.number).name}"
+    if interruption is not None:
         return 130, "interrupted"
     if isinstance(error, DivergedError):
         return diverged, f"error: {error}"
     if isinstance(error, InputError | OSError):
         return 2, f"error: {message_of(error)}"
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        # Python's stand-in for bytes of a file name; neither tables nor pages can hold it.
+        name = error.object[max(error.start - 100, 0) : error.end + 100]
+        return 2, f"error: {name!r}: a file name must be UTF-8; rename it"
     missing = missing_packages(error.name) if isinstance(error, ModuleNotFoundError) else None
     if missing is None:
         raise error
@@ -318,6 +349,32 @@ def _lost(stream: TextIO | None) -> OSError | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python ends with a flush
         return error
     return None
+
+
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, unless they are handled or ignored.
+
+    Later ones are ignored, so that what the first one ends can be put in order: services send
+    them to a process and to its whole group. Other processes of a distributed run have nothing to
+    put in order, and may wait in a call that lets no handler run: they just end.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return
+    own = os.getpid()
+
+    def end(number: int, frame: object) -> None:
+        if os.getpid() != own:  # a fork that has nothing to put in order
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        # Data workers that got the same signal end too; torch would raise that as an error.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        raise EndedBySignal(number)
+
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def limit_thread_spinning() -> None:

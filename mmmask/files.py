@@ -5,11 +5,12 @@ import fcntl
 import json
 import math
 import os
+import shutil
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from csv import QUOTE_MINIMAL, QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -87,6 +88,9 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 #: Characters of a file's name that its partial file has too: both fit into 255 bytes.
 _STEM = 50
 _PROBE = 4096  # bytes
+_LOCK = ".lock"
+#: Open files of the locks that this process holds.
+_LOCKS: set[int] = set()
 
 
 def is_table(path: str | Path) -> bool:
@@ -178,7 +182,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; rename it onto ``path`` when the block succeeds.
 
     Missing parent folders are made. If the block raises, ``path`` keeps its former content and
-    the partial file is removed.
+    the partial file is removed. That of a process that was killed is removed by the next one that
+    writes there.
 
     Raises:
         WriteError: It cannot be written, or the disk is full.
@@ -186,29 +191,25 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     with writing(path, all_errors=True):
         target = _real(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.stem[:_STEM]}-", suffix=target.suffix[:_STEM]
-        )
-        os.close(handle)
-    partial = Path(name)
+        partial, handle = _beside(target, target.stem, target.suffix[:_STEM], _made)
     try:
         with writing(path):
             yield partial
         with writing(path, all_errors=True):
-            umask = os.umask(0)
-            os.umask(umask)
-            partial.chmod(0o666 & ~umask)  # an ordinary file; mkstemp makes it private
             os.replace(partial, target)
     finally:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            if _leads_to(handle, partial):  # else it was renamed, and may be another's by now
+                partial.unlink()
+        _release(handle)
 
 
 @contextmanager
 def folder_written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a folder beside ``path`` to write to; it becomes ``path`` when the block succeeds.
 
-    Missing parent folders are made. If the block raises, what it wrote is removed.
+    Missing parent folders are made. If the block raises, what it wrote is removed; what a killed
+    process wrote, by the next one that writes there.
 
     Raises:
         InputError: ``path`` is there and not an empty folder.
@@ -217,13 +218,12 @@ def folder_written_whole(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{path}: must be a new or an empty folder")
-    with ExitStack() as stack:
+    with writing(path, all_errors=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial, handle = _beside(target, target.name, "", _made_folder)
+    folder = partial / target.name
+    try:
         with writing(path, all_errors=True):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside = tempfile.TemporaryDirectory(
-                dir=target.parent, prefix=f".{target.name[:_STEM]}-", ignore_cleanup_errors=True
-            )
-            folder = Path(stack.enter_context(beside)) / target.name
             folder.mkdir()
         with writing(path):
             yield folder
@@ -231,6 +231,53 @@ def folder_written_whole(path: str | Path) -> Iterator[Path]:
             if target.exists():
                 target.rmdir()
             folder.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        _release(handle)
+
+
+def _beside(
+    target: Path, stem: str, suffix: str, make: Callable[[Path], int | None]
+) -> tuple[Path, int]:
+    """Make the first path beside a target that no living process uses; return it and its lock."""
+    turn = 0
+    while True:
+        partial = target.with_name(f".{stem[:_STEM]}-{turn}.part{suffix}")
+        handle = make(partial)
+        if handle is not None:
+            return partial, handle
+        turn += 1
+
+
+def _made(partial: Path) -> int | None:
+    """Make an empty file, and return its lock; None where a living process has it."""
+    try:
+        return _take(partial, new=True)
+    except FileExistsError:
+        with suppress(OSError):  # somebody else's, or a link
+            handle = _take(partial, sure=True)
+            if handle is not None:
+                partial.unlink(missing_ok=True)  # its process is gone
+                _release(handle)
+                with suppress(FileExistsError):
+                    return _take(partial, new=True)
+    return None
+
+
+def _made_folder(partial: Path) -> int | None:
+    """Make an empty folder, and return the lock in it; None where a living process has it."""
+    for _ in range(2):
+        with suppress(FileExistsError):
+            partial.mkdir()
+            with suppress(FileNotFoundError):  # another process took it for one that was left
+                return _take(partial / _LOCK)
+        with suppress(OSError):
+            handle = _take(partial / _LOCK, sure=True)
+            if handle is None:
+                return None
+            shutil.rmtree(partial, ignore_errors=True)  # its process is gone
+            _release(handle)
+    return None
 
 
 def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
@@ -253,23 +300,74 @@ def check_picture(path: str | Path | None) -> None:
 
 
 @contextmanager
-def locked(path: str | Path, refusal: str | None = None) -> Iterator[None]:
+def locked(path: str | Path, refusal: str | None = None, *, tidy: bool = False) -> Iterator[None]:
     """Let one process at a time work on ``path``, which need not exist.
 
-    The lock is the empty file ``.NAME.lock`` beside it; it ends with its process, however that
+    The lock is on the empty file ``.NAME.lock`` beside it, and ends with its process, however that
     does. Missing parent folders are made. An :class:`InputError` tells other processes the
     ``refusal``; None lets them wait here until the block ends.
+
+    The file of the lock is removed where there is a refusal, and where it is to be ``tidy``: of
+    machines that share a network drive, two that wait may then both get in, very rarely.
     """
     path = Path(path)
-    with ExitStack() as stack:
-        with writing(path, all_errors=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "a"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal is not None else 0))
-            except BlockingIOError as error:
-                raise InputError(f"{path}: {refusal}") from error
+    lock = path.with_name(f".{path.name}{_LOCK}")
+    with writing(path, all_errors=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _take(lock, wait=refusal is None)
+    if handle is None:
+        raise InputError(f"{path}: {refusal}")
+    try:
         yield
+    finally:
+        if (tidy or refusal is not None) and handle in _LOCKS:
+            lock.unlink(missing_ok=True)
+        _release(handle)
+
+
+def _take(path: Path, *, new: bool = False, wait: bool = False, sure: bool = False) -> int | None:
+    """Return a lock on a file, which is made where missing; None where another holds it.
+
+    Raises:
+        FileExistsError: It is there, and was to be ``new``.
+        OSError: Among others, the drive has no locks, and we must be ``sure`` that nobody has it.
+    """
+    while True:
+        how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (os.O_EXCL if new else 0)
+        handle = os.open(path, how, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except OSError as error:  # some network drives have no locks: then nobody is kept out
+            if sure or error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                os.close(handle)
+                raise
+        if _leads_to(handle, path):
+            _LOCKS.add(handle)
+            return handle
+        os.close(handle)  # who held it has removed the file
+
+
+def _leads_to(handle: int, path: Path) -> bool:
+    """Say whether a path still leads to an open file."""
+    return path.exists() and os.path.samestat(os.stat(path), os.fstat(handle))
+
+
+def _release(handle: int) -> None:
+    if handle in _LOCKS:
+        _LOCKS.remove(handle)
+        os.close(handle)
+
+
+def _release_all() -> None:
+    for handle in [*_LOCKS]:
+        _release(handle)
+
+
+# A lock ends with the process that took it, though its data workers may live on for seconds.
+os.register_at_fork(after_in_child=_release_all)
 
 
 def onto_disk(path: str | Path) -> None:

@@ -40,8 +40,10 @@ _PROVENANCE_KEY = b"mmmask"
 #: Field of a provenance that is read by its name -> its type.
 _STATED = {
     **dict.fromkeys(("checkpoint", "checkpoint_hash", "path", "hash", "config", "split"), str),
-    **dict.fromkeys(("attribute", "config_hash", "data_fingerprint", "time"), str),
+    **dict.fromkeys(("attribute", "config_hash", "data_fingerprint", "time", "vote"), str),
     **dict.fromkeys(("code", "versions", "provenance", "unlabelled", "pseudo_labels"), dict),
+    "preprocessing": dict,
+    "calibrated": bool,
     **dict.fromkeys(("unlabelled.from_test_set", "pseudo_labels.from_test_set"), int),
     "tta": list[str],
     "old_from": int,
@@ -389,7 +391,9 @@ def _numbers(values: pd.Series, name: str, column: Column) -> pd.Series:
     wrong = np.where(missing, column.complete, wrong)
     if wrong.any():
         row = int(wrong.argmax())
-        got = values.iloc[row] if np.isinf(numbers[row]) else f"{numbers[row]:.15g}"
+        value = numbers[row]
+        shortly = f"{value:.15g}" if value == np.floor(value) else f"{value:g}"
+        got = values.iloc[row] if np.isinf(value) else shortly
         must = _in_words(low, high)
         if whole and low <= numbers[row] <= high:
             must = "a whole number"
@@ -645,7 +649,10 @@ def read_predictions(path: str | Path, *, only: Collection[str] | None = None) -
     ``only`` names the columns to read beside the probabilities; None reads all.
     """
     columns, names = prediction_columns(attribute_of(column_names(path)))
-    return read_table(path, columns, only=None if only is None else {*names, *only})
+    table = read_table(path, columns, only=None if only is None else {*names, *only})
+    if table.empty:
+        raise InputError(f"{path}: has no row; predictions are of one photo or more")
+    return table
 
 
 def predictions_table(

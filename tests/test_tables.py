@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mmmask import tables
@@ -258,3 +260,82 @@ def test_no_other_file_reads_tables_past_the_check() -> None:
     reads = re.compile(r"\b(read_parquet|import pyarrow\.parquet|pd\.read_csv)\b")
     found = {path.relative_to(root).as_posix() for path in files if reads.search(path.read_text())}
     assert found == {"mmmask/tables.py", "mmmask/workflows/benchmark/growth.py"}  # the latter's own
+
+
+@pytest.mark.parametrize(
+    ("stated", "sentence"),
+    [
+        (b"[1]", "must be a JSON object; got list"),
+        (b"{nope", "no readable JSON: Expecting property name enclosed in double quotes"),
+        (b"[" * 100_000, "no readable JSON: nested too deep"),
+        (b'{"a":' * 200 + b"1" + b"}" * 200, "no readable JSON: nested more than 100 deep"),
+        (b'{"old_from": "60"}', "old_from must be a whole number of 64 bits; got '60'"),
+        (b'{"members": [1]}', "members must be a list, each of it a mapping; got list"),
+        (b'{"members": [{"split": {"a": 1}}]}', "split must be"),
+    ],
+)
+def test_a_provenance_that_is_not_ours_is_refused(tmp_path, predictions, stated, sentence) -> None:
+    path = tmp_path / "p.parquet"
+    table = pa.Table.from_pandas(predictions).replace_schema_metadata({b"mmmask": stated})
+    pq.write_table(table, path)
+    for read in (read_predictions, tables.read_provenance):
+        with pytest.raises(InputError, match=r"p\.parquet: its provenance") as refused:
+            read(path)
+        assert sentence in str(refused.value)
+
+
+def test_damaged_metadata_of_pandas_says_nothing(tmp_path, predictions) -> None:
+    path = tmp_path / "p.parquet"
+    table = pa.Table.from_pandas(predictions).replace_schema_metadata({b"pandas": b"{]\xff"})
+    pq.write_table(table, path)
+    assert len(read_predictions(path)) == 4
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_predictions_of_no_photo_are_refused(tmp_path, predictions, suffix) -> None:
+    path = tmp_path / f"p{suffix}"
+    write_table(path, predictions[:0], PREDICTIONS)
+    with pytest.raises(InputError, match=f"p{suffix}: has no row"):
+        read_predictions(path)
+
+
+def test_rows_that_a_damaged_file_has_lost_are_missed(tmp_path, predictions, monkeypatch) -> None:
+    path = tmp_path / "p.parquet"
+    write_table(path, predictions, PREDICTIONS)
+    whole = pq.read_table(path)
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: whole[:1])
+    with pytest.raises(InputError, match=r"p\.parquet: is damaged: of 4 rows, 1 are there"):
+        read_predictions(path)
+
+
+def test_a_flipped_bit_of_a_parquet_file_is_noticed(tmp_path, predictions) -> None:
+    path = tmp_path / "p.parquet"
+    write_table(path, predictions, PREDICTIONS)
+    content = bytearray(path.read_bytes())
+    value = np.float32(predictions["p05"][2]).tobytes()
+    content[content.index(value)] ^= 1  # of the least significant bits: still a probability
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"not a readable parquet file: .*CRC"):
+        read_predictions(path)
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path) -> None:
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, names=["image", "image"]), path)
+    for read in (tables.column_names, lambda path: read_table(path, SAMPLES)):
+        with pytest.raises(InputError, match=r"p\.parquet: column image stands twice"):
+            read(path)
+
+
+def test_an_index_of_pandas_is_a_column_like_others(tmp_path) -> None:
+    path = tmp_path / "s.parquet"
+    pd.DataFrame({"image": ["a", "b"], "age": [1, None]}).set_index("image").to_parquet(path)
+    assert read_table(path, SAMPLES)["image"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "None"])
+def test_people_whose_name_is_not_known_are_not_one_person(tmp_path, word) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text(f"image,person,age,gender\na.jpg,,{word},{word}\nb.jpg,{word},3,male\n")
+    with pytest.raises(InputError, match=f"line 3 .*person must be empty .* got '?{word}"):
+        read_table(path, SAMPLES)

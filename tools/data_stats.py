@@ -16,7 +16,7 @@ def main() -> None:
         "--config", help="its preprocessing and hold-out; default: whole photos of everybody"
     )
     parser.add_argument(
-        "--out", type=output_file, metavar="CSV", help="outliers: review it, delete lines to keep"
+        "--out", type=output_file, metavar="TABLE", help="outliers: review it, delete lines to keep"
     )
     parser.add_argument(
         "--dark",

@@ -22,7 +22,7 @@ def main() -> None:
         "--out",
         type=output_file,
         required=True,
-        metavar="CSV",
+        metavar="TABLE",
         help="table to write, .csv or .parquet",
     )
     add_shared(parser, "--data-root", default="data", help="default: data")

@@ -51,7 +51,7 @@ def main() -> None:
         type=whole(0, zero="none"),
         default=48,
         metavar="none|N",
-        help="Grad-CAM beside so many of the surest wrong answers; default: 48",
+        help="HiResCAM beside so many of the surest wrong answers; default: 48",
     )
     args = parser.parse_args()
 

@@ -218,7 +218,7 @@ def _read_people(path: Path) -> pd.DataFrame:
         if not right.all():
             row = people.index[~right][0]
             got = people.loc[row, field]
-            raise InputError(f"{row_place(path, row)}: {field} must {allowed}; got {got!r}")
+            raise InputError(f"{row_place(path, row)}: {field} must {allowed}; got {got[:99]!r}")
     return people.assign(age=ages.astype("Int16"))
 
 

@@ -237,6 +237,8 @@ def without(table: pd.DataFrame, drop: str, *, unreadable: bool = False) -> pd.D
 def _read_labelled(path: str) -> pd.DataFrame:
     """Return a table of further training samples; each needs a label."""
     table = read_table(path, SAMPLES)
+    if table.empty:
+        raise InputError(f"{path}: has no row")
     if "label" not in table or table["label"].isna().any():
         raise InputError(f"{path}: every further training sample needs a label from 0 to 17")
     return table

@@ -21,10 +21,22 @@ from mmmask.files import locked, one_form, write_csv
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.provenance import command_line, learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
-from mmmask.tables import SUBMISSIONS, column_names, read_table, write_table
+from mmmask.tables import (
+    SUBMISSIONS,
+    Column,
+    checked,
+    column_names,
+    photo_index,
+    read_table,
+    write_table,
+)
 
 #: Columns of a submission: a photo's file name, and its class 0-17.
 SUBMISSION = ("ImageID", "ans")
+_ANSWERS = {
+    "ImageID": Column("str", "file name of the photo", complete=True),
+    "ans": Column("Int8", "class 0-17", limits=(0, NUM_CLASSES - 1), complete=True),
+}
 LOG = "log.csv"
 #: Submissions that the competition takes per day.
 QUOTA = 10
@@ -60,18 +72,11 @@ def read_submission(path: str | Path) -> pd.Series:
     if Path(path).suffix == ".parquet":
         raise InputError(f"{path}: a submission is a csv (ImageID, ans); got a parquet file")
     table = read_csv(path, SUBMISSION)
-    answers = table.set_index(table["ImageID"].map(one_form, na_action="ignore"))["ans"]
-    classes = pd.to_numeric(answers, errors="coerce")
-    wrong = ~classes.isin(range(NUM_CLASSES))
-    if wrong.any():
-        raise InputError(
-            f"{path}: ans must be a class from 0 to {NUM_CLASSES - 1}; "
-            f"got {answers[wrong].iloc[0]!r} for {answers.index[wrong][0]}"
-        )
-    if classes.index.has_duplicates:
-        twice = classes.index[classes.index.duplicated()][0]
-        raise InputError(f"{path}: ImageID {twice} appears twice")
-    return classes.astype("int64")
+    if table.empty:
+        raise InputError(f"{path}: has no row")
+    answers = checked(table[[*SUBMISSION]], _ANSWERS, str(path), file=True)
+    index = photo_index(path, answers["ImageID"].map(one_form))
+    return pd.Series(answers["ans"].to_numpy(dtype=np.int64), index, name="ans")
 
 
 def is_submission(path: str | Path) -> bool:

@@ -63,19 +63,22 @@ def plot_reliability(
     for (name, (before, after, labels)), (upper, lower) in zip(parts.items(), grid.T, strict=True):
         upper.plot([0, 1], [0, 1], color="#8a8a8a", linewidth=1, linestyle="--")
         for when, values, colour, side in (
-            ("before", before, "#d1495b", -0.2),
+            ("before", before, "#ad3347", -0.2),
             ("after", after, "#1d5f8a", 0.2),
         ):
             found = reliability(values, labels, person)
             filled = found.photos > 0
             confidence, accuracy = found.confidence[filled], found.accuracy[filled]
             label = f"{when}: {found.ece_in_words}"
-            upper.plot(confidence, accuracy, "o-", color=colour, markersize=4, label=label)
+            upper.plot(
+                confidence, accuracy, "o-", color=colour, markersize=4, label=label, clip_on=False
+            )
             bins = len(found.photos)
             middles = (np.arange(bins) + 0.5) / bins
             lower.bar(middles + side / bins, found.photos, width=0.4 / bins, color=colour)
-        upper.set(title=name, xlim=(0, 1), ylim=(0, 1))
-        upper.legend(loc="lower right", fontsize=8)
+        upper.set(xlim=(0, 1), ylim=(0, 1))
+        # Above the panel, as a curve may go anywhere within.
+        upper.legend(title=name, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, frameon=False)
         lower.set_xlabel("confidence")
         for axes in (upper, lower):
             axes.spines[["top", "right"]].set_visible(False)

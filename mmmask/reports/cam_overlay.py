@@ -13,7 +13,7 @@ def heated(photo: NDArray[np.uint8], heat: NDArray[np.floating]) -> NDArray[np.u
 
     Args:
         photo: BGR, the part of a photo that the network has seen, of any size.
-        heat: From 0 to 1, as of :func:`mmmask.models.grad_cam.grad_cam`.
+        heat: From 0 to 1, as of :func:`mmmask.models.hires_cam.hires_cam`.
 
     Shape:
         ``photo``: (H, W, 3); ``heat``: (h, w) -> (H, W, 3) BGR.

@@ -12,7 +12,7 @@ from mmmask.reports.output import save_figure, titled_table
 
 #: What a difference of two models does not tell.
 ONE_MODEL = "This is about these models: other seeds of their configs may move a score as much."
-_COLOURS = {"shown": "#1d5f8a", "not shown": "#8a8a8a"}
+_COLOURS = {"shown": "#1d5f8a", "not shown": "#6b6f76"}
 
 
 def print_differences(comparison: pd.DataFrame, baseline: str) -> None:

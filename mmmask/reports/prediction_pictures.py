@@ -18,7 +18,8 @@ from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, decode
 from mmmask.reports.output import save_figure
 from mmmask.tables import answers, probabilities
 
-RIGHT, WRONG = "#2a9d6f", "#d1495b"
+#: Also of words on white.
+RIGHT, WRONG = "#1e7650", "#ad3347"
 
 
 def plot_confusion(predictions: pd.DataFrame, path: str | Path) -> None:

@@ -165,7 +165,7 @@ def plot_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
         left.set_xlabel("gain by the true shares")
         left.set_ylabel("gain in macro F1; hollow: left alone")
         left.set_title(
-            f"mean {gains.mean():+.3f}, by the true shares {true.mean():+.3f}; 1 in 20 below "
+            f"mean {gains.mean():+.3f}, by the true shares {true.mean():+.3f}\n1 in 20 below "
             f"{gains.quantile(0.05):+.3f}; {100 * (~corrected).mean():.0f} % left alone",
             fontsize=10,
         )

@@ -17,9 +17,10 @@ def plot_speed(medians: pd.DataFrame, path: Path) -> None:
     axes = figure.subplots(len(panels), height_ratios=parts, squeeze=False)[:, 0]
     for axis, ((task, backbone), group) in zip(axes, panels, strict=True):
         ours = group["contender"].str.startswith("mmmask")
-        colours = ["#2a9d6f" if own else "#9aa5b1" for own in ours]
+        colours = ["#1e7650" if own else "#9aa5b1" for own in ours]
         bars = axis.barh(group["contender"], group["photos_per_s"], color=colours)
-        axis.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
+        decimals = 1 if group["photos_per_s"].max() < 1000 else 0
+        axis.bar_label(bars, fmt=f"{{:,.{decimals}f}}", padding=3, fontsize=8)
         axis.invert_yaxis()
         axis.margins(x=0.12)
         axis.spines[["top", "right"]].set_visible(False)

@@ -24,8 +24,8 @@ from mmmask.reports.output import save_figure, titled_table
 
 #: Rows of the table in the terminal.
 _ROWS = 10
-_COLOURS = {"complete": "#1d5f8a", "pruned": "#b0b0b0", "failed": "#d1495b"}
-_BEST = "#2a9d6f"
+_COLOURS = {"complete": "#1d5f8a", "pruned": "#b0b0b0", "failed": "#ad3347"}
+_BEST = "#1e7650"
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:

@@ -13,11 +13,11 @@ from mmmask.reports.output import save_figure, titled_table
 
 #: Verdict -> colour.
 _COLOURS = {
-    "confirmed": "#2a9d6f",
+    "confirmed": "#1e7650",
     "shown": "#1d5f8a",
-    "refuted": "#d1495b",
-    "not shown": "#8a8a8a",
-    "extrapolated": "#c98a1b",
+    "refuted": "#ad3347",
+    "not shown": "#6b6f76",
+    "extrapolated": "#8f5f0c",
 }
 #: Beyond that much macro F1 a bar is cut, so that the small differences can be seen.
 _WIDEST = 0.12
@@ -74,13 +74,13 @@ def plot_techniques(table: pd.DataFrame, path: str | Path) -> None:
             mark = "o" if inside == row.difference else "<" if row.difference < 0 else ">"
             axes.plot(inside, height, mark, color=colour, markersize=5, clip_on=False)
             axes.text(
-                1.01, height, f"{row.difference:+.3f}",
-                transform=axes.get_yaxis_transform(), va="center", fontsize=7, color=colour,
+                1.01, height, f"{row.difference:+z.3f}",
+                transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour,
             )  # fmt: skip
             labels.append(row.technique)
         height += 1
     axes.set_yticks(range(lines), labels, fontsize=8)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=7)  # a mark may stand on the frame
     axes.set_xlim(-_WIDEST, _WIDEST)
     axes.set_ylim(lines - 0.5, -0.5)
     axes.grid(axis="x", linewidth=0.4, alpha=0.6)

@@ -19,7 +19,7 @@ from mmmask.engine.runner_config import load_checked
 from mmmask.errors import InputError, first_line
 from mmmask.labels import OLD_FROM
 from mmmask.ledger.provenance import WITHOUT_TRUTH, file_hash, made_now, text_hash
-from mmmask.models.grad_cam import grad_cam
+from mmmask.models.hires_cam import hires_cam
 from mmmask.tables import check_finite
 from mmmask.workflows.testing import check_same, load_weights
 
@@ -113,16 +113,16 @@ class TorchNetwork:
         *,
         attribute: str | None = None,
     ) -> NDArray[np.float32]:
-        """Return where the evidence lies: :func:`mmmask.models.grad_cam.grad_cam` of photos.
+        """Return where the evidence lies: :func:`mmmask.models.hires_cam.hires_cam` of photos.
 
         Shape:
             ``photos``: (N, H, W, 3) uint8, prepared -> (N, H, W).
 
         Raises:
-            InputError: The evidence is not of finite numbers, or as of ``grad_cam``.
+            InputError: The evidence is not of finite numbers, or as of ``hires_cam``.
         """
         inputs = self.classifier.data_preprocessor(self._batch(photos), False)["inputs"]
-        heat = grad_cam(self.classifier, inputs, values, attribute=attribute).cpu().numpy()
+        heat = hires_cam(self.classifier, inputs, values, attribute=attribute).cpu().numpy()
         check_finite(self.name, heat)
         return heat
 

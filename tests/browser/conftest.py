@@ -77,12 +77,6 @@ def opened(page: Any, path: Path) -> None:
     page.wait_for_selector("html[data-ready]", state="attached")
 
 
-def fits_a_phone(page: Any) -> bool:
-    """Say whether nothing but what scrolls by itself is wider than a small phone."""
-    page.set_viewport_size({"width": 360, "height": 780})
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
 def is_accessible(page: Any) -> list[str]:
     """Return what is wrong for those who do not see the page: names, landmarks, doubled ids."""
     return page.evaluate(

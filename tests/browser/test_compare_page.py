@@ -9,7 +9,8 @@ from mmmask.labels import CLASSES
 from mmmask.tables import PREDICTIONS, PROBABILITIES, write_table
 from mmmask.workflows.pages.compare import compare
 
-from .conftest import fits_a_phone, is_accessible, opened
+from .conftest import is_accessible, opened
+from .legible import flaws
 
 
 def predictions(samples: pd.DataFrame, says: np.ndarray, sure: np.ndarray) -> pd.DataFrame:
@@ -101,5 +102,5 @@ def test_scores_and_the_interval_of_their_difference_stand_there(shown) -> None:
     assert counts == ["70", "10", "4", "0", "0"]  # both, A alone, B alone, neither, neither alike
 
 
-def test_a_phone_needs_no_sideways_scrolling(shown) -> None:
-    assert fits_a_phone(shown)
+def test_it_is_legible_on_phone_and_desk_by_day_and_by_night(shown) -> None:
+    assert flaws(shown) == []

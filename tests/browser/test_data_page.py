@@ -7,7 +7,8 @@ import pytest
 from mmmask.datasets.layout import read_train
 from mmmask.workflows.pages.data_report import data_report
 
-from .conftest import fits_a_phone, is_accessible, opened
+from .conftest import is_accessible, opened
+from .legible import flaws
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +140,10 @@ def test_light_and_dark_and_a_phone(data) -> None:
             "Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/))"
         )
 
+    assert flaws(data) == []
     button = data.get_by_role("button", name="Dark", exact=True)
     assert (brightness() > 128, button.get_attribute("aria-pressed")) == (True, "false")
     button.click()
     assert (brightness() < 128, button.get_attribute("aria-pressed")) == (True, "true")
     data.reload()
     assert brightness() < 128
-    assert fits_a_phone(data)

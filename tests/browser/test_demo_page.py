@@ -10,7 +10,8 @@ from mmmask.workflows.demo.read_faces import FaceReader
 from tests.served_app import served
 from tests.tiny_models import tiny_reader
 
-from .conftest import fits_a_phone, is_accessible
+from .conftest import is_accessible
+from .legible import flaws
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_a_dropped_photo_is_answered(demo, reader, photo) -> None:
     assert [shown(demo)] == [told(answer) for answer in expected(reader, photo)]
 
 
-def test_grad_cam_is_shown_on_demand_and_put_away(demo, reader, photo) -> None:
+def test_hires_cam_is_shown_on_demand_and_put_away(demo, reader, photo) -> None:
     choose(demo, photo)
     answered(demo)
     (answer,) = expected(reader, photo)
@@ -207,10 +208,11 @@ def test_phones_screen_readers_and_dark_rooms_are_served(demo, address, group) -
     answered(demo, "3 faces.")
     demo.locator("summary").click()
     assert is_accessible(demo) == ["not one nav[aria-label]"]  # there are no sections to go to
+    assert flaws(demo) == []
     demo.get_by_role("button", name="Dark", exact=True).click()
     colour = "Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/))"
     assert demo.evaluate(colour) < 128
-    assert fits_a_phone(demo)
+    demo.set_viewport_size({"width": 360, "height": 780})
     title = demo.locator("#title span").first
     assert title.evaluate("word => word.getClientRects().length") == 1
     assert "Not for decisions about a person." in demo.locator(".limits").inner_text()

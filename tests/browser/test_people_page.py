@@ -8,7 +8,8 @@ import pytest
 from mmmask.workflows.group_people import group_people
 from tests.made_features import made_features
 
-from .conftest import fits_a_phone, is_accessible, opened
+from .conftest import is_accessible, opened
+from .legible import flaws
 
 
 @pytest.fixture(scope="module")
@@ -58,5 +59,5 @@ def test_each_doubt_shows_two_photos_the_most_doubtful_first(shown) -> None:
     assert cards.count() == 1
 
 
-def test_a_phone_needs_no_sideways_scrolling(shown) -> None:
-    assert fits_a_phone(shown)
+def test_it_is_legible_on_phone_and_desk_by_day_and_by_night(shown) -> None:
+    assert flaws(shown) == []

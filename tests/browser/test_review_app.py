@@ -23,7 +23,8 @@ from mmmask.workflows.label_errors.review_app import review_app
 from tests.made_review import list_label_issues
 from tests.served_app import served
 
-from .conftest import fits_a_phone, is_accessible
+from .conftest import is_accessible
+from .legible import flaws
 
 ROOT = Path(__file__).parents[2]
 
@@ -292,4 +293,4 @@ def test_phones_and_screen_readers_are_served(tab) -> None:
     assert tab.window.locator("[aria-keyshortcuts]").count() == 9
     for kind in ("gender", "mask", "age"):
         tab.choose("kind", kind)
-        assert fits_a_phone(tab.window), kind
+        assert flaws(tab.window) == [], kind

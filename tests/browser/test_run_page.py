@@ -15,7 +15,8 @@ from tests.fake_run import made_run
 from tests.made_ages import certain
 from tests.made_features import made_features
 
-from .conftest import fits_a_phone, is_accessible, opened
+from .conftest import is_accessible, opened
+from .legible import flaws
 
 
 @pytest.fixture(scope="module")
@@ -178,5 +179,5 @@ def test_the_config_opens_and_is_only_text(shown) -> None:
     assert config.inner_text().strip() == "seed = 7  # </script> & all"
 
 
-def test_a_phone_needs_no_sideways_scrolling(shown) -> None:
-    assert fits_a_phone(shown)
+def test_it_is_legible_on_phone_and_desk_by_day_and_by_night(shown) -> None:
+    assert flaws(shown) == []

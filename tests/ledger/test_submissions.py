@@ -173,7 +173,7 @@ def test_input_at_fault_changes_nothing(tmp_path, days, csv) -> None:
         ("1", 73.3, InputError, "must be a macro F1 from 0 to 1; got 73.3"),
         ("1", float("nan"), InputError, "from 0 to 1"),
         ("gone.csv", 0.5, MissingFileError, "gone.csv: no such file"),
-        (csv(wrong), 0.5, InputError, "must be a class from 0 to 17; got '18' for 0003.jpg"),
+        (csv(wrong), 0.5, InputError, "line 5: ans must be from 0 to 17; got 18"),
         (
             csv(pd.concat([wrong[:3], wrong[:1]]), "twice.csv"),
             0.5,

@@ -8,7 +8,7 @@ import mmmask.register  # noqa: F401
 from mmmask.engine.pretrained import check_pretrained
 from mmmask.errors import InputError
 from mmmask.models.backbones.mobilenet_v1 import BLOCKS, FoldedMobileNetV1, IdentityNorm
-from mmmask.models.grad_cam import grad_cam
+from mmmask.models.hires_cam import hires_cam
 from mmmask.models.layers import blocks, depths
 
 
@@ -158,8 +158,8 @@ def test_frozen_stages_are_not_trained_and_stay_in_evaluation_mode():
     assert backbone.blocks[2].pointwise.norm.training
 
 
-def test_grad_cam_gives_one_map_per_photo(weights):
-    heat = grad_cam(classifier(weights, out_indices=(5, 13)), torch.randn(2, 3, 64, 64))
+def test_hires_cam_gives_one_map_per_photo(weights):
+    heat = hires_cam(classifier(weights, out_indices=(5, 13)), torch.randn(2, 3, 64, 64))
     assert heat.shape == (2, 64, 64)
     assert 0 <= heat.min() <= heat.max() == 1
 

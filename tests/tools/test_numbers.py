@@ -72,6 +72,12 @@ def test_there_are_numbers_to_check(monkeypatch) -> None:
         ),
         ("runs.py score 1 inf", "value must be a number from 0 to 1; got inf"),
         ("report.py D --cam no", "--cam must be a whole number from 0 to 1000000; got no"),
+        ("compare.py A B --out x.png", "--out x.png: must end in .html or .htm; got .png"),
+        ("calibrate.py OOF --out x.txt", "--out x.txt: must end in .json; got .txt"),
+        (
+            "label_errors.py P --out x.xlsx",
+            "--out x.xlsx: must end in .parquet or .csv; got .xlsx",
+        ),
         ("make_faces.py", "the following arguments are required: --out, --people"),
         ("train.py C --no-such", "unrecognized arguments: --no-such"),
     ],

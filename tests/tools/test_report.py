@@ -14,7 +14,9 @@ def test_a_data_root_becomes_a_page(drawn, tmp_path) -> None:
     assert "168 photos of 24 people" in out.read_text()
 
 
-def test_a_run_becomes_a_page_with_grad_cam_after_its_hold_out_was_predicted(run, tmp_path) -> None:
+def test_a_run_becomes_a_page_with_hires_cam_after_its_hold_out_was_predicted(
+    run, tmp_path
+) -> None:
     copy, out = tmp_path / "run", tmp_path / "run.html"
     shutil.copytree(run.work_dir, copy)
     done = tool("report.py", copy, "--out", out, "--cam", 3)
@@ -23,7 +25,7 @@ def test_a_run_becomes_a_page_with_grad_cam_after_its_hold_out_was_predicted(run
     html = out.read_text()
     table = read_predictions(copy / "predictions_val.parquet")
     assert f"{len(table)} photos of {table['person'].nunique()} people" in html
-    assert "Grad-CAM, of the 3 surest" in html
+    assert "HiResCAM, of the 3 surest" in html
     assert "photos per second" in html
     facts = run_report(copy, out, cam=0)  # finds the predictions
     assert facts.curves[""].best_epoch in (1, 2)

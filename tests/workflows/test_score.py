@@ -130,7 +130,7 @@ def test_what_is_no_comparison_is_refused(write, tmp_path) -> None:
         read_scored([a, mask])
     twice = tmp_path / "twice.csv"
     twice.write_text("ImageID,ans\n0.jpg,1\n0.jpg,2\n")
-    with pytest.raises(InputError, match=r"twice\.csv: ImageID 0\.jpg appears twice"):
+    with pytest.raises(InputError, match=r"twice\.csv: 0\.jpg appears twice"):
         read_scored([a, twice])
     write("csv.csv", predictions())  # predictions may be csv too
     assert read_scored([tmp_path / "csv.csv"])

@@ -52,7 +52,7 @@ def predicted_by_true(ages: Ages) -> Chart:
     ]
     seen = [*spread.index, *chain(*spread.to_numpy())]
     height, ticks = 260, svg.round_ticks(min(seen), max(seen))
-    parts, place = svg.diagonal(ticks, height, "number", "true age")
+    parts, room, place = svg.diagonal(ticks, height, "number", "true age")
     for age, photos, low, middle, high in rows:
         x, y = place(age, middle)
         tip = f"{age} years, {photos:,} photos: {middle:g} in the median, {low:g} to {high:g}"
@@ -66,7 +66,7 @@ def predicted_by_true(ages: Ages) -> Chart:
         f"those of {most[0]} for {most[3]:g}."
     )
     table = Table(f"{title}: percentiles over photos", kinds, rows)
-    return Chart(title, description, svg.picture(parts, height + 40), table)
+    return Chart(title, description, svg.picture(parts, height + 40), table, room=(0, room))
 
 
 def score_table(ages: Ages, scores: pd.DataFrame) -> Table:

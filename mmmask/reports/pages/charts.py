@@ -19,9 +19,9 @@ from mmmask.reports.pages.parts import Table, shown
 #: Most series that one chart tells apart, by colour and by dashes or filling.
 MOST_SERIES = 5
 _ROOM = 14.0  # percent of the width for figures at the right
-_AXIS = 9.0  # percent of the width for the numbers of a vertical axis
 _ROW, _GAP = 15, 9  # height of a bar, gap below a group, in pixels
 _HEIGHT, _FOOT = 190, 40  # of charts with a vertical axis, in pixels
+_HEAD = 12  # above them, for the words of a mark
 _DOTS = 60  # values of a line beyond which its dots are small
 
 
@@ -37,6 +37,7 @@ class Chart:
         legend: Names of the series, where there is more than one.
         wide: Whether it takes the whole width of a page, scrolling where that is too narrow.
         thin: Whether its bars are too thin for outlines, so that colour alone tells series apart.
+        room: Pixels kept free beside the picture, above and at the left, into which words reach.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Chart:
     legend: tuple[str, ...] = ()
     wide: bool = False
     thin: bool = False
+    room: tuple[int, int] = (0, 0)
 
     @property
     def id(self) -> str:
@@ -101,20 +103,21 @@ def columns(
     """
     values = _values(series)
     ticks = svg.round_ticks(0, values.max(initial=0))
-    slot = (100 - _AXIS) / len(labels)
+    slot = 100 / len(labels)
     width = slot * (0.9 if len(labels) > 12 else 0.7) / len(values)
     thin = width < 2  # percent: outlines would run into each other
-    parts = svg.grid(ticks, _AXIS, _HEIGHT, kind)
+    parts, room = svg.grid(ticks, _HEIGHT, kind)
     for column, label in enumerate(labels):
-        middle = _AXIS + slot * (column + 0.5)
+        middle = slot * (column + 0.5)
         for place, (name, value) in enumerate(zip(series, values[:, column], strict=True)):
             x, tall = middle + width * (place - len(values) / 2), _HEIGHT * value / ticks[-1]
             tip = f"{label}, {name}: {shown(value, kind)}"
             tone = f"s{place} thin" if thin else f"s{place}"
             parts.append(svg.box(x, _HEIGHT - tall, width, tall, tone, tip))
         if column % math.ceil(len(labels) / 8) == 0:
-            parts.append(svg.words(middle, _HEIGHT + 13, label))
-    return _chart(title, parts, _HEIGHT, axis, labels, series, kind, thin=thin)
+            side, shift = ("end", 4) if middle > 98 else ("middle", 0)
+            parts.append(svg.words(middle, _HEIGHT + 13, label, side, shift=shift))
+    return _chart(title, parts, _HEIGHT, axis, labels, series, kind, thin=thin, room=(0, room))
 
 
 def lines(
@@ -136,11 +139,11 @@ def lines(
     radius = 3 if len(at) <= _DOTS else 1.2
 
     def place_of(value: ArrayLike) -> NDArray[np.float64]:  # percent
-        return _AXIS + 2 + (96 - _AXIS) * (np.asarray(value) - at[0]) / ((at[-1] - at[0]) or 1)
+        return 2 + 95 * (np.asarray(value) - at[0]) / ((at[-1] - at[0]) or 1)
 
     across = place_of(at)
     down = _HEIGHT * (1 - (values - ticks[0]) / (ticks[-1] - ticks[0]))
-    parts = svg.grid(ticks, _AXIS, _HEIGHT, kind)
+    parts, room = svg.grid(ticks, _HEIGHT, kind)
     if mark is not None:
         where = float(place_of(mark[0]))
         parts.append(svg.line((where, 0), (where, _HEIGHT), "zero"))
@@ -151,11 +154,12 @@ def lines(
             parts.append(svg.dot(across[k], down[place, k], f"s{place}", tip, radius))
     if mark is not None:
         side, shift = ("start", 5) if where < 50 else ("end", -5)
-        parts.append(svg.words(where, -7, mark[1], side, "axis", shift))
+        parts.append(svg.words(where, -9, mark[1], side, "axis", shift))
     labels = [f"{value:g}" for value in at]
     for k in np.unique(np.linspace(0, len(at) - 1, min(len(at), 6)).round().astype(int)):
         parts.append(svg.words(across[k], _HEIGHT + 13, labels[k]))
-    return _chart(title, parts, _HEIGHT, axis, labels, series, kind)
+    head = 0 if mark is None else _HEAD
+    return _chart(title, parts, _HEIGHT, axis, labels, series, kind, room=(head, room))
 
 
 def intervals(
@@ -291,6 +295,7 @@ def _chart(
     kind: str,
     described: Sequence[str] = (),
     thin: bool = False,
+    room: tuple[int, int] = (0, 0),
 ) -> Chart:
     """Return the chart with the table behind it and the extremes in words.
 
@@ -313,4 +318,4 @@ def _chart(
     extremes = "; ".join(facts) + "." if facts else "No values."
     legend = tuple(series) if len(series) > 1 and not described else ()
     table = Table.from_columns(title, cells)
-    return Chart(title, extremes, svg.picture(parts, height), table, legend, thin=thin)
+    return Chart(title, extremes, svg.picture(parts, height), table, legend, thin=thin, room=room)

@@ -121,7 +121,7 @@ def _sizes(facts: DataFacts) -> Table:
     groups = known.groupby([part, "size", "file"])["light"]
     table = groups.agg(photos="size", light="mean", darkest="min", brightest="max").reset_index()
     kinds = dict.fromkeys((part, "size", "file"), "text") | {"photos": "count"}
-    kinds |= dict.fromkeys(("light", "darkest", "brightest"), "number")
+    kinds |= dict.fromkeys(("light", "darkest", "brightest"), "level")
     table = table.round(1).sort_values("photos", ascending=False).head(MOST_ROWS)
     return Table.from_frame("Width x height in pixels, and light from 0 to 255", table, kinds)
 

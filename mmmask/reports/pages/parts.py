@@ -15,10 +15,11 @@ from mmmask.evaluation.jackknife import Interval
 FORMATS: Mapping[str, str] = {
     "count": "{:,.0f}",
     "share": "{:.1%}",
-    "score": "{:.3f}",
+    "score": "{:z.3f}",
     "difference": "{:+z.3f}",
     "number": "{:,.4g}",
-    "years": "{:.1f}",
+    "years": "{:z.1f}",
+    "level": "{:.1f}",
     "bias": "{:+z.1f}",
     "points": "{:+z.1%}",
 }

@@ -62,7 +62,11 @@ def _of_one(curves: Curves) -> list[Chart]:
     for key, (title, kind) in _OF_STEPS.items():
         if key in steps:
             parts = [name for name in steps if name.startswith("loss_")] if key == "loss" else []
-            series = {name: steps[name] for name in [key, *parts[: MOST_SERIES - 1]]}
+            series = {
+                name.removeprefix("loss_"): steps[name] for name in [key, *parts[: MOST_SERIES - 1]]
+            }
+            if parts:
+                series = {"all": series.pop("loss"), **series}
             charts.append(
                 lines(title, steps["step"], series, axis="step", kind=kind, mark=mark_of_step)
             )
@@ -142,22 +146,26 @@ def reliability_charts(scored: Scored) -> list[Chart]:
             f"Perfectly calibrated probabilities would have {found.ece_by_chance:.3f} by chance."
         )
         table = Table.from_columns(f"{title}, in {len(filled)} bins of equal width", columns)
-        charts.append(Chart(title, description, _diagonal(table.rows), table))
+        picture, room = _diagonal(table.rows)
+        charts.append(Chart(title, description, picture, table, room=(0, room)))
     return charts
 
 
-def _diagonal(rows: Sequence[Sequence[float]]) -> Markup:
-    """Return share right over mean probability, with the line where they are equal."""
+def _diagonal(rows: Sequence[Sequence[float]]) -> tuple[Markup, int]:
+    """Return share right over mean probability, with the line where they are equal.
+
+    With the pixels that its numbers need at the left.
+    """
     height = 220
     most = max(photos for _, photos, _ in rows)
     axis = "probability of the answer"
-    parts, place = svg.diagonal([0, 0.25, 0.5, 0.75, 1], height, "share", axis)
+    parts, room, place = svg.diagonal([0, 0.25, 0.5, 0.75, 1], height, "share", axis)
     across, down = zip(*(place(sure, right) for sure, _, right in rows), strict=True)
     parts.append(svg.curve(across, down, "l0", height))
     for x, y, (sure, photos, right) in zip(across, down, rows, strict=True):
         tip = f"{photos:,} photos of {100 * sure:.1f} % on average: {100 * right:.1f} % right"
         parts.append(svg.dot(x, y, "s0", tip, max(2.0, 9 * (photos / most) ** 0.5)))
-    return svg.picture(parts, height + 40)
+    return svg.picture(parts, height + 40), room
 
 
 def calibration_table(scored: Scored) -> Table:

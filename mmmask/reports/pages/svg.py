@@ -10,8 +10,6 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from mmmask.reports.pages.parts import shown
-
 
 def element(name: str, *content: Markup | str, tip: str = "", **attributes: float | str) -> Markup:
     """Return an SVG element; ``tip`` appears below a pointer, ``tone`` is its class.
@@ -77,43 +75,54 @@ def picture(parts: Sequence[Markup], height: float) -> Markup:
     return element("svg", *parts, width="100%", height=height, overflow="visible")
 
 
-def grid(ticks: Sequence[float], left: float, height: float, kind: str) -> list[Markup]:
-    """Return lines at the ticks, from ``height`` up to 0 pixels, right of ``left`` percent.
+def grid(ticks: Sequence[float], height: float, kind: str) -> tuple[list[Markup], int]:
+    """Return lines at the ticks, from ``height`` up to 0 pixels.
 
-    Their numbers stand to the left of them.
+    Their numbers stand to the left of the picture.
+
+    Returns:
+        The parts, and how many pixels the numbers need.
     """
-    parts = []
-    for tick in ticks:
+    parts, labels = [], tick_labels(ticks, kind)
+    for tick, label in zip(ticks, labels, strict=True):
         y = height * (1 - (tick - ticks[0]) / (ticks[-1] - ticks[0]))
-        number = words(left, y, _tick(tick, kind), "end", "tick", -5)
-        parts += [line((left, y), (100, y), "grid"), number]
-    return parts
+        parts += [line((0, y), (100, y), "grid"), words(0, y, label, "end", "tick", -5)]
+    return parts, 8 + 7 * max(map(len, labels))
 
 
 def diagonal(
     ticks: Sequence[float], height: float, kind: str, axis: str
-) -> tuple[list[Markup], Callable[[float, float], tuple[float, float]]]:
+) -> tuple[list[Markup], int, Callable[[float, float], tuple[float, float]]]:
     """Return a plane whose two axes have the same ticks, with a line where both are equal.
 
     Its numbers and the words ``axis`` stand below ``height``, in 40 pixels.
 
     Returns:
-        Its parts, and what gives the place, in percent and pixels, of two numbers.
+        Its parts, the pixels that its numbers need at the left, and what gives the place, in
+        percent and pixels, of two numbers.
     """
-    left, first, span = 11.0, ticks[0], ticks[-1] - ticks[0]
+    first, span = ticks[0], ticks[-1] - ticks[0]
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return left + 3 + (94 - left) * (x - first) / span, height * (1 - (y - first) / span)
+        return 3 + 88 * (x - first) / span, height * (1 - (y - first) / span)
 
-    parts = grid(ticks, left, height, kind)
+    parts, room = grid(ticks, height, kind)
     parts.append(line(place(first, first), place(ticks[-1], ticks[-1]), "zero"))
-    for tick in ticks:
-        parts.append(words(place(tick, first)[0], height + 13, _tick(tick, kind), tone="tick"))
-    return [*parts, words(50, height + 31, axis, tone="axis")], place
+    for tick, label in zip(ticks, tick_labels(ticks, kind), strict=True):
+        parts.append(words(place(tick, first)[0], height + 13, label, tone="tick"))
+    return [*parts, words(50, height + 31, axis, tone="axis")], room, place
 
 
-def _tick(value: float, kind: str) -> str:
-    return f"{100 * value:.0f} %" if kind == "share" else shown(value, "number")
+def tick_labels(ticks: Sequence[float], kind: str) -> list[str]:
+    """Return the numbers of an axis, all with as many decimals as the one that needs most."""
+    values, sign = np.asarray(ticks, dtype=np.float64), ""
+    if kind == "share":
+        values, sign = 100 * values, " %"
+    near = 1e-6 * np.abs(np.diff(values)).min()
+    for decimals in range(6):
+        if np.allclose(values, values.round(decimals), rtol=0, atol=near):
+            return [f"{value:z,.{decimals}f}{sign}" for value in values]
+    return [f"{value:.3g}{sign}" for value in values]  # such as learning rates
 
 
 def round_ticks(low: float, high: float) -> list[float]:

@@ -1,7 +1,7 @@
 """The demo: a page that answers a photo, with probabilities and where the model looked.
 
 A photo comes as the body of a request and is gone with the answer: nothing is stored, neither
-here nor in the browser. So Grad-CAM gets the photo once more.
+here nor in the browser. So HiResCAM gets the photo once more.
 """
 
 import base64

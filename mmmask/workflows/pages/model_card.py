@@ -138,6 +138,8 @@ def read_causes(path: str | Path, table: pd.DataFrame) -> pd.Series:
         InputError: A photo is not in the table, or a person has two causes.
     """
     given = read_csv(path, ("image", "cause")).dropna(subset="cause")
+    if given.empty:
+        raise InputError(f"{path}: states no cause")
     person = given["image"].map(table.set_index("image")["person"])
     if person.isna().any():
         unknown = given["image"][person.isna()]

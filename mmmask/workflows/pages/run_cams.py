@@ -1,4 +1,4 @@
-"""Grad-CAM of the surest wrong answers, as pictures of the run page."""
+"""HiResCAM of the surest wrong answers, as pictures of the run page."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -48,7 +48,7 @@ def add_heats(
             checkpoint = run.checkpoint_of(members.get(name, {}))
             if checkpoint is None or run.config is None:
                 missing.append(
-                    f"{run.path}: no Grad-CAM, as the checkpoint that answered or its config is "
+                    f"{run.path}: no HiResCAM, as the checkpoint that answered or its config is "
                     "not there any more."
                 )
                 continue
@@ -56,7 +56,7 @@ def add_heats(
                 pictures = _heats(run.config, checkpoint, root, mine, thumbnails.height)
                 made = dict(bar.track(pictures, len(wrong), task_id=task))
             except InputError as error:
-                missing.append(f"No Grad-CAM: {error}")
+                missing.append(f"No HiResCAM: {error}")
                 continue
             heats |= {image: len(data) + number for number, image in enumerate(made)}
             data += made.values()

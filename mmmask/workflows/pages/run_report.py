@@ -52,7 +52,7 @@ def run_report(
         tags: csv (person or image, tag), to slice by.
         features: Frozen features of the photos, by which people look alike; None: those of the
             folder, where it has any.
-        cam: For how many of the surest wrong answers Grad-CAM shows the evidence; 0: none.
+        cam: For how many of the surest wrong answers HiResCAM shows the evidence; 0: none.
 
     Raises:
         InputError: A file is damaged, or no photo is below the ``data_root`` that is given.

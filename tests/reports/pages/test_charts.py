@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mmmask.evaluation.jackknife import Interval
 from mmmask.reports.pages import charts
-from mmmask.reports.pages.svg import round_ticks
+from mmmask.reports.pages.svg import round_ticks, tick_labels
 
 LABELS = ("wear male <30", "a & b", "<script>")
 CHARTS = {
@@ -93,6 +93,21 @@ def test_ticks_are_few_and_hold_the_range(low: float, span: float) -> None:
     assert ticks[0] <= low + slack
     assert ticks[-1] >= low + span - slack
     assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
+
+
+@pytest.mark.parametrize(
+    ("ticks", "kind", "expected"),
+    [
+        ([0.9, 0.95, 1.0], "score", ["0.90", "0.95", "1.00"]),
+        ([0.0, 0.025, 0.05], "share", ["0.0 %", "2.5 %", "5.0 %"]),
+        ([0, 1000, 2000], "count", ["0", "1,000", "2,000"]),
+        ([-0.5, 0.0, 0.5], "number", ["-0.5", "0.0", "0.5"]),
+        ([0.0, 0.00025, 0.0005], "number", ["0.00000", "0.00025", "0.00050"]),
+        ([0.0, 2.5e-6, 5e-6], "number", ["0", "2.5e-06", "5e-06"]),
+    ],
+)
+def test_the_numbers_of_an_axis_have_the_same_decimals(ticks, kind, expected) -> None:
+    assert tick_labels(ticks, kind) == expected
 
 
 def test_a_mark_stands_at_its_place_between_the_values() -> None:

@@ -62,7 +62,7 @@ def test_a_probe_has_a_page_with_its_folds_and_a_map_of_all_people(probe, tmp_pa
         "std of folds",
         "out of fold",
     ]
-    assert not any("Grad-CAM" in sentence for sentence in facts.missing)
+    assert not any("HiResCAM" in sentence for sentence in facts.missing)
     drawn = people_on_the_map(facts, facts.scored, facts.likeness)
     table = facts.scored.table
     assert sorted(drawn.titles) == sorted(table["person"].unique())

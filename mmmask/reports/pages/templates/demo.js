@@ -123,7 +123,7 @@
     return make("div", { className: "attribute" }, head, list);
   };
 
-  // ---- Grad-CAM: the photo goes to the server again, which has kept nothing
+  // ---- HiResCAM: the photo goes to the server again, which has kept nothing
   const explain = async (button, number, attribute, value, word) => {
     const face = answer.faces[number], on = button.getAttribute("aria-pressed") !== "true";
     at("attributes").querySelectorAll("button").forEach((other) => other.setAttribute("aria-pressed", "false"));
