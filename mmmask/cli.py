@@ -272,7 +272,7 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
-    end_on_signals()
+    handled = end_on_signals()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
     ended: BaseException | None = None
     with _named(sys.stdout, "standard output"):
@@ -281,6 +281,9 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             ended = error
         lost = _lost(sys.stdout)
+    for number in handled:  # nothing is left to be put in order, and Python ends by itself
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if ended is None or (lost is not None and isinstance(ended, OSError | SystemExit)):
         ended = lost
     if ended is None:
@@ -351,15 +354,17 @@ def _lost(stream: TextIO | None) -> OSError | None:
     return None
 
 
-def end_on_signals() -> None:
+def end_on_signals() -> list[signal.Signals]:
     """Let SIGTERM and SIGHUP end this process as Ctrl-C does, unless they are handled or ignored.
+
+    Returns those of which this is so now.
 
     Later ones are ignored, so that what the first one ends can be put in order: services send
     them to a process and to its whole group. Other processes of a distributed run have nothing to
     put in order, and may wait in a call that lets no handler run: they just end.
     """
     if os.environ.get("RANK", "0") != "0":
-        return
+        return []
     own = os.getpid()
 
     def end(number: int, frame: object) -> None:
@@ -372,9 +377,10 @@ def end_on_signals() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         raise EndedBySignal(number)
 
-    for number in _ENDING:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, end)
+    handled = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in handled:
+        signal.signal(number, end)
+    return handled
 
 
 def limit_thread_spinning() -> None:

@@ -155,6 +155,17 @@ def test_a_signal_to_end_lets_things_be_put_in_order(number, tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_signal_at_the_end_of_python_shows_no_traceback() -> None:
+    code = (
+        "import atexit, os, signal\n"
+        "from mmmask.cli import command\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "raise SystemExit(command(lambda: None))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+
+
 def test_a_signal_that_is_ignored_stays_so() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
