@@ -202,6 +202,7 @@ def test_a_face_crop_stands_between_loading_and_preprocessing_everywhere() -> No
         assert steps[1].margin == 0.3
 
 
-def test_a_path_is_a_text_in_the_config() -> None:
-    cfg = load_config("configs/mobilenet_v2_linear.py", pack=Path("photos.arrow"))
+def test_a_path_of_the_command_line_stands_in_the_config_as_text() -> None:
+    cfg = load_config(LEAF, pack=Path("photos.arrow"))
     assert cfg.data.pack == "photos.arrow"
+    assert '"photos.arrow"' in cfg.composed_from
