@@ -198,7 +198,7 @@ def _read(path: Path) -> "Config":
     from mmengine.config import Config
 
     if path.suffix != ".py":
-        raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
+        raise InputError(f"{path}: a config ends in .py; got {path.suffix or 'no suffix'}")
     try:
         return Config.fromfile(path)
     except ImportError as error:
@@ -254,7 +254,7 @@ def write_config(cfg: "Config", path: str | Path) -> None:
     """
     path = Path(path)
     if path.suffix != ".py":
-        raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
+        raise InputError(f"{path}: a config ends in .py; got {path.suffix or 'no suffix'}")
     if path.exists() and not _is_complete(path):
         raise InputError(f"{path}: is there and no complete config; it is not replaced")
     with atomic_write(path) as partial:

@@ -508,7 +508,7 @@ def column_names(path: str | Path) -> list[str]:
 def check_table_name(path: str | Path) -> None:
     """Refuse a file name that no table can have."""
     if (suffix := Path(path).suffix) not in {".parquet", ".csv"}:
-        raise InputError(f"{path}: a table ends in .parquet or .csv, got {suffix or 'no suffix'}")
+        raise InputError(f"{path}: a table ends in .parquet or .csv; got {suffix or 'no suffix'}")
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:

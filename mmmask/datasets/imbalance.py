@@ -34,7 +34,7 @@ def groups_of(dataset: Sized, by: str) -> NDArray[np.int64]:
         raise InputError(f"sampler.by must be one of {', '.join(GROUPINGS)}; got {by!r}")
     if not hasattr(dataset, "labels"):
         raise InputError(
-            "sampler: the dataset must have `labels()`, as MaskFaceDataset has, "
+            "sampler: the dataset must have `labels()`, as MaskFaceDataset has; "
             f"got {type(dataset).__name__}"
         )
     labels = np.asarray(dataset.labels())

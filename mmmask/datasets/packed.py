@@ -54,7 +54,7 @@ def ensure_pack(cfg: "Config") -> int:
     """Make the pack that ``data.pack`` names, unless it is still right; return how many photos."""
     path, root = Path(cfg.data.pack), cfg.data.data_root
     if path.suffix != ".arrow":
-        raise InputError(f"{path}: a pack of photos ends in .arrow, got {path.suffix or 'none'}")
+        raise InputError(f"{path}: a pack of photos ends in .arrow; got {path.suffix or 'none'}")
     steps = test_steps(cfg)
     steps = steps[: packed_steps(steps)]
     images = photos_of(cfg)

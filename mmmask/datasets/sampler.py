@@ -169,7 +169,7 @@ class PersonSampler(EpochSampler):
             raise InputError(f"sampler.photos must be at least 2 of a person; got {photos}")
         if not hasattr(dataset, "people"):
             raise InputError(
-                "sampler: the dataset must have `people()`, as MaskFaceDataset has, "
+                "sampler: the dataset must have `people()`, as MaskFaceDataset has; "
                 f"got {type(dataset).__name__}"
             )
         self.photos = photos

@@ -155,7 +155,7 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     check_outputs(submission=study.submission, data_root=root)
     path = study.features or out / FEATURES
     if path.suffix != ".arrow":
-        raise InputError(f"{path}: a file of features ends in .arrow, got {path.suffix or 'none'}")
+        raise InputError(f"{path}: a file of features ends in .arrow; got {path.suffix or 'none'}")
     plan = {**study.plan, **contents({**study.plan, "data.data_root": str(root)})}
     model = frozen_model(cfg)
     check_behind(cfg.train_cfg, _behind(model), model.head)

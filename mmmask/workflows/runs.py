@@ -181,7 +181,7 @@ def _config(folder: Path, card: Mapping[str, Any], reasons: list[str]) -> dict[s
     try:
         if text is not None:
             return flat_text(text)
-        reasons.append(f"{folder}: must hold the one config of its run, got {len(files)} *.py")
+        reasons.append(f"{folder}: must hold the one config of its run; got {len(files)} *.py")
     except (SyntaxError, ValueError) as error:
         reasons.append(f"{folder}: its config is not readable: {error}")
     return None

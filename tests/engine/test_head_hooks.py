@@ -205,7 +205,7 @@ def test_a_run_that_ends_before_says_so(tmp_path, caplog):
 
 @pytest.mark.parametrize("begin", [-1, 1.5])
 def test_a_begin_that_is_no_number_of_epochs_is_refused(begin):
-    with pytest.raises(InputError, match=f"`begin`, got {begin}"):
+    with pytest.raises(InputError, match=f"`begin`; got {begin}"):
         DeferredReweightingHook(begin=begin)
 
 

@@ -41,7 +41,7 @@ def test_only_a_complete_config_is_replaced(tmp_path, refused) -> None:
         assert "full.py: is there and no complete config; it is not replaced" in line
         assert out.read_text() == other
     line = refused("config.py", "mobilenet_v2_linear", "--out", tmp_path / "full.yaml")
-    assert "a config ends in .py, got .yaml" in line
+    assert "a config ends in .py; got .yaml" in line
     assert [path.name for path in tmp_path.iterdir()] == ["full.py"]
 
 

@@ -371,7 +371,7 @@ def test_wrong_outputs_and_shares_are_refused_before_work(files, tmp_path, monke
     info = tmp_path / "data/eval/info.csv"
     submission = {"submission": tmp_path / "s.csv", "data_root": tmp_path / "data"}
     for wrong, sentence in (
-        ({"out": tmp_path / "y.txt"}, r"y\.txt: a table ends in \.parquet or \.csv, got \.txt"),
+        ({"out": tmp_path / "y.txt"}, r"y\.txt: a table ends in \.parquet or \.csv; got \.txt"),
         ({"shares": tmp_path / "s"}, "a table ends in"),
         ({"prior": tmp_path / "none.csv"}, "no such file"),
         ({"prior": tmp_path / "prior.csv"}, "column share is missing"),

@@ -189,7 +189,7 @@ def test_people_held_out_are_not_learned_from_by_further_samples_either(
         features=out / "features.arrow",
         samples=[str(tmp_path / "more.csv")],
     )
-    with pytest.raises(InputError, match=rf"must not share a person, got 1 in both: {person}"):
+    with pytest.raises(InputError, match=rf"must not share a person; got 1 in both: {person}"):
         linear_probe(probe)
 
 

@@ -31,7 +31,7 @@ class LayerwiseRateConstructor(DefaultOptimWrapperConstructor):
             return  # only the whole model is complete
         first = self.paramwise_cfg.get("first_layer_lr_mult", 1.0)
         if not 0 < first <= 1:
-            raise InputError(f"paramwise_cfg `first_layer_lr_mult` must be in (0, 1], got {first}")
+            raise InputError(f"paramwise_cfg `first_layer_lr_mult` must be in (0, 1]; got {first}")
         by_name, head = depths(module.backbone)
         named = dict(module.backbone.named_parameters())
         depth_of = {named[name]: depth for name, depth in by_name.items()}

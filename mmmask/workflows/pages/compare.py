@@ -129,7 +129,7 @@ def _read(path: Path) -> pd.DataFrame:
     table = read_predictions(path)
     attribute = attribute_of(table)
     if attribute is not None:
-        raise InputError(f"{path}: the comparison needs the 18 classes, got {attribute} alone")
+        raise InputError(f"{path}: the comparison needs the 18 classes; got {attribute} alone")
     if "label" in table and table["label"].isna().any():
         unknown = f"{table['label'].isna().sum()} of {len(table)}"
         raise InputError(

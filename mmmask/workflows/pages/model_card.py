@@ -65,7 +65,7 @@ def model_card(
     if units_to_draw(table)[1] != "people":
         raise InputError(f"{predictions}: column person is missing or has gaps; whose photos?")
     if pictures is not None and attribute_of(table) is not None:
-        raise InputError(f"--pictures needs the 18 classes, got {attribute_of(table)} alone")
+        raise InputError(f"--pictures needs the 18 classes; got {attribute_of(table)} alone")
     ages = table["age"] if "age" in table else pd.Series(np.nan, table.index)
     table["age"], table["light"] = ages.astype("float64"), np.nan
     labels = truths_of(table)
