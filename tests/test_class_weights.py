@@ -41,7 +41,7 @@ def test_effective_number_lies_between_equal_and_inverse_weights():
 
 
 def test_effective_number_refuses_a_beta_of_one():
-    with pytest.raises(ValueError, match=r"beta must be in \[0, 1\); got 1"):
+    with pytest.raises(ValueError, match=r"beta must be at least 0 and below 1; got 1"):
         effective_number(COUNTS, beta=1.0)
 
 

@@ -36,11 +36,11 @@ def main() -> None:
     add_shared(parser, "--device", "--cfg-options")
     args = parser.parse_args()
     if args.photos and args.video:
-        parser.error("--photos and --video: one at a time")
+        parser.error("--photos and --video exclude each other; leave one of them out")
     if args.unreadable and not args.photos:
-        parser.error("--unreadable goes with --photos")
+        parser.error("--unreadable needs --photos")
     if bool(args.out) != bool(args.photos or args.video):
-        parser.error("--out goes with --photos or --video, and they with it")
+        parser.error("--out needs --photos or --video, and each of them needs --out")
 
     from mmmask.reports.local_server import check_installed, serve
     from mmmask.workflows.demo.answer import answer_photos, answer_video, open_reader

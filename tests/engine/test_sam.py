@@ -138,8 +138,8 @@ def test_frozen_weights_stay():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rho": 0.0}, "`rho` must be above 0; got 0.0"),
-        ({"accumulative_counts": 2}, "`accumulative_counts` must be 1 .* got 2"),
+        ({"rho": 0.0}, "optim_wrapper.rho must be above 0; got 0.0"),
+        ({"accumulative_counts": 2}, "optim_wrapper.accumulative_counts must be 1 .* got 2"),
     ],
 )
 def test_what_it_cannot_do_is_refused(options, message):

@@ -182,7 +182,7 @@ def test_the_warm_up_factor_scales_the_margin():
 
 
 def test_a_warm_up_factor_above_one_is_refused():
-    with pytest.raises(ValueError, match=r"in \[0, 1\]; got 1.5"):
+    with pytest.raises(ValueError, match=r"from 0 to 1; got 1.5"):
         MaskArcFaceHead(5).set_margin_factor(1.5)
 
 

@@ -50,7 +50,9 @@ class ConsistencyLoss(nn.Module):
         if weight < 0:
             raise InputError(f"semi.consistency.weight must be at least 0; got {weight}")
         if not 0 <= threshold < 1:
-            raise InputError(f"semi.consistency.threshold must be in [0, 1); got {threshold}")
+            raise InputError(
+                f"semi.consistency.threshold must be at least 0 and below 1; got {threshold}"
+            )
         if not 0 <= ramp <= 1:
             raise InputError(
                 f"semi.consistency.ramp must be a share of the training from 0 to 1; got {ramp}"

@@ -103,7 +103,7 @@ class MaskFaceHead(ClsHead):
             init_cfg=init_cfg or {"type": "Normal", "layer": "Linear", "std": 0.01},
         )
         if not 0 <= dropout < 1:
-            raise InputError(f"dropout must be in [0, 1); got {dropout}")
+            raise InputError(f"dropout must be at least 0 and below 1; got {dropout}")
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.dropout = nn.Dropout(dropout)

@@ -106,7 +106,7 @@ class MarginHead(MaskFaceHead):
         :class:`MarginWarmupHook` calls it before each training step.
         """
         if not 0 <= factor <= 1:
-            raise ValueError(f"margin factor must be in [0, 1]; got {factor}")
+            raise ValueError(f"margin factor must be from 0 to 1; got {factor}")
         self.margin_factor = factor
 
     def set_class_counts(self, counts: Tensor) -> None:

@@ -99,7 +99,9 @@ class ClassWeightedLoss(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
-            raise InputError(f"label_smoothing must be in [0, 1); got {label_smoothing}")
+            raise InputError(
+                f"label_smoothing must be at least 0 and below 1; got {label_smoothing}"
+            )
         if denominator not in get_args(Denominator):
             raise InputError(
                 f"denominator must be one of {', '.join(get_args(Denominator))}; "

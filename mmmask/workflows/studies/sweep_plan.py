@@ -92,7 +92,7 @@ class Sweep(Study):
             trials = study.trials
         except Exception as error:  # of sqlite, sqlalchemy or Optuna
             raise InputError(
-                f"{file}: must be the database of this sweep, and open to it: {_cause_of(error)}"
+                f"{file}: cannot be opened as the database of this sweep: {_cause_of(error)}"
             ) from error
         if not trials:
             study.enqueue_trial({one.name: one.start for one in self.parameters})
