@@ -294,7 +294,9 @@ def merged(base: Any, override: Any) -> Any:
     keys = [key for key in override if key != "_delete_"]
     if isinstance(base, list) and keys and all(key.isdigit() for key in keys):
         if any(int(key) >= len(base) for key in keys):
-            raise InputError(f"item {max(map(int, keys))} of a list of {len(base)}: counted from 0")
+            raise InputError(
+                f"there is no item {max(map(int, keys))} in a list of {len(base)}, whose first is 0"
+            )
         return [merged(item, override.get(str(row), item)) for row, item in enumerate(base)]
     kept = {} if override.get("_delete_") or not isinstance(base, Mapping) else base
     return {**kept, **{key: merged(kept.get(key), override[key]) for key in keys}}

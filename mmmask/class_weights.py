@@ -40,7 +40,7 @@ def effective_number(counts: Tensor, *, beta: float = 0.999) -> Tensor:
             holds at most ``1 / (1 - beta)`` distinct photos.
     """
     if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), got {beta}")
+        raise ValueError(f"beta must be at least 0 and below 1; got {beta}")
     log_beta = math.log(beta) if beta > 0 else -math.inf
     effective = -torch.expm1(absent_as_rarest(counts) * log_beta) / (1 - beta)
     return len(counts) / (effective * (1 / effective).sum())
@@ -80,11 +80,11 @@ def checked_counts(counts: Tensor, num_classes: int) -> Tensor:
     counts = torch.as_tensor(counts).detach().to("cpu", torch.float64)
     if counts.shape != (num_classes,):
         raise InputError(
-            f"the training data must have the {num_classes} classes of the head or loss, got "
-            f"{counts.numel()}: set num_classes of the one, or metainfo.classes of the other"
+            f"the training data must have the {num_classes} classes of the head or loss; got "
+            f"{counts.numel()}; set num_classes of the one, or metainfo.classes of the other"
         )
     if not (counts.isfinite() & (counts >= 0)).all():
-        raise ValueError(f"counts must be finite and at least 0, got {counts.tolist()}")
+        raise ValueError(f"counts must be finite and at least 0; got {counts.tolist()}")
     if counts.sum() == 0:
-        raise InputError("training split: at least one labelled photo is needed, got none")
+        raise InputError("the training split must have at least one labelled photo; got none")
     return counts

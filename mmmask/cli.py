@@ -135,7 +135,10 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "help": "override config values",
         },
         "--corrections": {"metavar": "CSV", "help": "label corrections"},
-        "--data-root": {"metavar": "DIR", "help": "holds train/; default: the config's"},
+        "--data-root": {
+            "metavar": "DIR",
+            "help": "folder that holds train/; default: the config's",
+        },
         "--decision": {
             "metavar": "macro-f1|argmax",
             "default": "argmax",
@@ -147,7 +150,7 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "nargs": "+",
             "default": argparse.SUPPRESS,
             "metavar": "TABLE",
-            "help": "photos of your own: tables of what is known of them, see docs/cookbook.md",
+            "help": "tables of your own photos and what is known of them, see docs/cookbook.md",
         },
         "--eval-table": {
             "action": _TableOption,
@@ -167,15 +170,18 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "--pack": {
             "type": made_file,
             "metavar": "FILE",
-            "help": "packed photos (.arrow); made first where missing or stale",
+            "help": "packed photos (.arrow); made first if missing or stale",
         },
-        "--pretrained": {"metavar": "none|PATH|URL", "help": "as for tools/train.py"},
+        "--pretrained": {
+            "metavar": "none|PATH|URL",
+            "help": "weights to start from; default: the config's",
+        },
         "--samples": {
             "action": "extend",
             "nargs": "+",
             "default": [],
             "metavar": "TABLE",
-            "help": "further samples",
+            "help": "further training samples",
         },
         "--submission": {
             "type": output_file,
@@ -187,18 +193,18 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "nargs": "+",
             "default": [],
             "metavar": "TABLE",
-            "help": "predictions to learn from beside the labels, of train/ out of fold; {fold} in "
+            "help": "out-of-fold predictions of train/, to learn from beside the labels; {fold} in "
             "a path stands for the fold held out",
         },
         "--unreadable": {
             "choices": ("refuse", "prior"),
             "default": "refuse",
-            "help": "answer photos to predict that cannot be read by the class shares of training",
+            "help": "prior: answer photos that cannot be read by the class shares of training",
         },
         "--weight": {
             "type": number(0, 1e6),
             "default": 1.0,
-            "help": "of each in the loss; default 1",
+            "help": "weight of each sample in the loss; default 1",
         },
     }
 )

@@ -165,7 +165,8 @@ def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[st
         flag = next(iter(given.values()))[0].split()[0]
         raise InputError(
             f"{path}: {flag} needs a config with a block `data`; in a config of MMPretrain's "
-            "own kind set the dataset's options by --cfg-options train_dataloader.dataset...."
+            "own kind set the dataset's options by --cfg-options "
+            "train_dataloader.dataset.NAME=VALUE"
         )
     return given
 
@@ -200,7 +201,7 @@ def _read(path: Path) -> "Config":
     from mmengine.config import Config
 
     if path.suffix != ".py":
-        raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
+        raise InputError(f"{path}: a config must end in .py; got {path.suffix or 'no suffix'}")
     try:
         return Config.fromfile(path)
     except ImportError as error:
@@ -243,7 +244,8 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
         return parser.parse_args(["--cfg-options", *options] if options else []).cfg_options
     except (AssertionError, RecursionError) as error:
         raise InputError(
-            f"--cfg-options: values must be numbers, text, lists or tuples; got {options}; "
+            f"--cfg-options: values must be numbers, text, lists or tuples; got "
+            f"{' '.join(options)}; "
             "write a config file for more"
         ) from error
 
@@ -256,9 +258,12 @@ def write_config(cfg: "Config", path: str | Path) -> None:
     """
     path = Path(path)
     if path.suffix != ".py":
-        raise InputError(f"{path}: a config ends in .py, got {path.suffix or 'no suffix'}")
+        raise InputError(f"{path}: a config must end in .py; got {path.suffix or 'no suffix'}")
     if path.exists() and not _is_complete(path):
-        raise InputError(f"{path}: is there and no complete config; it is not replaced")
+        raise InputError(
+            f"{path}: is there already and not a complete config, so it is not replaced; "
+            "name another file"
+        )
     with atomic_write(path) as partial:
         cfg.dump(partial)
 

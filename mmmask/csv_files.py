@@ -35,8 +35,8 @@ def read_csv(
     for line, fields in islice(records, rows):
         if len(fields) != len(names):
             raise InputError(
-                f"{path}, line {line}: has {len(fields)} fields, the header {len(names)}; "
-                "a field with a comma stands in double quotes"
+                f"{path}, line {line}: has {len(fields)} fields, but the header {len(names)}; "
+                "put double quotes around a field that holds a comma"
             )
         content.append([field or None for field in fields])
     check_columns(columns, names, path)
@@ -102,7 +102,7 @@ def check_once(names: Sequence[str], where: str | Path) -> None:
     """Refuse a table that has two columns of one name."""
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise InputError(f"{where}: column {twice} stands twice; keep one of them")
+        raise InputError(f"{where}: column {twice} appears twice; keep one of them")
 
 
 def check_columns(required: Sequence[str], names: Sequence[str], where: str | Path) -> None:

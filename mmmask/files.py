@@ -217,7 +217,9 @@ def folder_written_whole(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise InputError(f"{path}: must be a new or an empty folder")
+        raise InputError(
+            f"{path}: must be a new or an empty folder; it is there already and not empty"
+        )
     with writing(path, all_errors=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         partial, handle = _beside(target, target.name, "", _made_folder)
@@ -295,7 +297,7 @@ def check_picture(path: str | Path | None) -> None:
     """Refuse, before any work, where no picture of ours can be written; None is no file."""
     if path is not None:
         if Path(path).suffix != ".png":
-            raise InputError(f"{path}: a picture ends in .png")
+            raise InputError(f"{path}: a picture must end in .png")
         check_output(path)
 
 
@@ -447,7 +449,7 @@ def json_value(text: str | bytes, where: str, *, infinite: bool = False) -> Any:
     def number(digits: str) -> float:
         value = float(digits)
         if not infinite and not math.isfinite(value):
-            raise ValueError(f"{digits:.20} is no finite number")
+            raise ValueError(f"{digits:.20} is not a finite number")
         return value
 
     try:
@@ -457,9 +459,9 @@ def json_value(text: str | bytes, where: str, *, infinite: bool = False) -> Any:
         if "\\ud" in text.lower():  # half a character, which no file or terminal takes
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
-        raise InputError(f"{where}: no readable JSON: nested too deep") from error
+        raise InputError(f"{where}: not readable JSON: nested too deep") from error
     except ValueError as error:
-        raise InputError(f"{where}: no readable JSON: {first_line(error)}") from error
+        raise InputError(f"{where}: not readable JSON: {first_line(error)}") from error
     return value
 
 
@@ -505,7 +507,7 @@ def check_kinds(content: dict[str, Any], kinds: Mapping[str, Any], where: str) -
 
 
 def _words(kind: Any) -> str:
-    return _KINDS[kind] if kind in _KINDS else f"a list, each of it {_KINDS[get_args(kind)[0]]}"
+    return _KINDS[kind] if kind in _KINDS else f"a list, each item {_KINDS[get_args(kind)[0]]}"
 
 
 def _is_of(value: Any, kind: Any) -> bool:

@@ -140,6 +140,6 @@ def check_known(samples: pd.DataFrame, attributes: Iterable[str]) -> None:
     for name in attributes:
         if values[name].all():
             raise InputError(
-                f"no training photo knows the {name}; add photos that do, or train a model of "
+                f"no training photo has a known {name}; add photos that have, or train a model of "
                 "another attribute (head.type AttributeHead)"
             )

@@ -50,7 +50,7 @@ def checked_cuts(cuts: Cuts) -> Cuts:
     """Return the cuts as integers; an :class:`InputError` where they do not leave three groups."""
     middle, old = int(cuts[0]), int(cuts[1])
     if not 0 < middle < old <= OLDEST:
-        raise InputError(f"the old must begin from {middle + 1} to {OLDEST} years; got {old}")
+        raise InputError(f"old_from must be from {middle + 1} to {OLDEST} years; got {old}")
     return middle, old
 
 

@@ -285,7 +285,7 @@ def stack_targets(data_samples: Sequence[DataSample]) -> Tensor:
     for name in ("gt_score", "fits", "gt_label"):
         if (target := _beside_target(data_samples, name)) is not None:
             return target
-    raise InputError("each photo to learn from must have gt_label or gt_score, got neither")
+    raise InputError("each photo to learn from must have gt_label or gt_score; got neither")
 
 
 def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
@@ -309,7 +309,7 @@ def stack_ages(data_samples: Sequence[DataSample]) -> Tensor:
         return torch.zeros(len(spans), OLDEST + 1, device=spans.device)
     if ages is None or stacked(data_samples, "gt_score") is not None:
         raise InputError(
-            "a model of years needs the photos' age in years (column age of the samples), "
+            "a model of years needs the photos' age in years (column age of the samples); "
             f"got {'none' if ages is None else 'mixed photos with unmixed ages'}"
         )
     shares = functional.one_hot(ages.clamp(0, OLDEST).long(), OLDEST + 1)
@@ -360,7 +360,7 @@ def stack_people(data_samples: Sequence[DataSample]) -> Tensor:
     people = _beside_target(data_samples, "person")
     if people is None:
         raise InputError(
-            "head.agreement needs photos of one person each (column person of the samples), got "
+            "head.agreement needs photos of one person each (column person of the samples); got "
             "none or mixed ones"
         )
     return people

@@ -508,7 +508,9 @@ def column_names(path: str | Path) -> list[str]:
 def check_table_name(path: str | Path) -> None:
     """Refuse a file name that no table can have."""
     if (suffix := Path(path).suffix) not in {".parquet", ".csv"}:
-        raise InputError(f"{path}: a table ends in .parquet or .csv, got {suffix or 'no suffix'}")
+        raise InputError(
+            f"{path}: a table must end in .parquet or .csv; got {suffix or 'no suffix'}"
+        )
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
@@ -651,7 +653,7 @@ def read_predictions(path: str | Path, *, only: Collection[str] | None = None) -
     columns, names = prediction_columns(attribute_of(column_names(path)))
     table = read_table(path, columns, only=None if only is None else {*names, *only})
     if table.empty:
-        raise InputError(f"{path}: has no row; predictions are of one photo or more")
+        raise InputError(f"{path}: has no rows; predictions must be of at least one photo")
     return table
 
 

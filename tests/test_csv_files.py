@@ -14,7 +14,7 @@ from mmmask.errors import InputError
         (b"image\tmask\na.jpg\twear\n", "separated by tabs; save it as csv of UTF-8 with commas"),
         ("image,person\na.jpg,\uae40\n".encode("cp949"), "is not UTF-8 text; save it as csv of"),
         ("image,person\na.jpg,x\n".encode("utf-16"), "is not UTF-8 text; save it as csv of"),
-        (b"image,mask,mask\na.jpg,wear,normal\n", "column mask stands twice; keep one of them"),
+        (b"image,mask,mask\na.jpg,wear,normal\n", "column mask appears twice; keep one of them"),
     ],
 )
 def test_a_csv_of_a_spreadsheet_is_told_how_to_be_saved(tmp_path, content, message) -> None:
@@ -48,9 +48,9 @@ def test_rows_of_other_tables_are_counted_from_1(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,b\n\n1\n", "t.csv, line 3: has 1 fields, the header 2; a field with a comma stands in"),
-        ("a,b\n1,2,3\n", "t.csv, line 2: has 3 fields, the header 2"),
-        ("a,b\n1,2,\n", "t.csv, line 2: has 3 fields, the header 2"),  # pandas takes 1 as index
+        ("a,b\n\n1\n", "t.csv, line 3: has 1 fields, but the header 2; put double quotes around"),
+        ("a,b\n1,2,3\n", "t.csv, line 2: has 3 fields, but the header 2"),
+        ("a,b\n1,2,\n", "t.csv, line 2: has 3 fields, but the header 2"),  # pandas takes 1 as index
         ('a,b\n\n"1,2\n3,4\n', "t.csv, line 3: not readable as csv: unexpected end of data"),
         ('a,b\n"1"1,2\n', "t.csv, line 2: not readable as csv: ',' expected after"),
         ("a,b\n1,\0\n", "t.csv: is not UTF-8 text; save it as csv of UTF-8 with commas"),

@@ -91,5 +91,5 @@ def test_a_class_with_less_than_half_a_photo_has_none() -> None:
 def test_an_attribute_that_no_photo_knows_is_named() -> None:
     samples = known(mask=["wear", "normal"], age=[20, 40])
     check_known(samples, ["mask", "age"])
-    with pytest.raises(InputError, match="no training photo knows the gender; add photos that do"):
+    with pytest.raises(InputError, match="no training photo has a known gender; add photos"):
         check_known(samples, ["mask", "gender"])

@@ -31,7 +31,7 @@ def test_age_groups_change_at_30_and_at_the_cut() -> None:
 
 
 def test_age_cut_below_the_middle_group_is_refused() -> None:
-    with pytest.raises(ValueError, match="the old must begin from 31 to 120 years; got 30"):
+    with pytest.raises(ValueError, match="old_from must be from 31 to 120 years; got 30"):
         labels.age_group([40], old_from=30)
 
 

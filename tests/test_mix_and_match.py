@@ -404,9 +404,9 @@ def test_what_does_not_fit_is_refused_in_one_sentence(faces, tmp_path) -> None:
     cell = {**PLAIN, "head": "MaskArcFaceHead", "mix": None, "preprocessor": "FacePreprocessor"}
     of_four = four_classes(cell, faces, tmp_path)
     of_four.val_evaluator = METRICS_OF_BOTH
-    assert "MaskFaceMetric scores 18 classes, got probabilities of 4" in refused(of_four)
+    assert "MaskFaceMetric scores 18 classes; got probabilities of 4" in refused(of_four)
     of_four.model.head.num_classes = 5
-    assert "the 5 classes of the head or loss, got 4" in refused(of_four)
+    assert "the 5 classes of the head or loss; got 4" in refused(of_four)
     mixed = four_classes({**cell, "mix": "Mixup"}, faces, tmp_path)
     del mixed.model.data_preprocessor["num_classes"]
     assert "data_preprocessor.num_classes must be the head's" in refused(mixed)

@@ -188,13 +188,13 @@ def test_a_strange_calibration_is_refused_or_as_it_was(tmp_path) -> None:
 def test_what_is_no_json_object_is_refused(tmp_path, text) -> None:
     path = tmp_path / "facts.json"
     path.write_bytes(text)
-    with pytest.raises(InputError, match=r"facts\.json: (no readable JSON|must be a JSON object)"):
+    with pytest.raises(InputError, match=r"facts\.json: (not readable JSON|must be a JSON object)"):
         read_json(path)
 
 
 def test_numbers_that_python_writes_and_json_has_not_are_read_where_they_may_be() -> None:
     assert json_object('{"a": [Infinity, 1e999]}', "it", infinite=True)["a"] == [np.inf, np.inf]
-    with pytest.raises(InputError, match="it: no readable JSON: NaN is no finite number"):
+    with pytest.raises(InputError, match="it: not readable JSON: NaN is not a finite number"):
         json_object('{"a": NaN}', "it")
 
 
@@ -212,7 +212,7 @@ def test_kinds_are_told_apart() -> None:
     content = {"a": {"b": 2**70, "c": [1, "x"], "d": True, "e": None}}
     for name, kind, words in (
         ("a.b", int, "a whole number of 64 bits; got one of 71 bits"),
-        ("a.c", list[int], "a list, each of it a whole number of 64 bits; got list"),
+        ("a.c", list[int], "a list, each item a whole number of 64 bits; got list"),
         ("a.d", float, "a finite number; got True"),
         ("a", list, "a list; got dict"),
     ):

@@ -266,11 +266,11 @@ def test_no_other_file_reads_tables_past_the_check() -> None:
     ("stated", "sentence"),
     [
         (b"[1]", "must be a JSON object; got list"),
-        (b"{nope", "no readable JSON: Expecting property name enclosed in double quotes"),
-        (b"[" * 100_000, "no readable JSON: nested too deep"),
-        (b'{"a":' * 200 + b"1" + b"}" * 200, "no readable JSON: nested more than 100 deep"),
+        (b"{nope", "not readable JSON: Expecting property name enclosed in double quotes"),
+        (b"[" * 100_000, "not readable JSON: nested too deep"),
+        (b'{"a":' * 200 + b"1" + b"}" * 200, "not readable JSON: nested more than 100 deep"),
         (b'{"old_from": "60"}', "old_from must be a whole number of 64 bits; got '60'"),
-        (b'{"members": [1]}', "members must be a list, each of it a mapping; got list"),
+        (b'{"members": [1]}', "members must be a list, each item a mapping; got list"),
         (b'{"members": [{"split": {"a": 1}}]}', "split must be"),
     ],
 )
@@ -295,7 +295,7 @@ def test_damaged_metadata_of_pandas_says_nothing(tmp_path, predictions) -> None:
 def test_predictions_of_no_photo_are_refused(tmp_path, predictions, suffix) -> None:
     path = tmp_path / f"p{suffix}"
     write_table(path, predictions[:0], PREDICTIONS)
-    with pytest.raises(InputError, match=f"p{suffix}: has no row"):
+    with pytest.raises(InputError, match=f"p{suffix}: has no rows"):
         read_predictions(path)
 
 

@@ -34,14 +34,21 @@ def main() -> None:
     )
     add_shared(parser, "--cfg-options", help="overrides for all runs alike")
     heads = parser.add_argument_group("heads on frozen features")
-    heads.add_argument("--techniques", metavar="FILE", help="in place of variants")
-    heads.add_argument("--features", type=made_file, metavar="FILE", help="default: in DIR")
+    heads.add_argument(
+        "--techniques", metavar="FILE", help="Python file of techniques, in place of variants"
+    )
+    heads.add_argument(
+        "--features",
+        type=made_file,
+        metavar="FILE",
+        help="features (.arrow), made where missing; default: in --out",
+    )
     heads.add_argument(
         "--leave-source-out",
         action="store_true",
         help="each head without the photos of each source (column source), against all of them",
     )
-    heads.add_argument("--jobs", type=FEW, help="processes; default 1")
+    heads.add_argument("--jobs", type=FEW, help="heads trained at a time; default 1")
     args = parser.parse_args()
 
     from mmmask.files import write_csv

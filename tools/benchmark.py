@@ -15,7 +15,9 @@ from mmmask.workflows.benchmark.cases import TASKS
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, metavar="DIR", help="folder of the results"
+    )
     add_shared(parser, "--data-root", default="data", help="default: data")
     parser.add_argument(
         "--backbones",
@@ -25,10 +27,14 @@ def main() -> None:
         help="blocks of configs/_base_/backbones; default: mobilenet_v2:64 effnet_b0:16",
     )
     parser.add_argument(
-        "--tasks", nargs="+", choices=(*TASKS, "growth"), default=[*TASKS, "growth"]
+        "--tasks",
+        nargs="+",
+        choices=(*TASKS, "growth"),
+        default=[*TASKS, "growth"],
+        help="default: all",
     )
-    parser.add_argument("--contenders", nargs="+", help="default: all of a task")
-    parser.add_argument("--repeats", type=whole(1), default=3, help="default: 3")
+    parser.add_argument("--contenders", nargs="+", help="what to compare; default: all of a task")
+    parser.add_argument("--repeats", type=whole(1), default=3, help="runs of each; default: 3")
     parser.add_argument(
         "--steps", type=whole(1), default=10, help="timed batches per run; default: 10"
     )

@@ -25,7 +25,7 @@ def main() -> None:
         help="predictions of the same people held out, one table per model",
     )
     parser.add_argument(
-        "--sets", type=whole(2), default=1000, help="samples of a size; default: 1000"
+        "--sets", type=whole(2), default=1000, help="samples drawn of each size; default: 1000"
     )
     parser.add_argument("--seed", type=SEED, default=0, help="default: 0")
     parser.add_argument(

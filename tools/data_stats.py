@@ -13,27 +13,35 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("data_root", help="holds train/")
     parser.add_argument(
-        "--config", help="its preprocessing and hold-out; default: whole photos of everybody"
+        "--config",
+        help="config whose preprocessing and hold-out count; default: whole photos of everybody",
     )
     parser.add_argument(
-        "--out", type=output_file, metavar="TABLE", help="outliers: review it, delete lines to keep"
+        "--out",
+        type=output_file,
+        metavar="TABLE",
+        help="table of outliers, for data.drop; delete the lines of photos to keep",
     )
     parser.add_argument(
         "--dark",
         type=number(0, 255),
         default=30,
         metavar="L",
-        help="mean luminance of 255; default: 30",
+        help="list photos whose mean luminance, of 255, is lower; default: 30",
     )
     parser.add_argument(
-        "--small", type=whole(0), default=96, metavar="PX", help="shorter side; default: 96"
+        "--small",
+        type=whole(0),
+        default=96,
+        metavar="PX",
+        help="list photos whose shorter side is less; default: 96",
     )
     parser.add_argument(
         "--alike",
         type=whole(0, 64),
         default=2,
         metavar="BITS",
-        help="of 64 hash bits that may differ between photos of two people; default: 2",
+        help="list photos of two people that differ in at most so many of 64 hash bits; default: 2",
     )
     add_shared(parser, "--cfg-options")
     args = vars(parser.parse_args())

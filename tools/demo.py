@@ -20,27 +20,27 @@ def main() -> None:
         "--out",
         type=output_file,
         metavar="PATH",
-        help="of photos .csv, .parquet, .png or .jpg; of a video .mp4",
+        help="file to write: .csv, .parquet, .png or .jpg for photos, .mp4 for a video",
     )
     parser.add_argument(
         "--every", type=whole(1), metavar="N", help="look at each N-th frame; default: 5 a second"
     )
-    parser.add_argument("--calibration", metavar="JSON", help="of tools/calibrate.py")
+    parser.add_argument("--calibration", metavar="JSON", help="calibration of tools/calibrate.py")
     parser.add_argument("--tta", action="store_true", help="average with the mirror image")
     add_shared(parser, "--old-from")
     add_shared(
         parser, "--unreadable", choices=("refuse", "skip"), default=None,
         help="leave out photos of --photos that cannot be read; default: refuse",
     )  # fmt: skip
-    parser.add_argument("--port", type=PORT, default=8000, help="of the page; default: 8000")
+    parser.add_argument("--port", type=PORT, default=8000, help="port of the page; default: 8000")
     add_shared(parser, "--device", "--cfg-options")
     args = parser.parse_args()
     if args.photos and args.video:
-        parser.error("--photos and --video: one at a time")
+        parser.error("--photos and --video exclude each other; leave one of them out")
     if args.unreadable and not args.photos:
-        parser.error("--unreadable goes with --photos")
+        parser.error("--unreadable needs --photos")
     if bool(args.out) != bool(args.photos or args.video):
-        parser.error("--out goes with --photos or --video, and they with it")
+        parser.error("--out needs --photos or --video, and each of them needs --out")
 
     from mmmask.reports.local_server import check_installed, serve
     from mmmask.workflows.demo.answer import answer_photos, answer_video, open_reader

@@ -16,19 +16,24 @@ from mmmask.errors import InputError
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument(
-        "members", nargs="+", metavar="PREDS", help="tables; or submissions, or checkpoints"
+        "members",
+        nargs="+",
+        metavar="PREDS",
+        help="predictions; or submissions (--vote hard), or checkpoints (--soup)",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--vote", choices=("soft", "hard", "weighted", "stack"), help="default: soft, the mean"
     )
     how.add_argument(
-        "--compose", action="store_true", help="multiply mask, gender and age to the 18 classes"
+        "--compose",
+        action="store_true",
+        help="multiply models of mask, gender and age into the 18 classes",
     )
     how.add_argument("--soup", metavar="CONFIG", help="average the weights of checkpoints")
-    out_of_fold = "of the same models, of people held out: judges members, fits weights and stacks"
+    out_of_fold = "predictions of people held out, by the same models: to judge and weight them"
     parser.add_argument("--oof", nargs="+", default=[], metavar="PREDS", help=out_of_fold)
-    add_shared(parser, "--calibration", help="one for each model, first")
+    add_shared(parser, "--calibration", help="one for each model, applied first")
     add_shared(parser, "--decision")
     parser.add_argument(
         "--out",
@@ -48,7 +53,7 @@ def main() -> None:
     vote, compose, config = (args.pop(name) for name in ("vote", "compose", "soup"))
     for name in args if config else ("oof", "plot") if compose else ():
         if args[name] and args[name] != parser.get_default(name):
-            raise InputError(f"--{name.replace('_', '-')} has no meaning with --compose or --soup")
+            raise InputError(f"--{name.replace('_', '-')} has no effect with --compose or --soup")
 
     if config:
         from mmmask.workflows.ensemble.soup import soup

@@ -18,12 +18,12 @@ def main() -> None:
     parser = parser_of(__doc__)
     add = parser.add_argument
     add("table", metavar="TABLE", help="of photos: .csv or .parquet with the column image")
-    helped = ".csv or .parquet: with all of person"
+    helped = ".csv or .parquet, with column person filled in"
     add("--out", type=output_file, required=True, metavar="TABLE", help=helped)
-    helped = "pairs of photos of which it is doubtful"
+    helped = "page of the doubtful pairs of photos"
     add("--page", type=output_file, metavar="HTML", help=helped)
-    add("--data-root", metavar="DIR", help="home of the photos; default: the folder of TABLE")
-    add("--features", metavar="FILE", help="of the photos, by tools/linear_probe.py")
+    add("--data-root", metavar="DIR", help="folder of the photos; default: that of TABLE")
+    add("--features", metavar="FILE", help="features of tools/linear_probe.py")
     add(
         "--columns",
         nargs=2,
@@ -37,8 +37,8 @@ def main() -> None:
         "--alike",
         type=number(0, 64),
         metavar="X",
-        help="how far apart photos of one person are at most, on average: cosine distance of "
-        "features less their mean, default 0.5; without features, bits of 64, default 6",
+        help="largest mean distance between photos of one person: cosine distance of centred "
+        "features, default 0.5; without features, bits of 64, default 6",
     )
     args = vars(parser.parse_args())
 

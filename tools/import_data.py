@@ -26,11 +26,23 @@ def main() -> None:
     add("kind", metavar="KIND", help="see above")
     add("src", metavar="SRC", type=Path, help="folder; csv for csv and fairface")
     add("--out", type=output_file, required=True, metavar="TABLE", help=".csv or .parquet")
-    what = "what a folder, a name in voc, or (OURS:VALUE=FACTS) a value of a csv means"
+    what = "what a folder, a name in voc, or (FIELD:VALUE=FACTS) a value of a csv means"
     add("--map", dest="mapping", **several, metavar="NAME=FACTS", help=what)
-    add("--set", dest="given", default=[], **several, metavar="FIELD=VALUE", help="of all photos")
-    add("--columns", **several, metavar="OURS=THEIRS", help="of a csv")
-    add("--images", metavar="DIR", type=Path, help="home of the photos; default: SRC or its folder")
+    add(
+        "--set",
+        dest="given",
+        default=[],
+        **several,
+        metavar="FIELD=VALUE",
+        help="known of all photos",
+    )
+    add("--columns", **several, metavar="FIELD=COLUMN", help="which columns of a csv to read")
+    add(
+        "--images",
+        metavar="DIR",
+        type=Path,
+        help="folder of the photos; default: SRC or its folder",
+    )
     add("--person-folders", **flag, help="folders: those below a class are people")
     add("--eval", dest="eval_photos", **flag, help="competition: eval/ in place of train/")
     add("--crops", metavar="DIR", type=output_folder, help="voc: new folder for the faces, 3:4")

@@ -15,16 +15,18 @@ from mmmask.shipped import find_config
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("config", type=Path, help="config file")
-    parser.add_argument("--folds", type=whole(2, 1000), required=True, metavar="K", help="how many")
+    parser.add_argument(
+        "--folds", type=whole(2, 1000), required=True, metavar="K", help="number of folds"
+    )
     parser.add_argument(
         "--out", type=output_folder, metavar="DIR", help="default: work_dirs/kfold/ + config name"
     )
-    add_shared(parser, "--data-root", help="holds train/, eval/; default: config's")
+    add_shared(parser, "--data-root", help="holds train/, eval/; default: the config's")
     add_shared(parser, "--table", "--eval-table")
     add_shared(parser, "--pretrained", "--samples", "--corrections", "--teacher")
     add_shared(parser, "--pack", help="packed photos (.arrow), made once for all")
     add_shared(parser, "--amp")
-    parser.add_argument("--seed", type=SEED, help="of every fold; default: the config's")
+    parser.add_argument("--seed", type=SEED, help="seed of every fold; default: the config's")
     parser.add_argument("--tta", action="store_true", help="predict with the config's tta views")
     parser.add_argument(
         "--no-eval", action="store_false", dest="eval_split", help="do not predict eval/"
@@ -33,7 +35,7 @@ def main() -> None:
         "--checkpoint",
         choices=("last", "best"),
         default="last",
-        help="that predicts; best: chosen by the people held out, whose score is then too high",
+        help="which one predicts; best: chosen by the people held out, so their score is too high",
     )
     add_shared(parser, "--decision")
     parser.add_argument(

@@ -15,8 +15,8 @@ def main() -> None:
         "predictions",
         nargs="+",
         metavar="OOF",
-        help="out-of-fold predictions of tools/kfold.py; of several models, each gets the weight "
-        "that it earns; those of one attribute serve for that one",
+        help="out-of-fold predictions of tools/kfold.py; several models are weighted by how good "
+        "they are; a model of one attribute counts for that attribute",
     )
     parser.add_argument(
         "--out",

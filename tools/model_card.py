@@ -14,17 +14,17 @@ from mmmask.cli import add_shared, command, output_file, parser_of, whole
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("predictions", metavar="OOF", help="of people that the model did not learn")
+    parser.add_argument("predictions", metavar="OOF", help="predictions of people held out")
     parser.add_argument(
         "other",
         nargs="?",
         metavar="OTHER_OOF",
-        help="likewise of an unlike model: which errors do both make?",
+        help="those of another model, to count the errors that both make",
     )
     parser.add_argument(
         "--out", type=output_file, required=True, metavar="MD", help="the card, Markdown"
     )
-    add_shared(parser, "--data-root", help="holds the photos: scores by how bright they are")
+    add_shared(parser, "--data-root", help="holds the photos; adds scores by brightness")
     parser.add_argument(
         "--wrong",
         type=whole(0),
@@ -33,7 +33,9 @@ def main() -> None:
         help="surest wrong answers to list, one of each person; default: 20",
     )
     parser.add_argument(
-        "--causes", metavar="CSV", help="image,cause: why you think people are got wrong, to count"
+        "--causes",
+        metavar="CSV",
+        help="csv (image, cause): why you think people are answered wrongly; causes are counted",
     )
     parser.add_argument(
         "--pictures",

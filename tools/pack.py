@@ -13,8 +13,10 @@ from mmmask.cli import add_shared, command, output_file, parser_of
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("data_root", metavar="DATA_ROOT", help="holds train/, eval/ or both")
-    parser.add_argument("--out", type=output_file, required=True, metavar="FILE", help=".arrow")
-    parser.add_argument("--config", required=True, help="whose preprocessing is applied")
+    parser.add_argument(
+        "--out", type=output_file, required=True, metavar="FILE", help="pack to write, .arrow"
+    )
+    parser.add_argument("--config", required=True, help="config whose preprocessing is applied")
     add_shared(parser, "--cfg-options")
     args = parser.parse_args()
 

@@ -16,7 +16,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("predictions", metavar="PREDS", help="predictions to correct")
     parser.add_argument("--oof", help="labelled out-of-fold predictions of the same models")
-    where = "table; folder of --simulate"
+    where = "table to write; with --simulate, a folder"
     parser.add_argument("--out", type=output_path, required=True, metavar="PATH", help=where)
     parser.add_argument(
         "--prior", metavar="TABLE", help="known shares (csv: of, value, share); default: estimated"
@@ -32,9 +32,13 @@ def main() -> None:
     for name, kind, text in (("--shares", "CSV", "write"), ("--plot", "PNG", "plot")):
         parser.add_argument(name, type=output_file, metavar=kind, help=f"{text} the shares")
     for name, least, text in (
-        ("--resamples", 20, "default: 100; 30 with --simulate"),
-        ("--simulate", 2, "measure on so many shifts drawn from labelled PREDS"),
-        ("--people", 20, "in each test set of --simulate; default: 200"),
+        (
+            "--resamples",
+            20,
+            "resamples of people and photos; default: 100; 30 with --simulate",
+        ),
+        ("--simulate", 2, "measure the gain on N shifts drawn from labelled PREDS"),
+        ("--people", 20, "people in each test set of --simulate; default: 200"),
     ):
         parser.add_argument(name, type=whole(least), metavar="N", default=SUPPRESS, help=text)
     parser.add_argument("--seed", type=SEED, default=0, help="default: 0")
@@ -49,14 +53,14 @@ def main() -> None:
         given = {"oof": oof, "plot": plot, **args}
         for name in ("oof", "plot", "prior", "shares", "submission"):
             if given[name] is not None:
-                raise InputError(f"--{name} has no meaning with --simulate")
+                raise InputError(f"--{name} has no effect with --simulate")
         names = ("decision", "caution", "resamples", "seed", "people")
         chosen = {name: args[name] for name in names if name in args}
         print_simulation(simulate_shifts(predictions, out, repeats=args["simulate"], **chosen))
         print(f"shifts and plot: {out}/simulated.csv, simulated.png")
         return
     if "people" in args:
-        raise InputError("--people has no meaning without --simulate")
+        raise InputError("--people has no effect without --simulate")
     if oof is None:
         raise InputError("--oof is needed: labelled out-of-fold predictions of the same models")
     check_picture(plot)

@@ -15,7 +15,11 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("config", type=Path, help="such as configs/face_probe.py")
     parser.add_argument(
-        "--out-dir", type=output_folder, required=True, metavar="DIR", help="for oof.parquet"
+        "--out-dir",
+        type=output_folder,
+        required=True,
+        metavar="DIR",
+        help="where to write oof.parquet",
     )
     add_shared(parser, "--data-root")
     add_shared(parser, "--pretrained", metavar="PATH|URL", help="weights of the backbone")

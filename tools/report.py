@@ -14,7 +14,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument(
         "path",
-        help="a data root, which holds train/, a run directory, or that of a k-fold or a probe",
+        help="a data root (with train/), table of photos, or folder of a run, k-fold or probe",
     )
     parser.add_argument(
         "--out",
@@ -28,22 +28,24 @@ def main() -> None:
         type=whole(0),
         default=40,
         metavar="N",
-        help="of a data root: photos shown of each class; 0: all; default: 40",
+        help="photos shown of each class, of a data root; 0: all; default: 40",
     )
     run = parser.add_argument_group("of a run")
     add_shared(run, "--data-root", help="holds the photos; default: as in the training")
     run.add_argument(
-        "--boxes", metavar="TABLE", help="of tools/detect_faces.py: scores by face found or not"
+        "--boxes",
+        metavar="TABLE",
+        help="table of tools/detect_faces.py, for scores by face found or not",
     )
     run.add_argument(
         "--tags",
         metavar="CSV",
-        help="person,tag or image,tag, such as glasses: scores of the photos with each tag",
+        help="csv (person or image, tag), such as glasses: scores of the photos with each tag",
     )
     run.add_argument(
         "--features",
         metavar="ARROW",
-        help="of a probe: a map of the people, and the photos most like each wrong answer; "
+        help="of a probe, for a map of the people and the photos most like each wrong answer; "
         "default: features.arrow in the folder, where it has one",
     )
     run.add_argument(
@@ -51,7 +53,7 @@ def main() -> None:
         type=whole(0, zero="none"),
         default=48,
         metavar="none|N",
-        help="HiResCAM beside so many of the surest wrong answers; default: 48",
+        help="HiResCAM beside the N surest wrong answers; default: 48",
     )
     args = parser.parse_args()
 

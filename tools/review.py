@@ -22,14 +22,14 @@ def main() -> None:
     )
     add_shared(parser, "--data-root", default="data", help="default: data")
     parser.add_argument(
-        "--oof", metavar="OOF", help="predictions to show beside the photos, of tools/kfold.py"
+        "--oof", metavar="OOF", help="predictions of tools/kfold.py, to show beside the photos"
     )
     parser.add_argument(
         "--features",
         metavar="ARROW",
-        help="of a probe, features.arrow: shows the photos of other people that are most alike",
+        help="features.arrow of a probe: shows the most similar photos of other people",
     )
-    parser.add_argument("--port", type=PORT, default=8001, help="of the page; default: 8001")
+    parser.add_argument("--port", type=PORT, default=8001, help="port of the page; default: 8001")
     args = parser.parse_args()
 
     from mmmask.reports.local_server import check_installed, serve

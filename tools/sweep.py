@@ -16,7 +16,7 @@ from mmmask.shipped import find_config
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("config", type=Path, help="config that is varied")
+    parser.add_argument("config", type=Path, help="config to vary")
     parser.add_argument(
         "--space",
         type=Path,
@@ -24,7 +24,9 @@ def main() -> None:
         metavar="SPACE.py",
         help="what may vary, such as configs/spaces/arcface.py",
     )
-    parser.add_argument("--trials", type=whole(1), required=True, help="how many, trial 0 included")
+    parser.add_argument(
+        "--trials", type=whole(1), required=True, help="number of trials, trial 0 included"
+    )
     parser.add_argument("--folds", type=FEW, default=1, help="folds held out in turn; default 1")
     parser.add_argument(
         "--confirm",
@@ -33,8 +35,8 @@ def main() -> None:
         const=2,
         default=0,
         metavar="SEEDS",
-        help="then train the best and trial 0 anew, with this many other seeds (2) and other "
-        "people held out",
+        help="then train the best trial and trial 0 anew, with so many other seeds (default 2) and "
+        "other people held out",
     )
     parser.add_argument(
         "--pruner",

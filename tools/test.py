@@ -24,7 +24,7 @@ def main() -> None:
         "--out",
         type=output_file,
         metavar="PATH",
-        help="predictions, .parquet or .csv; default: beside checkpoint",
+        help="predictions, .parquet or .csv; default: beside the checkpoint",
     )
     add_shared(parser, "--calibration", action="store", nargs=None, default=None,
                help="applied to the predictions; tools/calibrate.py fits it")  # fmt: skip

@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("config", help="config file, such as configs/effnet_b3_arcface.py")
     add_shared(parser, "--data-root", help="holds train/ and eval/; default: data")
     add_shared(parser, "--table", "--eval-table")
-    add_shared(parser, "--pretrained", help="weights to start from; default: the config's")
+    add_shared(parser, "--pretrained")
     parser.add_argument(
         "--work-dir",
         type=output_folder,

@@ -103,8 +103,8 @@ def correct(samples: pd.DataFrame, corrections: pd.DataFrame, where: str) -> pd.
         if correction.value == SWAP:
             if not samples.loc[rows, "mask"].isin(_SWAPPED).any():
                 raise InputError(
-                    f"{row_place(where, row)}: {people[0]} has no photo that is "
-                    f"{' or '.join(_SWAPPED)}, to swap"
+                    f"{row_place(where, row)}: {SWAP!r} needs a photo that is "
+                    f"{' or '.join(_SWAPPED)}; {people[0]} has none"
                 )
             samples.loc[rows, "mask"] = samples.loc[rows, "mask"].replace(_SWAPPED)
         elif correction.field == "age":

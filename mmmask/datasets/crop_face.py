@@ -49,7 +49,7 @@ class CropFace(BaseTransform):
         """
         if "img_path" not in results:
             raise InputError(
-                f"{self.path}: faces are found by the path of a photo, and it came without one"
+                f"{self.path}: faces are looked up by the path of a photo; got a photo without path"
             )
         image = one_form(Path(results["img_path"]).as_posix().removeprefix(self.prefix))
         row = self.boxes.rows.get(image)
@@ -62,7 +62,8 @@ class CropFace(BaseTransform):
         if tuple(self.boxes.shapes[row]) != shape:
             raise InputError(
                 f"{self.path}: {image} had {tuple(self.boxes.shapes[row].tolist())} pixels "
-                f"(height, width) when faces were sought, now {shape}"
+                f"(height, width) when faces were detected, now {shape}; run tools/detect_faces.py "
+                "again, with a new --out"
             )
         rows, columns = self.crop.window(self.boxes.edges[row], shape)
         results["img"] = results["img"][rows, columns]

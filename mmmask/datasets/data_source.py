@@ -171,7 +171,9 @@ def sample_tables(stated: Stated) -> tuple[SampleTable, ...]:
         )
     weighted = [table.weight is not None for table in tables]
     if any(weighted) and (not all(weighted) or len(tables) == 1):
-        raise InputError("data.table: a weight must be stated for each of several tables, or none")
+        raise InputError(
+            "data.table: a weight must be stated for each of several tables, or for none"
+        )
     return tables
 
 
@@ -179,7 +181,7 @@ def _sample_table(item: str | Mapping[str, Any]) -> SampleTable:
     given = dict(item) if isinstance(item, Mapping) else {"table": item}
     for key in given:
         if key not in ("table", "name", "weight"):
-            raise InputError(f"data.table: {key} must be one of table, name, weight")
+            raise InputError(f"data.table: the keys must be table, name or weight; got {key!r}")
     path, weight = given.get("table"), given.get("weight")
     if not isinstance(path, str):
         raise InputError(f"data.table must name a file (.csv or .parquet); got {path!r}")
@@ -198,7 +200,7 @@ def read_rows(path: Path, root: Path) -> pd.DataFrame:
     _check_columns(path)
     table = read_table(path, SAMPLES).drop(columns="fits", errors="ignore")
     if table.empty:
-        raise InputError(f"{path}: has no row")
+        raise InputError(f"{path}: has no rows")
     table["image"] = _found(path, table["image"], root)
     photo_index(path, table["image"])
     _check_ages(path, table)
@@ -214,8 +216,8 @@ def _read(source: SampleTable, root: Path, known: Sequence[str] = KNOWN) -> pd.D
         knows = table[[name for name in known if name in table]].notna().any(axis=1)
         if not knows.any():
             raise InputError(
-                f"{path}: nothing is known of any photo; columns that say something: "
-                f"{', '.join(known)}"
+                f"{path}: must say something of at least one photo, in one of the columns "
+                f"{', '.join(known)}; got none"
             )
         if not knows.all():
             _warn_once(

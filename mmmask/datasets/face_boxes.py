@@ -56,7 +56,7 @@ def _read_boxes(path: Path, changed: int) -> FaceBoxes:
     found = ~np.isnan(edges).any(axis=1)
     twice = table["image"][table["image"].duplicated()]
     if len(twice):
-        raise InputError(f"{path}: {twice.iloc[0]} appears twice")
+        raise InputError(f"{path}: {twice.iloc[0]} appears twice; keep one row")
     if not found.any():
         raise InputError(f"{path}: none of its {len(table)} photos has a face")
     broken = ~found & ~np.isnan(edges).all(axis=1)
@@ -67,7 +67,9 @@ def _read_boxes(path: Path, changed: int) -> FaceBoxes:
         )
     empty = found & ((edges[:, 2] <= edges[:, 0]) | (edges[:, 3] <= edges[:, 1]))
     if empty.any():
-        raise InputError(f"{path}: the box of {table['image'][empty].iloc[0]} is empty")
+        raise InputError(
+            f"{path}: the box of {table['image'][empty].iloc[0]} must have x0 < x1 and y0 < y1"
+        )
     content = table[["image", "width", "height", *EDGES]].sort_values("image").round(1)
     return FaceBoxes(
         rows={image: row for row, image in enumerate(table["image"])},

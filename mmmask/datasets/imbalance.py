@@ -34,7 +34,7 @@ def groups_of(dataset: Sized, by: str) -> NDArray[np.int64]:
         raise InputError(f"sampler.by must be one of {', '.join(GROUPINGS)}; got {by!r}")
     if not hasattr(dataset, "labels"):
         raise InputError(
-            "sampler: the dataset must have `labels()`, as MaskFaceDataset has, "
+            "sampler: the dataset must have `labels()`, as MaskFaceDataset has; "
             f"got {type(dataset).__name__}"
         )
     labels = np.asarray(dataset.labels())
@@ -88,7 +88,7 @@ class BalancedSampler(EpochSampler):
         known = self.groups >= 0
         groups = self.groups[known]
         if not len(groups):
-            raise InputError(f"sampler.by: no training photo knows the {by}")
+            raise InputError(f"sampler.by: no training photo has a known {by}")
         counts = torch.from_numpy(np.bincount(groups, minlength=GROUPINGS[by])).double()
         weights = CLASS_WEIGHTS[rule](counts).numpy()[groups]
         self.expected = np.ones(len(known))
@@ -115,7 +115,7 @@ class UnderSampler(EpochSampler):
         unknown = self.groups < 0
         counts = np.bincount(self.groups[~unknown])
         if not len(counts):
-            raise InputError(f"sampler.by: no training photo knows the {by}")
+            raise InputError(f"sampler.by: no training photo has a known {by}")
         self.most = int(counts[counts > 0].min()) if most is None else most
         self.epoch_length = int(np.minimum(counts, self.most).sum() + unknown.sum())
 

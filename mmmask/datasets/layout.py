@@ -191,7 +191,7 @@ def with_labels(samples: pd.DataFrame, old_from: int = OLD_FROM) -> pd.DataFrame
     if (count == 0).any():
         row = samples.iloc[int((count == 0).argmax())]
         known = ", ".join(f"{name} {row[name]}" for name in KNOWN if pd.notna(row.get(name)))
-        raise InputError(f"{row['image']}: no class has {known}")
+        raise InputError(f"{row['image']}: no class from 0 to {NUM_CLASSES - 1} has {known}")
     label = pd.array(fits.argmax(axis=1), dtype="Int8")
     if (count == 1).all():
         return samples.drop(columns="fits", errors="ignore").assign(label=label)

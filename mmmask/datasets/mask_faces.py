@@ -96,7 +96,9 @@ class MaskFaceDataset(PhotoDataset):
             raise InputError(f"data split must be one of {known}; got {split!r}")
         check_fold(fold, folds)
         if teacher_share is not None and not teacher:
-            raise InputError(f"data.teacher_share needs data.teacher; got {teacher_share} alone")
+            raise InputError(
+                f"data.teacher_share needs data.teacher; got {teacher_share} without it"
+            )
         done = 0 if pack is None else packed_steps(pipeline)
         super().__init__(data_root, pipeline=pipeline[done:], test_mode=test_mode)
         self.split = split
@@ -215,7 +217,7 @@ class MaskFaceDataset(PhotoDataset):
 def check_fold(fold: int, folds: int) -> None:
     """Refuse a fold that is none of ``folds``."""
     if not 0 <= fold < folds:
-        raise InputError(f"data.fold must be from 0 to folds - 1 = {folds - 1}; got {fold}")
+        raise InputError(f"data.fold must be from 0 to data.folds - 1 = {folds - 1}; got {fold}")
 
 
 def without(table: pd.DataFrame, drop: str, *, unreadable: bool = False) -> pd.DataFrame:
@@ -238,7 +240,7 @@ def _read_labelled(path: str) -> pd.DataFrame:
     """Return a table of further training samples; each needs a label."""
     table = read_table(path, SAMPLES)
     if table.empty:
-        raise InputError(f"{path}: has no row")
+        raise InputError(f"{path}: has no rows")
     if "label" not in table or table["label"].isna().any():
         raise InputError(f"{path}: every further training sample needs a label from 0 to 17")
     return table

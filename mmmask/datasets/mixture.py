@@ -30,8 +30,8 @@ class Mixture:
         values = np.array([*weights.values()], np.float64)
         if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
             raise InputError(
-                "data.table: the weights of the sources must be numbers from 0 on, one of them "
-                f"above; got {dict(weights)}"
+                "data.table: the weights of the sources must be numbers of at least 0 and not all "
+                f"0; got {dict(weights)}"
             )
         sources = samples.get("source", pd.Series(pd.NA, samples.index, dtype="str"))
         self.source = pd.Index(weights).get_indexer(sources.astype("object"))

@@ -55,7 +55,9 @@ def ensure_pack(cfg: "Config") -> int:
     """Make the pack that ``data.pack`` names, unless it is still right; return how many photos."""
     path, root = Path(cfg.data.pack), cfg.data.data_root
     if path.suffix != ".arrow":
-        raise InputError(f"{path}: a pack of photos ends in .arrow, got {path.suffix or 'none'}")
+        raise InputError(
+            f"{path}: a pack of photos must end in .arrow; got {path.suffix or 'no suffix'}"
+        )
     steps = test_steps(cfg)
     steps = steps[: packed_steps(steps)]
     images = photos_of(cfg)
@@ -97,7 +99,7 @@ def write_pack(
     from mmpretrain.registry import TRANSFORMS
 
     if len(images) == 0:
-        raise InputError(f"{data_root}: there is no photo to pack")
+        raise InputError(f"{data_root}: holds no photo to pack")
     transforms = [TRANSFORMS.build(dict(step)) for step in steps]
 
     def prepared(image: str) -> NDArray[np.uint8]:

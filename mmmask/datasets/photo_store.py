@@ -127,7 +127,7 @@ class PhotoStore:
         if sum_of(values, self.images[index], self._key) != self._sums[self._rows[index]]:
             raise InputError(
                 f"{self.path}: damaged, its row of {self.images[index]} is not as it was written; "
-                "without this file, it is made anew"
+                "delete this file, and it is made anew"
             )
         return values
 

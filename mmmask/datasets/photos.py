@@ -90,7 +90,7 @@ def _check_size(header: Header, where: str) -> None:
         scans = f" in {header.scans} scans" if pixels <= MOST_PIXELS else ""
         raise UnreadablePhotoError(
             f"{where}: a photo must have at most {MOST_PIXELS // 1_000_000} million pixels; got "
-            f"{header.width} x {header.height}{scans}; save it anew, smaller"
+            f"{header.width} x {header.height}{scans}; save it smaller"
         )
 
 

@@ -38,7 +38,10 @@ class Preparation:
         options: dict[str, dict[str, Any]] = {step["type"]: {**step} for step in steps}
         unknown = {*options} - {"LoadPhoto", "CropFace", "Preprocess", "PackPhoto"}
         if unknown:
-            raise InputError(f"the test pipeline has a step unknown here: {', '.join(unknown)}")
+            raise InputError(
+                "the test pipeline may have LoadPhoto, CropFace, Preprocess and PackPhoto; got "
+                f"{', '.join(unknown)}"
+            )
         faces = options.get("CropFace")
         if faces is not None:
             typical = read_boxes(faces["boxes"]).typical().tolist()

@@ -52,9 +52,9 @@ class EpochSampler(Sampler):
             raise InputError(f"sampler.times must be at least 1; got {times}")
         if hasattr(dataset, "full_init") and not hasattr(dataset, "__getitems__"):
             raise InputError(
-                f"sampler {type(self).__name__} gives each photo a seed, which datasets such as "
-                "MaskFaceDataset take, alone and not wrapped, and DefaultSampler gives none; got "
-                f"{type(dataset).__name__}"
+                f"sampler {type(self).__name__} needs a dataset that takes a seed for each photo, "
+                f"as an unwrapped MaskFaceDataset does; got {type(dataset).__name__}; use "
+                "DefaultSampler, which gives no seeds"
             )
         self.dataset = dataset
         self.seed = sync_random_seed() if seed is None else seed
@@ -169,7 +169,7 @@ class PersonSampler(EpochSampler):
             raise InputError(f"sampler.photos must be at least 2 of a person; got {photos}")
         if not hasattr(dataset, "people"):
             raise InputError(
-                "sampler: the dataset must have `people()`, as MaskFaceDataset has, "
+                "sampler: the dataset must have `people()`, as MaskFaceDataset has; "
                 f"got {type(dataset).__name__}"
             )
         self.photos = photos

@@ -129,8 +129,8 @@ def _check_photos(
     """Refuse a table that knows no training photo, or one that a table before it knows."""
     if not known.any():
         raise InputError(
-            f"{path}: a teacher must have photos to learn from, such as {images[0]}; it has none "
-            f"of the {len(images)}"
+            f"{path}: a teacher must have at least one of the {len(images)} training photos, such "
+            f"as {images[0]}; got none"
         )
     if (twice := known & taught).any():
         raise InputError(
@@ -180,7 +180,7 @@ def _read(path: str, old_from: int, labelled: Collection[str]) -> pd.DataFrame:
         raise InputError(
             f"{path}: predictions of labelled photos must have split oof in their provenance, as "
             "a model repeats the labels that it has learned; got "
-            f"{split or 'none'}; take oof.parquet of tools/kfold.py or tools/linear_probe.py"
+            f"{split or 'none'}; use oof.parquet of tools/kfold.py or tools/linear_probe.py"
         )
     cut = stated.get("old_from")
     if cut not in (None, old_from):

@@ -96,7 +96,7 @@ class ModelFacts:
             entries = {name: json_value(metadata[name], name) for name in names}
             check_kinds(deepcopy(entries), _KINDS, "of them")
             if entries[MARK] != VERSION:
-                raise InputError(f"its format must be {VERSION}, got {entries[MARK]!r}")
+                raise InputError(f"its format must be {VERSION}; got {entries[MARK]!r}")
             stated = {one.name: entries[one.name] for one in fields(cls)}
             stated |= {
                 "preparation": Preparation.from_dict(entries["preparation"]),

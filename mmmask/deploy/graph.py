@@ -99,7 +99,7 @@ def write_graph(
     written = next(entry.version for entry in model.opset_import if not entry.domain)
     if opset is not None and written != opset:  # the exporter says so in its log alone
         raise InputError(
-            f"--opset must be one that the network has a form in, such as {written}; got {opset}"
+            f"--opset must be a version that can hold this network, such as {written}; got {opset}"
         )
     _name_head(model.graph.node)
     for node in [*model.graph.node, *(node for part in model.functions for node in part.node)]:

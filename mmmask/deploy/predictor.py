@@ -76,8 +76,8 @@ class Predictor:
             raise InputError(f"batch_size must be at least 1; got {batch_size}")
         if tta and {*facts.views} != {*MIRRORED}:
             raise InputError(
-                f"{self.network.name}: its config averages the views {', '.join(facts.views)}, and "
-                f"here there are {' and '.join(MIRRORED)} alone"
+                f"{self.network.name}: its config averages the views {', '.join(facts.views)}, but "
+                f"tta averages only {' and '.join(MIRRORED)}"
             )
         if old_from is not None and not facts.years:
             raise InputError(

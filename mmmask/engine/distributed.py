@@ -25,12 +25,12 @@ def start_distributed(launcher: str) -> None:
         return
     if launcher != "pytorch":
         raise InputError(
-            f"launcher must be 'none' or 'pytorch' on a machine without CUDA, got {launcher!r}"
+            f"launcher must be 'none' or 'pytorch' on a machine without CUDA; got {launcher!r}"
         )
     missing = [name for name in _TORCHRUN if name not in os.environ]
     if missing:
         raise InputError(
-            "launcher 'pytorch' must be started by torchrun (see tools/dist_train.sh), got no "
+            "launcher 'pytorch' must be started by torchrun (see tools/dist_train.sh); got no "
             f"{', '.join(missing)} in the environment"
         )
     if not distributed.is_initialized():

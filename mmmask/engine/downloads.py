@@ -87,4 +87,4 @@ def _hash_mismatch(file: Path, name: str) -> str | None:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if digest.startswith(stated[1]):
         return None
-    return f"sha256 must begin with {stated[1]}, got {digest[: len(stated[1])]}"
+    return f"sha256 must begin with {stated[1]}; got {digest[: len(stated[1])]}"

@@ -214,7 +214,9 @@ def draws_of(cfg: Any) -> int:
 def check_probe(cfg: Any) -> None:
     """Refuse a config of a linear probe with parts that would have no effect."""
     if cfg.train_cfg.get("max_epochs", 1) != 1:
-        raise InputError(f"train_cfg.max_epochs of a probe is 1; got {cfg.train_cfg.max_epochs}")
+        raise InputError(
+            f"train_cfg.max_epochs must be 1 for a linear probe; got {cfg.train_cfg.max_epochs}"
+        )
     once: dict[str, Any] = {} if draws_of(cfg) > 1 else {"augmentations": []}
     for name, must in {**once, **_WITHOUT}.items():
         if plain(cfg.get(name)) not in (must, None):

@@ -114,7 +114,7 @@ def _check_moments(state: Any, groups: list[dict], where: str) -> None:
             raise InputError(f"{here} must be the moments of a parameter; got {shown(moments)}")
         parameter = parameters[number]
         if {*moments} != names.setdefault(parameter.ndim > 1, {*moments}):
-            raise InputError(f"{here} must have the moments of other parameters")
+            raise InputError(f"{here} must have the same moments as other parameters")
         for name, value in moments.items():
             shaped = name not in _SHAPED or getattr(value, "shape", None) == parameter.shape
             if value is not None and not (shaped and isinstance(value, (Tensor, int, float))):

@@ -130,9 +130,7 @@ def check_resumable(runner: Runner, checkpoint: Mapping[str, Any], now: Mapping[
     former = _former(found, was, Path(path).parent)
     if not any(name in _DATA or name.startswith("data.") for name in found):
         raise InputError(
-            f"{path}: cannot go on with other settings, as MMEngine resumes optimizer and schedule "
-            f"as they were and takes all else from the config: {listed}; resume with {former}, or "
-            f"{anew}"
+            f"{path}: cannot go on with other settings: {listed}; resume with {former}, or {anew}"
         )
     if any(name.endswith(_HOLDOUT) for name in found) and now.get(_VAL) is not None:
         anew = (

@@ -65,7 +65,7 @@ def inner_datasets(dataset: Dataset, *attributes: str) -> Iterator[tuple[Any, in
     else:
         raise InputError(
             f"dataset must have `{'` or `'.join(attributes)}`, as MaskFaceDataset has, alone or "
-            f"inside ConcatDataset and RepeatDataset, got {type(dataset).__name__}"
+            f"inside ConcatDataset and RepeatDataset; got {type(dataset).__name__}"
         )
 
 

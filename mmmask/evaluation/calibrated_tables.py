@@ -62,7 +62,7 @@ def check_belongs(
     ours, theirs = calibration.provenance.get("attribute"), attribute_of(table)
     if ours != theirs or calibration.classes != probabilities(table).shape[1]:
         raise InputError(
-            f"{where}: predicts {theirs or 'the 18 classes'}, and {path} calibrates "
+            f"{where}: predicts {theirs or 'the 18 classes'}, but {path} calibrates "
             f"{ours or 'the 18 classes'}"
         )
     check_alike(calibration.provenance, path, table, where)
@@ -141,12 +141,12 @@ def check_decision(
         return
     if attribute is not None:
         raise InputError(
-            f"--decision {rule} needs the 18 classes, and {where} predicts {attribute} alone"
+            f"--decision {rule} needs the 18 classes, but {where} predicts {attribute} alone"
         )
     if not is_calibrated:
         raise InputError(
-            f"--decision {rule} needs calibrated probabilities, and those of {where} are none; "
-            "give a --calibration, which tools/calibrate.py fits"
+            f"--decision {rule} needs calibrated probabilities, and those of {where} are not; "
+            "give a --calibration of tools/calibrate.py"
         )
 
 
@@ -200,7 +200,7 @@ def true_values(table: pd.DataFrame, where: str | Path) -> NDArray[np.int64]:
     truth = truths_of(table)[attribute or "class"]
     if (truth < 0).all():
         what = attribute or "mask, gender and age together"
-        raise InputError(f"{where}: no photo of {len(table)} knows {what}")
+        raise InputError(f"{where}: {what} is known of none of the {len(table)} photos")
     return truth
 
 
@@ -219,7 +219,7 @@ def left_out_words(table: pd.DataFrame) -> str | None:
     if _ALL not in table.attrs:
         return None
     what = attribute_of(table) or "mask, gender and age together"
-    return f"only the {len(table):,} of {table.attrs[_ALL]:,} photos that know {what} are used"
+    return f"only the {len(table):,} of {table.attrs[_ALL]:,} photos with known {what} are used"
 
 
 def people_of(table: pd.DataFrame) -> NDArray | None:

@@ -90,7 +90,7 @@ class Calibration:
             InputError: A field is missing, or its value is not allowed.
         """
         if not isinstance(content, Mapping):
-            raise InputError(f"no calibration but a {type(content).__name__}")
+            raise InputError(f"a calibration must be a JSON object; got {type(content).__name__}")
         method, classes = content.get("method"), content.get("classes")
         if method not in METHODS:
             raise InputError(f"method must be one of {', '.join(METHODS)}; got {method!r}")

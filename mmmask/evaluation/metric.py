@@ -65,7 +65,7 @@ class MaskFaceMetric(BaseMetric):
             score = sample["pred_score"].reshape(len(rows), -1)
             if "attribute" not in sample and score.shape[1] != NUM_CLASSES:
                 raise InputError(
-                    f"MaskFaceMetric scores {NUM_CLASSES} classes, got probabilities of "
+                    f"MaskFaceMetric scores {NUM_CLASSES} classes; got probabilities of "
                     f"{score.shape[1]}; MMPretrain's SingleLabelMetric scores any number"
                 )
             columns = {"row": rows, "probabilities": score.float()}

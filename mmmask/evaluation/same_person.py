@@ -155,8 +155,8 @@ def _parts(
     largest = max(map(len, parts))
     if largest > MOST_TOGETHER:
         raise InputError(
-            f"{largest:,} of {len(photos):,} photos hang together by pairs that are alike, "
-            f"{MOST_TOGETHER:,} may; a lower --alike takes them apart"
+            f"{largest:,} of {len(photos):,} photos are joined by pairs that are alike, at most "
+            f"{MOST_TOGETHER:,} may be; lower --alike"
         )
     return [part for part in parts if len(part) > 1]
 

@@ -81,7 +81,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         card["sessions"] = card.pop("sittings")
     check_kinds(card, {"sessions": list, "validations": list, "configs": dict}, str(path))
     if not card.get("sessions"):
-        raise InputError(f"{path}: a card has a list `sessions` with at least one; got none")
+        raise InputError(f"{path}: sessions must be a list of at least one; got none")
     for part, kinds in (("sessions", _SESSION), ("validations", {})):
         card[part] = card.get(part) or []
         for number, one in enumerate(card[part]):

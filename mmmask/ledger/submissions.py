@@ -73,7 +73,7 @@ def read_submission(path: str | Path) -> pd.Series:
         raise InputError(f"{path}: a submission is a csv (ImageID, ans); got a parquet file")
     table = read_csv(path, SUBMISSION)
     if table.empty:
-        raise InputError(f"{path}: has no row")
+        raise InputError(f"{path}: has no rows")
     answers = checked(table[[*SUBMISSION]], _ANSWERS, str(path), file=True)
     index = photo_index(path, answers["ImageID"].map(one_form))
     return pd.Series(answers["ans"].to_numpy(dtype=np.int64), index, name="ans")

@@ -48,15 +48,15 @@ class Schedule:
         if self.optimizer not in OPTIMIZERS:
             known = ", ".join(OPTIMIZERS)
             raise InputError(f"training.optimizer must be one of {known}; got {self.optimizer!r}")
-        for name, value, right in (
-            ("lr", self.lr, self.lr > 0),
-            ("weight_decay", self.weight_decay, self.weight_decay >= 0),
-            ("steps", self.steps, self.steps >= 1),
-            ("batch_size", self.batch_size, self.batch_size >= 1),
-            ("warmup", self.warmup, 0 <= self.warmup <= 1),
+        for name, value, right, must in (
+            ("lr", self.lr, self.lr > 0, "above 0"),
+            ("weight_decay", self.weight_decay, self.weight_decay >= 0, "at least 0"),
+            ("steps", self.steps, self.steps >= 1, "at least 1"),
+            ("batch_size", self.batch_size, self.batch_size >= 1, "at least 1"),
+            ("warmup", self.warmup, 0 <= self.warmup <= 1, "from 0 to 1"),
         ):
             if not right:
-                raise InputError(f"training.{name} is out of range; got {value!r}")
+                raise InputError(f"training.{name} must be {must}; got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,9 @@ def train_head(
         batch = torch.as_tensor(next(rows))
         loss = sum(head.loss((scaled[batch],), batch_of(columns, batch)).values())
         if not torch.isfinite(loss):
-            raise DivergedError(f"the loss of {type(head).__name__} is {loss.item()}")
+            raise DivergedError(
+                f"the loss of {type(head).__name__} is {loss.item()}; lower training.lr"
+            )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

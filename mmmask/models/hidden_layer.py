@@ -37,7 +37,7 @@ class HiddenLayer(nn.Module):
         columns: Sequence[int] | None = None,
     ) -> None:
         if not 0 <= dropout < 1:
-            raise InputError(f"HiddenLayer.dropout must be in [0, 1), got {dropout}")
+            raise InputError(f"HiddenLayer.dropout must be at least 0 and below 1; got {dropout}")
         if columns is not None and (
             len(columns) != 2 or not 0 <= columns[0] < columns[1] <= in_channels
         ):

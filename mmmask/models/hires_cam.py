@@ -74,7 +74,9 @@ def _groups(head: nn.Module, classes: int, attribute: str | None) -> Tensor:
         return torch.eye(classes, dtype=torch.bool)
     if own is not None or attribute not in ATTRIBUTES:
         known = own or ", ".join(ATTRIBUTES)
-        raise InputError(f"the model answers for {known}, and is asked for {attribute!r}")
+        raise InputError(
+            f"attribute must be one that the model predicts: {known}; got {attribute!r}"
+        )
     part = torch.from_numpy(decode(np.arange(NUM_CLASSES))[attribute])
     return part == torch.arange(len(ATTRIBUTES[attribute]))[:, None]
 

@@ -105,7 +105,7 @@ def fit_head(
         known = values.sum(axis=1) == 1
         target = values[known].argmax(axis=1)
         if not known.any():
-            raise InputError(f"no training photo knows the {name} for sure; add some that do")
+            raise InputError(f"no training photo has a surely known {name}; add photos that have")
         if len(np.unique(target)) < 2:
             _warn_of_one_value(name, ATTRIBUTES[name][target[0]])
         by_class = head.loss_module[name].active_class_weight.numpy().astype(np.float64)

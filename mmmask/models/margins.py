@@ -96,8 +96,8 @@ def check_margin_range(
         or margin_range[0] > margin_range[1]
     ):
         raise InputError(
-            f"margin_range must be two rising {unit.name} from 0 to {unit.largest:.4f}, "
+            f"margin_range must be two rising {unit.name} from 0 to {unit.largest:.4f}; "
             f"got {tuple(margin_range)}"
         )
     if not 0 <= power < math.inf:
-        raise InputError(f"margin_power must be finite and at least 0, got {power}")
+        raise InputError(f"margin_power must be finite and at least 0; got {power}")

@@ -35,7 +35,7 @@ HEADERS = {
 #: All bodies in memory together are at most so many of the largest size.
 HELD = 4
 #: What is said to those for whom there is no room.
-BUSY = "too many ask at once; try again in a moment"
+BUSY = "too many requests at once; try again in a moment"
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -60,11 +60,11 @@ def local_app(*routes: Any, largest: int, patience: float = PATIENCE) -> Starlet
             sentence = f"there is nothing at {reprlib.repr(request.url.path)}"
         elif error.status_code == 405:
             allowed = sorted((error.headers or {}).get("Allow", "").split(", "))
-            sentence = f"{request.method[:20]} is not taken here; allowed: {', '.join(allowed)}"
+            sentence = f"{request.method[:20]} is not allowed here, but {', '.join(allowed)}"
         return answered({"error": sentence}, error.status_code, error.headers)
 
     async def failed(request: Request, error: Exception) -> JSONResponse:
-        return answered({"error": "the server has failed; its terminal says why"}, 500)
+        return answered({"error": "the server has failed; see its terminal for the reason"}, 500)
 
     return Starlette(
         routes=routes,
@@ -128,7 +128,7 @@ class LocalOnly:
                 or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
                 or headers.get("origin", f"http://{host}") != f"http://{host}"
             ):
-                answer = answered({"error": "this is answered from this computer alone"}, 403)
+                answer = answered({"error": "only pages of this server may ask it"}, 403)
         await answer(scope, receive, send)
 
 

@@ -171,7 +171,7 @@ def plot_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
         )
         right.set_xlabel("promised gain, where corrected")
         right.set_title(
-            f"promised {promised[corrected].mean():+.3f}, got {gains[corrected].mean():+.3f}",
+            f"promised {promised[corrected].mean():+.3f}; got {gains[corrected].mean():+.3f}",
             fontsize=10,
         )
         left.legend(fontsize=8)

@@ -165,9 +165,11 @@ def export(
 def _check_names(out: str | Path, int8: str | Path | None) -> None:
     for path in (out, int8):
         if path is not None and Path(path).suffix != ".onnx":
-            raise InputError(f"{path}: a model ends in .onnx, got {Path(path).suffix or 'nothing'}")
+            raise InputError(
+                f"{path}: a model must end in .onnx; got {Path(path).suffix or 'no suffix'}"
+            )
     if int8 is not None and Path(int8).resolve() == Path(out).resolve():
-        raise InputError(f"--int8 {int8}: is --out too; the two are different models")
+        raise InputError(f"--out and --int8 both name {int8}; give each its own")
 
 
 def _check_agreement(agreement: Agreement, out: str | Path) -> None:

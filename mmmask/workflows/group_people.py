@@ -127,9 +127,11 @@ def _check_options(
     if out.resolve() == table.resolve():
         raise InputError(f"--out must not be {table}, which is read")
     if page is not None and Path(page).suffix != ".html":
-        raise InputError(f"{page}: a page ends in .html")
+        raise InputError(
+            f"{page}: a page must end in .html; got {Path(page).suffix or 'no suffix'}"
+        )
     if columns is not None and not with_features:
-        raise InputError("--columns chooses of --features, which is not given")
+        raise InputError("--columns chooses columns of --features; give --features too")
     if alike is None:
         return
     if with_features and not 0 < alike < 1:

@@ -128,8 +128,8 @@ class LinearProbe(Study):
                 )
         if self.pretrained == "none" or cfg.pretrained is None:
             raise InputError(
-                f"{self.config}: pretrained must name weights, a path or URL; got none: a backbone "
-                "that has learned nothing tells nobody apart"
+                f"{self.config}: pretrained must name weights, a path or URL, for a linear probe; "
+                "got none"
             )
         return cfg
 
@@ -155,7 +155,9 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     check_outputs(submission=study.submission, data_root=root)
     path = study.features or out / FEATURES
     if path.suffix != ".arrow":
-        raise InputError(f"{path}: a file of features ends in .arrow, got {path.suffix or 'none'}")
+        raise InputError(
+            f"{path}: a file of features must end in .arrow; got {path.suffix or 'no suffix'}"
+        )
     plan = {**study.plan, **contents({**study.plan, "data.data_root": str(root)})}
     model = frozen_model(cfg)
     check_behind(cfg.train_cfg, _behind(model), model.head)
@@ -193,7 +195,7 @@ def _fill(
     """Write into the folder of a probe what it lacks; features go to ``path``."""
     out = study.out
     if (out / "last_checkpoint").exists() and not (out / PLAN).exists():
-        raise InputError(f"{out}: holds a run that is no probe; use another --work-dir")
+        raise InputError(f"{out}: holds a run that is not a linear probe; use another --work-dir")
     first = not (out / PLAN).exists()
     claim(out, plan)
     try:

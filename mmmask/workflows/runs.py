@@ -189,7 +189,7 @@ def _config(folder: Path, card: Mapping[str, Any], reasons: list[str]) -> dict[s
     try:
         if text is not None:
             return flat_text(text)
-        reasons.append(f"{folder}: must hold the one config of its run, got {len(files)} *.py")
+        reasons.append(f"{folder}: must hold the one config of its run; got {len(files)} *.py")
     except (SyntaxError, ValueError) as error:
         reasons.append(f"{folder}: its config is not readable: {error}")
     return None
@@ -258,7 +258,7 @@ def _difference(kind: tuple[str, str, str], one: Path, other: Path) -> ScoreDiff
     given = aligned({path: read_predictions(path) for path in (one, other)})
     known = np.logical_and.reduce([labels_of(table)[0] >= 0 for table in given.values()])
     if not known.any():
-        raise InputError(f"{one} and {other}: there is no photo of which both know the class")
+        raise InputError(f"{one} and {other}: no photo has a known class in both")
     tables = {path: table[known].reset_index(drop=True) for path, table in given.items()}
     before, after = (intervals_of(table)["macro_f1"] for table in tables.values())
     units, resampled = units_to_draw(tables[one])

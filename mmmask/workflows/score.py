@@ -79,7 +79,7 @@ def read_scored(
             )
         if partly and not intervals_of(table):
             what = attribute_of(table) or "anything about mask, gender or age"
-            raise InputError(f"{path}: no photo of {len(table)} knows {what}")
+            raise InputError(f"{path}: {what} is known of none of the {len(table)} photos")
         tables[path] = table
     found = aligned(tables)
     each = found.values()  # of the same photos: one may know what another does not
@@ -114,7 +114,7 @@ def aligned(tables: Mapping[Name, pd.DataFrame]) -> dict[Name, pd.DataFrame]:
         found[path] = (table if rows is None else table.take(rows)).reset_index(drop=True)
         one, other = (attribute_of(found[p]) or "the 18 classes" for p in (first, path))
         if one != other:
-            raise InputError(f"{first} predicts {one}, and {path} {other}: no comparison")
+            raise InputError(f"{first} predicts {one}, and {path} {other}; they cannot be compared")
         truths = [found[p]["label"] for p in (first, path) if "label" in found[p]]
         if len(truths) == 2 and not truths[0].equals(truths[1]):
             raise InputError(f"{first} and {path} have different true classes of the same photos")

@@ -46,7 +46,7 @@ def show(
 
         attribute = attribute_of(table)
         if attribute is not None:
-            raise InputError(f"--pictures needs the 18 classes, got a model of {attribute} alone")
+            raise InputError(f"--pictures needs the 18 classes; got a model of {attribute} alone")
         folder = Path(pictures)
         if labelled:
             files["confusion matrix"] = folder / "confusion.png"

@@ -33,7 +33,10 @@ def check_outputs(
             check_output(path)
     if submission is not None:
         if Path(submission).suffix != ".csv":
-            raise InputError(f"{submission}: a submission ends in .csv")
+            raise InputError(
+                f"{submission}: a submission must end in .csv; got "
+                f"{Path(submission).suffix or 'no suffix'}"
+            )
         check_output(submission)
         check_folder(ledger_folder())
         _read_info(data_root)

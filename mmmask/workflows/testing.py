@@ -149,7 +149,9 @@ def check_same(
 ) -> None:
     """Refuse to test with another block of the config, or keys of it, than was trained with."""
     if block not in meta:
-        raise InputError(f"{checkpoint}: no checkpoint of an mmmask run, it names no {block}")
+        raise InputError(
+            f"{checkpoint}: not a checkpoint of a run of mmmask: it lacks the block {block}"
+        )
     trained, now = plain(meta[block]), plain(cfg[block])
     if block == "preprocessing":
         # As the checkpoint has it: face boxes by their content.

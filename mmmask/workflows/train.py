@@ -74,7 +74,7 @@ def train(
     if amp:
         kind = (cfg.get("optim_wrapper") or {}).get("type")
         if kind not in WITH_AMP:
-            raise InputError(f"--amp works with OptimWrapper, got {kind}")
+            raise InputError(f"--amp works with OptimWrapper; got {kind}")
         cfg.optim_wrapper = {**cfg.optim_wrapper, "type": "AutocastOptimWrapper"}
     if compile_backbone:
         cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), {"type": "CompileHook"}]

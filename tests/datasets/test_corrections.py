@@ -57,7 +57,7 @@ def test_incorrect_and_normal_are_swapped(make_layout) -> None:
         ("\n000001,*,gender,,x", r"line 3: value must not be empty"),
         ('000001,*,gender,male,"two\nlines"\n\n1,*,age,3,', r"line 5: no person '1' among"),
         ("000001,mask1,mask,swap incorrect and normal,", r"line 2: photo must be \* where the"),
-        ("000001,*,gender,male", r"line 2: has 4 fields, the header 5; a field with a comma"),
+        ("000001,*,gender,male", r"line 2: has 4 fields, but the header 5; put double quotes"),
     ],
 )
 def test_a_wrong_correction_is_named(make_layout, line: str, sentence: str) -> None:

@@ -160,8 +160,8 @@ def test_weights_give_each_source_its_share_of_the_sum() -> None:
     [
         ({"masks": 1, "ages": 1}, "85.jpg is of the source mine, which has no weight"),
         ({**WEIGHTS, "more": 2}, "the source more has a weight of 2 and no photo to learn from"),
-        ({**WEIGHTS, "mine": -1}, "must be numbers from 0 on, one of them above; got"),
-        (dict.fromkeys(WEIGHTS, 0), "must be numbers from 0 on, one of them above; got"),
+        ({**WEIGHTS, "mine": -1}, "must be numbers of at least 0 and not all 0; got"),
+        (dict.fromkeys(WEIGHTS, 0), "must be numbers of at least 0 and not all 0; got"),
     ],
 )
 def test_weights_that_do_not_go_with_the_photos_are_refused(weights, message) -> None:

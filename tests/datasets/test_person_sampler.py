@@ -124,7 +124,7 @@ def test_no_group_is_cut_between_processes_but_the_last(monkeypatch) -> None:
     ("photos", "options", "sentence"),
     [
         (photos_of(4, 4), {"photos": 1}, "photos must be at least 2 of a person; got 1"),
-        (range(9), {}, r"the dataset must have `people\(\)`, as MaskFaceDataset has, got range"),
+        (range(9), {}, r"the dataset must have `people\(\)`, as MaskFaceDataset has; got range"),
     ],
 )
 def test_wrong_options_are_refused(photos, options, sentence) -> None:

@@ -255,7 +255,7 @@ def test_without_onnxruntime_it_says_how_to_install_it(make_onnx, monkeypatch):
 @pytest.mark.parametrize(
     ("metadata", "sentence"),
     [
-        ({"mmmask": "2"}, "its format must be 1, got 2"),
+        ({"mmmask": "2"}, "its format must be 1; got 2"),
         ({"classes": '["a"]'}, "its classes must be wear male <30, .*; got a"),
         ({"preparation": "{}"}, "its metadata are damaged: 'faces'"),
         ({"preparation": '{"size": [0, 1], "crop": [1, 1], "faces": null, "at_least": null}'},

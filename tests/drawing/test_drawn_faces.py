@@ -205,10 +205,10 @@ def test_mean_colours_do_not_give_the_class_away(drawn: Path, grid: int) -> None
     ("change", "words"),
     [
         ({"people": 5}, "people must be at least 6, .* got 5"),
-        ({"eval_people": -1}, "eval_people must be 0 or more, got -1"),
-        ({"seed": -2}, "seed must be 0 or more, got -2"),
-        ({"size": (31, 64)}, "size must be at least 32 x 32 pixels, got 31 x 64"),
-        ({"processes": 0}, "processes must be 1 or more, got 0"),
+        ({"eval_people": -1}, "eval_people must be 0 or more; got -1"),
+        ({"seed": -2}, "seed must be 0 or more; got -2"),
+        ({"size": (31, 64)}, "size must be at least 32 x 32 pixels; got 31 x 64"),
+        ({"processes": 0}, "processes must be 1 or more; got 0"),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_one_sentence(tmp_path: Path, change, words) -> None:

@@ -158,9 +158,9 @@ def test_with_ema_the_averaged_weights_are_validated_and_stored_as_the_weights(t
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_keep_ckpts": 0}, "max_keep_ckpts.*at least 1, got 0"),
-        ({"interval": 0}, "interval.*at least 1, got 0"),
-        ({"rule": "best"}, "'greater' or 'less', got 'best'"),
+        ({"max_keep_ckpts": 0}, "max_keep_ckpts.*at least 1; got 0"),
+        ({"interval": 0}, "interval.*at least 1; got 0"),
+        ({"rule": "best"}, "'greater' or 'less'; got 'best'"),
     ],
 )
 def test_a_wrong_option_is_named(options, message):

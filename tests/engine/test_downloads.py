@@ -57,7 +57,7 @@ def test_a_file_is_downloaded_once(server):
 
 
 def test_a_download_with_another_hash_than_its_name_says_is_not_kept(server):
-    with pytest.raises(InputError, match=f"begin with 00000000, got {DIGEST[:8]}"):
+    with pytest.raises(InputError, match=f"begin with 00000000; got {DIGEST[:8]}"):
         fetch(f"{server}/{BAD}")
     assert not files()
 

@@ -56,7 +56,7 @@ def test_a_test_does_not_build_the_training_data(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"rule": "up"}, "'greater' or 'less', got 'up'"), ({"patience": 0}, "at least 1, got 0")],
+    [({"rule": "up"}, "'greater' or 'less'; got 'up'"), ({"patience": 0}, "at least 1; got 0")],
 )
 def test_a_wrong_option_is_named(options, message):
     with pytest.raises(InputError, match=message):

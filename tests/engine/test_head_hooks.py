@@ -115,8 +115,8 @@ class PartlyKnown(Photos):
     [
         (LinearClsHead(18, 5), "head.type must be a head of mmmask where labels are partly known; "
          "got LinearClsHead"),
-        (DecomposedHead(5), "no training photo knows the gender"),
-        (AttributeHead(5, attribute="gender"), "no training photo knows the gender"),
+        (DecomposedHead(5), "no training photo has a known gender"),
+        (AttributeHead(5, attribute="gender"), "no training photo has a known gender"),
     ],
 )  # fmt: skip
 def test_a_head_that_cannot_learn_from_what_is_known_is_refused(head, message):
@@ -205,7 +205,7 @@ def test_a_run_that_ends_before_says_so(tmp_path, caplog):
 
 @pytest.mark.parametrize("begin", [-1, 1.5])
 def test_a_begin_that_is_no_number_of_epochs_is_refused(begin):
-    with pytest.raises(InputError, match=f"`begin`, got {begin}"):
+    with pytest.raises(InputError, match=f"`begin`; got {begin}"):
         DeferredReweightingHook(begin=begin)
 
 

@@ -98,7 +98,9 @@ def test_a_ratio_of_1_is_one_rate_and_one_group():
 @pytest.mark.parametrize("value", [0.0, 1.5])
 def test_a_ratio_outside_of_0_to_1_is_named(value):
     model = classifier(type="MobileNetV2")
-    with pytest.raises(InputError, match=rf"`first_layer_lr_mult` .* \(0, 1\], got {value}"):
+    with pytest.raises(
+        InputError, match=rf"first_layer_lr_mult must be above 0 and at most 1; got {value}"
+    ):
         rates(model, "LayerwiseRateConstructor", first_layer_lr_mult=value)
 
 

@@ -118,7 +118,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, dtype):
 
 
 def test_an_unknown_dtype_is_named():
-    with pytest.raises(InputError, match=r"'bfloat16', 'float16'\], got 'int8'"):
+    with pytest.raises(InputError, match=r"bfloat16, float16; got 'int8'"):
         AutocastOptimWrapper(sgd(TinyNet()), dtype="int8")
 
 

@@ -289,7 +289,11 @@ def with_other(content: dict, way: str, value: object) -> dict:
         ("meta/iter", 3, "meta.iter must be "),
         ("meta/seed", 7, "meta.seed must be 0; got 7"),
         ("message_hub", {}, "its training state is damaged"),
-        ("message_hub/runtime_info/best_ckpt_ids", ["x"], "best_ckpt_ids must be a list, each of"),
+        (
+            "message_hub/runtime_info/best_ckpt_ids",
+            ["x"],
+            "best_ckpt_ids must be a list, each item",
+        ),
         (
             "optimizer/param_groups/0/lr",
             "x",
@@ -297,7 +301,7 @@ def with_other(content: dict, way: str, value: object) -> dict:
         ),
         ("optimizer/param_groups", [], "optimizer.param_groups must be list of 1; got 0"),
         ("optimizer/state", [1], "optimizer.state must be "),
-        ("optimizer/state/0", {"step": 1}, "must have the moments of other parameters"),
+        ("optimizer/state/0", {"step": 1}, "must have the same moments as other parameters"),
         ("optimizer/state/0/exp_avg", torch.ones(7), "exp_avg must have the shape of its"),
         ("param_schedulers", [], "param_schedulers must be list of 2; got 0"),
         (

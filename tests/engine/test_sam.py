@@ -138,8 +138,8 @@ def test_frozen_weights_stay():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rho": 0.0}, "`rho` must be above 0, got 0.0"),
-        ({"accumulative_counts": 2}, "`accumulative_counts` must be 1 .* got 2"),
+        ({"rho": 0.0}, "optim_wrapper.rho must be above 0; got 0.0"),
+        ({"accumulative_counts": 2}, "optim_wrapper.accumulative_counts must be 1 .* got 2"),
     ],
 )
 def test_what_it_cannot_do_is_refused(options, message):
@@ -152,7 +152,7 @@ def test_a_model_of_several_passes_per_step_is_refused():
     wrapper = SAMOptimWrapper(sgd(model))
     with wrapper.optim_context(model):
         losses = [model(**batch)["loss"] for batch in batches(2)]
-    with pytest.raises(InputError, match="one forward pass per step, got 2"):
+    with pytest.raises(InputError, match="one forward pass per step; got 2"):
         wrapper.update_params(sum(losses))
 
 

@@ -262,7 +262,7 @@ def test_what_is_no_calibration_is_refused(change, sentence) -> None:
     content = fit_calibration(p, truth).to_dict() | change
     with pytest.raises(InputError, match=sentence):
         Calibration.from_dict(content)
-    with pytest.raises(InputError, match="no calibration but a list"):
+    with pytest.raises(InputError, match="must be a JSON object; got list"):
         Calibration.from_dict([content])
 
 

@@ -121,5 +121,5 @@ def test_sets_of_columns_count_alike() -> None:
 
 def test_too_many_photos_that_hang_together_are_refused(monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST_TOGETHER", 3)
-    with pytest.raises(InputError, match=r"4 of 5 photos hang together .* 3 may; a lower --alike"):
+    with pytest.raises(InputError, match=r"4 of 5 photos are joined .* 3 may be; lower --alike"):
         run(likeness(at(0, 1, 2, 3, 180)))

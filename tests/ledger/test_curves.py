@@ -56,5 +56,5 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_a_damaged_one_refused(tmp_
     write(tmp_path, "20240501_2", step(1, 10))
     path = tmp_path / "20240501_2/vis_data/scalars.json"
     path.write_text("{\n" + path.read_text())
-    with pytest.raises(InputError, match=r"scalars\.json, line 1: no readable JSON"):
+    with pytest.raises(InputError, match=r"scalars\.json, line 1: not readable JSON"):
         read_curves(tmp_path)

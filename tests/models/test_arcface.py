@@ -182,7 +182,7 @@ def test_the_warm_up_factor_scales_the_margin():
 
 
 def test_a_warm_up_factor_above_one_is_refused():
-    with pytest.raises(ValueError, match=r"in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"from 0 to 1; got 1.5"):
         MaskArcFaceHead(5).set_margin_factor(1.5)
 
 
@@ -244,8 +244,8 @@ def test_unsaturated_temperature_grows_with_the_scale():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": 0.0}, "scale must be finite and above 0, got 0.0"),
-        ({"sub_centers": 0}, "sub_centers must be at least 1, got 0"),
+        ({"scale": 0.0}, "scale must be finite and above 0; got 0.0"),
+        ({"sub_centers": 0}, "sub_centers must be at least 1; got 0"),
         ({"margin": 28.6}, "radians"),
         ({"margin_range": (0.5, 0.1)}, "margin_range"),
     ],

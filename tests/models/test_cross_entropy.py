@@ -164,7 +164,7 @@ def test_at_run_start_the_config_wins_over_the_checkpoint():
         ({"class_weight": [1.0, 2.0]}, "class_weight must be 4 numbers"),
         ({"class_weight": [1.0, 2.0, -1.0, 1.0]}, "at least 0"),
         ({"class_weight": [0.0] * 4}, "not all 0"),
-        ({"label_smoothing": 1.0}, r"label_smoothing must be in \[0, 1\), got 1.0"),
+        ({"label_smoothing": 1.0}, r"label_smoothing must be at least 0 and below 1; got 1.0"),
         ({"denominator": "mean"}, "one of weights, samples; got 'mean'"),
     ],
 )

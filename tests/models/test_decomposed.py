@@ -117,7 +117,7 @@ def test_each_attribute_may_have_its_own_loss():
         ({"losses": {"sex": {}}}, "losses: keys must be among mask, gender, age; got sex"),
         ({"loss_weights": {"years": 1.0}}, "loss_weights: keys must be among"),
         ({"loss_weights": {"age": -1.0}}, "loss_weights must be at least 0"),
-        ({"agreement": -0.5}, "agreement must be at least 0, got -0.5"),
+        ({"agreement": -0.5}, "agreement must be at least 0; got -0.5"),
         ({"loss": {"type": "SoftmaxFocalLoss"}, "losses": {"age": {}}}, "loss and losses"),
         ({"losses": {"age": {"type": "SoftmaxFocalLoss", "num_classes": 18}}}, "the head's 3"),
     ],

@@ -147,5 +147,5 @@ def test_the_loss_weight_multiplies():
 
 
 def test_an_epsilon_of_zero_is_refused():
-    with pytest.raises(InputError, match="epsilon must be above 0, got 0"):
+    with pytest.raises(InputError, match="epsilon must be above 0; got 0"):
         SoftMacroF1Loss(epsilon=0.0)

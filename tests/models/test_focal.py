@@ -116,5 +116,5 @@ def test_half_precision_logits_are_summed_in_float32_under_autocast():
 
 
 def test_a_negative_gamma_is_refused():
-    with pytest.raises(InputError, match="gamma must be at least 0, got -1"):
+    with pytest.raises(InputError, match="gamma must be at least 0; got -1"):
         SoftmaxFocalLoss(gamma=-1)

@@ -163,9 +163,9 @@ def test_a_feature_that_does_not_fit_names_the_field_to_set(shape):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
-        ({"temperature": 0.0}, "temperature must be finite and above 0, got 0.0"),
-        ({"loss": {"type": "SoftmaxFocalLoss", "num_classes": 3}}, "must be the head's 18, got 3"),
+        ({"dropout": 1.0}, r"dropout must be at least 0 and below 1; got 1.0"),
+        ({"temperature": 0.0}, "temperature must be finite and above 0; got 0.0"),
+        ({"loss": {"type": "SoftmaxFocalLoss", "num_classes": 3}}, "must be the head's 18; got 3"),
         ({"loss": {"type": "SoftmaxFocalLoss", "class_weight": "rare"}}, "got 'rare'"),
     ],
 )

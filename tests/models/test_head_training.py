@@ -168,7 +168,7 @@ def test_a_head_of_another_package_is_refused(people) -> None:
     ("options", "message"),
     [
         ({"optimizer": "adam"}, "training.optimizer must be one of sgd, adamw; got 'adam'"),
-        ({"lr": 0}, "training.lr is out of range; got 0"),
+        ({"lr": 0}, "training.lr must be above 0; got 0"),
         ({"weight_decay": -1}, "training.weight_decay"),
         ({"steps": 0}, "training.steps"),
         ({"batch_size": 0}, "training.batch_size"),

@@ -161,7 +161,7 @@ def test_a_sure_answer_still_has_a_map():
 def test_what_cannot_be_explained_is_refused():
     head = {"type": "AttributeHead", "attribute": "mask"}
     model = classifier(head=head)
-    with pytest.raises(InputError, match="answers for mask, and is asked for 'age'"):
+    with pytest.raises(InputError, match="that the model predicts: mask; got 'age'"):
         hires_cam(model, torch.randn(1, 3, 64, 64), attribute="age")
     assert hires_cam(model, torch.randn(1, 3, 64, 64), attribute="mask").shape == (1, 64, 64)
     model.backbone.forward = lambda inputs: (inputs.mean(dim=(2, 3)),)

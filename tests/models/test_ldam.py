@@ -119,5 +119,5 @@ def test_half_precision_logits_are_summed_in_float32_under_autocast():
 
 
 def test_a_negative_margin_is_refused():
-    with pytest.raises(InputError, match="max_margin must be finite and at least 0, got -1"):
+    with pytest.raises(InputError, match="max_margin must be finite and at least 0; got -1"):
         LDAMLoss(max_margin=-1)

@@ -111,7 +111,7 @@ def test_a_loss_that_is_not_registered_is_refused_with_what_to_do(config):
     [
         ({"losses": {}, "loss_weights": {}}, "losses: none; got"),
         ({"loss_weights": {"f1": 1.0}}, "losses: f1, focal; got f1"),
-        ({"loss_weights": {"f1": -0.4, "focal": 1.4}}, "at least 0 and not all 0, got"),
+        ({"loss_weights": {"f1": -0.4, "focal": 1.4}}, "at least 0 and not all 0; got"),
         ({"loss_weights": {"f1": 0, "focal": 0}}, "not all 0"),
     ],
 )

@@ -54,5 +54,5 @@ def test_a_range_of_margins_that_is_none_is_refused(margin_range):
 
 
 def test_a_negative_power_of_margins_is_refused():
-    with pytest.raises(InputError, match="margin_power must be finite and at least 0, got -1"):
+    with pytest.raises(InputError, match="margin_power must be finite and at least 0; got -1"):
         check_margin_range((0.05, 0.5), -1)

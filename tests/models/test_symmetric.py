@@ -117,9 +117,9 @@ def test_half_precision_logits_are_summed_in_float32_under_autocast():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": -1.0}, "not both 0, got -1.0 and 1.0"),
-        ({"alpha": 0.0, "beta": 0.0}, "not both 0, got 0.0 and 0.0"),
-        ({"log_zero": 0.0}, "log_zero must be below 0, got 0.0"),
+        ({"alpha": -1.0}, "not both 0; got -1.0 and 1.0"),
+        ({"alpha": 0.0, "beta": 0.0}, "not both 0; got 0.0 and 0.0"),
+        ({"log_zero": 0.0}, "log_zero must be below 0; got 0.0"),
     ],
 )
 def test_options_that_mean_nothing_are_refused_by_name(options, message):

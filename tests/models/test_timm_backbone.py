@@ -107,7 +107,7 @@ def test_a_file_that_a_network_of_mmpretrain_converts_is_accepted(tmp_path):
 
 
 def test_an_unknown_network_is_named():
-    with pytest.raises(InputError, match="model_name must be a network of timm, got 'mnasnet_9'"):
+    with pytest.raises(InputError, match="model_name must be a network of timm; got 'mnasnet_9'"):
         TimmBackbone("mnasnet_9")
 
 

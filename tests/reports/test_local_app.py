@@ -120,7 +120,7 @@ NO_HTTP = "this is not a request of HTTP/1.1, or its head is too large"
         ),
         (post("/nowhere", b"a"), 404, "there is nothing at '/nowhere'"),
         (post("/%00%ff", b""), 404, "there is nothing at '/\\x00�'"),
-        (post("/much", b"a"), 405, "POST is not taken here; allowed: GET, HEAD"),
+        (post("/much", b"a"), 405, "POST is not allowed here, but GET, HEAD"),
         (
             post("/size", b"--b\r\n\r\na" * 99, "Content-Type: multipart/form-data; boundary=b"),
             415,
@@ -129,7 +129,7 @@ NO_HTTP = "this is not a request of HTTP/1.1, or its head is too large"
         (
             post("/size", b"a", "Origin: http://evil.example"),
             403,
-            "this is answered from this computer alone",
+            "only pages of this server may ask it",
         ),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, NO_HTTP),
         (b"SM\r\n\r\n", 400, NO_HTTP),
@@ -201,7 +201,7 @@ def test_bodies_that_are_too_much_together_are_refused_for_now(address, echo):
     with connected(address) as link:
         link.sendall(post("/size", b"a"))
         reply = heard(link)
-    assert parsed(reply) == (503, {"error": "too many ask at once; try again in a moment"})
+    assert parsed(reply) == (503, {"error": "too many requests at once; try again in a moment"})
     assert b"\r\nretry-after: 1\r\n" in reply.lower()
     for link in links:
         link.close()
@@ -284,7 +284,10 @@ def test_a_defect_is_told_to_who_runs_the_server(echo, caplog):
     with served(echo.app) as address:
         request = b"GET /defect HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         status, content = said(address, request)
-    assert (status, content) == (500, {"error": "the server has failed; its terminal says why"})
+    assert (status, content) == (
+        500,
+        {"error": "the server has failed; see its terminal for the reason"},
+    )
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "ZeroDivisionError" in caplog.text

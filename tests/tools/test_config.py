@@ -38,10 +38,10 @@ def test_only_a_complete_config_is_replaced(tmp_path, refused) -> None:
     for other in ("import os\n", "model = 1\n", inheriting, running, "("):
         out.write_text(other)
         line = refused("config.py", "mobilenet_v2_linear", "--out", out)
-        assert "full.py: is there and no complete config; it is not replaced" in line
+        assert "full.py: is there already and not a complete config" in line
         assert out.read_text() == other
     line = refused("config.py", "mobilenet_v2_linear", "--out", tmp_path / "full.yaml")
-    assert "a config ends in .py, got .yaml" in line
+    assert "a config must end in .py; got .yaml" in line
     assert [path.name for path in tmp_path.iterdir()] == ["full.py"]
 
 

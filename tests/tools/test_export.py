@@ -119,7 +119,7 @@ def test_a_name_that_is_no_models_and_a_folder_without_photos_are_refused(
 ):
     start = *model, "--data-root"
     assert tool("export.py", *start, drawn, "--out", tmp_path / "model.pth") == 2
-    assert "a model ends in .onnx, got .pth" in capsys.readouterr().err
+    assert "a model must end in .onnx; got .pth" in capsys.readouterr().err
     assert tool("export.py", *start, tmp_path, "--out", tmp_path / "model.onnx") == 2
     assert "holds no photo" in capsys.readouterr().err
 

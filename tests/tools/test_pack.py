@@ -40,6 +40,6 @@ def test_a_pack_is_made_once_and_anew_when_the_config_asks_for_another_size(
 
 def test_a_wrong_suffix_and_a_missing_root_are_refused(drawn, tmp_path, refused) -> None:
     line = refused("pack.py", drawn, "--out", tmp_path / "photos.npy", "--config", CONFIG)
-    assert "a pack of photos ends in .arrow, got .npy" in line
+    assert "a pack of photos must end in .arrow; got .npy" in line
     line = refused("pack.py", tmp_path, "--out", tmp_path / "p.arrow", "--config", CONFIG)
     assert "train.csv: no such file" in line

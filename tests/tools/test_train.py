@@ -340,7 +340,7 @@ def test_two_processes_train_with_sam_and_layers_that_thaw(drawn, tmp_path) -> N
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["configs/mobilenet_v2_linear_sam.py", "--amp"], "OptimWrapper, got SAMOptimWrapper"),
+        (["configs/mobilenet_v2_linear_sam.py", "--amp"], "OptimWrapper; got SAMOptimWrapper"),
         (["configs/gone.py"], "configs/gone.py: no such config file"),
         ([CONFIG, "--data-root", "gone"], "gone/train/train.csv: no such file"),
         ([CONFIG, "--pretrained", "gone.pth"], "gone.pth"),

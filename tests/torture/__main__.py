@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.trial is not None and "/" not in (args.only or ""):
         parser.error("--trial is one of --only PART/PROMISE")
     if args.only is not None and args.only.split("/")[0] not in PARTS:
-        parser.error(f"--only must be one of {', '.join(PARTS)}, got {args.only}")
+        parser.error(f"--only must be one of {', '.join(PARTS)}; got {args.only}")
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
     print(f"seed {seed}", flush=True)
     folder = args.folder.resolve() / str(seed)

@@ -101,7 +101,7 @@ def test_a_plot_shows_class_and_attributes(written, tmp_path) -> None:
 
 
 def test_a_plot_of_another_kind_is_refused_before_anything_is_written(written, tmp_path) -> None:
-    with pytest.raises(InputError, match=r"x\.gif: a picture ends in \.png"):
+    with pytest.raises(InputError, match=r"x\.gif: a picture must end in \.png"):
         calibrate(written, tmp_path / "c.json", plot=tmp_path / "x.gif")
     assert not (tmp_path / "c.json").exists()
 
@@ -171,7 +171,7 @@ def test_photos_that_know_a_part_are_left_out_and_counted(written, tmp_path, cap
     same, as_whole = calibrate(written(known, name="known.parquet"), tmp_path / "known.json")
     pd.testing.assert_frame_equal(measured, as_whole)
     assert fitted.provenance["people"] == same.provenance["people"]
-    words = f"only the {len(known)} of 560 photos that know mask, gender and age together are used"
+    words = f"only the {len(known)} of 560 photos with known mask, gender and age together are used"
     assert fitted.provenance["left_out"] == words
     assert "left_out" not in same.provenance
     print_calibration(measured, fitted.provenance["people"], words)
@@ -187,7 +187,7 @@ def test_predictions_without_labels_are_refused(written, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("{", "no readable JSON"), ("[]", "must be a JSON object; got list"), (None, "no such")],
+    [("{", "not readable JSON"), ("[]", "must be a JSON object; got list"), (None, "no such")],
 )
 def test_a_file_that_holds_no_calibration_is_refused(tmp_path, text, sentence) -> None:
     path = tmp_path / "c.json"

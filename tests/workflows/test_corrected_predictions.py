@@ -371,12 +371,12 @@ def test_wrong_outputs_and_shares_are_refused_before_work(files, tmp_path, monke
     info = tmp_path / "data/eval/info.csv"
     submission = {"submission": tmp_path / "s.csv", "data_root": tmp_path / "data"}
     for wrong, sentence in (
-        ({"out": tmp_path / "y.txt"}, r"y\.txt: a table ends in \.parquet or \.csv, got \.txt"),
-        ({"shares": tmp_path / "s"}, "a table ends in"),
+        ({"out": tmp_path / "y.txt"}, r"y\.txt: a table must end in \.parquet or \.csv; got \.txt"),
+        ({"shares": tmp_path / "s"}, "a table must end in"),
         ({"prior": tmp_path / "none.csv"}, "no such file"),
         ({"prior": tmp_path / "prior.csv"}, "column share is missing"),
         (submission, r"info\.csv: no such file; .* --data-root names the folder"),
-        ({**submission, "submission": tmp_path / "s.txt"}, "a submission ends in .csv"),
+        ({**submission, "submission": tmp_path / "s.txt"}, "a submission must end in .csv"),
     ):
         options = {"out": tmp_path / "o.parquet", **wrong}
         with pytest.raises(InputError, match=sentence):

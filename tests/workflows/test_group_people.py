@@ -140,8 +140,8 @@ def test_a_page_without_doubts_says_so(photos, tmp_path) -> None:
         ({"alike": 2.5}, "--alike must be whole bits from 0 to 32, without --features; got 2.5"),
         ({"alike": 33}, "--alike must be whole bits from 0 to 32, without --features; got 33"),
         ({"alike": float("nan")}, "--alike must be whole bits"),
-        ({"columns": [(0, 2)]}, "--columns chooses of --features, which is not given"),
-        ({"page": "doubts.txt"}, r"doubts.txt: a page ends in \.html"),
+        ({"columns": [(0, 2)]}, "--columns chooses columns of --features; give"),
+        ({"page": "doubts.txt"}, r"doubts.txt: a page must end in \.html"),
         ({"features": "gone.arrow"}, "gone.arrow: no such file of features"),
     ],
 )
@@ -182,7 +182,7 @@ def test_photos_that_are_missing_broken_or_without_features_are_refused(photos, 
     with pytest.raises(InputError, match=r"photos are missing, 1 of 7 below .*new\.jpg"):
         group_people(table, out, page=page)
     table.write_text("image\n")
-    with pytest.raises(InputError, match="has no row"):
+    with pytest.raises(InputError, match="has no rows"):
         group_people(table, out, page=page)
     with pytest.raises(InputError, match=r"--out must not be .*, which is read"):
         group_people(table, table)

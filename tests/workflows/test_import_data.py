@@ -339,10 +339,16 @@ def test_a_csv_by_its_columns_and_words(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "{src}: --columns image=... must name the column of the photos; it has path, AGE"),
+        (
+            {},
+            "{src}: --columns image=... must name the column of the photos; the columns are path",
+        ),
         ({"columns": ["image=pth"]}, "{src}: has no column 'pth', only path, AGE, sex, who; did"),
         ({"columns": ["imag=path"]}, "--columns imag: must be one of image, person, mask"),
-        ({"mapping": [*MAPPING, "mask:x=wear"]}, "--map mask:x: must be OURS:VALUE, of a column"),
+        (
+            {"mapping": [*MAPPING, "mask:x=wear"]},
+            "--map mask:x: must be FIELD:VALUE; --columns reads",
+        ),
         ({"mapping": [*MAPPING, "gender:f=male"]}, "--map: no row of {src} has 'gender:f'; did"),
         ({"mapping": MAPPING[1:]}, "line 2: gender must be one of male, female; got 'F'"),
         ({"mapping": MAPPING, "images": "gone"}, "line 2: gone/x/a.jpg is not there"),
@@ -367,7 +373,10 @@ def test_a_csv_and_options_that_do_not_fit_are_refused(tmp_path, options, senten
         ("image,age\nx/a.jpg,150\n", "line 2: age must be from 0 to 120 years; got '150'"),
         ("image,mask\nx/a.jpg,normel\n", "got 'normel'; did you mean normal"),
         ("image\nx/a.jpg\nx/../x/a.jpg\n", "two rows for one photo, "),
-        ("image,label,mask\nx/a.jpg,0,normal\n", "x/a.jpg: no class has mask normal, label 0"),
+        (
+            "image,label,mask\nx/a.jpg,0,normal\n",
+            "x/a.jpg: no class from 0 to 17 has mask normal, label 0",
+        ),
         ("image,age\n,20\n", "line 2: image is empty"),
         ("image\nx/a.gif\n", f"a photo must end in {SUFFIXES}; got 'a.gif'"),
         ("image\nx/e.jpg\n", "x/e.jpg is not there"),
@@ -399,7 +408,7 @@ def test_many_problems_are_counted_and_some_shown(tmp_path) -> None:
 def test_a_kind_a_source_and_a_table_that_are_none_are_refused(tmp_path) -> None:
     src, out = listed(tmp_path), tmp_path / "t.csv"
     assert refusal("folder", src, out).endswith("got 'folder'; did you mean folders")
-    assert refusal("csv", src, tmp_path / "t.xls").endswith("ends in .parquet or .csv, got .xls")
+    assert refusal("csv", src, tmp_path / "t.xls").endswith("end in .parquet or .csv; got .xls")
     assert refusal("csv", src, src) == f"--out must not be {src}, which is read"
     for kind in READERS:
         assert refusal(kind, tmp_path / "no", out).endswith("no: no such file or folder")

@@ -189,7 +189,7 @@ def test_people_held_out_are_not_learned_from_by_further_samples_either(
         features=out / "features.arrow",
         samples=[str(tmp_path / "more.csv")],
     )
-    with pytest.raises(InputError, match=rf"must not share a person, got 1 in both: {person}"):
+    with pytest.raises(InputError, match=rf"must not share a person; got 1 in both: {person}"):
         linear_probe(probe)
 
 
@@ -300,12 +300,15 @@ def test_a_neck_that_learns_is_the_same_from_photos_as_from_a_file_of_features(
     ("more", "message"),
     [
         ({"pretrained": "none"}, "pretrained must name weights"),
-        ({"features": Path("f.parquet")}, r"f\.parquet: a file of features ends in \.arrow"),
+        ({"features": Path("f.parquet")}, r"f\.parquet: a file of features must end in \.arrow"),
         ({"options": ("train_cfg.type=EpochBasedTrainLoop",)}, "train_cfg"),
         ({"options": ("optim_wrapper.optimizer.lr=0.1",)}, "never steps"),
         ({"options": ("augmentations.0.type=RandomFlip",)}, "--cfg-options"),
         ({"options": ("data.old_from=57",)}, r"data\.old_from must be 60 where head\.age_groups"),
-        ({"options": ("train_cfg.max_epochs=2",)}, "max_epochs of a probe is 1; got 2"),
+        (
+            {"options": ("train_cfg.max_epochs=2",)},
+            "max_epochs must be 1 for a linear probe; got 2",
+        ),
         ({"hold_out": 3}, r"data\.fold must be from 0 to folds - 1 = 2; got 3"),
         (
             {"hold_out": 1, "options": (*OPTIONS[:2], "data.folds=2")},

@@ -105,7 +105,7 @@ def test_old_half_and_refused_cards_are_listed_with_their_reason(tmp_path, capsy
     runs = list_runs(tmp_path).set_index("run")["status"]
     assert runs[str(tmp_path / "whole")] == "finished"
     assert runs[str(tmp_path / "old")] == "no card: an older run"
-    assert runs[str(tmp_path / "broken")].startswith("card.json: no readable JSON")
+    assert runs[str(tmp_path / "broken")].startswith("card.json: not readable JSON")
     assert runs[str(tmp_path / "half")] == "unknown"
     assert runs[str(tmp_path / "away")] == "running on far"
     assert runs[str(tmp_path / "failed")] == "failed (ValueError: loss is NaN)"

@@ -44,7 +44,7 @@ def value_of(field: str, text: str) -> dict[str, Any]:
         return {field: int(text)}
     if field not in AGES:
         raise InputError(
-            f"what is known is one of {', '.join(STATED)}; got {field!r}{nearest(field, STATED)}"
+            f"the field must be one of {', '.join(STATED)}; got {field!r}{nearest(field, STATED)}"
         )
     years = _YEARS.fullmatch(text)
     first, last = (int(years[1]),) * 2 if years else _range(text)

@@ -45,7 +45,9 @@ def read_plain_csv(
     for name in meanings:
         if name.partition(":")[0] not in fields:
             allowed = ", ".join(fields) or "none"
-            raise InputError(f"--map {name}: must be OURS:VALUE, of a column read ({allowed})")
+            raise InputError(
+                f"--map {name}: must be FIELD:VALUE; --columns reads the fields {allowed}"
+            )
     ours = table[list(theirs.values())].set_axis(list(theirs), axis=1)
     ours = ours.apply(lambda column: column.astype("str").str.strip())
     seen = {f"{name}:{value}" for name in fields for value in ours[name].dropna().unique()}
@@ -84,7 +86,7 @@ def _theirs(src: Path, there: Sequence[str], columns: Sequence[str]) -> dict[str
             raise InputError(f"{src}: has no column {name!r}, only {', '.join(there)}{close}")
     if "image" not in theirs:
         raise InputError(
-            f"{src}: --columns image=... must name the column of the photos; it has "
+            f"{src}: --columns image=... must name the column of the photos; the columns are "
             f"{', '.join(there)}"
         )
     return theirs

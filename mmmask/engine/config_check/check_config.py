@@ -165,7 +165,7 @@ def _check_together(config: Part) -> None:
         missing = [part for part in parts if config.get(part) is None]
         if 0 < len(missing) < len(parts):
             raise InputError(
-                f"{', '.join(parts)} must all be given, or be None all; "
+                f"{', '.join(parts)} must all be given, or all be None; "
                 f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} None"
             )
 

@@ -138,7 +138,7 @@ def _with_type(where: str, part: Part) -> Part:
     """Return a dict with the type that MMEngine gives it, where it has none."""
     if where == "train_cfg" and "by_epoch" in part:
         if "type" in part:
-            raise InputError("train_cfg: only one of type and by_epoch may be given, got both")
+            raise InputError("train_cfg: only one of type and by_epoch may be given; got both")
         if not part["by_epoch"]:
             return {"type": "IterBasedTrainLoop", **part}
     if where == "optim_wrapper" and "optimizer" not in part and "constructor" in part:

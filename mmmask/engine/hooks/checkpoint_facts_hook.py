@@ -34,7 +34,7 @@ class CheckpointFactsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         if "preprocessing" not in runner.cfg:
-            raise InputError("config must have `preprocessing`, which checkpoints store, got none")
+            raise InputError("config must have `preprocessing`, which checkpoints store; got none")
         self._facts = run_facts(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

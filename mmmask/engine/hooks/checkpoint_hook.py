@@ -69,9 +69,11 @@ class ResumableCheckpointHook(CheckpointHook):
     ) -> None:
         for name, value in (("interval", interval), ("max_keep_ckpts", max_keep_ckpts)):
             if value < 1:
-                raise InputError(f"checkpoint `{name}` must be at least 1, got {value}")
+                raise InputError(f"default_hooks.checkpoint.{name} must be at least 1; got {value}")
         if rule not in self.rule_map:
-            raise InputError(f"checkpoint `rule` must be 'greater' or 'less', got {rule!r}")
+            raise InputError(
+                f"default_hooks.checkpoint.rule must be 'greater' or 'less'; got {rule!r}"
+            )
         super().__init__(
             interval=interval,
             max_keep_ckpts=max_keep_ckpts,
@@ -92,7 +94,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-            raise InputError("train_cfg must have by_epoch=True, got a loop counted in iterations")
+            raise InputError("train_cfg must have by_epoch=True; got a loop counted in iterations")
         self.out_dir = runner.work_dir
         self._epoch_ended = False
         self._metrics: dict[str, float] | None = None
@@ -128,7 +130,8 @@ class ResumableCheckpointHook(CheckpointHook):
     def _write_best(self, runner: Runner, metrics: dict[str, float]) -> None:
         if self.metric not in metrics:
             raise InputError(
-                f"checkpoint `save_best` must be one of {sorted(metrics)}, got {self.metric!r}"
+                f"default_hooks.checkpoint.save_best must be one of "
+                f"{', '.join(sorted(metrics))}; got {self.metric!r}"
             )
         hub = runner.message_hub
         score = float(metrics[self.metric])

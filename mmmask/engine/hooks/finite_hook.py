@@ -72,8 +72,8 @@ class FiniteHook(Hook):
         if spoiled:
             source = runner.cfg.get("load_from") or runner.cfg.get("pretrained") or "config"
             raise InputError(
-                f"{source}: the weights that a training starts from must be finite, got others in "
-                f"{len(spoiled)} of {len(largest)} tensors, such as {spoiled[0]}"
+                f"{source}: the weights to start from must be finite numbers; {len(spoiled)} of "
+                f"{len(largest)} tensors hold others, such as {spoiled[0]}"
             )
         self._unread: dict[_Step, Tensor] = {}  # losses on their device
         self._last = _step(runner), math.nan

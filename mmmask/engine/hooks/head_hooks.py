@@ -117,7 +117,7 @@ class DeferredReweightingHook(Hook):
     def __init__(self, *, begin: int) -> None:
         if not isinstance(begin, int) or begin < 0:
             raise InputError(
-                "DeferredReweightingHook must have a whole number of at least 0 as `begin`, "
+                "DeferredReweightingHook must have a whole number of at least 0 as `begin`; "
                 f"got {begin!r}"
             )
         self.begin = begin
@@ -164,7 +164,7 @@ class MarginWarmupHook(Hook):
     def __init__(self, *, begin: float = 0.0, end: float) -> None:
         if not 0 <= begin <= end:
             raise InputError(
-                f"MarginWarmupHook must have 0 <= `begin` <= `end`, got {begin} and {end}"
+                f"MarginWarmupHook must have 0 <= `begin` <= `end`; got {begin} and {end}"
             )
         self.begin, self.end = begin, end
 

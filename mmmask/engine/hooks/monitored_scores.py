@@ -40,8 +40,8 @@ def check_monitored(runner: Runner, val: pd.DataFrame) -> None:
         others = [f"{name}_accuracy" for name in ATTRIBUTES if name in known and attribute is None]
         way = f", or state {option}={' or '.join(others)}" if others else ""
         raise InputError(
-            f"{option} is {score!r}, but none of {len(val)} validation photos knows {what}; "
-            f"hold out photos that do{way}"
+            f"{option} is {score!r}, but {what} is known of none of the {len(val)} validation "
+            f"photos; hold out photos of which it is known{way}"
         )
 
 

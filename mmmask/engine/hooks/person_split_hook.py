@@ -21,8 +21,8 @@ def check_disjoint(train: pd.DataFrame, val: pd.DataFrame) -> None:
     if leaked:
         some = ", ".join(str(person) for person in leaked[:3])
         raise InputError(
-            "train and val must not share a person, got "
-            f"{len(leaked)} in both: {some}{', ...' if len(leaked) > 3 else ''}"
+            f"train and val must not share a person; got {len(leaked)} in both, such as "
+            f"{some}{', ...' if len(leaked) > 3 else ''}"
         )
 
 

@@ -31,7 +31,10 @@ class LayerwiseRateConstructor(DefaultOptimWrapperConstructor):
             return  # only the whole model is complete
         first = self.paramwise_cfg.get("first_layer_lr_mult", 1.0)
         if not 0 < first <= 1:
-            raise InputError(f"paramwise_cfg `first_layer_lr_mult` must be in (0, 1], got {first}")
+            raise InputError(
+                "optim_wrapper.paramwise_cfg.first_layer_lr_mult must be above 0 and at most 1; "
+                f"got {first}"
+            )
         by_name, head = depths(module.backbone)
         named = dict(module.backbone.named_parameters())
         depth_of = {named[name]: depth for name, depth in by_name.items()}

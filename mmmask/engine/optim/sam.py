@@ -51,10 +51,10 @@ class SAMOptimWrapper(AsyncOptimWrapper):
 
     def __init__(self, optimizer: Optimizer, *, rho: float = 0.05, **kwargs: Any) -> None:
         if not 0 < rho < float("inf"):
-            raise InputError(f"optim_wrapper `rho` must be above 0, got {rho}")
+            raise InputError(f"optim_wrapper.rho must be above 0; got {rho}")
         if kwargs.get("accumulative_counts", 1) != 1:
             raise InputError(
-                "optim_wrapper `accumulative_counts` must be 1 with SAMOptimWrapper, got "
+                "optim_wrapper.accumulative_counts must be 1 with SAMOptimWrapper; got "
                 f"{kwargs['accumulative_counts']}"
             )
         super().__init__(optimizer, **kwargs)
@@ -85,7 +85,7 @@ class SAMOptimWrapper(AsyncOptimWrapper):
         """Climb along the gradient of ``loss``, take the gradient there, go back and step."""
         if len(self._calls) != 1:
             raise InputError(
-                "SAMOptimWrapper needs a model that makes one forward pass per step, "
+                "SAMOptimWrapper needs a model that makes one forward pass per step; "
                 f"got {len(self._calls)}"
             )
         ((model, args, kwargs),) = self._calls

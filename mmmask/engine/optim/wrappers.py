@@ -51,7 +51,9 @@ class AutocastOptimWrapper(AsyncOptimWrapper):
 
     def __init__(self, optimizer: Optimizer, *, dtype: str = "bfloat16", **kwargs: Any) -> None:
         if dtype not in _DTYPES:
-            raise InputError(f"optim_wrapper `dtype` must be one of {list(_DTYPES)}, got {dtype!r}")
+            raise InputError(
+                f"optim_wrapper.dtype must be one of {', '.join(_DTYPES)}; got {dtype!r}"
+            )
         super().__init__(optimizer, **kwargs)
         self.dtype = _DTYPES[dtype]
         self.device_type = optimizer.param_groups[0]["params"][0].device.type
@@ -60,7 +62,7 @@ class AutocastOptimWrapper(AsyncOptimWrapper):
             and dtype == "bfloat16"
             and not torch.cuda.is_bf16_supported(including_emulation=False)
         ):
-            raise InputError("optim_wrapper `dtype` must be 'float16' on this GPU, got 'bfloat16'")
+            raise InputError("optim_wrapper.dtype must be 'float16' on this GPU; got 'bfloat16'")
         self.scaler = torch.amp.GradScaler(self.device_type, enabled=dtype == "float16")
 
     @contextmanager

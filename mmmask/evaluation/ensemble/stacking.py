@@ -97,8 +97,8 @@ def fit_stack(
         missing = set(range(len(ATTRIBUTES[name]))) - set(labels.tolist())
         if missing:
             raise InputError(
-                f"stacking needs photos of each {name}; "
-                f"none is {ATTRIBUTES[name][min(missing)]}, of {len(labels)}"
+                f"stacking needs photos of each {name}; none of the {len(labels)} is "
+                f"{ATTRIBUTES[name][min(missing)]}"
             )
         model = LogisticRegression(C=STRENGTH, tol=1e-4, max_iter=1000)
         model.fit(values / spread, labels, sample_weight=weight)

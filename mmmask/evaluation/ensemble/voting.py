@@ -28,7 +28,7 @@ def soft_vote(
         for rows, part in weighted(table, weight):
             total[rows] += part
     if total is None:
-        raise ValueError("soft_vote needs at least one table, got none")
+        raise ValueError("soft_vote needs at least one table; got none")
     return total
 
 

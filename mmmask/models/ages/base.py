@@ -109,7 +109,7 @@ class AgeModel(nn.Module):
 def checked_years(years: Years) -> Years:
     """Return the first and last age as integers; refuse what is no range within 0 to 120."""
     if len(years) != 2 or not 0 <= years[0] < years[1] <= OLDEST:
-        raise InputError(f"years must be (first, last) from 0 to {OLDEST}, got {tuple(years)}")
+        raise InputError(f"years must be (first, last) from 0 to {OLDEST}; got {tuple(years)}")
     return int(years[0]), int(years[1])
 
 

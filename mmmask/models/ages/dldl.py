@@ -19,7 +19,7 @@ def gaussian_labels(years: Years, sigma: float) -> Tensor:
     """
     first, last = checked_years(years)
     if not sigma > 0:
-        raise InputError(f"sigma must be above 0 years, got {sigma}")
+        raise InputError(f"sigma must be above 0 years; got {sigma}")
     age = torch.arange(OLDEST + 1, dtype=torch.float64).clamp(first, last)
     year = torch.arange(first, last + 1, dtype=torch.float64)
     return functional.softmax(-((year - age[:, None]) ** 2) / (2 * sigma**2), dim=1).float()

@@ -19,7 +19,7 @@ def threshold_years(years: Years, step: int) -> Tensor:
     """
     first, last = checked_years(years)
     if not 1 <= step <= last - first:
-        raise InputError(f"step must be from 1 to {last - first} years, got {step}")
+        raise InputError(f"step must be from 1 to {last - first} years; got {step}")
     return torch.arange(first + step, last + 1, step)
 
 
@@ -29,7 +29,7 @@ def logistic_start(thresholds: Tensor, center: float, spread: float) -> Tensor:
     The spread is the scale of the distribution, above 0; all are in years.
     """
     if not spread > 0:
-        raise InputError(f"spread must be above 0 years, got {spread}")
+        raise InputError(f"spread must be above 0 years; got {spread}")
     return (center - (thresholds - 0.5)) / spread
 
 

@@ -144,7 +144,7 @@ class RegressionAge(AgeModel):
             if value not in allowed:
                 raise InputError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
         if not spread > LEAST_SCALE:
-            raise InputError(f"spread must be above {LEAST_SCALE} years, got {spread}")
+            raise InputError(f"spread must be above {LEAST_SCALE} years; got {spread}")
         shared = scale == "shared"
         # softplus of the second output is the scale above the least one
         start = torch.tensor([0.0, math.log(math.expm1(spread - LEAST_SCALE))])

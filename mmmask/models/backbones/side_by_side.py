@@ -36,12 +36,12 @@ class _View(nn.Module):
         if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
             raise InputError(
                 "backbone.networks: window must be (top, bottom, left, right), shares of height "
-                f"and width in [0, 1] and ascending; got {tuple(window)}"
+                f"and width from 0 to 1, ascending; got {tuple(window)}"
             )
         if not shifts or not all(-1 < shift < 1 for shift in shifts):
             raise InputError(
-                "backbone.networks: shifts must be shares of the height in (-1, 1), at least one; "
-                f"got {tuple(shifts)}"
+                "backbone.networks: shifts must be at least one share of the height between -1 and "
+                f"1; got {tuple(shifts)}"
             )
         self.window, self.size, self.shifts = tuple(window), size and tuple(size), tuple(shifts)
         for name, values in (("mean", mean), ("std", std)):

@@ -47,7 +47,7 @@ class TimmBackbone(TIMMBackbone):
         import timm
 
         if not timm.is_model(model_name):
-            raise InputError(f"backbone.model_name must be a network of timm, got {model_name!r}")
+            raise InputError(f"backbone.model_name must be a network of timm; got {model_name!r}")
         super().__init__(model_name, **options)
         taps = hasattr(self.timm_model, "forward_intermediates")
         stages = len(self.timm_model.feature_info) if taps else 0

@@ -48,12 +48,14 @@ class ConsistencyLoss(nn.Module):
         super().__init__()
         threshold = self.paper_threshold if threshold is None else threshold
         if weight < 0:
-            raise InputError(f"semi.consistency.weight must be at least 0, got {weight}")
+            raise InputError(f"semi.consistency.weight must be at least 0; got {weight}")
         if not 0 <= threshold < 1:
-            raise InputError(f"semi.consistency.threshold must be in [0, 1), got {threshold}")
+            raise InputError(
+                f"semi.consistency.threshold must be at least 0 and below 1; got {threshold}"
+            )
         if not 0 <= ramp <= 1:
             raise InputError(
-                f"semi.consistency.ramp must be a share of the training from 0 to 1, got {ramp}"
+                f"semi.consistency.ramp must be a share of the training from 0 to 1; got {ramp}"
             )
         self.weight, self.threshold, self.ramp = weight, threshold, ramp
 
@@ -110,7 +112,7 @@ class UDAConsistency(ConsistencyLoss):
     def __init__(self, *, temperature: float = 0.4, **shared: float) -> None:
         super().__init__(**shared)
         if not temperature > 0:
-            raise InputError(f"semi.consistency.temperature must be above 0, got {temperature}")
+            raise InputError(f"semi.consistency.temperature must be above 0; got {temperature}")
         self.temperature = temperature
 
     def photo_losses(self, weak: Tensor, strong: Tensor) -> tuple[Tensor, Tensor]:

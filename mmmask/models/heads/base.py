@@ -103,7 +103,7 @@ class MaskFaceHead(ClsHead):
             init_cfg=init_cfg or {"type": "Normal", "layer": "Linear", "std": 0.01},
         )
         if not 0 <= dropout < 1:
-            raise InputError(f"dropout must be in [0, 1), got {dropout}")
+            raise InputError(f"dropout must be at least 0 and below 1; got {dropout}")
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.dropout = nn.Dropout(dropout)
@@ -115,7 +115,7 @@ class MaskFaceHead(ClsHead):
     def set_temperature(self, temperature: float) -> None:
         """Set what test logits are divided by, above 0; :class:`TemperatureHook` changes it too."""
         if not 0 < temperature < float("inf"):
-            raise InputError(f"temperature must be finite and above 0, got {temperature}")
+            raise InputError(f"temperature must be finite and above 0; got {temperature}")
         self.temperature.fill_(temperature)
 
     def set_class_counts(self, counts: Tensor) -> None:
@@ -133,7 +133,7 @@ class MaskFaceHead(ClsHead):
         feature = feats[-1]
         if feature.ndim != 2 or feature.shape[1] != self.in_channels:
             raise InputError(
-                f"head.in_channels: the pooled feature must have shape (N, {self.in_channels}), "
+                f"head.in_channels: the pooled feature must have shape (N, {self.in_channels}); "
                 f"got {tuple(feature.shape)}; set in_channels to the backbone's, and use a neck "
                 "that pools"
             )

@@ -77,17 +77,17 @@ class DecomposedHead(MaskFaceHead):
         **shared: Unpack[HeadOptions],
     ) -> None:
         if loss is not None and losses is not None:
-            raise InputError("loss and losses: only one of the two may be given, got both")
+            raise InputError("loss and losses: only one of the two may be given; got both")
         configs = dict.fromkeys(ATTRIBUTES, loss) | by_attribute(losses, field="losses")
         factors = dict.fromkeys(ATTRIBUTES, 1.0) | by_attribute(loss_weights, field="loss_weights")
         if age is None and age_groups:
             raise InputError("age_groups must be False where head.age models no years; got True")
         if age is not None and configs["age"] is not None and not age_groups:
-            raise InputError("age and a loss of age: a model of years has its own loss, got both")
+            raise InputError("age and a loss of age: a model of years has its own loss; got both")
         if min(factors.values()) < 0:
-            raise InputError(f"loss_weights must be at least 0, got {factors}")
+            raise InputError(f"loss_weights must be at least 0; got {factors}")
         if agreement < 0:
-            raise InputError(f"agreement must be at least 0, got {agreement}")
+            raise InputError(f"agreement must be at least 0; got {agreement}")
         classified = {
             name: values
             for name, values in ATTRIBUTES.items()

@@ -80,9 +80,9 @@ class MarginHead(MaskFaceHead):
         **shared: Unpack[ClassifierOptions],
     ) -> None:
         if not 0 < scale < math.inf:
-            raise InputError(f"scale must be finite and above 0, got {scale}")
+            raise InputError(f"scale must be finite and above 0; got {scale}")
         if sub_centers < 1:
-            raise InputError(f"sub_centers must be at least 1, got {sub_centers}")
+            raise InputError(f"sub_centers must be at least 1; got {sub_centers}")
         super().__init__(in_channels, **shared)
         if shared.get("temperature") is None:
             self.set_temperature(unsaturated_temperature(scale, self.num_classes))
@@ -106,7 +106,7 @@ class MarginHead(MaskFaceHead):
         :class:`MarginWarmupHook` calls it before each training step.
         """
         if not 0 <= factor <= 1:
-            raise ValueError(f"margin factor must be in [0, 1], got {factor}")
+            raise ValueError(f"margin factor must be from 0 to 1; got {factor}")
         self.margin_factor = factor
 
     def set_class_counts(self, counts: Tensor) -> None:

@@ -99,7 +99,9 @@ class ClassWeightedLoss(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
-            raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+            raise InputError(
+                f"label_smoothing must be at least 0 and below 1; got {label_smoothing}"
+            )
         if denominator not in get_args(Denominator):
             raise InputError(
                 f"denominator must be one of {', '.join(get_args(Denominator))}; "
@@ -193,7 +195,7 @@ def initial_weights(class_weight: Sequence[float] | str | None, num_classes: int
     valid = weights.isfinite() & (weights >= 0)
     if weights.shape != (num_classes,) or not valid.all() or not weights.any():
         raise InputError(
-            f"class_weight must be {num_classes} numbers of at least 0 that are not all 0, "
+            f"class_weight must be {num_classes} numbers of at least 0 that are not all 0; "
             f"got {list(class_weight)}"
         )
     return weights

@@ -27,7 +27,7 @@ def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) 
     kind = MODELS.get(name) if isinstance(name, str) else name
     if kind is None:
         raise InputError(
-            f"loss.type must be a loss that is registered, got {name!r}; is its module among "
+            f"loss.type must be a loss that is registered; got {name!r}; is its module among "
             "custom_imports.imports of the config?"
         )
     # A loss of ours may hide the option behind ``**shared``.
@@ -35,7 +35,7 @@ def build_loss(loss: Mapping[str, Any] | nn.Module | None, *, num_classes: int) 
     if ours or "num_classes" in signature(kind).parameters:
         stated = config.setdefault("num_classes", num_classes)
         if stated != num_classes:
-            raise InputError(f"loss.num_classes must be the head's {num_classes}, got {stated}")
+            raise InputError(f"loss.num_classes must be the head's {num_classes}; got {stated}")
     return MODELS.build(config)
 
 

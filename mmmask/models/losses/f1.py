@@ -50,7 +50,7 @@ class SoftMacroF1Loss(nn.Module):
     ) -> None:
         super().__init__()
         if not epsilon > 0:
-            raise InputError(f"epsilon must be above 0, got {epsilon}")
+            raise InputError(f"epsilon must be above 0; got {epsilon}")
         self.num_classes = num_classes
         self.epsilon = epsilon
         self.loss_weight = loss_weight

@@ -58,7 +58,7 @@ class SoftmaxFocalLoss(ClassWeightedLoss):
     def __init__(self, *, gamma: float = 2.0, **shared: Unpack[LossOptions]) -> None:
         super().__init__(**shared)
         if gamma < 0:
-            raise InputError(f"gamma must be at least 0, got {gamma}")
+            raise InputError(f"gamma must be at least 0; got {gamma}")
         self.gamma = gamma
 
     def sample_losses(self, logits: Tensor, target: Tensor) -> Tensor:

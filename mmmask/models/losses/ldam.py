@@ -37,7 +37,7 @@ class LDAMLoss(ClassWeightedLoss):
     def __init__(self, *, max_margin: float = 0.5, **shared: Unpack[LossOptions]) -> None:
         super().__init__(**shared)
         if not 0 <= max_margin < float("inf"):
-            raise InputError(f"max_margin must be finite and at least 0, got {max_margin}")
+            raise InputError(f"max_margin must be finite and at least 0; got {max_margin}")
         self.max_margin = max_margin
         self.register_buffer("margin", torch.full((self.num_classes,), torch.nan))
         self._check_margin = CountsCheck("LDAMLoss")

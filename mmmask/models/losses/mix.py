@@ -45,7 +45,7 @@ class LossMix(nn.Module):
             )
         if min(loss_weights.values()) < 0 or not any(loss_weights.values()):
             raise InputError(
-                f"loss_weights must be at least 0 and not all 0, got {dict(loss_weights)}"
+                f"loss_weights must be at least 0 and not all 0; got {dict(loss_weights)}"
             )
         self.loss_weights = dict(loss_weights)
         self.losses = nn.ModuleDict(

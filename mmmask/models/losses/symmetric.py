@@ -83,10 +83,10 @@ class SymmetricCrossEntropyLoss(ClassWeightedLoss):
         super().__init__(**shared)
         if min(alpha, beta) < 0 or max(alpha, beta) <= 0:
             raise InputError(
-                f"alpha and beta must be at least 0 and not both 0, got {alpha} and {beta}"
+                f"alpha and beta must be at least 0 and not both 0; got {alpha} and {beta}"
             )
         if not log_zero < 0:
-            raise InputError(f"log_zero must be below 0, got {log_zero}")
+            raise InputError(f"log_zero must be below 0; got {log_zero}")
         self.alpha, self.beta, self.log_zero = alpha, beta, log_zero
 
     def sample_losses(self, logits: Tensor, target: Tensor) -> Tensor:

@@ -281,7 +281,7 @@ def _label_room(labels: Sequence[str]) -> float:
 def _values(series: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """Return the values as (series, labels)."""
     if len(series) > MOST_SERIES:
-        raise ValueError(f"a chart tells {MOST_SERIES} series apart, got {len(series)}")
+        raise ValueError(f"a chart tells {MOST_SERIES} series apart; got {len(series)}")
     return np.array([np.asarray(values, dtype=np.float64) for values in series.values()])
 
 

@@ -87,7 +87,9 @@ def answer_photos(
     suffix = Path(out).suffix
     as_sheet = suffix in {".png", ".jpg"}
     if not as_sheet and suffix not in {".csv", ".parquet"}:
-        raise InputError(f"{out}: ends in .csv, .parquet, .png or .jpg, got {suffix or 'nothing'}")
+        raise InputError(
+            f"{out}: must end in .csv, .parquet, .png or .jpg; got {suffix or 'no suffix'}"
+        )
     if as_sheet:
         require(f"{out}: a sheet", "matplotlib")
     images = find_photos(folder)["image"].tolist()
@@ -172,7 +174,7 @@ def answer_video(
         InputError: The video cannot be read or written.
     """
     if Path(out).suffix != ".mp4":
-        raise InputError(f"{out}: a video ends in .mp4, got {Path(out).suffix or 'nothing'}")
+        raise InputError(f"{out}: a video must end in .mp4; got {Path(out).suffix or 'no suffix'}")
     if every is not None and every < 1:
         raise InputError(f"--every must be at least 1 frame; got {every}")
     if not Path(video).is_file():

@@ -169,8 +169,8 @@ class Members:
         if (truth < 0).any():
             what = self.attribute or "mask, gender and age"
             raise InputError(
-                f"{self.each[0].path}: votes are judged by photos that all know {what}; "
-                f"{(truth < 0).sum()} of {len(truth)} do not"
+                f"{self.each[0].path}: {what} must be known of each photo to judge votes; "
+                f"it is not known of {(truth < 0).sum()} of {len(truth)}"
             )
         return truth
 
@@ -294,7 +294,7 @@ class _Known:
     def add(self, path: Path, card: pd.DataFrame, old_from: int | None) -> NDArray[np.intp] | None:
         """Refuse a table unlike those before; return its rows in their order, None: as they are."""
         if not len(card):
-            raise InputError(f"{path}: it must have photos; got none")
+            raise InputError(f"{path}: has no rows; predictions must be of at least one photo")
         labelled = "label" in card
         if labelled and card["label"].isna().any() and "fits" not in card:
             raise InputError(

@@ -168,7 +168,7 @@ def ranked_issues(
         listed = {"listed": len(table), "listed_wrong": table["probability"].sum()}
         summary.append({"kind": kind, **counts, **listed})
     if not tables:
-        raise InputError(f"no photo knows what is predicted: {', '.join(held_out.parts)}")
+        raise InputError(f"no photo has a known {' or '.join(held_out.parts)}, which are predicted")
     issues = pd.concat(tables, ignore_index=True)[list(LABEL_ISSUES)]
     return issues, pd.DataFrame(summary)
 
@@ -244,7 +244,9 @@ def check_held_out(members: Members) -> None:
     if "fits" not in members.keys:
         true_values(members.keys, path)
     if "person" not in members.keys:
-        raise InputError(f"{path}: column person is missing or has gaps; whose labels are they?")
+        raise InputError(
+            f"{path}: column person must name the person of each photo; it has gaps or is missing"
+        )
 
 
 def check_split(path: Path, stated: Mapping[str, Any]) -> None:

@@ -55,7 +55,9 @@ def compare(
             are of one attribute alone; or no photo is below ``data_root``.
     """
     if data_root is not None and not Path(data_root).is_dir():
-        raise MissingFileError(f"{data_root}: --data-root must be a folder; there is no such")
+        raise MissingFileError(
+            f"{data_root}: no such folder; --data-root must name the folder with the photos"
+        )
     comparison = compared(Path(one), Path(other), labels)
     thumbnails = NO_THUMBNAILS
     differing = comparison.differing["image"].tolist()
@@ -121,7 +123,9 @@ def _read(path: Path) -> pd.DataFrame:
     if path.suffix == ".csv" and "ImageID" in read_csv(path, ()):
         given = read_submission(path)
         if given.index.hasnans:
-            raise InputError(f"{path}: ImageID is empty in one row or more")
+            raise InputError(
+                f"{path}: ImageID must not be empty; it is in {int(given.index.isna().sum())} rows"
+            )
         images = "eval/images/" + given.index
         table = pd.DataFrame({"image": images, "answer": given.to_numpy(), "sure": np.nan})
         table.attrs["ans"] = True
@@ -129,7 +133,7 @@ def _read(path: Path) -> pd.DataFrame:
     table = read_predictions(path)
     attribute = attribute_of(table)
     if attribute is not None:
-        raise InputError(f"{path}: the comparison needs the 18 classes, got {attribute} alone")
+        raise InputError(f"{path}: the comparison needs the 18 classes; got {attribute} alone")
     if "label" in table and table["label"].isna().any():
         unknown = f"{table['label'].isna().sum()} of {len(table)}"
         raise InputError(

@@ -63,9 +63,12 @@ def model_card(
         check_split(path, each.attrs.get("provenance", {}))
     table = tables[paths[0]].copy()
     if units_to_draw(table)[1] != "people":
-        raise InputError(f"{predictions}: column person is missing or has gaps; whose photos?")
+        raise InputError(
+            f"{predictions}: column person must name the person of each photo; it has gaps or is "
+            "missing"
+        )
     if pictures is not None and attribute_of(table) is not None:
-        raise InputError(f"--pictures needs the 18 classes, got {attribute_of(table)} alone")
+        raise InputError(f"--pictures needs the 18 classes; got {attribute_of(table)} alone")
     ages = table["age"] if "age" in table else pd.Series(np.nan, table.index)
     table["age"], table["light"] = ages.astype("float64"), np.nan
     labels = truths_of(table)
@@ -79,7 +82,7 @@ def model_card(
     lit = None if data_root is None else with_light(scored, Path(data_root), True, missing)
     scored = scored if lit is None else lit
     if not scored.whole.known.any():
-        raise InputError(f"{predictions}: no photo knows mask, gender and age together")
+        raise InputError(f"{predictions}: mask, gender and age together are known of no photo")
     wrong_known = scored.whole.wrong & scored.whole.known
     rows = surest_wrong(scored.units, wrong_known, scored.sure, wrong)
     card = ModelCard(
@@ -112,7 +115,7 @@ def _check(
         raise InputError(f"--wrong must be 0 or more; got {wrong}")
     for option, value in (("--causes", causes), ("--pictures", pictures)):
         if value is not None and not wrong:
-            raise InputError(f"{option} is about the surest wrong answers; --wrong must not be 0")
+            raise InputError(f"{option} needs the surest wrong answers; --wrong must not be 0")
     if pictures is not None and Path(pictures).suffix.lower() not in {".png", ".jpg"}:
         raise InputError(f"--pictures must end in .png or .jpg; got {pictures}")
     if pictures is not None and data_root is None:
@@ -139,7 +142,7 @@ def read_causes(path: str | Path, table: pd.DataFrame) -> pd.Series:
     """
     given = read_csv(path, ("image", "cause")).dropna(subset="cause")
     if given.empty:
-        raise InputError(f"{path}: states no cause")
+        raise InputError(f"{path}: column cause is empty in all rows")
     person = given["image"].map(table.set_index("image")["person"])
     if person.isna().any():
         unknown = given["image"][person.isna()]
@@ -158,7 +161,7 @@ def _draw(scored: Scored, rows: NDArray[np.int64], root: Path, path: str | Path)
 
     gone = [image for image in scored.table["image"].iloc[rows] if not is_there(root / image)]
     if gone:
-        raise InputError(f"{root}: {gone[0]} is not there, which --pictures would show")
+        raise InputError(f"{root}: --pictures would show {gone[0]}, which is not there")
     height = max(-(-len(rows) // COLUMNS), 1)
     plot_faces(
         scored.table, root, path, columns=COLUMNS, rows=height, chosen=rows.tolist(), scale=SCALE

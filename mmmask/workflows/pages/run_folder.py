@@ -61,7 +61,10 @@ class RunFolder:
             return best[-1]
         named = last_checkpoint(self.path) if (self.path / "last_checkpoint").is_file() else None
         if named is None or not named.is_file():
-            raise MissingFileError(f"{self.path}: has no checkpoint, neither best_*.pth nor a last")
+            raise MissingFileError(
+                f"{self.path}: has no checkpoint, neither best_*.pth nor one that last_checkpoint "
+                "names"
+            )
         return named
 
     @property

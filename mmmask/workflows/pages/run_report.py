@@ -124,7 +124,7 @@ def _predictions(
 def _predict(run: RunFolder, root: Path) -> Path:
     """Predict the people held out with the run's best checkpoint; return the table."""
     if run.config is None:
-        raise InputError(f"{run.path}: its config is missing, a file *.py")
+        raise InputError(f"{run.path}: has no config (*.py)")
     from mmmask.config import load_config
 
     on_tables = load_config(run.config).get("data", {}).get("table")

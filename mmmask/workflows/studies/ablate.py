@@ -77,7 +77,9 @@ def check_comparable(plans: Mapping[Path, Mapping[str, Any]]) -> None:
     baseline, *variants = plans
     names = [config.stem for config in plans]
     if len(set(names)) < len(names) or not variants:
-        raise InputError(f"ablate needs a baseline and variants of other names; got {names}")
+        raise InputError(
+            f"ablate needs a baseline and variants of other names; got {', '.join(names)}"
+        )
     for config, plan in plans.items():
         if plan.get("train_dataloader.dataset.split") == "all":
             raise InputError(f"{config}: trains on everybody, so nobody is left to compare on")
@@ -90,8 +92,8 @@ def check_comparable(plans: Mapping[Path, Mapping[str, Any]]) -> None:
             one, other = plans[baseline].get(key), plans[variant].get(key)
             if one != other:
                 raise InputError(
-                    f"{variant}: {key} must be the baseline's, {one}; got {other}; other people "
-                    "are no comparison"
+                    f"{variant}: {key} must be the baseline's, {one}; got {other}; scores of "
+                    "other people cannot be compared"
                 )
 
 

@@ -95,7 +95,7 @@ def check_hidden(where: str, hide: Mapping[str, Any] | None, learn: str) -> None
         raise InputError(f"{where}: learn must be one of {', '.join(LEARN)}; got {learn!r}")
     if hide is None:
         if learn != "all":
-            raise InputError(f"{where}: learn={learn!r} needs hide; with all known it is the same")
+            raise InputError(f"{where}: learn={learn!r} has no effect without hide; leave it out")
         return
     kind = hide.get("kind") if isinstance(hide, Mapping) else hide
     if kind not in HIDDEN:

@@ -91,7 +91,9 @@ def check(plan: Sweep) -> None:
     if plan.pruner not in PRUNERS:
         raise InputError(f"--pruner must be one of {', '.join(PRUNERS)}; got {plan.pruner!r}")
     if plan.pretrained is not None and "pretrained" in plan.names:
-        raise InputError(f"{plan.space}: space['pretrained'] and --pretrained exclude each other")
+        raise InputError(
+            f"{plan.space}: space['pretrained'] contradicts --pretrained; leave one of them out"
+        )
     shaped = [name for name in plan.names if name.startswith("preprocessing")]
     if plan.pack is not None and shaped:
         raise InputError(
@@ -103,8 +105,8 @@ def check(plan: Sweep) -> None:
         raise InputError(f"--folds must be from 1 to data.folds, {folds}; got {plan.folds}")
     if plan.confirm < 0 or (plan.confirm and plan.folds == folds):
         raise InputError(
-            f"--confirm {plan.confirm} needs 1 or more seeds and a fold that no trial held out; "
-            f"--folds holds out {plan.folds} of {folds}"
+            f"--confirm {plan.confirm} needs at least 1 seed and a fold that no trial holds out; "
+            f"--folds {plan.folds} holds out {plan.folds} of {folds}"
         )
     if plan.decisive.get("val_cfg", {}) is None:
         raise InputError(f"{plan.config}: holds nobody out, so no trial would have a score")

@@ -142,7 +142,7 @@ def read_python(path: Path, what: str, names: Sequence[str]) -> dict[str, Any]:
     from mmengine.config import Config
 
     if path.suffix != ".py":
-        raise InputError(f"{path}: a {what} ends in .py; got {path.suffix or 'no suffix'}")
+        raise InputError(f"{path}: a {what} must end in .py; got {path.suffix or 'no suffix'}")
     try:
         stated = Config.fromfile(path).to_dict()
     except Exception as error:  # it is a program, which may fail in any way

@@ -155,7 +155,9 @@ def read_techniques(path: str | Path, sources: Sequence[str] = ()) -> Techniques
     groups = [_group(path, entry, features, without) for entry in stated["groups"]]
     names = [group.name for group in groups]
     if not groups or len(set(names)) < len(names):
-        raise InputError(f"{path}: groups must be a list of dicts with names of their own")
+        raise InputError(
+            f"{path}: groups must be a list of at least one dict, each with its own name"
+        )
     return Techniques(features, groups)
 
 
@@ -196,7 +198,9 @@ def _group(
     ]
     names = [one.name for one in (baseline, *techniques)]
     if not techniques or len(set(names)) < len(names):
-        raise InputError(f"{where}: needs techniques, each with a name of its own; got {names}")
+        raise InputError(
+            f"{where}: needs techniques, each with a name of its own; got {', '.join(names)}"
+        )
     return Group(entry["name"], baseline, techniques)
 
 
@@ -247,7 +251,9 @@ def _check_values(where: str, one: Technique) -> None:
     if one.decision != "argmax" and one.calibration is None:
         raise InputError(f"{where}: decision {one.decision} needs a calibration; got none")
     if (one.train_views or one.test_views) and len(one.features) > 1:
-        raise InputError(f"{where}: views are of one file of features; got {list(one.features)}")
+        raise InputError(
+            f"{where}: views must be of one file of features; got {', '.join(one.features)}"
+        )
     check_hidden(where, one.hide, one.learn)
     for key in ("sampler", "corrections", "pseudo_labels") if one.hide else ():
         if getattr(one, key) is not None:

@@ -226,13 +226,13 @@ def sources_of(samples: pd.DataFrame) -> list[str]:
         known = known_values(rest)
         missing = [attribute for attribute in ATTRIBUTES if attribute not in known]
         if missing:
-            print(f"{name} is not left out: no other source knows the {' and the '.join(missing)}")
+            print(f"{name} is not left out: no other source has a known {' or '.join(missing)}")
         else:
             found.append(name)
     if not found:
         raise InputError(
-            "--leave-source-out needs photos of two sources or more (column source) that know the "
-            f"same; got {', '.join(names) or 'none'}"
+            "--leave-source-out needs photos of two sources or more (column source) with the "
+            f"same known attributes; got {', '.join(names) or 'none'}"
         )
     return found
 
@@ -367,7 +367,7 @@ def _stored(path: Path) -> tuple[NDArray[np.float32], float]:
             return content["probabilities"], float(content["seconds"])
     except (BadZipFile, LookupError, OSError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: damaged ({first_line(error)}); without this file, it is fitted anew"
+            f"{path}: damaged ({first_line(error)}); delete this file, and it is fitted anew"
         ) from error
 
 

@@ -34,7 +34,7 @@ def test_a_number_alone_is_of_the_field_that_is_asked() -> None:
                  "or a range of ages such as 60-; did you mean wear"),
         ("18", "label must be a class from 0 to 17; got '18'"),
         ("gender:femal", "gender must be one of male, female; got 'femal'; did you mean female"),
-        ("gendre:male", "what is known is one of mask, gender, age, age_from, age_to, label; got "
+        ("gendre:male", "the field must be one of mask, gender, age, age_from, age_to, label; got "
                         "'gendre'; did you mean gender"),
         ("age:121", "age must be from 0 to 120 years; got '121'"),
         ("age:<0", "age must be from 0 to 120 years; got '<0'"),

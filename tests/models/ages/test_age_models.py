@@ -152,12 +152,12 @@ def test_a_group_without_probability_gets_it_in_the_year_nearest_to_the_mean() -
     ("options", "sentence"),
     [
         ({"type": "CoralAge", "years": (60, 18)}, r"years must be \(first, last\) from 0 to 120"),
-        ({"type": "CornAge", "step": 0}, "step must be from 1 to 42 years, got 0"),
-        ({"type": "CoralAge", "spread": 0}, "spread must be above 0 years, got 0"),
+        ({"type": "CornAge", "step": 0}, "step must be from 1 to 42 years; got 0"),
+        ({"type": "CoralAge", "spread": 0}, "spread must be above 0 years; got 0"),
         ({"type": "RegressionAge", "distribution": "cauchy"}, "laplace, normal; got 'cauchy'"),
         ({"type": "RegressionAge", "scale": "none"}, "scale must be one of shared, photo"),
         ({"type": "RegressionAge", "spread": 0.5}, "spread must be above 0.5 years"),
-        ({"type": "LabelDistributionAge", "sigma": 0}, "sigma must be above 0 years, got 0"),
+        ({"type": "LabelDistributionAge", "sigma": 0}, "sigma must be above 0 years; got 0"),
     ],
 )
 def test_options_that_mean_nothing_are_refused_by_name(options, sentence) -> None:

@@ -89,10 +89,10 @@ def test_the_ramp_lowers_the_loss_at_first():
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ({"temperature": 0}, "temperature must be above 0, got 0"),
-        ({"threshold": 1.0}, r"threshold must be in \[0, 1\), got 1"),
-        ({"weight": -1}, "weight must be at least 0, got -1"),
-        ({"ramp": 2}, "ramp must be a share of the training from 0 to 1, got 2"),
+        ({"temperature": 0}, "temperature must be above 0; got 0"),
+        ({"threshold": 1.0}, r"threshold must be at least 0 and below 1; got 1"),
+        ({"weight": -1}, "weight must be at least 0; got -1"),
+        ({"ramp": 2}, "ramp must be a share of the training from 0 to 1; got 2"),
     ],
 )
 def test_options_out_of_range_are_named(option, sentence):

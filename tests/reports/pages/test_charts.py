@@ -79,7 +79,7 @@ def test_a_cell_is_shaded_by_its_share_of_the_row() -> None:
 
 
 def test_more_series_than_one_can_tell_apart_are_refused() -> None:
-    with pytest.raises(ValueError, match="tells 5 series apart, got 6"):
+    with pytest.raises(ValueError, match="tells 5 series apart; got 6"):
         charts.bars("T", ["x"], {str(k): [k] for k in range(6)})
 
 

@@ -104,7 +104,7 @@ def test_what_is_no_video_is_refused_in_a_sentence_and_nothing_is_written(tmp_pa
     with pytest.raises(MissingFileError, match=r"gone\.mp4: no such video"):
         answer_video(reader, tmp_path / "gone.mp4", out)
     source = write(tmp_path / "people.avi", people)
-    with pytest.raises(InputError, match=r"a video ends in \.mp4, got \.avi"):
+    with pytest.raises(InputError, match=r"a video must end in \.mp4; got \.avi"):
         answer_video(reader, source, tmp_path / "out.avi")
     with pytest.raises(InputError, match="--every must be at least 1 frame; got 0"):
         answer_video(reader, source, out, every=0)

@@ -362,7 +362,7 @@ def test_a_submission_that_cannot_be_is_refused_before_anything_is_written(
     info.write_text("ImageID,ans\nnobody.jpg,0\n")
     with pytest.raises(InputError, match=r"have no prediction|more than one prediction"):
         ensemble(three, out=out, **options)
-    with pytest.raises(InputError, match=r"a table ends in \.parquet or \.csv, got \.txt"):
+    with pytest.raises(InputError, match=r"a table must end in \.parquet or \.csv; got \.txt"):
         ensemble(three, out=tmp_path / "out.txt")
     assert not out.exists()
     assert not (tmp_path / "s.csv").exists()

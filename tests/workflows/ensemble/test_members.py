@@ -59,7 +59,7 @@ def test_crop_size_and_views_may_differ(write) -> None:
         (lambda t: pd.concat([t, t.iloc[:1]]), {}, "appears twice"),
         (lambda t: t.assign(label=0), {}, "have different true classes of the same photos"),
         (lambda t: t.assign(label=[None, *t["label"][1:]]), {}, "it is missing for 1 of 280"),
-        (lambda t: t.iloc[:0], {}, "must have photos; got none"),
+        (lambda t: t.iloc[:0], {}, "has no rows; predictions must"),
         (lambda t: t, {"data_fingerprint": "two"}, "different photos or labels (data fingerprint)"),
         (lambda t: t, {"split": "eval"}, "are of different splits: oof and eval"),
         (lambda t: t, {"old_from": 58}, "have different age cuts (old_from): 60 and 58"),
@@ -86,7 +86,7 @@ def test_no_photos_no_file_and_the_same_file_twice_are_refused(write, tmp_path) 
         read_members([path, path])
     with pytest.raises(MissingFileError, match="no such file"):
         read_members([tmp_path / "none.parquet"])
-    with pytest.raises(InputError, match="must have photos; got none"):
+    with pytest.raises(InputError, match="has no rows; predictions must"):
         read_members([write("empty.parquet", simulated().iloc[:0])])
 
 

@@ -216,7 +216,7 @@ def test_input_at_fault_is_named(planted, tmp_path) -> None:
     with pytest.raises(InputError, match=r"old_from must be 60, .* got 58"):
         find(planted, write(tmp_path / "a.parquet", old_from=58))
     oof = write(tmp_path / "oof.parquet")
-    for column, sentence in (("label", "label is missing"), ("person", "column person is missing")):
+    for column, sentence in (("label", "label is missing"), ("person", "column person must name")):
         path = tmp_path / "less.parquet"
         write_table(path, read_table(oof, PREDICTIONS).drop(columns=column), PREDICTIONS)
         with pytest.raises(InputError, match=f"less.parquet: {sentence}"):

@@ -185,7 +185,7 @@ def test_tables_that_do_not_fit_are_refused(change, message, paths, tmp_path) ->
 
 
 def test_a_data_root_that_is_not_there_is_refused_of_equal_tables_too(paths, tmp_path) -> None:
-    with pytest.raises(InputError, match="/nope: --data-root must be a folder"):
+    with pytest.raises(InputError, match="/nope: no such folder; --data-root"):
         compare(paths[0], paths[0], tmp_path / "page.html", data_root="/nope")
     assert not (tmp_path / "page.html").exists()
 
@@ -193,7 +193,7 @@ def test_a_data_root_that_is_not_there_is_refused_of_equal_tables_too(paths, tmp
 def test_a_model_of_one_attribute_and_a_wrong_data_root_are_refused(paths, tmp_path) -> None:
     gender = pd.DataFrame({"image": table(0)["image"], "gender_0": 0.5, "gender_1": 0.5})
     write_table(tmp_path / "gender.parquet", gender, ATTRIBUTE_PREDICTIONS["gender"])
-    with pytest.raises(InputError, match=r"gender\.parquet: .* needs the 18 classes, got gender"):
+    with pytest.raises(InputError, match=r"gender\.parquet: .* needs the 18 classes; got gender"):
         compared(paths[0], tmp_path / "gender.parquet")
     with pytest.raises(InputError, match=r"none of the \d+ photos is there"):
         compare(*paths, tmp_path / "page.html", data_root=tmp_path)

@@ -371,7 +371,7 @@ REFUSED = {
     "--jobs must be at least 1; got 0": {"jobs": 0},
     "--pruner must be one of median, hyperband, none; got 'best'": {"pruner": "best"},
     "--folds must be from 1 to data.folds, 5; got 6": {"folds": 6},
-    "--confirm 2 needs .* --folds holds out 5 of 5": {"folds": 5, "confirm": 2},
+    "--confirm 2 needs .* --folds 5 holds out 5 of 5": {"folds": 5, "confirm": 2},
     "holds nobody out": {"options": ["val_cfg=None", "val_dataloader=None", "val_evaluator=None"]},
 }
 

@@ -257,7 +257,7 @@ def test_a_source_that_alone_knows_something_stays(capsys) -> None:
         }
     )
     assert sources_of(with_labels(samples)) == ["masks", "people"]
-    assert capsys.readouterr().out == "mine is not left out: no other source knows the age\n"
+    assert capsys.readouterr().out == "mine is not left out: no other source has a known age\n"
 
 
 def test_one_source_alone_cannot_be_left_out(study) -> None:
