@@ -155,7 +155,11 @@ def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[st
     if data.get("data_root") is not None and is_table(data["data_root"]):
         data = {**data, "data_root": None, "table": str(data["data_root"])}
     given = {
-        f"data.{name}": (f"--{name.replace('_', '-')} {value}", value)
+        # As text: a config is a file, in which a Path cannot stand.
+        f"data.{name}": (
+            f"--{name.replace('_', '-')} {value}",
+            str(value) if isinstance(value, Path) else value,
+        )
         for name, value in data.items()
         if value is not None
     }
