@@ -157,11 +157,7 @@ def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[st
     # A config states no Path.
     data = {name: str(one) if isinstance(one, Path) else one for name, one in data.items()}
     given = {
-        # As text: a config is a file, in which a Path cannot stand.
-        f"data.{name}": (
-            f"--{name.replace('_', '-')} {value}",
-            str(value) if isinstance(value, Path) else value,
-        )
+        f"data.{name}": (f"--{name.replace('_', '-')} {value}", value)
         for name, value in data.items()
         if value is not None
     }

@@ -205,9 +205,3 @@ def test_a_face_crop_stands_between_loading_and_preprocessing_everywhere() -> No
         assert [step.type for step in steps][:3] == ["LoadPhoto", "CropFace", "Preprocess"]
         assert steps[1].aspect == pytest.approx(2.0)  # 150 / 0.75 to 100: 3/4 of it are 1.5
         assert steps[1].margin == 0.3
-
-
-def test_a_path_of_the_command_line_stands_in_the_config_as_text() -> None:
-    cfg = load_config(LEAF, pack=Path("photos.arrow"))
-    assert cfg.data.pack == "photos.arrow"
-    assert '"photos.arrow"' in cfg.composed_from
