@@ -16,8 +16,9 @@ from mmmask.blocks import (
     remembered,
 )
 from mmmask.errors import InputError, first_line, nearest
-from mmmask.files import atomic_write, is_table
+from mmmask.files import atomic_write
 from mmmask.packages import missing_packages
+from mmmask.reading import is_table
 from mmmask.shipped import find_config
 
 if TYPE_CHECKING:

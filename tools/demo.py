@@ -7,7 +7,8 @@ Or:      python tools/demo.py model.onnx --photos holiday --out holiday.csv
 Or:      python tools/demo.py model.onnx --video street.mp4 --out framed.mp4
 """
 
-from mmmask.cli import PORT, add_shared, command, output_file, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import PORT, output_file, whole
 
 
 def main() -> None:

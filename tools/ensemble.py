@@ -9,8 +9,9 @@ Examples:
     python tools/ensemble.py seed_*/best*.pth --soup configs/effnet_b3_arcface.py --out soup.pth
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
 from mmmask.errors import InputError
+from mmmask.option_types import output_file
 
 
 def main() -> None:

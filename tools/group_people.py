@@ -11,7 +11,8 @@ Examples:
     python tools/group_people.py table.csv --out people.csv --features faces.arrow
 """
 
-from mmmask.cli import command, number, output_file, parser_of, whole
+from mmmask.cli import command, parser_of
+from mmmask.option_types import number, output_file, whole
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ Example: python tools/prior_shift.py work_dirs/kfold/NAME/eval.parquet \
 
 from argparse import SUPPRESS
 
-from mmmask.cli import SEED, add_shared, command, number, output_file, output_path, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
 from mmmask.errors import InputError
+from mmmask.option_types import SEED, number, output_file, output_path, whole
 
 
 def main() -> None:

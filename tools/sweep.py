@@ -10,7 +10,8 @@ again continues where it ended; with more --trials it adds some.
 
 from pathlib import Path
 
-from mmmask.cli import FEW, SEED, add_shared, command, output_folder, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import FEW, SEED, output_folder, whole
 from mmmask.shipped import find_config
 
 

@@ -25,7 +25,8 @@ from mmmask.datasets.features import Features, parts_behind
 from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.packed import photos_of
 from mmmask.errors import InputError
-from mmmask.files import atomic_write, read_json, write_csv
+from mmmask.files import atomic_write, write_csv
+from mmmask.json_files import read_json
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
 from mmmask.ledger.provenance import code_version, fingerprint
 from mmmask.tables import PREDICTIONS, read_predictions, write_table

@@ -11,7 +11,8 @@ from typing import Any
 from mmmask.config import parse_options
 from mmmask.datasets.teacher import teacher_tables
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import atomic_write, check_folder, locked, read_json
+from mmmask.files import atomic_write, check_folder, locked
+from mmmask.json_files import read_json
 from mmmask.ledger.config_differences import DATA_FILES, changes, files_of, flat_config
 from mmmask.ledger.provenance import file_hash
 
