@@ -43,7 +43,9 @@ class Number:
             if self.least <= value <= self.most:
                 return value
         what = "a whole number" if self.kind is int else "a number"
+        what = what if self.zero is None else f"{self.zero} or {what}"
         got = text if len(text) <= 40 else f"{text[:40]}..."
+        got = got if re.match(r"[-+]?\.?\d", got) else repr(got)
         raise argparse.ArgumentTypeError(
             f"must be {what} from {self.least:.15g} to {self.most:.15g}; got {got}"
         )

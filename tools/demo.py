@@ -64,7 +64,7 @@ def main() -> None:
         seen = answer_video(reader, args.video, args.out, every=args.every)
         print(f"{args.out}: {seen.frames:,} frames, {seen.looks:,} of them looked at")
         if seen.announced > seen.frames:
-            print(f"{args.video}: ends early, it announces {seen.announced:,} frames")
+            print(f"{args.video}: ends early; it announces {seen.announced:,} frames")
     else:
         from mmmask.workflows.demo.app import demo_app
 
