@@ -1,6 +1,7 @@
 """The ``type`` of an option: a number within limits, or a path that is checked before any work."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ class Number:
             if self.least <= value <= self.most:
                 return value
         what = "a whole number" if self.kind is int else "a number"
+        what = what if self.zero is None else f"{self.zero} or {what}"
         got = text if len(text) <= 40 else f"{text[:40]}..."
+        got = got if re.match(r"[-+]?\.?\d", got) else repr(got)
         raise argparse.ArgumentTypeError(
             f"must be {what} from {self.least:.15g} to {self.most:.15g}; got {got}"
         )

@@ -17,12 +17,8 @@ def main() -> None:
     parser.add_argument("checkpoint", nargs="?", help="with a config: its checkpoint")
     parser.add_argument("--photos", metavar="DIR", help="answer a folder in place of the browser")
     parser.add_argument("--video", metavar="FILE", help="answer a video in place of the browser")
-    parser.add_argument(
-        "--out",
-        type=output_file,
-        metavar="PATH",
-        help="file to write: .csv, .parquet, .png or .jpg for photos, .mp4 for a video",
-    )
+    written = "file to write: .csv, .parquet, .png or .jpg for photos, .mp4 for a video"
+    parser.add_argument("--out", type=output_file, metavar="PATH", help=written)
     parser.add_argument(
         "--every", type=whole(1), metavar="N", help="look at each N-th frame; default: 5 a second"
     )
@@ -65,7 +61,7 @@ def main() -> None:
         seen = answer_video(reader, args.video, args.out, every=args.every)
         print(f"{args.out}: {seen.frames:,} frames, {seen.looks:,} of them looked at")
         if seen.announced > seen.frames:
-            print(f"{args.video}: ends early, it announces {seen.announced:,} frames")
+            print(f"{args.video}: ends early; it announces {seen.announced:,} frames")
     else:
         from mmmask.workflows.demo.app import demo_app
 

@@ -50,9 +50,7 @@ def main() -> None:
     add_shared(parser, "--data-root", "--pretrained")
     add_shared(parser, "--table")
     add_shared(parser, "--pack", help="packed photos (.arrow), made if missing")
-    parser.add_argument(
-        "--seed", type=SEED, default=0, help="of trainings and proposals; default 0"
-    )
+    parser.add_argument("--seed", type=SEED, default=0, help="of trainings and trials; default 0")
     parser.add_argument(
         "--out", type=output_folder, metavar="DIR", help="default: work_dirs/sweep/ + config name"
     )

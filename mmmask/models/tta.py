@@ -53,7 +53,7 @@ class MeanProbabilityTTA(BaseTTAModel):
         unknown = [name for name in views if name not in VIEWS]
         if unknown or not views:
             raise InputError(
-                f"tta.views must be some of {', '.join(VIEWS)}; got {', '.join(unknown) or 'none'}"
+                f"tta.views must be among {', '.join(VIEWS)}; got {', '.join(unknown) or 'none'}"
             )
         self.views = tuple(views)
 

@@ -113,7 +113,7 @@ def test_class_counts_count_the_photos_of_this_split(build) -> None:
     ("options", "sentence"),
     [
         ({"split": "test"}, "split must be one of train, val, all, eval; got 'test'"),
-        ({"fold": 5}, "fold must be from 0 to folds - 1 = 4; got 5"),
+        ({"fold": 5}, "fold must be from 0 to data.folds - 1 = 4; got 5"),
         ({"drop_ages": (0, 99)}, r"no photo is in the train split; left out are data\.drop=None"),
     ],
 )

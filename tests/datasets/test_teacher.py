@@ -183,7 +183,7 @@ def test_what_cannot_teach_is_refused(world) -> None:
             {"teacher": world.teacher(images, "old.parquet", old_from=60), "old_from": 58},
             r"old\.parquet: calls people old from 60 on, and data\.old_from is 58",
         ),
-        ({"teacher_share": 0.5}, r"data\.teacher_share needs data\.teacher; got 0\.5 alone"),
+        ({"teacher_share": 0.5}, r"data\.teacher_share needs data\.teacher; got 0\.5 without it"),
     ):
         with pytest.raises(InputError, match=sentence):
             world.dataset(**options)

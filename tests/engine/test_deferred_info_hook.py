@@ -45,5 +45,5 @@ def test_it_stands_in_for_the_hook_of_mmengine() -> None:
 
 
 def test_an_interval_below_one_is_refused() -> None:
-    with pytest.raises(InputError, match=r"runtime_info\.interval must be at least 1; got 0"):
+    with pytest.raises(InputError, match="`interval` must be at least 1; got 0"):
         DeferredInfoHook(interval=0)

@@ -94,8 +94,8 @@ def test_modules_within_are_those_whose_weights_are_all_frozen():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"share": 0}, "freezing.share must be above 0 and at most 1; got 0"),
-        ({"share": 0.5, "epochs": 0}, "freezing.epochs must be at least 1 or None; got 0"),
+        ({"share": 0}, "`share` must be above 0 and at most 1; got 0"),
+        ({"share": 0.5, "epochs": 0}, "`epochs` must be at least 1 or None; got 0"),
     ],
 )
 def test_a_wrong_option_is_named(options, message):

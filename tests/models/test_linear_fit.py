@@ -265,5 +265,5 @@ def test_an_age_range_that_the_cut_divides_is_in_no_fit_of_age_groups(people) ->
 def test_an_attribute_that_no_photo_knows_is_refused(people) -> None:
     features, samples = people
     known = with_labels(partly(samples).drop(columns=["gender", "label", "fits"]))
-    with pytest.raises(InputError, match="no training photo has a surely known gender"):
+    with pytest.raises(InputError, match="no training photo has a known gender"):
         fit_head(head(), features, known, Cs=(0.1,))

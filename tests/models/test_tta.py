@@ -69,7 +69,7 @@ def test_the_batch_keeps_its_labels(classifier, monkeypatch) -> None:
 
 @pytest.mark.parametrize("views", [[], ["identity", "upside down"]])
 def test_unknown_or_no_views_are_refused(classifier, views) -> None:
-    with pytest.raises(InputError, match=rf"tta\.views must be some of {', '.join(VIEWS)}; got"):
+    with pytest.raises(InputError, match=rf"tta\.views must be among {', '.join(VIEWS)}; got"):
         MeanProbabilityTTA(classifier, views=views)
 
 

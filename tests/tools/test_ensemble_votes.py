@@ -63,8 +63,8 @@ def test_a_weighted_vote_with_submission_and_picture(models, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--compose", "--oof", "a/oof.parquet"), "--oof has no meaning with --compose or --soup"),
-        (("--soup", "x.py", "--old-from", "58"), "--old-from has no meaning with --compose or"),
+        (("--compose", "--oof", "a/oof.parquet"), "--oof has no effect with --compose or --soup"),
+        (("--soup", "x.py", "--old-from", "58"), "--old-from has no effect with --compose or"),
         (("--vote", "weighted"), "label is missing; weights and stacks are found on predictions"),
     ],
 )

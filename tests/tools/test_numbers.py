@@ -44,7 +44,7 @@ def test_each_number_has_limits_within_which_its_default_lies(name, monkeypatch)
         if not isinstance(action.type, Number):
             continue
         for text in ("nan", "inf", "-inf", "1e30", "9" * 5000, "-1", "", "x"):
-            with pytest.raises(argparse.ArgumentTypeError, match=r"must be a .*from .* to .*; got"):
+            with pytest.raises(argparse.ArgumentTypeError, match=r"must be .*from .* to .*; got"):
                 action.type(text)
         for value in action.default if isinstance(action.default, tuple) else [action.default]:
             if value is not None and value != argparse.SUPPRESS:
@@ -60,18 +60,21 @@ def test_there_are_numbers_to_check(monkeypatch) -> None:
     ("command", "sentence"),
     [
         ("data_stats.py D --dark -1", "--dark must be a number from 0 to 255; got -1"),
-        ("data_stats.py D --dark nan", "--dark must be a number from 0 to 255; got nan"),
+        ("data_stats.py D --dark nan", "--dark must be a number from 0 to 255; got 'nan'"),
         ("data_stats.py D --alike 99", "--alike must be a whole number from 0 to 64; got 99"),
         (
             "label_errors.py P --out x.csv --min-score nan",
-            "--min-score must be a number from 0 to 1; got nan",
+            "--min-score must be a number from 0 to 1; got 'nan'",
         ),
         (
             f"train.py C --seed {10**30}",
             f"--seed must be a whole number from 0 to 2147483647; got {10**30}",
         ),
-        ("runs.py score 1 inf", "value must be a number from 0 to 1; got inf"),
-        ("report.py D --cam no", "--cam must be a whole number from 0 to 1000000; got no"),
+        ("runs.py score 1 inf", "value must be a number from 0 to 1; got 'inf'"),
+        (
+            "report.py D --cam no",
+            "--cam must be none or a whole number from 0 to 1000000; got 'no'",
+        ),
         ("compare.py A B --out x.png", "--out x.png: must end in .html or .htm; got .png"),
         ("calibrate.py OOF --out x.txt", "--out x.txt: must end in .json; got .txt"),
         (

@@ -65,8 +65,8 @@ def test_what_is_missing_is_said_in_one_line(files, tmp_path, refused) -> None:
         *given, "--simulate", 2, "--people", 5
     )
     oof = ("--oof", files / "oof.parquet")
-    assert "--oof has no meaning with --simulate" in refused(*given, *oof, "--simulate", 2)
-    assert "--people has no meaning without" in refused(*given, *oof, "--people", 50)
+    assert "--oof has no effect with --simulate" in refused(*given, *oof, "--simulate", 2)
+    assert "--people has no effect without" in refused(*given, *oof, "--people", 50)
     assert "--caution must be a number from 0 to 1" in refused(*given, *oof, "--caution", -1)
     assert "a picture must end in .png" in refused(*given, *oof, "--plot", tmp_path / "p.txt")
     assert not (tmp_path / "o.parquet").exists()

@@ -126,7 +126,9 @@ def test_what_is_no_comparison_is_refused(write, tmp_path) -> None:
         with pytest.raises(InputError, match=sentence):
             read_scored([a, write("b.parquet", table)])
     mask = write("mask.parquet", predictions(ATTRIBUTE_PROBABILITIES["mask"]), "mask")
-    with pytest.raises(InputError, match=r"predicts the 18 classes, and .*mask: no comparison"):
+    with pytest.raises(
+        InputError, match=r"predicts the 18 classes, and .*mask.*; they cannot be compared"
+    ):
         read_scored([a, mask])
     twice = tmp_path / "twice.csv"
     twice.write_text("ImageID,ans\n0.jpg,1\n0.jpg,2\n")

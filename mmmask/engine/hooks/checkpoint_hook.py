@@ -69,11 +69,9 @@ class ResumableCheckpointHook(CheckpointHook):
     ) -> None:
         for name, value in (("interval", interval), ("max_keep_ckpts", max_keep_ckpts)):
             if value < 1:
-                raise InputError(f"default_hooks.checkpoint.{name} must be at least 1; got {value}")
+                raise InputError(f"checkpoint `{name}` must be at least 1; got {value}")
         if rule not in self.rule_map:
-            raise InputError(
-                f"default_hooks.checkpoint.rule must be 'greater' or 'less'; got {rule!r}"
-            )
+            raise InputError(f"checkpoint `rule` must be 'greater' or 'less'; got {rule!r}")
         super().__init__(
             interval=interval,
             max_keep_ckpts=max_keep_ckpts,

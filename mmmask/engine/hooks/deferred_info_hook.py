@@ -26,9 +26,7 @@ class DeferredInfoHook(RuntimeInfoHook):
     def __init__(self, *, interval: int = 10) -> None:
         super().__init__()
         if interval < 1:
-            raise InputError(
-                f"default_hooks.runtime_info.interval must be at least 1; got {interval}"
-            )
+            raise InputError(f"runtime_info `interval` must be at least 1; got {interval}")
         self.interval = interval
         self._waiting: list[tuple[str, Tensor]] = []
 

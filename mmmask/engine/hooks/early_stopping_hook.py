@@ -35,9 +35,9 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
         min_delta: float = 1e-4,
     ) -> None:
         if rule not in ("greater", "less"):
-            raise InputError(f"early_stopping.rule must be 'greater' or 'less'; got {rule!r}")
+            raise InputError(f"early stopping `rule` must be 'greater' or 'less'; got {rule!r}")
         if patience < 1:
-            raise InputError(f"early_stopping.patience must be at least 1; got {patience}")
+            raise InputError(f"early stopping `patience` must be at least 1; got {patience}")
         super().__init__(monitor, rule=rule, patience=patience, min_delta=min_delta)
         self._training = False
 

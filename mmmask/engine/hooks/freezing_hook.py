@@ -46,9 +46,9 @@ class FreezingHook(Hook):
 
     def __init__(self, *, share: float, epochs: int | None = None) -> None:
         if not 0 < share <= 1:
-            raise InputError(f"freezing.share must be above 0 and at most 1; got {share}")
+            raise InputError(f"freezing `share` must be above 0 and at most 1; got {share}")
         if epochs is not None and epochs < 1:
-            raise InputError(f"freezing.epochs must be at least 1 or None; got {epochs}")
+            raise InputError(f"freezing `epochs` must be at least 1 or None; got {epochs}")
         self.share, self.epochs = share, epochs
         self._weights: set[nn.Parameter] = set()
         self._modules: list[nn.Module] = []

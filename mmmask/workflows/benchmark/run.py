@@ -82,7 +82,7 @@ def benchmark(
         raise InputError(f"--repeats and --steps must be at least 1; got {repeats} and {steps}")
     for name in contenders or ():
         if name not in CONTENDERS:
-            raise InputError(f"--contenders must be some of {', '.join(CONTENDERS)}; got {name}")
+            raise InputError(f"--contenders must be among {', '.join(CONTENDERS)}; got {name!r}")
     loops = [task for task in tasks if task != "growth"]
     if loops:
         if not (Path(data_root) / "train" / "train.csv").is_file():
@@ -119,7 +119,7 @@ def _backbone(text: str) -> tuple[str, int]:
         raise InputError(f"--backbones must be NAME:BATCH, such as mobilenet_v2:64; got {text!r}")
     known = scripts(CONFIGS / "_base_" / "backbones")
     if name not in known:
-        raise InputError(f"--backbones must be some of {', '.join(known)}; got {name}")
+        raise InputError(f"--backbones must be among {', '.join(known)}; got {name!r}")
     if int(batch) < 1:
         raise InputError(f"--backbones {name}: a batch has at least 1 photo; got {batch}")
     return name, int(batch)

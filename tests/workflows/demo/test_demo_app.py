@@ -106,7 +106,7 @@ def no_photo(size: int) -> str:
         (
             claims(40000, 40000),
             "the upload: a photo must have at most 100 million pixels; got 40000 x 40000; save it "
-            "anew, smaller",
+            "save it smaller",
         ),
     ],
 )

@@ -76,7 +76,7 @@ def test_each_group_gets_a_technique_without_each_source() -> None:
         ),
         ("dict(name='t', config={'head.type': 'AgeHead'})", "must predict the 18 classes"),
         ("dict(name='t', learn='some')", "learn must be one of all, complete, pseudo; got 'some'"),
-        ("dict(name='t', learn='pseudo')", "learn='pseudo' needs hide"),
+        ("dict(name='t', learn='pseudo')", "learn='pseudo' has no effect without hide"),
         ("dict(name='t', hide=dict(kind='half'))", "hide.kind must be one of mask_everywhere, "),
         ("dict(name='t', hide=dict(kind='thirds', share=1))", "hide of thirds has kind; got 'sh"),
         ("dict(name='t', hide=dict(kind='mask_everywhere', share=1))", "between 0 and 1; got 1"),
