@@ -534,8 +534,11 @@ def _readable(path: str | Path) -> Iterator[None]:
 def _provenance(schema: pa.Schema, path: str | Path) -> dict[str, Any]:
     stored = (schema.metadata or {}).get(_PROVENANCE_KEY, b"{}")
     where = f"{path}: its provenance"
-    stated = json_object(stored, where, infinite=True)
-    _check_stated(stated, where)
+    try:
+        stated = json_object(stored, where, infinite=True)
+        _check_stated(stated, where)
+    except InputError as error:
+        raise InputError(f"{error}; make it anew, or save it as csv, which has none") from error
     return stated
 
 

@@ -282,6 +282,7 @@ def test_a_provenance_that_is_not_ours_is_refused(tmp_path, predictions, stated,
         with pytest.raises(InputError, match=r"p\.parquet: its provenance") as refused:
             read(path)
         assert sentence in str(refused.value)
+        assert str(refused.value).endswith("make it anew, or save it as csv, which has none")
 
 
 def test_damaged_metadata_of_pandas_says_nothing(tmp_path, predictions) -> None:

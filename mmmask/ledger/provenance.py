@@ -70,6 +70,7 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
 def code_version() -> dict[str, Any]:
     """Return which code runs.
 
@@ -79,12 +80,6 @@ def code_version() -> dict[str, Any]:
         ``hash`` of the sources that training and prediction import, comments and docstrings
         aside, which also tells two dirty states apart.
     """
-    with _ONE_THREAD:
-        return _code_version()
-
-
-@cache
-def _code_version() -> dict[str, Any]:
     digest = hashlib.sha256()
     with _ONE_THREAD:
         trees = _decisive_sources()

@@ -8,7 +8,11 @@ from mmmask.datasets.packed import ensure_pack
 
 
 def pack(
-    config: str | Path, *, data_root: str | None, out: str | Path, options: Sequence[str] = ()
+    config: str | Path,
+    *,
+    data_root: str | None = None,  # None keeps the config's
+    out: str | Path,
+    options: Sequence[str] = (),
 ) -> int:
     """Pack the photos of a data root as a config preprocesses them; return how many."""
     import mmmask.register  # noqa: F401 - the transforms
