@@ -35,8 +35,8 @@ def main() -> None:
         const=2,
         default=0,
         metavar="SEEDS",
-        help="then train the best trial and trial 0 anew, with so many other seeds (default 2) and "
-        "other people held out",
+        help="then train the best trial and trial 0 again, with so many other seeds (default 2) "
+        "and other people held out",
     )
     parser.add_argument(
         "--pruner",

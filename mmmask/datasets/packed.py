@@ -64,7 +64,7 @@ def ensure_pack(cfg: "Config") -> int:
         try:
             open_pack(path, images, data_root=root, steps=steps)
         except StalePackError as error:
-            logger.warning(f"{error}; packing anew")
+            logger.warning(f"{error}; packing again")
         else:
             return len(images)
     write_pack(path, images, data_root=root, steps=steps)
