@@ -3,16 +3,17 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, TextIO
 
-from mmmask.errors import DivergedError, InputError, reason_of
-from mmmask.files import UNWRITABLE, check_folder, check_output
+from mmmask.errors import DivergedError, EndedBySignal, InputError, interruption_of, reason_of
+from mmmask.files import UNWRITABLE
+from mmmask.option_types import OUTPUTS, made_file, number, output_file, whole
 from mmmask.packages import missing_packages
 
 
@@ -25,82 +26,8 @@ class _TableOption(argparse.Action):
         namespace.options = [*namespace.options, f"data.{self.dest}={value}"]
 
 
-@dataclass(frozen=True)
-class Number:
-    """The ``type`` of an argument that is a number: its limits, both included."""
-
-    least: float
-    most: float
-    kind: type[int] | type[float]
-    zero: str | None = None  # a word for 0
-
-    def __call__(self, text: str) -> int | float:
-        """Return the number; an error names the limits and what was received."""
-        if text == self.zero:
-            return self.kind(0)
-        with suppress(ValueError):  # of more than 4,300 digits too
-            value = self.kind(text)
-            if self.least <= value <= self.most:
-                return value
-        what = "a whole number" if self.kind is int else "a number"
-        what = what if self.zero is None else f"{self.zero} or {what}"
-        got = text if len(text) <= 40 else f"{text[:40]}..."
-        got = got if re.match(r"[-+]?\.?\d", got) else repr(got)
-        raise argparse.ArgumentTypeError(
-            f"must be {what} from {self.least:.15g} to {self.most:.15g}; got {got}"
-        )
-
-
-def whole(least: int, most: int = 1_000_000, *, zero: str | None = None) -> Number:
-    """Return the ``type`` of an argument that is a whole number; ``zero`` is a word for 0."""
-    return Number(least, most, int, zero)
-
-
-def number(least: float, most: float) -> Number:
-    """Return the ``type`` of an argument that is any number."""
-    return Number(least, most, float)
-
-
-#: What each of the generators of random numbers takes, one a little above it too.
-SEED = whole(0, 2**31 - 1)
-SHARE = number(0, 1)
-FEW = whole(1, 1000)  # runs, folds, processes
-PORT = whole(0, 65535)
-
-
-def output_file(path: str) -> Path:
-    """Return the path of a file that a tool writes; :func:`parser_of` checks it when parsing.
-
-    As ``type`` of an argument.
-    """
-    return Path(path)
-
-
-def made_file(path: str) -> Path:
-    """Return, likewise, that of a file which is read where it is there, and made where not."""
-    return Path(path)
-
-
-def output_folder(path: str) -> Path:
-    """Return, likewise, that of a folder in which a tool writes."""
-    return Path(path)
-
-
-def output_path(path: str) -> Path:
-    """Return, likewise, that of a file or a folder, which other arguments decide."""
-    return Path(path)
-
-
-#: The ``type`` of an argument that names what is written -> how it is checked before any work.
-OUTPUTS: Mapping[Any, Callable[[Path], None]] = MappingProxyType(
-    {
-        output_file: check_output,
-        made_file: lambda path: None if path.is_file() else check_output(path),
-        output_folder: check_folder,
-        output_path: lambda path: (check_folder if path.is_dir() else check_output)(path),
-    }
-)
-
+#: Signals that ask a process to end.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 #: What a file to write is called in help -> how its name ends.
 _ENDS: Mapping[Any, tuple[str, ...]] = MappingProxyType(
     {
@@ -269,12 +196,15 @@ def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) ->
 def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     """Run ``main`` and return the exit status: 0 done, 2 the input is at fault, 130 interrupted.
 
+    A signal that asks to end (see :func:`end_on_signals`) gives 128 and its number.
+
     ``diverged`` is the status of a training that did. The message of an :class:`InputError` or
     :class:`DivergedError` goes to standard error on one line, and so does the name of a package
     that is not installed, and what the system refused: a file, a full disk. Any other exception is
     a defect and passes through with its traceback (Python then exits with status 1).
     """
     limit_thread_spinning()
+    handled = end_on_signals()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
     ended: BaseException | None = None
     with _named(sys.stdout, "standard output"):
@@ -283,6 +213,9 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             ended = error
         lost = _lost(sys.stdout)
+    for each in handled:  # nothing is left to be put in order, and Python ends by itself
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, signal.SIG_DFL)
     if ended is None or (lost is not None and isinstance(ended, OSError | SystemExit)):
         ended = lost
     if ended is None:
@@ -298,7 +231,10 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
 
 def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
     """Return the exit status and what is said; a defect is raised."""
-    if isinstance(error, KeyboardInterrupt):
+    interruption = interruption_of(error)
+    if isinstance(interruption, EndedBySignal):
+        return 128 + interruption.number, f"ended by {signal.Signals(interruption.number).name}"
+    if interruption is not None:
         return 130, "interrupted"
     if isinstance(error, DivergedError):
         return diverged, f"error: {error}"
@@ -348,6 +284,35 @@ def _lost(stream: TextIO | None) -> OSError | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python ends with a flush
         return error
     return None
+
+
+def end_on_signals() -> list[signal.Signals]:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, unless they are handled or ignored.
+
+    Returns those of which this is so now.
+
+    Later ones are ignored, so that what the first one ends can be put in order: services send
+    them to a process and to its whole group. Other processes of a distributed run have nothing to
+    put in order, and may wait in a call that lets no handler run: they just end.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return []
+    own = os.getpid()
+
+    def end(received: int, frame: object) -> None:
+        if os.getpid() != own:  # a fork that has nothing to put in order
+            signal.signal(received, signal.SIG_DFL)
+            os.kill(os.getpid(), received)
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        # Data workers that got the same signal end too; torch would raise that as an error.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        raise EndedBySignal(received)
+
+    handled = [each for each in _ENDING if signal.getsignal(each) is signal.SIG_DFL]
+    for each in handled:
+        signal.signal(each, end)
+    return handled
 
 
 def limit_thread_spinning() -> None:

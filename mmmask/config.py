@@ -16,8 +16,9 @@ from mmmask.blocks import (
     remembered,
 )
 from mmmask.errors import InputError, first_line, nearest
-from mmmask.files import atomic_write, is_table
+from mmmask.files import atomic_write
 from mmmask.packages import missing_packages
+from mmmask.reading import is_table
 from mmmask.shipped import find_config
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ def _data_options(cfg: "Config", path: Path, data: Mapping[str, Any]) -> dict[st
     """Return flag and value of the given options of the ``data`` block by their dotted names."""
     if data.get("data_root") is not None and is_table(data["data_root"]):
         data = {**data, "data_root": None, "table": str(data["data_root"])}
+    # A config states no Path.
+    data = {name: str(one) if isinstance(one, Path) else one for name, one in data.items()}
     given = {
         f"data.{name}": (f"--{name.replace('_', '-')} {value}", value)
         for name, value in data.items()

@@ -40,6 +40,24 @@ class DivergedError(RuntimeError):
         self.alone = alone
 
 
+class EndedBySignal(KeyboardInterrupt):
+    """Somebody asked the process to end by a signal: what is under way ends as by Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def interruption_of(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interruption that an error is or came of; None where there was none.
+
+    Data workers that get the same signal end too, and torch reports that as an error.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, which is enough for one sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,97 +1,29 @@
-"""Write files whole or not at all, and one process at a time; read JSON without trusting it."""
+"""Write files whole or not at all, and one process at a time."""
 
 import errno
 import fcntl
-import json
-import math
 import os
-import stat
+import shutil
 import tempfile
-import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from csv import QUOTE_MINIMAL, QUOTE_NONNUMERIC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING
 
-from mmmask.errors import InputError, MissingFileError, WriteError, first_line, reason_of
+from mmmask.errors import InputError, WriteError, reason_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: The largest file of a photo that is read, in bytes.
-MOST_BYTES = 100_000_000
-
-
-def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
-    """Return what a file holds; links are followed.
-
-    Raises:
-        MissingFileError: There is no such file.
-        InputError: It cannot be read, has more than ``most`` bytes, or is no regular file: a pipe
-            or a device, of which reading may never end.
-    """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # not to wait for who writes to a pipe
-    try:
-        handle = os.open(on_disk(path), flags)
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
-                raise InputError(f"{path}: must be a regular file; got {kind}")
-            if status.st_size > most:
-                raise InputError(
-                    f"{path}: must have at most {most / 1e6:g} MB; got {status.st_size / 1e6:.1f}"
-                )
-            with open(handle, "rb", buffering=0, closefd=False) as file:
-                return file.read()
-        finally:
-            os.close(handle)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise MissingFileError(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: not a readable file: {error.strerror}") from error
-
-
-def one_form(name: str) -> str:
-    """Return a name in the one form of Unicode (NFC) in which names are compared.
-
-    Tables mostly have it, and disks the other, where macOS has unpacked files.
-    """
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
-
-
-def on_disk(path: str | Path) -> str:
-    """Return a path as the disk spells it, where it has it in another form of Unicode."""
-    path = os.fspath(path)
-    if path.isascii() or os.path.lexists(path):
-        return path
-    folder, name = os.path.split(path)
-    if not name:
-        return path
-    folder = on_disk(folder)
-    try:
-        there = {one_form(entry): entry for entry in os.listdir(folder or ".")}
-    except OSError:
-        return path
-    return os.path.join(folder, there.get(one_form(name), name))
-
-
-def is_there(path: str | Path) -> bool:
-    """Say whether a path, as :func:`on_disk` finds it, is that of a regular file."""
-    return os.path.isfile(on_disk(path))
-
 
 #: What a failing write alone says; the system names no file then.
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 #: Characters of a file's name that its partial file has too: both fit into 255 bytes.
 _STEM = 50
 _PROBE = 4096  # bytes
-
-
-def is_table(path: str | Path) -> bool:
-    """Say whether a path means a table of photos, not a folder."""
-    return Path(path).suffix in (".csv", ".parquet") and not Path(path).is_dir()
+_LOCK = ".lock"
+#: Open files of the locks that this process holds.
+_LOCKS: set[int] = set()
 
 
 def check_output(path: str | Path) -> None:
@@ -178,7 +110,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; rename it onto ``path`` when the block succeeds.
 
     Missing parent folders are made. If the block raises, ``path`` keeps its former content and
-    the partial file is removed.
+    the partial file is removed. That of a process that was killed is removed by the next one that
+    writes there.
 
     Raises:
         WriteError: It cannot be written, or the disk is full.
@@ -186,29 +119,25 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     with writing(path, all_errors=True):
         target = _real(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.stem[:_STEM]}-", suffix=target.suffix[:_STEM]
-        )
-        os.close(handle)
-    partial = Path(name)
+        partial, handle = _beside(target, target.stem, target.suffix[:_STEM], _made)
     try:
         with writing(path):
             yield partial
         with writing(path, all_errors=True):
-            umask = os.umask(0)
-            os.umask(umask)
-            partial.chmod(0o666 & ~umask)  # an ordinary file; mkstemp makes it private
             os.replace(partial, target)
     finally:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            if _leads_to(handle, partial):  # else it was renamed, and may be another's by now
+                partial.unlink()
+        _release(handle)
 
 
 @contextmanager
 def folder_written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a folder beside ``path`` to write to; it becomes ``path`` when the block succeeds.
 
-    Missing parent folders are made. If the block raises, what it wrote is removed.
+    Missing parent folders are made. If the block raises, what it wrote is removed; what a killed
+    process wrote, by the next one that writes there.
 
     Raises:
         InputError: ``path`` is there and not an empty folder.
@@ -219,13 +148,12 @@ def folder_written_whole(path: str | Path) -> Iterator[Path]:
         raise InputError(
             f"{path}: must be a new or an empty folder; it is there already and not empty"
         )
-    with ExitStack() as stack:
+    with writing(path, all_errors=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial, handle = _beside(target, target.name, "", _made_folder)
+    folder = partial / target.name
+    try:
         with writing(path, all_errors=True):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside = tempfile.TemporaryDirectory(
-                dir=target.parent, prefix=f".{target.name[:_STEM]}-", ignore_cleanup_errors=True
-            )
-            folder = Path(stack.enter_context(beside)) / target.name
             folder.mkdir()
         with writing(path):
             yield folder
@@ -233,6 +161,53 @@ def folder_written_whole(path: str | Path) -> Iterator[Path]:
             if target.exists():
                 target.rmdir()
             folder.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        _release(handle)
+
+
+def _beside(
+    target: Path, stem: str, suffix: str, make: Callable[[Path], int | None]
+) -> tuple[Path, int]:
+    """Make the first path beside a target that no living process uses; return it and its lock."""
+    turn = 0
+    while True:
+        partial = target.with_name(f".{stem[:_STEM]}-{turn}.part{suffix}")
+        handle = make(partial)
+        if handle is not None:
+            return partial, handle
+        turn += 1
+
+
+def _made(partial: Path) -> int | None:
+    """Make an empty file, and return its lock; None where a living process has it."""
+    try:
+        return _take(partial, new=True)
+    except FileExistsError:
+        with suppress(OSError):  # somebody else's, or a link
+            handle = _take(partial, sure=True)
+            if handle is not None:
+                partial.unlink(missing_ok=True)  # its process is gone
+                _release(handle)
+                with suppress(FileExistsError):
+                    return _take(partial, new=True)
+    return None
+
+
+def _made_folder(partial: Path) -> int | None:
+    """Make an empty folder, and return the lock in it; None where a living process has it."""
+    for _ in range(2):
+        with suppress(FileExistsError):
+            partial.mkdir()
+            with suppress(FileNotFoundError):  # another process took it for one that was left
+                return _take(partial / _LOCK)
+        with suppress(OSError):
+            handle = _take(partial / _LOCK, sure=True)
+            if handle is None:
+                return None
+            shutil.rmtree(partial, ignore_errors=True)  # its process is gone
+            _release(handle)
+    return None
 
 
 def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
@@ -255,23 +230,74 @@ def check_picture(path: str | Path | None) -> None:
 
 
 @contextmanager
-def locked(path: str | Path, refusal: str | None = None) -> Iterator[None]:
+def locked(path: str | Path, refusal: str | None = None, *, tidy: bool = False) -> Iterator[None]:
     """Let one process at a time work on ``path``, which need not exist.
 
-    The lock is the empty file ``.NAME.lock`` beside it; it ends with its process, however that
+    The lock is on the empty file ``.NAME.lock`` beside it, and ends with its process, however that
     does. Missing parent folders are made. An :class:`InputError` tells other processes the
     ``refusal``; None lets them wait here until the block ends.
+
+    The file of the lock is removed where there is a refusal, and where it is to be ``tidy``: of
+    machines that share a network drive, two that wait may then both get in, very rarely.
     """
     path = Path(path)
-    with ExitStack() as stack:
-        with writing(path, all_errors=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "a"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal is not None else 0))
-            except BlockingIOError as error:
-                raise InputError(f"{path}: {refusal}") from error
+    lock = path.with_name(f".{path.name}{_LOCK}")
+    with writing(path, all_errors=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _take(lock, wait=refusal is None)
+    if handle is None:
+        raise InputError(f"{path}: {refusal}")
+    try:
         yield
+    finally:
+        if (tidy or refusal is not None) and handle in _LOCKS:
+            lock.unlink(missing_ok=True)
+        _release(handle)
+
+
+def _take(path: Path, *, new: bool = False, wait: bool = False, sure: bool = False) -> int | None:
+    """Return a lock on a file, which is made where missing; None where another holds it.
+
+    Raises:
+        FileExistsError: It is there, and was to be ``new``.
+        OSError: Among others, the drive has no locks, and we must be ``sure`` that nobody has it.
+    """
+    while True:
+        how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (os.O_EXCL if new else 0)
+        handle = os.open(path, how, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except OSError as error:  # some network drives have no locks: then nobody is kept out
+            if sure or error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                os.close(handle)
+                raise
+        if _leads_to(handle, path):
+            _LOCKS.add(handle)
+            return handle
+        os.close(handle)  # who held it has removed the file
+
+
+def _leads_to(handle: int, path: Path) -> bool:
+    """Say whether a path still leads to an open file."""
+    return path.exists() and os.path.samestat(os.stat(path), os.fstat(handle))
+
+
+def _release(handle: int) -> None:
+    if handle in _LOCKS:
+        _LOCKS.remove(handle)
+        os.close(handle)
+
+
+def _release_all() -> None:
+    for handle in [*_LOCKS]:
+        _release(handle)
+
+
+# A lock ends with the process that took it, though its data workers may live on for seconds.
+os.register_at_fork(after_in_child=_release_all)
 
 
 def onto_disk(path: str | Path) -> None:
@@ -287,146 +313,3 @@ def onto_disk(path: str | Path) -> None:
             raise
     finally:
         os.close(handle)
-
-
-#: The deepest that JSON of ours may be nested; Python's own limit differs between its versions.
-_DEEPEST = 100
-#: Digits of a whole number of 64 bits, its sign included.
-_MOST_DIGITS = 20
-#: Type -> what a message calls its values.
-_KINDS = {
-    dict: "a mapping",
-    list: "a list",
-    str: "text",
-    int: "a whole number of 64 bits",
-    float: "a finite number",
-    bool: "true or false",
-}
-
-
-def read_json(path: str | Path, *, infinite: bool = False) -> dict[str, Any]:
-    """Return the object that a JSON file holds.
-
-    Args:
-        path: The file.
-        infinite: Accept NaN and Infinity, which are no JSON, but which Python writes.
-
-    Raises:
-        MissingFileError: There is no such file.
-        InputError: It is no JSON of ours: see :func:`json_object`.
-    """
-    if not os.path.isfile(path):  # unlike a Path's, of any name
-        raise MissingFileError(f"{path}: no such file")
-    try:
-        return json_object(Path(path).read_bytes(), str(path), infinite=infinite)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def json_object(text: str | bytes, where: str, *, infinite: bool = False) -> dict[str, Any]:
-    """Return the object that a text of JSON holds; ``Args`` and ``Raises`` of :func:`json_value`.
-
-    Raises:
-        InputError: It is something else than an object.
-    """
-    value = json_value(text, where, infinite=infinite)
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: must be a JSON object; got {shown(value)}")
-    return value
-
-
-def json_value(text: str | bytes, where: str, *, infinite: bool = False) -> Any:
-    """Return what a text of JSON holds.
-
-    Args:
-        text: Of UTF-8.
-        where: What messages call it.
-        infinite: As of :func:`read_json`.
-
-    Raises:
-        InputError: It is not UTF-8, no JSON, nested too deep, or holds a number that is not finite
-            or of too many digits.
-    """
-
-    def number(digits: str) -> float:
-        value = float(digits)
-        if not infinite and not math.isfinite(value):
-            raise ValueError(f"{digits:.20} is not a finite number")
-        return value
-
-    try:
-        text = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        value = json.loads(text, parse_int=_whole, parse_float=number, parse_constant=number)
-        _check_depth(value)
-        if "\\ud" in text.lower():  # half a character, which no file or terminal takes
-            json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError as error:
-        raise InputError(f"{where}: not readable JSON: nested too deep") from error
-    except ValueError as error:
-        raise InputError(f"{where}: not readable JSON: {first_line(error)}") from error
-    return value
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [one for one in level if isinstance(one, (dict, list))]
-        if not level:
-            return
-        level = [item for one in level for item in (one.values() if isinstance(one, dict) else one)]
-    raise ValueError(f"nested more than {_DEEPEST} deep")
-
-
-def check_kinds(content: dict[str, Any], kinds: Mapping[str, Any], where: str) -> None:
-    """Refuse a field of another type than it should have; a missing one passes, None is removed.
-
-    Args:
-        content: What was read.
-        kinds: Field -> type: one of :data:`_KINDS`, or a list of one of them such as
-            ``list[int]``. ``a.b`` is ``b`` in the mapping ``a``, which stands before it. A whole
-            number passes as a float.
-        where: What messages call it.
-
-    Raises:
-        InputError: Names the field, what is allowed and what was found.
-    """
-    for name, kind in kinds.items():
-        *places, last = name.split(".")
-        holder: Any = content
-        for place in places:
-            holder = holder.get(place, {})
-        value = holder.get(last)
-        if value is None:
-            holder.pop(last, None)
-        elif not _is_of(value, kind):
-            raise InputError(f"{where}: {name} must be {_words(kind)}; got {shown(value)}")
-
-
-def _words(kind: Any) -> str:
-    return _KINDS[kind] if kind in _KINDS else f"a list, each item {_KINDS[get_args(kind)[0]]}"
-
-
-def _is_of(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(_is_of(one, get_args(kind)[0]) for one in value)
-    if kind in (int, float):
-        number = isinstance(value, int if kind is int else (int, float))
-        return number and not isinstance(value, bool) and abs(value) < 2**63
-    return isinstance(value, kind)
-
-
-def shown(value: Any) -> str:
-    """Return a value in a few words, whatever it is."""
-    if isinstance(value, str):
-        return f"{value[:40]!r}"
-    if value is None or isinstance(value, bool | float) or _is_of(value, int):
-        return repr(value)
-    if isinstance(value, int):  # Python has no digits for the largest
-        return f"one of {value.bit_length()} bits"
-    return type(value).__name__

@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 
 from mmmask.csv_files import check_columns, check_once, read_csv, row_place
 from mmmask.errors import InputError, MissingFileError, first_line, nearest
-from mmmask.files import atomic_write, check_kinds, json_object, one_form, write_csv
+from mmmask.files import atomic_write, write_csv
+from mmmask.json_files import check_kinds, json_object
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
+from mmmask.reading import one_form
 
 #: How far probabilities of a row may be from a sum of 1: a csv may have rounded them.
 ROUNDING = 0.01
@@ -463,8 +465,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a csv or parquet file and check it against the definition of its columns.
 
-    Names of photos and people come in the form of :func:`mmmask.files.one_form`, in which they are
-    compared. The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only``
+    Names of photos and people come in the form of :func:`mmmask.reading.one_form`, in which they
+    are compared. The provenance of a parquet file stands in ``table.attrs['provenance']``. ``only``
     names the columns to read of those that the file has, of shares all or none; None reads all.
     """
     path = Path(path)

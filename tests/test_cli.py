@@ -1,12 +1,13 @@
 import errno
 import os
+import signal
 import subprocess
 import sys
 from functools import partial
 
 import pytest
 
-from mmmask.cli import add_shared, command, parser_of
+from mmmask.cli import add_shared, command, end_on_signals, parser_of
 from mmmask.errors import DivergedError, InputError, MissingFileError
 
 
@@ -126,6 +127,52 @@ def test_a_file_name_that_is_no_text_is_2_and_one_line(capsys) -> None:
 
 def test_an_interrupt_is_130(capsys) -> None:
     assert command(fail(KeyboardInterrupt())) == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_lets_things_be_put_in_order(number, tmp_path) -> None:
+    code = (
+        "import os, time\n"
+        "from pathlib import Path\n"
+        "from mmmask.cli import command\n"
+        "from mmmask.files import atomic_write\n"
+        "def main():\n"
+        f"    with atomic_write({str(tmp_path / 'file')!r}):\n"
+        "        print('ready', flush=True)\n"
+        "        try:\n"
+        "            time.sleep(60)\n"
+        "        finally:\n"
+        f"            os.kill(os.getpid(), {int(signal.SIGTERM)})  # the second is ignored\n"
+        "raise SystemExit(command(main))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=30)[1] == f"ended by {number.name}\n"
+    assert process.returncode == 128 + number
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_signal_at_the_end_of_python_shows_no_traceback() -> None:
+    code = (
+        "import atexit, os, signal\n"
+        "from mmmask.cli import command\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "raise SystemExit(command(lambda: None))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        end_on_signals()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_a_defect_keeps_its_traceback() -> None:

@@ -35,6 +35,11 @@ def test_data_options_reach_every_dataset_and_training_options_only_training() -
     assert [d.split for d in (train, val, test)] == ["train", "val", "eval"]
 
 
+def test_a_path_given_as_a_data_option_stands_in_the_config_as_text() -> None:
+    cfg = load_config(LEAF, pack=Path("data/photos.arrow"), data_root=Path("data"))
+    assert (cfg.data.pack, cfg.data.data_root) == ("data/photos.arrow", "data")
+
+
 def test_augmentations_stand_in_the_training_pipeline_only() -> None:
     cfg = load_config(LEAF)
     steps = [

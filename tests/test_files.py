@@ -1,5 +1,6 @@
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -81,6 +82,77 @@ def test_a_lock_with_a_refusal_turns_the_second_away(tmp_path) -> None:
         pass
     with locked(path, "in use"):
         pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_ends_with_the_process_that_took_it_whatever_its_forks_do(tmp_path) -> None:
+    path = tmp_path / "log.csv"
+    code = (
+        "import os, time\n"
+        "from mmmask.files import locked\n"
+        f"with locked({str(path)!r}, 'in use'):\n"
+        "    if os.fork() == 0:\n"
+        "        print('forked', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    os.wait()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout.readline() == "forked\n"
+        with pytest.raises(InputError, match="in use"), locked(path, "in use"):
+            pass
+        process.kill()
+        process.wait()
+        with locked(path, "in use"):
+            pass
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+HALVES = {
+    "atomic_write": "partial.write_text('half')",
+    "folder_written_whole": "(partial / 'a').write_text('half')",
+}
+
+
+@pytest.mark.parametrize("writer", HALVES)
+def test_what_a_killed_process_left_is_removed_and_not_what_a_living_one_writes(
+    tmp_path, writer
+) -> None:
+    path = tmp_path / "result"
+    code = (
+        "import sys\n"
+        f"from mmmask.files import {writer}\n"
+        f"with {writer}({str(path)!r}) as partial:\n"
+        f"    {HALVES[writer]}\n"
+        "    print('half', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "half\n"
+    (living,) = tmp_path.iterdir()
+    write = {"atomic_write": atomic_write, "folder_written_whole": folder_written_whole}[writer]
+    with pytest.raises(RuntimeError), write(path):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == [living]
+    process.kill()
+    process.wait()
+    assert list(tmp_path.iterdir()) == [living]
+    with write(path) as partial:
+        assert not partial.is_dir() or not list(partial.iterdir())
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.is_dir() or path.read_text() == ""
+
+
+def test_a_file_of_the_user_is_no_partial_file(tmp_path) -> None:
+    (tmp_path / ".result-settings.csv").write_text("own")
+    with atomic_write(tmp_path / "result.csv"):
+        pass
+    assert (tmp_path / ".result-settings.csv").read_text() == "own"
 
 
 def test_files_and_folders_are_put_onto_the_disk(tmp_path) -> None:

@@ -12,8 +12,17 @@ PACKAGE = Path(__file__).parents[1] / "mmmask"
 #: From the ground up; rooms of one floor know nothing of each other.
 FLOORS = (
     (
-        *("errors", "labels", "files", "packages", "shipped", "cli", "blocks", "config"),
-        *("class_weights", "csv_files", "__init__", "__main__"),
+        *(
+            "errors",
+            "labels",
+            "files",
+            "reading",
+            "json_files",
+            "packages",
+            "shipped",
+            "option_types",
+        ),
+        *("cli", "blocks", "config", "class_weights", "csv_files", "__init__", "__main__"),
     ),
     ("tables", "structures", "known"),
     ("datasets", "models"),

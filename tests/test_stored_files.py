@@ -21,7 +21,7 @@ from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.calibrated_tables import read_calibration
 from mmmask.evaluation.calibration import fit_calibration
-from mmmask.files import check_kinds, json_object, read_json
+from mmmask.json_files import check_kinds, json_object, read_json
 from mmmask.ledger.cards import read_card
 from mmmask.tables import PREDICTIONS, read_predictions, write_table
 from mmmask.workflows.runs import compare_runs, list_runs

@@ -13,7 +13,8 @@ import pytest
 
 from mmmask.errors import InputError
 from tests.torture import child
-from tests.torture.bench import ROOT
+from tests.torture.__main__ import PARTS
+from tests.torture.bench import ROOT, Bench
 from tests.torture.mutations import mutated
 from tests.torture.results import differences, leftovers, refusal_fault
 from tests.torture.trials import FAULTS, Promise, as_markdown, as_table, draws, run_part, shown
@@ -126,7 +127,8 @@ def test_what_differs_or_is_left_over_is_told(tmp_path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     for folder in (one, other):
         folder.mkdir()
-        pd.DataFrame({"score": [1.0], "seconds": [hash(folder.name)]}).to_csv(folder / "t.csv")
+        row = {"score": [1.0], "seconds": [hash(folder.name)], "of": [str(folder / "p.parquet")]}
+        pd.DataFrame(row).to_csv(folder / "t.csv")
         (folder / ".t.csv.lock").touch()
     assert differences(one, other) is None
     assert leftovers(other) == []
@@ -164,3 +166,15 @@ def test_the_program_prints_its_seed_and_a_table(tmp_path) -> None:
     assert row["trials"] > 0
     assert row["broken"] == 0
     assert f"| photos | {row['promise']} | {row['trials']} | 0 |" in lines
+
+
+def test_every_part_has_promises_that_can_be_tried(tmp_path) -> None:
+    bench = Bench(tmp_path)
+    for name, part in PARTS.items():
+        promises = part.promises(bench)
+        assert len({each.name for each in promises}) == len(promises) > 0
+        for each in promises:
+            assert each.part == name
+            assert callable(each.trial)
+            assert callable(each.prepare)
+            assert each.most is None or each.most > 0

@@ -13,7 +13,8 @@ python tools/ablate.py configs/face_probe.py --techniques configs/spaces/techniq
 
 from pathlib import Path
 
-from mmmask.cli import FEW, add_shared, command, made_file, output_folder, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import FEW, made_file, output_folder
 from mmmask.shipped import find_config
 
 
@@ -34,9 +35,7 @@ def main() -> None:
     )
     add_shared(parser, "--cfg-options", help="overrides for all runs alike")
     heads = parser.add_argument_group("heads on frozen features")
-    heads.add_argument(
-        "--techniques", metavar="FILE", help="Python file of techniques, in place of variants"
-    )
+    heads.add_argument("--techniques", metavar="FILE", help="Python file, in place of variants")
     heads.add_argument(
         "--features",
         type=made_file,

@@ -9,7 +9,8 @@ Writes runs.csv, summary.csv, ratios.csv and speed.png. `--tasks growth` measure
 class weights and metric at up to a million photos instead, and needs no photos.
 """
 
-from mmmask.cli import add_shared, command, output_folder, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_folder, whole
 from mmmask.workflows.benchmark.cases import TASKS
 
 

@@ -5,7 +5,8 @@ Example: python tools/calibrate.py work_dirs/kfold/mobilenet_v2_linear/oof.parqu
     --out calibration.json --plot reliability.png
 """
 
-from mmmask.cli import command, output_file, parser_of
+from mmmask.cli import command, parser_of
+from mmmask.option_types import output_file
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ Examples:
     python tools/compare.py best.csv new.csv --data-root data --out compare.html
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_file
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ Example: python tools/config.py configs/effnet_b3_arcface.py --out full.py \
     --cfg-options train_cfg.max_epochs=3
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_file
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ Examples:
         package/model/fr_feature.onnx --out weights/face_pair.pth
 """
 
-from mmmask.cli import command, output_file, parser_of
+from mmmask.cli import command, parser_of
+from mmmask.option_types import output_file
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ recipes of several trainings is compared with it, beside bootstrap intervals.
 
 from pathlib import Path
 
-from mmmask.cli import SEED, command, output_file, parser_of, whole
+from mmmask.cli import command, parser_of
+from mmmask.option_types import SEED, output_file, whole
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ Examples:
     python tools/train.py configs/effnet_b3_arcface.py --cfg-options data.drop=outliers.csv
 """
 
-from mmmask.cli import add_shared, command, number, output_file, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import number, output_file, whole
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ Or:      python tools/demo.py model.onnx --photos holiday --out holiday.csv
 Or:      python tools/demo.py model.onnx --video street.mp4 --out framed.mp4
 """
 
-from mmmask.cli import PORT, add_shared, command, output_file, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import PORT, output_file, whole
 
 
 def main() -> None:
@@ -16,12 +17,8 @@ def main() -> None:
     parser.add_argument("checkpoint", nargs="?", help="with a config: its checkpoint")
     parser.add_argument("--photos", metavar="DIR", help="answer a folder in place of the browser")
     parser.add_argument("--video", metavar="FILE", help="answer a video in place of the browser")
-    parser.add_argument(
-        "--out",
-        type=output_file,
-        metavar="PATH",
-        help="file to write: .csv, .parquet, .png or .jpg for photos, .mp4 for a video",
-    )
+    written = "file to write: .csv, .parquet, .png or .jpg for photos, .mp4 for a video"
+    parser.add_argument("--out", type=output_file, metavar="PATH", help=written)
     parser.add_argument(
         "--every", type=whole(1), metavar="N", help="look at each N-th frame; default: 5 a second"
     )

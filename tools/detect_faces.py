@@ -6,7 +6,8 @@ Then:    python tools/train.py configs/mobilenet_v2_arcface_facecrop.py \
     --cfg-options preprocessing.faces.boxes=data/boxes.parquet
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_file
 
 
 def main() -> None:

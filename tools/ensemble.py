@@ -9,8 +9,9 @@ Examples:
     python tools/ensemble.py seed_*/best*.pth --soup configs/effnet_b3_arcface.py --out soup.pth
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
 from mmmask.errors import InputError
+from mmmask.option_types import output_file
 
 
 def main() -> None:
@@ -25,11 +26,8 @@ def main() -> None:
     how.add_argument(
         "--vote", choices=("soft", "hard", "weighted", "stack"), help="default: soft, the mean"
     )
-    how.add_argument(
-        "--compose",
-        action="store_true",
-        help="multiply models of mask, gender and age into the 18 classes",
-    )
+    composed = "multiply models of mask, gender and age into the 18 classes"
+    how.add_argument("--compose", action="store_true", help=composed)
     how.add_argument("--soup", metavar="CONFIG", help="average the weights of checkpoints")
     out_of_fold = "predictions of people held out, by the same models: to judge and weight them"
     parser.add_argument("--oof", nargs="+", default=[], metavar="PREDS", help=out_of_fold)
@@ -45,9 +43,7 @@ def main() -> None:
     add_shared(parser, "--submission")
     add_shared(parser, "--data-root", help="holds train/ and eval/; default: data")
     add_shared(parser, "--old-from", help="move the age cut, of models of years")
-    parser.add_argument(
-        "--plot", type=output_file, metavar="PNG", help="draw the agreement of the members"
-    )
+    parser.add_argument("--plot", type=output_file, metavar="PNG", help="plot of their agreement")
     args = vars(parser.parse_args())
     members, out, data_root = (args.pop(name) for name in ("members", "out", "data_root"))
     vote, compose, config = (args.pop(name) for name in ("vote", "compose", "soup"))

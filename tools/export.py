@@ -9,7 +9,8 @@ Example: python tools/export.py configs/effnet_b3_arcface.py \
 Then:    python -c "import mmmask; print(mmmask.readable(mmmask.Predictor('model.onnx')('photos')))"
 """
 
-from mmmask.cli import FEW, add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import FEW, output_file
 
 
 def main() -> None:

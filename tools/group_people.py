@@ -11,7 +11,8 @@ Examples:
     python tools/group_people.py table.csv --out people.csv --features faces.arrow
 """
 
-from mmmask.cli import command, number, output_file, parser_of, whole
+from mmmask.cli import command, parser_of
+from mmmask.option_types import number, output_file, whole
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
         type=number(0, 64),
         metavar="X",
         help="largest mean distance between photos of one person: cosine distance of centred "
-        "features, default: 0.5; without features, bits of 64, default 6",
+        "features, default: 0.5; without features, bits of 64, default: 6",
     )
     args = vars(parser.parse_args())
 

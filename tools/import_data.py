@@ -15,7 +15,8 @@ faces in xml files), csv. A mapping NAME= says that nothing is known, NAME=- lea
 from pathlib import Path
 from typing import Any
 
-from mmmask.cli import command, number, output_file, output_folder, parser_of, whole
+from mmmask.cli import command, parser_of
+from mmmask.option_types import number, output_file, output_folder, whole
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ A run that was killed continues where it was when the command is given again.
 
 from pathlib import Path
 
-from mmmask.cli import FEW, SEED, add_shared, command, output_folder, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import FEW, SEED, output_folder, whole
 from mmmask.shipped import find_config
 
 

@@ -6,7 +6,8 @@ Example: python tools/label_errors.py work_dirs/kfold/mobilenet_v2_decomposed_dl
 Then:    python tools/review.py suspects.csv --out corrections.csv
 """
 
-from mmmask.cli import SHARE, add_shared, command, output_file, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import SHARE, output_file, whole
 
 
 def main() -> None:

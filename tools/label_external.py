@@ -6,7 +6,8 @@ Example: python tools/label_external.py configs/mobilenet_v2_arcface.py \
 Then:    python tools/train.py configs/mobilenet_v2_arcface.py --samples external.parquet
 """
 
-from mmmask.cli import SHARE, add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import SHARE, output_file
 
 
 def main() -> None:

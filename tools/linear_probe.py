@@ -11,7 +11,8 @@ Example: python tools/linear_probe.py configs/face_probe.py --data-root data \
 
 from pathlib import Path
 
-from mmmask.cli import SEED, add_shared, command, made_file, output_folder, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import SEED, made_file, output_folder, whole
 from mmmask.shipped import find_config
 
 

@@ -4,7 +4,8 @@ Example:
     python tools/make_faces.py --out data --people 150 --eval-people 40
 """
 
-from mmmask.cli import SEED, command, output_folder, parser_of, whole
+from mmmask.cli import command, parser_of
+from mmmask.option_types import SEED, output_folder, whole
 
 
 def main() -> None:

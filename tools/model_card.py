@@ -9,7 +9,8 @@ Examples:
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, output_file, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_file, whole
 
 
 def main() -> None:

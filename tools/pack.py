@@ -7,7 +7,8 @@ Example: python tools/pack.py data --out data/effnet_b3.arrow --config configs/e
 Configs with the same preprocessing block share a pack; a stale one is made anew.
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_file
 
 
 def main() -> None:

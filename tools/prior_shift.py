@@ -8,8 +8,9 @@ Example: python tools/prior_shift.py work_dirs/kfold/NAME/eval.parquet \
 
 from argparse import SUPPRESS
 
-from mmmask.cli import SEED, add_shared, command, number, output_file, output_path, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
 from mmmask.errors import InputError
+from mmmask.option_types import SEED, number, output_file, output_path, whole
 
 
 def main() -> None:
@@ -32,11 +33,7 @@ def main() -> None:
     for name, kind, text in (("--shares", "CSV", "write"), ("--plot", "PNG", "plot")):
         parser.add_argument(name, type=output_file, metavar=kind, help=f"{text} the shares")
     for name, least, text in (
-        (
-            "--resamples",
-            20,
-            "resamples of people and photos; default: 100; 30 with --simulate",
-        ),
+        ("--resamples", 20, "of people and photos; default: 100; 30 with --simulate"),
         ("--simulate", 2, "measure the gain on N shifts drawn from labelled PREDS"),
         ("--people", 20, "people in each test set of --simulate; default: 200"),
     ):

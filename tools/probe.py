@@ -7,7 +7,8 @@ Then:    python tools/label_errors.py work_dirs/p/oof.parquet --out suspects.csv
 
 from pathlib import Path
 
-from mmmask.cli import add_shared, command, output_folder, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_folder
 from mmmask.shipped import find_config
 
 

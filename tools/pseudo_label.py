@@ -7,7 +7,8 @@ Then:    python tools/train.py configs/mobilenet_v2_linear.py --samples pseudo.p
     --work-dir work_dirs/with_pseudo_labels
 """
 
-from mmmask.cli import FEW, SHARE, add_shared, command, output_file, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import FEW, SHARE, output_file, whole
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ Examples:
     python tools/report.py work_dirs/kfold/effnet_b3_arcface --tags glasses.csv --out kfold.html
 """
 
-from mmmask.cli import add_shared, command, output_file, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_file, whole
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ Example: python tools/review.py suspects.csv --out corrections.csv \
 Then:    python tools/train.py configs/mobilenet_v2_decomposed_dldl.py --corrections corrections.csv
 """
 
-from mmmask.cli import PORT, add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import PORT, output_file
 
 
 def main() -> None:

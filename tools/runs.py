@@ -10,7 +10,8 @@ Examples: python tools/runs.py list work_dirs --sort score
 the environment variable MMMASK_LEDGER names.
 """
 
-from mmmask.cli import SHARE, command, parser_of
+from mmmask.cli import command, parser_of
+from mmmask.option_types import SHARE
 
 
 def main() -> None:

@@ -4,7 +4,8 @@
 Example: python tools/show_pipeline.py configs/mobilenet_v2_arcface_rotate.py --out sheet.png
 """
 
-from mmmask.cli import FEW, SEED, add_shared, command, output_file, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import FEW, SEED, output_file
 
 
 def main() -> None:

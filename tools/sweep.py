@@ -10,7 +10,8 @@ again continues where it ended; with more --trials it adds some.
 
 from pathlib import Path
 
-from mmmask.cli import FEW, SEED, add_shared, command, output_folder, parser_of, whole
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import FEW, SEED, output_folder, whole
 from mmmask.shipped import find_config
 
 
@@ -49,9 +50,7 @@ def main() -> None:
     add_shared(parser, "--data-root", "--pretrained")
     add_shared(parser, "--table")
     add_shared(parser, "--pack", help="packed photos (.arrow), made if missing")
-    parser.add_argument(
-        "--seed", type=SEED, default=0, help="of trainings and proposals; default: 0"
-    )
+    parser.add_argument("--seed", type=SEED, default=0, help="of trainings and trials; default: 0")
     parser.add_argument(
         "--out", type=output_folder, metavar="DIR", help="default: work_dirs/sweep/ + config name"
     )

@@ -7,7 +7,8 @@ Example: python tools/test.py configs/effnet_b3_arcface.py \
 
 import os
 
-from mmmask.cli import add_shared, command, output_file, output_folder, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import output_file, output_folder
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ Example: python tools/train.py configs/effnet_b3_arcface.py --data-root data
 
 import os
 
-from mmmask.cli import SEED, add_shared, command, output_folder, parser_of
+from mmmask.cli import add_shared, command, parser_of
+from mmmask.option_types import SEED, output_folder
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from mmpretrain.registry import TRANSFORMS
 from mmmask.datasets.face_boxes import read_boxes
 from mmmask.datasets.face_window import FaceCrop
 from mmmask.errors import InputError
-from mmmask.files import one_form
+from mmmask.reading import one_form
 
 
 @TRANSFORMS.register_module()

@@ -17,9 +17,9 @@ import pandas as pd
 from mmmask.csv_files import row_place
 from mmmask.datasets.layout import count_test_photos, has_eval, read_eval, read_train, with_labels
 from mmmask.errors import InputError, MissingFileError, nearest
-from mmmask.files import is_table, is_there, one_form
 from mmmask.known import age_spans
 from mmmask.labels import GENDERS, MASKS, decode, group_slices
+from mmmask.reading import is_table, is_there, one_form
 from mmmask.tables import KNOWN, SAMPLES, checked, column_names, photo_index, read_table
 
 if TYPE_CHECKING:

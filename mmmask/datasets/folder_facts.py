@@ -7,7 +7,7 @@ import pandas as pd
 
 from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import MASK_OF_STEM, is_photo
-from mmmask.files import one_form
+from mmmask.reading import one_form
 
 #: Problem -> what it means and what becomes of such a file.
 PROBLEMS = {

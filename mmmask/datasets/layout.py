@@ -18,7 +18,6 @@ import pandas as pd
 from mmmask.csv_files import read_csv, row_place
 from mmmask.datasets.walk import files_below
 from mmmask.errors import InputError, MissingFileError, nearest
-from mmmask.files import on_disk, one_form
 from mmmask.known import age_spans
 from mmmask.labels import (
     GENDERS,
@@ -29,6 +28,7 @@ from mmmask.labels import (
     fitting_classes,
     to_bits,
 )
+from mmmask.reading import on_disk, one_form
 from mmmask.tables import KNOWN, SAMPLES, checked
 
 #: File stem -> state of the mask.

@@ -23,7 +23,8 @@ from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.face_boxes import by_content
 from mmmask.datasets.photo_store import ROWS, PhotoStore, StalePackError, write_store
 from mmmask.datasets.unreadable import DROP, REPAIR, all_unreadable, dropped_as_unreadable
-from mmmask.errors import InputError, UnreadablePhotoError
+from mmmask.errors import InputError, MissingFileError, UnreadablePhotoError
+from mmmask.files import locked
 from mmmask.tables import SAMPLES, read_table
 
 if TYPE_CHECKING:
@@ -60,15 +61,25 @@ def ensure_pack(cfg: "Config") -> int:
     steps = test_steps(cfg)
     steps = steps[: packed_steps(steps)]
     images = photos_of(cfg)
-    if path.is_file():
-        try:
-            open_pack(path, images, data_root=root, steps=steps)
-        except StalePackError as error:
-            logger.warning(f"{error}; packing again")
-        else:
-            return len(images)
-    write_pack(path, images, data_root=root, steps=steps)
+    given = {"data_root": root, "steps": steps}
+    if _why_not(path, images, **given) is not None:
+        # Of several runs that start at once, one packs, and the others wait.
+        with locked(path, tidy=True):
+            why = _why_not(path, images, **given)
+            if why is not None:
+                if path.is_file():
+                    logger.warning(f"{why}; packing again")
+                write_pack(path, images, **given)
     return len(images)
+
+
+def _why_not(path: Path, images: Sequence[str], **given: Any) -> str | None:
+    """Return why a file is not the pack of these photos; None where it is."""
+    try:
+        open_pack(path, images, **given)
+    except (MissingFileError, StalePackError) as error:
+        return str(error)
+    return None
 
 
 def write_pack(

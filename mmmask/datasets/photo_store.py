@@ -21,7 +21,9 @@ import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import atomic_write, check_kinds, json_object, on_disk, read_bytes
+from mmmask.files import atomic_write
+from mmmask.json_files import check_kinds, json_object
+from mmmask.reading import on_disk, read_bytes
 
 #: Rows of one record batch: the unit that is written at once.
 ROWS = 256

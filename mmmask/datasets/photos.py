@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from mmmask.datasets.c_messages import c_messages
 from mmmask.datasets.photo_headers import FORMATS, Header, header_of
 from mmmask.errors import InputError, MissingFileError, UnreadablePhotoError
-from mmmask.files import read_bytes
 from mmmask.packages import require
+from mmmask.reading import read_bytes
 
 Photo = NDArray[np.uint8]
 

@@ -32,7 +32,7 @@ def _below(folder: Path, around: frozenset[str]) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry.path):  # unlike the entry's, of a link that leads in a circle too
             yield from _below(folder / entry.name, around | {real})
         else:
             yield folder / entry.name

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmmask.datasets.preparation import Preparation
 from mmmask.errors import InputError
-from mmmask.files import check_kinds, json_value
+from mmmask.json_files import check_kinds, json_value
 from mmmask.labels import ATTRIBUTES, CLASSES
 
 #: Name of the entry that tells our models from others; its value is the version of the format.

@@ -22,7 +22,7 @@ from torch import Tensor
 from mmmask.engine.downloads import OTHER_WAYS, fetch
 from mmmask.engine.stored_objects import SAFE_GLOBALS, RefusedContentError, revive
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import check_kinds, shown
+from mmmask.json_files import check_kinds, shown
 from mmmask.packages import require
 
 # Prefixes of which MMEngine would load the file its own way, partly as an unchecked pickle.

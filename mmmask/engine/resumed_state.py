@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmmask.engine.checkpoints import check_numbers
 from mmmask.engine.unwrap import live_model
 from mmmask.errors import InputError
-from mmmask.files import check_kinds, shown
+from mmmask.json_files import check_kinds, shown
 
 #: What hooks keep in MMEngine's message hub -> its type.
 _KINDS = {

@@ -2,10 +2,12 @@
 
 import copy
 import logging
+import math
 import shutil
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,21 +15,24 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import barrier, get_local_rank
+from mmengine.dist import barrier, broadcast_object_list, get_local_rank, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import BaseTTAModel
-from mmengine.registry import MODELS, RUNNERS
+from mmengine.registry import LOOPS, MODELS, RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from mmmask.datasets.packed import ensure_pack
+from mmmask.engine.linear_probe_loop import LinearProbeLoop
 from mmmask.engine.prefetch import DevicePrefetcher
 from mmmask.engine.pretrained import check_pretrained, pretrained_weights
 from mmmask.engine.runner_config import prepare_config
 from mmmask.engine.unwrap import classifier_of, live_model
 from mmmask.errors import DivergedError, InputError, WriteError, first_line, reason_of
-from mmmask.files import atomic_write, check_folder, writing
+from mmmask.files import atomic_write, check_folder, locked, writing
+from mmmask.ledger.cards import CARD
 
 # Warnings of MMEngine about calls of its own, of which a user can make nothing.
 _NOT_FOR_USERS = ('"FileClient" will be', '"HardDiskBackend" is', "The prefix is not set in metric")
@@ -40,6 +45,8 @@ class ConsoleRunner(Runner):
     Warnings alone go to the console; the log file keeps all. A run that is refused before its
     first step leaves its work directory as it was.
     """
+
+    _train_dataloader: Any  # a config, until the train loop is built
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> "ConsoleRunner":
@@ -63,10 +70,10 @@ class ConsoleRunner(Runner):
         """Train; an error that ends it goes to the hooks that have ``after_failure``.
 
         Raises:
-            InputError: The work directory holds a run already, the weights to start from do not
-                fit, or a hook refuses the run.
+            InputError: Another process trains in the work directory, it holds a run already, the
+                weights to start from do not fit, or a hook refuses the run.
         """
-        with self._refused_cleanly():
+        with self._refused_cleanly(), self._alone():
             self._check_start()
             self._ensure_pack()
             try:
@@ -80,7 +87,22 @@ class ConsoleRunner(Runner):
                 raise
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Build the loop and its data; refuse a batch of more photos than there are."""
+        """Build the loop and its data; refuse a batch of more photos than there are.
+
+        Where the model has batch norms, which learn nothing from a photo alone and may refuse it,
+        an epoch leaves out the last batch if that is one photo; the next draws another.
+        """
+        if isinstance(self._train_dataloader, dict) and isinstance(loop, dict):
+            differ = self._randomness_cfg.get("diff_rank_seed", False)
+            loader = self.build_dataloader(self._train_dataloader, self.seed, differ)
+            self._train_dataloader = loader
+            if not _looks_once(loop) and self._has_batch_norms() and _ends_alone(loader):
+                loader.batch_sampler.drop_last = True
+                self.logger.warning(
+                    f"the last of {len(loader) + 1} batches would be one photo, too few for batch "
+                    "norms: each epoch leaves one photo out, by chance, unless "
+                    f"train_dataloader.batch_size is another than {loader.batch_size}"
+                )
         built = super().build_train_loop(loop)
         size, photos = built.dataloader.batch_size, len(built.dataloader.dataset)
         if size is not None and size > photos:
@@ -89,6 +111,19 @@ class ConsoleRunner(Runner):
                 f"train on; got {size}"
             )
         return built
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedulers but those whose part of an epoch is less than a step."""
+        if isinstance(scheduler, list):
+            scheduler = [one for one in scheduler if self._has_steps(one)]
+        return super().build_param_scheduler(scheduler)
+
+    def _has_steps(self, scheduler: Any) -> bool:
+        if not (isinstance(scheduler, dict) and scheduler.get("convert_to_iter_based")):
+            return True
+        begin, end = scheduler.get("begin", 0), scheduler.get("end", math.inf)
+        steps = len(self.train_dataloader)
+        return end == math.inf or int(begin * steps) < int(end * steps)
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
         """Load a checkpoint to go on from.
@@ -162,6 +197,28 @@ class ConsoleRunner(Runner):
         device = torch.device(get_device(), torch.cuda.current_device())
         return DevicePrefetcher(loader, device)
 
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up as MMEngine does; the log folder, named by the second, is no other run's."""
+        super().setup_env(env_cfg)
+        stamp = [self.timestamp]
+        while is_main_process() and not _made(Path(self.work_dir) / stamp[0]):
+            time.sleep(0.1)
+            stamp[0] = time.strftime("%Y%m%d_%H%M%S")
+        broadcast_object_list(stamp)
+        self._timestamp = stamp[0]
+
+    def _has_batch_norms(self) -> bool:
+        return any(isinstance(part, _BatchNorm) for part in live_model(self).modules())
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Keep other runs out of the work directory; all processes of one are one."""
+        if not is_main_process():
+            return nullcontext()
+        return locked(
+            Path(self.work_dir) / CARD,
+            "another process trains in this folder; wait for its end, or use another --work-dir",
+        )
+
     def _check_start(self) -> None:
         if self._resume:
             return
@@ -193,6 +250,13 @@ class ConsoleRunner(Runner):
             with writing(self._home):
                 yield
         except BaseException as error:
+            if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
+                size = self.cfg.train_dataloader.batch_size
+                raise InputError(
+                    "train_dataloader.batch_size must be 2 or more photos in each process where a "
+                    f"batch norm gets one pixel of each; got a batch of one, of {size}; or choose "
+                    "a larger preprocessing.size"
+                ) from error
             if self._started:
                 raise
             if hasattr(self, "_log_dir"):
@@ -215,6 +279,26 @@ def _refuse_log(handler: logging.Handler, record: logging.LogRecord) -> None:
     if isinstance(error, OSError):
         raise error
     logging.Handler.handleError(handler, record)
+
+
+def _looks_once(loop: dict) -> bool:
+    """Say whether a loop needs each photo, and trains no batch norm."""
+    kind = LOOPS.get(loop["type"]) if isinstance(loop.get("type"), str) else loop.get("type")
+    return isinstance(kind, type) and issubclass(kind, LinearProbeLoop)
+
+
+def _ends_alone(loader: DataLoader) -> bool:
+    """Say whether the last of several batches is one photo."""
+    size, drawn = loader.batch_size, len(loader.sampler)
+    return size is not None and not loader.drop_last and 1 < size < drawn and drawn % size == 1
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder, unless it is there."""
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True)
+        return True
+    return False
 
 
 def _missing_folders(work_dir: str) -> list[Path]:

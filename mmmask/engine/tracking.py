@@ -8,6 +8,7 @@ from mmengine.visualization import WandbVisBackend
 from mmengine.visualization.vis_backend import force_init_env
 from mmpretrain.registry import VISBACKENDS
 
+from mmmask.errors import InputError, first_line
 from mmmask.packages import require
 
 #: Backend -> its package.
@@ -31,6 +32,23 @@ class WandbRunBackend(WandbVisBackend):
     Upstream also uploads every Python file under the current folder, which in a checkout are
     those of all packages in ``.venv``.
     """
+
+    def _init_env(self) -> None:
+        """Begin the run.
+
+        Raises:
+            InputError: There is no key, or no network.
+        """
+        from wandb.errors import Error
+
+        try:
+            super()._init_env()
+        except Error as error:
+            raise InputError(
+                f"tracking: Weights & Biases cannot begin: {first_line(error).rstrip('.')}; run "
+                "`wandb login` first, or inherit _base_/tracking/wandb_offline.py, which needs no "
+                "network"
+            ) from error
 
     @force_init_env
     def add_config(self, config: Config, **kwargs: Any) -> None:

@@ -12,7 +12,7 @@ from mmmask.errors import InputError
 from mmmask.evaluation.calibration import Calibration
 from mmmask.evaluation.decision import check_rule, decide
 from mmmask.evaluation.intervals import units_to_draw
-from mmmask.files import read_json
+from mmmask.json_files import read_json
 from mmmask.known import truths_of
 from mmmask.labels import MIDDLE_FROM, Cuts, checked_cuts, group_slices, marginals
 from mmmask.tables import (

@@ -37,7 +37,8 @@ from pathlib import Path
 from typing import Any
 
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import atomic_write, check_kinds, read_json, shown
+from mmmask.files import atomic_write
+from mmmask.json_files import check_kinds, read_json, shown
 
 CARD = "card.json"
 #: Field of a session -> its type.

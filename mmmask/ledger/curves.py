@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mmmask.errors import InputError
-from mmmask.files import json_object
+from mmmask.json_files import json_object
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import platform
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -28,6 +29,9 @@ _PACKAGE = Path(__file__).parents[1]
 _ENTRY_POINTS = ("register", "workflows.train", "workflows.testing", "deploy.predictor")
 #: Rooms that only record and show what comes out.
 _WITHOUT_EFFECT = ("ledger", "reports")
+
+#: Python 3.11 fails now and then where two threads parse sources at once.
+_ONE_THREAD = threading.Lock()
 
 #: What a checkpoint says of photos that it learned without true labels -> how it learned them.
 WITHOUT_TRUTH = {"pseudo_labels": "with labels that a model gave them", "unlabelled": "unlabelled"}
@@ -66,7 +70,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-@cache
 def code_version() -> dict[str, Any]:
     """Return which code runs.
 
@@ -76,8 +79,16 @@ def code_version() -> dict[str, Any]:
         ``hash`` of the sources that training and prediction import, comments and docstrings
         aside, which also tells two dirty states apart.
     """
+    with _ONE_THREAD:
+        return _code_version()
+
+
+@cache
+def _code_version() -> dict[str, Any]:
     digest = hashlib.sha256()
-    for module, tree in sorted(_decisive_sources().items()):
+    with _ONE_THREAD:
+        trees = _decisive_sources()
+    for module, tree in sorted(trees.items()):
         digest.update(repr((module, _meaning(tree))).encode())
     commit = dirty = None
     if (_PACKAGE.parent / ".git").exists():

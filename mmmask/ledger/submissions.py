@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from mmmask.csv_files import read_csv
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import locked, one_form, write_csv
+from mmmask.files import locked, write_csv
 from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.provenance import command_line, learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
+from mmmask.reading import one_form
 from mmmask.tables import (
     SUBMISSIONS,
     Column,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -100,9 +99,8 @@ def train_on_features(
         seen, places = _through(pretrained, features, rows), np.arange(len(rows))
     hidden.standardize(_tensor(seen[places, 0]))
     new = [hidden, head]
-    steps = (training.epochs + training.tuned_epochs * deep) * ceil(
-        len(samples) / training.batch_size
-    )
+    epochs = training.epochs + training.tuned_epochs * deep
+    steps = epochs * len(_starts(len(samples), training.batch_size))
     ticks = lambda: tick(1 / steps)  # noqa: E731
     _epochs(
         [hidden], head, (seen, places), columns, training, training.epochs,
@@ -154,7 +152,7 @@ def _epochs(
     )  # fmt: skip
     features, rows = learned
     photos, views = len(rows), features.shape[1]
-    total = epochs * ceil(photos / training.batch_size)
+    total = epochs * len(_starts(photos, training.batch_size))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=total + 1,
         pct_start=_RISE, cycle_momentum=False, div_factor=20, final_div_factor=1e3,
@@ -228,9 +226,17 @@ def _tensor(features: Features) -> Tensor:
 def _batches(
     photos: int, size: int, epochs: int, random: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
+    starts = _starts(photos, size)
     for _ in range(epochs):
         order = random.permutation(photos)
-        yield from (order[start : start + size] for start in range(0, photos, size))
+        yield from (
+            order[start:stop] for start, stop in zip(starts, [*starts[1:], photos], strict=True)
+        )
+
+
+def _starts(photos: int, size: int) -> range:
+    """Return where batches begin; a photo left over joins the last: batch norms refuse it alone."""
+    return range(0, max(photos - 1, 1), size)
 
 
 def columns_of(samples: pd.DataFrame) -> dict[str, Tensor]:

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmmask.errors import InputError, MissingFileError, first_line
-from mmmask.files import atomic_write, json_object
+from mmmask.files import atomic_write
+from mmmask.json_files import json_object
 from mmmask.packages import require
 
 if TYPE_CHECKING:

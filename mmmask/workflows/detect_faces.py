@@ -21,9 +21,9 @@ from mmmask.datasets.layout import find_photos
 from mmmask.datasets.photos import load_photo
 from mmmask.datasets.unreadable import all_unreadable
 from mmmask.errors import UnreadablePhotoError
-from mmmask.files import is_table, one_form
 from mmmask.ledger.provenance import fingerprint, made_now
 from mmmask.packages import require
+from mmmask.reading import is_table, one_form
 from mmmask.tables import BOXES, read_table, write_table
 
 #: Photos are shrunk to this for the search: a face of a portrait is far larger than needed.

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from mmmask.datasets.features import Features, open_features, views_of, write_fe
 from mmmask.datasets.packed import ensure_pack
 from mmmask.datasets.photo_store import StalePackError
 from mmmask.errors import MissingFileError
+from mmmask.files import locked
 from mmmask.tables import check_finite
 
 if TYPE_CHECKING:
@@ -51,15 +53,18 @@ def frozen_model(cfg: "Config") -> Any:
 
 def ensure_features(cfg: "Config", model: Any, images: Sequence[str], path: Path) -> Features:
     """Return features from a file, which is made first unless it is still right."""
-    try:
+    with suppress(MissingFileError, StalePackError):
         return open_features(cfg, model, images, path)
-    except (MissingFileError, StalePackError) as error:
-        if path.is_file():
-            logger.warning(f"{error}; making it again")
-        if cfg.data.pack is not None:
-            ensure_pack(cfg)
-        write_features(cfg, model, images, _seen(cfg, model, images), path)
-    return open_features(cfg, model, images, path)
+    with locked(path, tidy=True):  # another process may be making it
+        try:
+            return open_features(cfg, model, images, path)
+        except (MissingFileError, StalePackError) as error:
+            if path.is_file():
+                logger.warning(f"{error}; making it again")
+            if cfg.data.pack is not None:
+                ensure_pack(cfg)
+            write_features(cfg, model, images, _seen(cfg, model, images), path)
+        return open_features(cfg, model, images, path)
 
 
 def _seen(cfg: "Config", model: Any, images: Sequence[str]) -> Iterator[NDArray[np.floating]]:

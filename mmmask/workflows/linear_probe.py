@@ -8,7 +8,7 @@ With ``hold_out``, the people of that fold are nowhere among them.
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,13 +25,14 @@ from mmmask.datasets.features import Features, parts_behind
 from mmmask.datasets.mixture import mixture_of, with_mixture_weights
 from mmmask.datasets.packed import photos_of
 from mmmask.errors import InputError
-from mmmask.files import atomic_write, read_json, write_csv
+from mmmask.files import atomic_write, write_csv
+from mmmask.json_files import read_json
 from mmmask.labels import MIDDLE_FROM, OLD_FROM
 from mmmask.ledger.provenance import code_version, fingerprint
 from mmmask.tables import PREDICTIONS, read_predictions, write_table
 from mmmask.workflows.frozen_features import ensure_features, frozen_model
 from mmmask.workflows.predict import provenance_of
-from mmmask.workflows.studies.commands import PLAN, Study, claim, contents, last_checkpoint
+from mmmask.workflows.studies.commands import PLAN, Study, alone, claim, contents, last_checkpoint
 from mmmask.workflows.studies.folds import EVAL, Fold, out_of_fold, summarise
 from mmmask.workflows.submission import check_outputs, write_submission
 from mmmask.workflows.testing import Tested
@@ -161,6 +162,39 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     plan = {**study.plan, **contents({**study.plan, "data.data_root": str(root)})}
     model = frozen_model(cfg)
     check_behind(cfg.train_cfg, _behind(model), model.head)
+    try:
+        with alone(out):
+            _fill(cfg, study, model, plan, path, with_eval)
+    except InputError:
+        with suppress(OSError):  # there is something in it
+            out.rmdir()
+        raise
+    files = {
+        "features": path,
+        "out of fold": out / OOF,
+        "scores": out / SCORES,
+        "checkpoint": last_checkpoint(out),
+        **({"eval": out / EVAL} if with_eval else {}),
+    }
+    if study.submission is not None:
+        table = read_predictions(out / EVAL)
+        origin = {**table.attrs["provenance"], "predictions": str(out / EVAL)}
+        write_submission(study.submission, table, root, origin=origin)
+        files["submission"] = study.submission
+    table = read_predictions(out / OOF)
+    return table, summarise(table), files
+
+
+def _fill(
+    cfg: "Config",
+    study: LinearProbe,
+    model: Any,
+    plan: Mapping[str, Any],
+    path: Path,
+    with_eval: bool,
+) -> None:
+    """Write into the folder of a probe what it lacks; features go to ``path``."""
+    out = study.out
     if (out / "last_checkpoint").exists() and not (out / PLAN).exists():
         raise InputError(f"{out}: holds a run that is not a linear probe; use another --work-dir")
     first = not (out / PLAN).exists()
@@ -172,8 +206,6 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
     except InputError:  # of weights or photos, which may be others the next time
         if first:
             (out / PLAN).unlink()
-            with suppress(OSError):  # there is something else in it
-                out.rmdir()
         raise
     learned, scored = (
         without_fold(samples_of(cfg, loader, "all"), study.hold_out) for loader in ("train", "test")
@@ -193,20 +225,6 @@ def linear_probe(study: LinearProbe) -> tuple[pd.DataFrame, pd.DataFrame, dict[s
         _fit_all(cfg, study, model, features, (learned, scored), predicted, unread)
         with atomic_write(out / FITTED) as partial:
             partial.write_text(json.dumps(facts, indent=1))
-    files = {
-        "features": path,
-        "out of fold": out / OOF,
-        "scores": out / SCORES,
-        "checkpoint": last_checkpoint(out),
-        **({"eval": out / EVAL} if with_eval else {}),
-    }
-    if study.submission is not None:
-        table = read_predictions(out / EVAL)
-        origin = {**table.attrs["provenance"], "predictions": str(out / EVAL)}
-        write_submission(study.submission, table, root, origin=origin)
-        files["submission"] = study.submission
-    table = read_predictions(out / OOF)
-    return table, summarise(table), files
 
 
 def _read(path: Path) -> Any:

@@ -13,7 +13,7 @@ import pandas as pd
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.jackknife import Interval
-from mmmask.ledger.cards import CARD, best, read_card, status
+from mmmask.ledger.cards import CARD, best, is_alive, read_card, status
 from mmmask.ledger.chosen_epoch import chosen_by, chosen_by_people, flattery_of
 from mmmask.ledger.config_differences import blocks, changes, decides_weights, flat_text
 from mmmask.ledger.epoch_answers import FILE as EPOCH_ANSWERS
@@ -28,7 +28,8 @@ _TRACES = (CARD, "last_checkpoint")
 #: Of a list of runs.
 COLUMNS = {
     "run": "its folder",
-    "status": "running, finished, interrupted, diverged, failed, or why no card is readable",
+    "status": "running, or running on another machine, finished, interrupted, diverged, failed, or "
+    "why no card is readable",
     "start": "when its last session began",
     "seconds": "how long that took",
     "sessions": "how often it was started",
@@ -118,7 +119,7 @@ def _row(run: Path) -> dict[str, Any]:
     return {
         **row,
         **{name: session.get(name) for name in as_stated},
-        "status": status(card) + why,
+        "status": status(card) + _elsewhere(session) + why,
         "seconds": _seconds(session),
         "sessions": len(card["sessions"]),
         "trained_on": split.get("trained_on"),
@@ -128,6 +129,13 @@ def _row(run: Path) -> dict[str, Any]:
         "on_others": None if flattered is None else top["macro_f1"] - flattered,
         "learned": _learned(run, card),
     }
+
+
+def _elsewhere(session: Mapping[str, Any]) -> str:
+    """Name the machine of a process of which only that one can tell whether it is still there."""
+    process = session.get("process")
+    unknown = session.get("status") == "running" and is_alive(process) is None
+    return f" on {process['host']}" if unknown and process and "host" in process else ""
 
 
 def _learned(run: Path, card: Mapping[str, Any]) -> str | None:

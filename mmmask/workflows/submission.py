@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmmask.csv_files import read_csv
 from mmmask.errors import InputError, MissingFileError, nearest
-from mmmask.files import check_folder, check_output, one_form, write_csv
+from mmmask.files import check_folder, check_output, write_csv
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
@@ -19,6 +19,7 @@ from mmmask.ledger.submissions import (
     read_submission,
     warnings_of,
 )
+from mmmask.reading import one_form
 from mmmask.reports.submission_tables import print_submission_check
 from mmmask.tables import SAMPLES, answers, check_table_name, checked
 

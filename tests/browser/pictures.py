@@ -32,6 +32,13 @@ SHORTEN = """([ids, without]) => {
         part.hidden = ids.length > 0 && !ids.includes(part.id);
     if (without) for (const part of document.querySelectorAll(without)) part.remove();
 }"""
+#: Where the first row of photos ends, or, without photos in rows, the page.
+END = """() => {
+    const cards = [...document.querySelectorAll("section:not([hidden]) .cards li")]
+        .map((card) => card.getBoundingClientRect());
+    const row = cards.filter((card) => card.top === cards[0].top).map((card) => card.bottom + 16);
+    return row.length ? Math.max(...row) + scrollY : document.documentElement.scrollHeight;
+}"""
 
 
 def keep(png: bytes, path: Path) -> None:
@@ -41,13 +48,12 @@ def keep(png: bytes, path: Path) -> None:
 
 
 def take(
-    window: Any, path: Path, height: int, sections: Sequence[str] = (), without: str = ""
+    window: Any, path: Path, *, height: int = 3000, sections: Sequence[str] = (), without: str = ""
 ) -> None:
-    """Write a picture of some sections of the page, down to ``height`` pixels at most."""
+    """Write a picture of some sections, down to the first photos or ``height`` pixels at most."""
     window.evaluate(SHORTEN, [list(sections), without])
     window.wait_for_timeout(500)  # photos are decoded when they come into sight
-    whole = window.evaluate("document.documentElement.scrollHeight")
-    clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(height, whole)}
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(height, window.evaluate(END))}
     keep(window.screenshot(full_page=True, clip=clip), path)
 
 
@@ -60,13 +66,14 @@ def opened(window: Any, page: str) -> None:
 def take_pages(window: Any, made: Path, out: Path) -> None:
     """Take the pages that are files: data, run, comparison, map of the people."""
     opened(window, (made / "data.html").resolve().as_uri())
-    take(window, out / "data_page.png", 1160, ["findings", "faces"])
+    take(window, out / "data_page.png", sections=["findings", "faces"])
     opened(window, (made / "run.html").resolve().as_uri())
-    some = "#curves .chart:nth-child(n + 4)"
-    take(window, out / "run_page.png", 1660, ["findings", "curves", "mistakes"], some)
+    parts, some = ["findings", "curves", "mistakes"], "#curves .chart:nth-child(n + 4)"
+    take(window, out / "run_page.png", sections=parts, without=some)
     opened(window, (made / "compare.html").resolve().as_uri())
+    parts = ["findings", "pairs", "photos"]
     some = "#findings .table, #pairs .charts, #pairs .table tr:nth-child(n + 6)"
-    take(window, out / "compare_page.png", 1560, ["findings", "pairs", "photos"], some)
+    take(window, out / "compare_page.png", sections=parts, without=some)
 
     opened(window, (made / "probe.html").resolve().as_uri())
     chart = window.locator("#people-map")
@@ -91,7 +98,7 @@ def take_review(window: Any, made: Path, out: Path) -> None:
             for key in "aka":
                 window.keyboard.press(key)
                 window.wait_for_selector("html:not([data-busy])", state="attached")
-            take(window, out / "review_page.png", 725)
+            take(window, out / "review_page.png", height=725)
 
 
 def take_demo(window: Any, made: Path, out: Path) -> None:
@@ -108,7 +115,7 @@ def take_demo(window: Any, made: Path, out: Path) -> None:
                 break
         window.get_by_role("button", name="Where the network looked for mask").click()
         window.locator("#looked", has_text="What speaks for").wait_for()
-        take(window, out / "demo_page.png", 1130)
+        take(window, out / "demo_page.png", height=1130)
 
 
 def plot_all(made: Path, out: Path) -> None:

@@ -125,6 +125,7 @@ def test_a_folder_is_searched_behind_links_and_loops_end(tmp_path) -> None:
         (tmp_path / name).touch()
     (inside / "linked").symlink_to(elsewhere)
     (inside / "deep" / "loop").symlink_to(inside)
+    (inside / "itself").symlink_to("itself")
     assert find_photos(inside)["image"].tolist() == ["deep/b.JPG", "linked/c.png"]
 
 

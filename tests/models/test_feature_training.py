@@ -150,6 +150,28 @@ def test_steps_are_told_until_all_is_done(photos) -> None:
     assert sum(shares) == pytest.approx(1)
 
 
+class Norm(HiddenLayer):
+    """A layer whose batch norm refuses a photo alone."""
+
+    def __init__(self) -> None:
+        super().__init__(D, width=32)
+        self.norm = nn.BatchNorm1d(32)
+
+    def forward(self, feats):
+        return (self.norm(super().forward(feats)[-1]),)
+
+
+def test_a_photo_that_is_left_over_joins_the_last_batch(photos) -> None:
+    features, samples = photos
+    shares: list[float] = []
+    _, head = parts()
+    train_on_features(
+        [Norm()], head, features, np.arange(51), samples[:51],
+        FeatureTraining(epochs=2, batch_size=25), seed=0, tick=shares.append,
+    )  # fmt: skip
+    assert shares == pytest.approx([1 / 4] * 4)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mmmask.cli import Number
+from mmmask.option_types import Number
 
 from .conftest import ROOT
 from .test_help import TOOLS

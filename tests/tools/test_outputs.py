@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmmask.cli import OUTPUTS, made_file, output_file, output_folder
 from mmmask.errors import InputError
+from mmmask.option_types import OUTPUTS, made_file, output_file, output_folder
 
 from .conftest import ROOT
 

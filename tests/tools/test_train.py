@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from mmmask.ledger.cards import best, read_card, status
 from mmmask.ledger.provenance import fingerprint
 from mmmask.ledger.staleness import stale_reasons
 
-from .conftest import CONFIG, ROOT, SMALL, tool, train
+from .conftest import CONFIG, ROOT, SMALL, call, tool, train
 
 
 def same(one: object, other: object) -> bool:
@@ -130,6 +131,31 @@ def test_a_run_killed_inside_an_epoch_and_resumed_equals_one_that_was_not(drawn,
     config.write_text(config.read_text() + "head = dict(margin=0.9)\n")
     (reason,) = stale_reasons({"checkpoint": str(best_one)})
     assert "averaged.py has changed since the training: head.margin was 0.2, is 0.9" in reason
+
+
+def test_a_run_that_is_asked_to_end_says_so_and_leaves_whole_files(drawn, tmp_path) -> None:
+    name, *arguments = train(tmp_path, drawn, options=("train_cfg.max_epochs=50",))
+    process = subprocess.Popen(
+        [sys.executable, f"tools/{name}", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "last_checkpoint").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)  # its data workers too, as a service does
+    said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said) == (128 + signal.SIGTERM, "ended by SIGTERM\n")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    card = read_card(tmp_path)
+    assert card["sessions"][-1]["status"] == "interrupted"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    epoch = card["sessions"][-1]["epoch"]
+    assert load_checkpoint_file(str(tmp_path / f"epoch_{epoch}.pth"))["meta"]["epoch"] == epoch
 
 
 def test_resuming_a_copied_work_dir_leaves_the_original_as_it_was(run, tmp_path) -> None:
@@ -256,6 +282,15 @@ def test_bfloat16_trains(drawn, tmp_path) -> None:
     assert "AutocastOptimWrapper" in (tmp_path / "amp" / Path(CONFIG).name).read_text()
 
 
+def test_a_port_that_is_taken_is_refused_by_the_launch_script() -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = call("bash", "tools/dist_train.sh", CONFIG, "2", PATH=path, PORT=str(port))
+    assert done.returncode == 2
+    assert done.stderr == f"error: PORT must be a free port from 1 to 65535; got {port}\n"
+
+
 def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
     work_dir = tmp_path / "two"
     name, config, *arguments = train(work_dir, drawn, options=("train_cfg.max_epochs=1",))
@@ -268,7 +303,6 @@ def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
         env={
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PORT": "29617",
             "OMP_NUM_THREADS": "1",
         },
     )
@@ -296,7 +330,6 @@ def test_two_processes_train_with_sam_and_layers_that_thaw(drawn, tmp_path) -> N
         env={
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PORT": "29618",
             "OMP_NUM_THREADS": "1",
         },
     )

@@ -40,7 +40,6 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        os.environ["MMMASK_LEDGER"] = str(self.folder / "ledger")
 
     @cached_property
     def server(self) -> ForkServer:
@@ -59,7 +58,8 @@ class Bench:
                 "tests/torture/disturbed.py",
                 [json.dumps(disturbed), script, *arguments],
             )
-        return self.server.run(script, given, os.environ, timeout=PATIENCE)
+        environment = {**os.environ, "MMMASK_LEDGER": str(self.folder / "ledger")}
+        return self.server.run(script, given, environment, timeout=PATIENCE)
 
     def done(self, *command: object) -> Done:
         """Run a file of tools/ that must succeed."""

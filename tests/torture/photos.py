@@ -108,7 +108,7 @@ def fault_of(said: Said, name: str) -> str | None:
     return None if said.value is True else f"returned {said.value!r}"
 
 
-def _predicted(bench: Bench) -> tuple[Trial, Callable[[], object]]:
+def _predicted(bench: Bench) -> Trial:
     def trial(random: np.random.Generator, folder: Path) -> str | None:
         model = bench.model
         for number in range(2):
@@ -127,7 +127,7 @@ def _predicted(bench: Bench) -> tuple[Trial, Callable[[], object]]:
             return f"Predictor says {said}, load_photo says {read}"
         return fault_of(said, path.name)
 
-    return trial, lambda: bench.model
+    return trial
 
 
 def _measured(bench: Bench) -> tuple[Trial, Callable[[], object]]:

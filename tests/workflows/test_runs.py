@@ -96,6 +96,7 @@ def test_old_half_and_refused_cards_are_listed_with_their_reason(tmp_path, capsy
     make_run(tmp_path / "failed", status="failed", error="ValueError: loss is NaN")
     told = "loss nan at step 3 (epoch 1), learning rate 1e+20; the training diverged"
     make_run(tmp_path / "diverged", status="diverged", error=told)
+    make_run(tmp_path / "away", status="running", process={"host": "far", "pid": 1, "started": 2})
     for name in ("old", "broken", "half"):
         (tmp_path / name).mkdir()
     (tmp_path / "old" / "last_checkpoint").write_text("epoch_3.pth")
@@ -106,6 +107,7 @@ def test_old_half_and_refused_cards_are_listed_with_their_reason(tmp_path, capsy
     assert runs[str(tmp_path / "old")] == "no card: an older run"
     assert runs[str(tmp_path / "broken")].startswith("card.json: not readable JSON")
     assert runs[str(tmp_path / "half")] == "unknown"
+    assert runs[str(tmp_path / "away")] == "running on far"
     assert runs[str(tmp_path / "failed")] == "failed (ValueError: loss is NaN)"
     short = "loss nan at step 3 (epoch 1), learning rate 1e+20"
     assert runs[str(tmp_path / "diverged")] == f"diverged ({short})"

@@ -10,7 +10,7 @@ from mmmask.datasets.foreign.facts import Facts, joined
 from mmmask.datasets.layout import PHOTO_SUFFIXES, is_photo
 from mmmask.datasets.walk import files_below
 from mmmask.errors import InputError
-from mmmask.files import is_there
+from mmmask.reading import is_there
 
 _SHOWN = 5
 

@@ -192,7 +192,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
 def _remove_half_written(work_dir: Path) -> None:
     """Remove partial files, see :func:`mmmask.files.atomic_write`, of a run that was killed."""
-    for name in (".epoch_*-????????.pth", ".best_*-????????.pth"):
+    for name in (".epoch_*.part.pth", ".best_*.part.pth"):
         for leftover in work_dir.glob(name):
             leftover.unlink(missing_ok=True)
 

@@ -17,7 +17,7 @@ from mmmask.engine.hooks import priorities
 from mmmask.engine.hooks.without_truth_hooks import WithoutTruthHook
 from mmmask.engine.photo_rate import PhotoRate
 from mmmask.engine.unwrap import samples_of
-from mmmask.errors import DivergedError, InputError, first_line
+from mmmask.errors import DivergedError, InputError, first_line, interruption_of
 from mmmask.evaluation.metric import MaskFaceMetric
 from mmmask.ledger.cards import CARD, is_alive, read_card, this_process, write_card
 from mmmask.ledger.config_differences import changes, decides_weights, flat, flat_config
@@ -127,7 +127,7 @@ class RunCardHook(Hook):
 
     def after_failure(self, runner: Runner, error: BaseException) -> None:
         """State on the card why the run ended; :class:`ConsoleRunner` calls this."""
-        if isinstance(error, KeyboardInterrupt):
+        if interruption_of(error) is not None:
             self._end(runner, status="interrupted")
         elif isinstance(error, DivergedError):
             self._end(runner, status="diverged", error=first_line(error))

@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from mmmask.datasets.photos import Photo, decoded
 from mmmask.errors import InputError
-from mmmask.files import MOST_BYTES
 from mmmask.labels import ATTRIBUTES, CLASSES, age_reached, decode, marginals
+from mmmask.reading import MOST_BYTES
 from mmmask.reports.local_app import HEADERS, answered, local_app
 from mmmask.reports.pages.page import render
 from mmmask.reports.pages.thumbnails import small_jpeg

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmmask.errors import InputError
-from mmmask.files import json_object, onto_disk
+from mmmask.files import onto_disk
+from mmmask.json_files import json_object
 
 #: What can be decided on a label issue. ``open`` takes a decision back, as an undo of its own.
 VERDICTS = ("accept", "keep", "set", "later", "open")

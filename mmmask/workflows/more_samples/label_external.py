@@ -14,9 +14,9 @@ from mmmask.config import parse_options
 from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import find_photos
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import is_there
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, NUM_CLASSES, age_group, decode, product
 from mmmask.ledger.provenance import file_hash, fingerprint, made_now
+from mmmask.reading import is_there
 from mmmask.tables import SAMPLES, checked, write_table
 from mmmask.workflows.testing import check_same, run_test
 

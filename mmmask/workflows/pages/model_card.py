@@ -12,9 +12,9 @@ from mmmask.evaluation.intervals import units_to_draw
 from mmmask.evaluation.mistakes import surest_wrong
 from mmmask.evaluation.shared_errors import shared_errors
 from mmmask.evaluation.slices import by_value
-from mmmask.files import is_there
 from mmmask.known import named, truths_of
 from mmmask.labels import AGE_GROUPS, MASKS
+from mmmask.reading import is_there
 from mmmask.reports.model_card import ModelCard, Other, write_card
 from mmmask.reports.pages.run_facts import RunFacts, Scored
 from mmmask.reports.score_tables import warnings_of

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mmmask.errors import InputError
-from mmmask.files import is_table
+from mmmask.reading import is_table
 from mmmask.workflows.pages.run_folder import is_out_of_fold, is_run
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from mmmask.datasets.features import read_features
 from mmmask.errors import InputError
 from mmmask.evaluation.neighbours import nearest, people_map
-from mmmask.files import is_there
 from mmmask.labels import MASKS
+from mmmask.reading import is_there
 from mmmask.reports.pages.run_facts import Likeness, RunFacts, Scored
 from mmmask.reports.pages.thumbnails import Thumbnails, make_thumbnails
 

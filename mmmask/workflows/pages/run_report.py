@@ -13,10 +13,10 @@ from mmmask.csv_files import read_csv
 from mmmask.datasets.layout import MASK_OF_STEM
 from mmmask.errors import InputError
 from mmmask.evaluation.slices import Members, by_age, by_tag, by_thirds, by_value
-from mmmask.files import is_there
 from mmmask.known import named, truths_of
 from mmmask.labels import AGE_GROUPS, GENDERS
 from mmmask.ledger.curves import read_curves
+from mmmask.reading import is_there
 from mmmask.reports.pages.run_facts import BY_YEAR, RunFacts, Scored
 from mmmask.reports.pages.run_page import write_run_page
 from mmmask.reports.pages.thumbnails import make_thumbnails

@@ -15,7 +15,7 @@ from mmmask.evaluation.scores import macro_f1
 from mmmask.ledger.config_differences import blocks, changes
 from mmmask.tables import PREDICTIONS, read_table
 from mmmask.workflows.score import aligned, labels_of
-from mmmask.workflows.studies.commands import ONE_ATTRIBUTE, Study, claim
+from mmmask.workflows.studies.commands import ONE_ATTRIBUTE, Study, alone, claim
 from mmmask.workflows.studies.engines import run_commands
 
 PREDICTED = "predictions.parquet"
@@ -48,6 +48,18 @@ def ablate(study: Ablation) -> pd.DataFrame:
     plans = {config: study.plan_of(config, {}) for config in study.configs}
     check_comparable(plans)
     announce(plans)
+    with alone(study.out):
+        _train_missing(study, plans)
+    tables = {
+        config: [
+            read_table(study.folder(config, seed) / PREDICTED, PREDICTIONS) for seed in study.seeds
+        ]
+        for config in study.configs
+    }
+    return compare(tables, plans)
+
+
+def _train_missing(study: Ablation, plans: Mapping[Path, Mapping[str, Any]]) -> None:
     runs = [(config, seed) for seed in study.seeds for config in study.configs]
     for config, seed in runs:
         claim(study.folder(config, seed), plans[config])
@@ -58,13 +70,6 @@ def ablate(study: Ablation) -> pd.DataFrame:
             run_commands([study.train(config, folder, options=study.options, seed=seed)])
             predict = study.predict(folder, config.name, folder / PREDICTED, split="val")
             run_commands([predict], logs=[folder / "test.log"])
-    tables = {
-        config: [
-            read_table(study.folder(config, seed) / PREDICTED, PREDICTIONS) for seed in study.seeds
-        ]
-        for config in study.configs
-    }
-    return compare(tables, plans)
 
 
 def check_comparable(plans: Mapping[Path, Mapping[str, Any]]) -> None:

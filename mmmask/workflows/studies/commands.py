@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from mmmask.config import parse_options
 from mmmask.datasets.teacher import teacher_tables
 from mmmask.errors import InputError, MissingFileError
-from mmmask.files import atomic_write, check_folder, read_json
+from mmmask.files import atomic_write, check_folder, locked
+from mmmask.json_files import read_json
 from mmmask.ledger.config_differences import DATA_FILES, changes, files_of, flat_config
 from mmmask.ledger.provenance import file_hash
 
@@ -93,6 +95,11 @@ def contents(plan: Mapping[str, Any]) -> dict[str, str]:
         if not path.is_file():
             raise MissingFileError(f"{path}: no such file")
     return {f"sha256 of {path}": file_hash(path) for path in paths}
+
+
+def alone(folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes out of the folder of a study; their runs would mix."""
+    return locked(folder / PLAN, "another study runs in this folder; wait for its end")
 
 
 def claim(folder: Path, plan: Mapping[str, Any]) -> None:

@@ -20,8 +20,12 @@ from mmmask.errors import DivergedError, InputError
 from mmmask.packages import require
 
 ENGINES = ("local", "ray")
-#: Exit status of a process whose user interrupted it; a negative one is a signal.
-_INTERRUPTED = (130, -signal.SIGINT)
+#: Exit statuses of a process that was asked to end; a negative one is a signal.
+_INTERRUPTED = tuple(
+    status
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for status in (128 + number, -number)
+)
 #: That of a step whose training diverged: 1 is also that of a defect.
 DIVERGED = 4
 #: Seconds that a child has to end by itself before it is killed.

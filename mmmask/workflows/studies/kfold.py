@@ -37,6 +37,7 @@ from mmmask.workflows.studies.commands import (
     ONE_ATTRIBUTE,
     PLAN,
     Study,
+    alone,
     claim,
     contents,
     last_checkpoint,
@@ -181,6 +182,17 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
     check(study)
     samples = study.source.train()
     folds_of(samples, folds=study.folds)  # refuses more folds than people
+    with alone(study.out):
+        _fill(study)
+        done = put_together(study, samples)
+    for path in listed(study.plan.get("data.teacher")):
+        if FOLD not in path:
+            logger.warning(f"{path}: {KNOWS_HELD_OUT}")
+    return done
+
+
+def _fill(study: KFold) -> None:
+    """Train and predict what the folder of a study lacks."""
     claim(study.out, {**study.plan, **contents(study.plan)})
     pending = [fold for fold in range(study.folds) if study.missing(fold)]
     pack = study.pack or study.plan.get("data.pack")
@@ -197,11 +209,6 @@ def kfold(study: KFold) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
         if not any(study.out.glob("fold_*/*.pth")):  # free for what the message advises
             (study.out / PLAN).unlink()
         raise
-    done = put_together(study, samples)
-    for path in listed(study.plan.get("data.teacher")):
-        if FOLD not in path:
-            logger.warning(f"{path}: {KNOWS_HELD_OUT}")
-    return done
 
 
 def check(study: KFold) -> None:

@@ -81,7 +81,7 @@ class Sweep(Study):
         optuna = load_optuna()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         file = self.out / DATABASE
-        try:
+        with kept_in(file, every_error=True):
             study = optuna.create_study(
                 storage=f"sqlite:///{file.resolve()}",
                 study_name="sweep",
@@ -90,10 +90,6 @@ class Sweep(Study):
                 load_if_exists=True,
             )
             trials = study.trials
-        except Exception as error:  # of sqlite, sqlalchemy or Optuna
-            raise InputError(
-                f"{file}: cannot be opened as the database of this sweep: {_cause_of(error)}"
-            ) from error
         if not trials:
             study.enqueue_trial({one.name: one.start for one in self.parameters})
         return study
@@ -153,22 +149,26 @@ def _pruner(name: str, epochs: int) -> "optuna.pruners.BasePruner":
 
 
 @contextmanager
-def kept_in(database: Path) -> Iterator[None]:
-    """Name the database of a study where it is damaged or cannot be written."""
+def kept_in(database: Path, *, every_error: bool = False) -> Iterator[None]:
+    """Name the database of a study where it is damaged or cannot be written.
+
+    Of damaged content Optuna raises any error, so ``every_error`` is for reading alone.
+    """
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError) as error:
-        raise WriteError(f"{database}: could not be read or written: {_cause_of(error)}") from error
-
-
-def _cause_of(error: BaseException) -> str:
-    """Return what sqlite says, where an error of Optuna's comes from it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return first_line(error)
+    except Exception as error:
+        storage = isinstance(error, StorageInternalError | SQLAlchemyError)
+        if isinstance(error, InputError) or not (storage or every_error):
+            raise
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise WriteError(
+            f"{database}: could not be read or written: {first_line(cause)}"
+        ) from error
 
 
 def load_optuna() -> Any:
