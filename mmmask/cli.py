@@ -130,7 +130,7 @@ SHARED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "--weight": {
             "type": number(0, 1e6),
             "default": 1.0,
-            "help": "weight of each sample in the loss; default 1",
+            "help": "weight of each sample in the loss; default: 1",
         },
     }
 )

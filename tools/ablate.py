@@ -22,7 +22,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("baseline", type=Path, help="config that the others are compared with")
     parser.add_argument("variants", type=Path, nargs="*", help="configs with one change each")
-    parser.add_argument("--seeds", type=FEW, default=3, help="runs of each config; default 3")
+    parser.add_argument("--seeds", type=FEW, default=3, help="runs of each config; default: 3")
     add_shared(parser, "--data-root", help="holds train/; default: the configs'")
     add_shared(parser, "--table")
     add_shared(parser, "--pretrained")
@@ -47,7 +47,7 @@ def main() -> None:
         action="store_true",
         help="each head without the photos of each source (column source), against all of them",
     )
-    heads.add_argument("--jobs", type=FEW, help="heads trained at a time; default 1")
+    heads.add_argument("--jobs", type=FEW, help="heads trained at a time; default: 1")
     args = parser.parse_args()
 
     from mmmask.files import write_csv

@@ -39,7 +39,7 @@ def main() -> None:
         type=number(0, 64),
         metavar="X",
         help="largest mean distance between photos of one person: cosine distance of centred "
-        "features, default 0.5; without features, bits of 64, default 6",
+        "features, default: 0.5; without features, bits of 64, default: 6",
     )
     args = vars(parser.parse_args())
 

@@ -51,7 +51,7 @@ def main() -> None:
         "--margin",
         metavar="M",
         type=number(0, 100),
-        help="voc: share of a box added per side; default 0.4",
+        help="voc: share of a box added per side; default: 0.4",
     )
     add("--min-size", metavar="PX", type=whole(1), help="voc: leave out smaller boxes; default: 32")
     add("--source", help="name of the data set; default: that of SRC")

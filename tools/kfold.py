@@ -36,7 +36,7 @@ def main() -> None:
         "--checkpoint",
         choices=("last", "best"),
         default="last",
-        help="which one predicts; best: chosen by the people held out, so their score is too high",
+        help="which predicts; best: chosen by the people held out, so their score is too high",
     )
     add_shared(parser, "--decision")
     parser.add_argument(

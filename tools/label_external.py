@@ -31,7 +31,7 @@ def main() -> None:
         "--threshold",
         type=SHARE,
         default=0.8,
-        help="leave out photos whose label is less probable; default 0.8",
+        help="leave out photos whose label is less probable; default: 0.8",
     )
     add_shared(parser, "--weight")
     add_shared(parser, "--cfg-options")

@@ -20,16 +20,16 @@ def main() -> None:
         help="people in train, 7 photos each; at least 6",
     )
     parser.add_argument(
-        "--eval-people", type=whole(0, 999_999), default=0, help="people in eval; default 0"
+        "--eval-people", type=whole(0, 999_999), default=0, help="people in eval; default: 0"
     )
-    parser.add_argument("--seed", type=SEED, default=0, help="same seed, same files; default 0")
+    parser.add_argument("--seed", type=SEED, default=0, help="same seed, same files; default: 0")
     parser.add_argument(
         "--size",
         type=whole(32, 10_000),
         nargs=2,
         default=(96, 128),
         metavar=("W", "H"),
-        help="width and height in pixels, at least 32; default 96 128",
+        help="width and height in pixels, at least 32; default: 96 128",
     )
     args = parser.parse_args()
 

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--trials", type=whole(1), required=True, help="number of trials, trial 0 included"
     )
-    parser.add_argument("--folds", type=FEW, default=1, help="folds held out in turn; default 1")
+    parser.add_argument("--folds", type=FEW, default=1, help="folds held out in turn; default: 1")
     parser.add_argument(
         "--confirm",
         type=whole(0, 1000),
@@ -36,8 +36,8 @@ def main() -> None:
         const=2,
         default=0,
         metavar="SEEDS",
-        help="then train the best trial and trial 0 anew, with so many other seeds (default 2) and "
-        "other people held out",
+        help="then train the best trial and trial 0 again, with so many other seeds (default: 2) "
+        "and other people held out",
     )
     parser.add_argument(
         "--pruner",
@@ -46,11 +46,11 @@ def main() -> None:
         help="what ends hopeless trials early; default: median",
     )
     parser.add_argument("--engine", default="local", metavar="local|ray", help="default: local")
-    parser.add_argument("--jobs", type=FEW, default=1, help="trials at a time; default 1")
+    parser.add_argument("--jobs", type=FEW, default=1, help="trials at a time; default: 1")
     add_shared(parser, "--data-root", "--pretrained")
     add_shared(parser, "--table")
     add_shared(parser, "--pack", help="packed photos (.arrow), made if missing")
-    parser.add_argument("--seed", type=SEED, default=0, help="of trainings and trials; default 0")
+    parser.add_argument("--seed", type=SEED, default=0, help="of trainings and trials; default: 0")
     parser.add_argument(
         "--out", type=output_folder, metavar="DIR", help="default: work_dirs/sweep/ + config name"
     )

@@ -68,7 +68,7 @@ def ensure_pack(cfg: "Config") -> int:
             why = _why_not(path, images, **given)
             if why is not None:
                 if path.is_file():
-                    logger.warning(f"{why}; packing anew")
+                    logger.warning(f"{why}; packing again")
                 write_pack(path, images, **given)
     return len(images)
 

@@ -178,8 +178,7 @@ def _read(path: str, old_from: int, labelled: Collection[str]) -> pd.DataFrame:
     split = stated.get("split")
     if split != "oof" and table["image"].isin(labelled).any():
         raise InputError(
-            f"{path}: predictions of labelled photos must have split oof in their provenance, as "
-            "a model repeats the labels that it has learned; got "
+            f"{path}: predictions of labelled photos must have split oof in their provenance; got "
             f"{split or 'none'}; use oof.parquet of tools/kfold.py or tools/linear_probe.py"
         )
     cut = stated.get("old_from")

@@ -100,8 +100,8 @@ class ConsoleRunner(Runner):
                 loader.batch_sampler.drop_last = True
                 self.logger.warning(
                     f"the last of {len(loader) + 1} batches would be one photo, too few for batch "
-                    "norms: each epoch leaves one photo out, by chance, unless "
-                    f"train_dataloader.batch_size is another than {loader.batch_size}"
+                    "norms, so each epoch leaves a random photo out; another "
+                    f"train_dataloader.batch_size than {loader.batch_size} uses all"
                 )
         built = super().build_train_loop(loop)
         size, photos = built.dataloader.batch_size, len(built.dataloader.dataset)
@@ -253,9 +253,9 @@ class ConsoleRunner(Runner):
             if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
                 size = self.cfg.train_dataloader.batch_size
                 raise InputError(
-                    "train_dataloader.batch_size must be 2 or more photos in each process where a "
-                    f"batch norm gets one pixel of each; got a batch of one, of {size}; or choose "
-                    "a larger preprocessing.size"
+                    "train_dataloader.batch_size must leave at least 2 photos to each batch "
+                    f"and process for batch norm on one pixel of each; got {size}, and a batch of "
+                    "1 photo; or enlarge preprocessing.size"
                 ) from error
             if self._started:
                 raise

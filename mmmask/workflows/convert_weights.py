@@ -197,7 +197,7 @@ def read_weights(source: str | Path) -> dict[str, NDArray[Any]]:
         for names, entries in groups:
             outside = [name for name in names if Path(name).name != name]
             if outside:
-                raise InputError(f"{source}: names {outside[0]}, which does not lie beside it")
+                raise InputError(f"{source}: names {outside[0]}, which must be in the same folder")
             content = b"".join(_content(Path(source).parent / name) for name in names)
             found.update(_arrays(entries, content, ", ".join(names)))
     except InputError:

@@ -60,7 +60,7 @@ def ensure_features(cfg: "Config", model: Any, images: Sequence[str], path: Path
             return open_features(cfg, model, images, path)
         except (MissingFileError, StalePackError) as error:
             if path.is_file():
-                logger.warning(f"{error}; making it anew")
+                logger.warning(f"{error}; making it again")
             if cfg.data.pack is not None:
                 ensure_pack(cfg)
             write_features(cfg, model, images, _seen(cfg, model, images), path)

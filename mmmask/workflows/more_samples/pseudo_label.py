@@ -117,7 +117,7 @@ def check_options(
 ) -> None:
     """Refuse options that are out of range or contradict each other."""
     if top is not None and (threshold is not None or most is not None):
-        raise InputError("--top-k stands alone: it replaces --threshold and --max-per-class")
+        raise InputError("--top-k replaces --threshold and --max-per-class; leave those out")
     if threshold is not None and not 0 <= threshold <= 1:
         raise InputError(f"--threshold must be from 0 to 1; got {threshold}")
     if top is not None and top < 1:

@@ -146,7 +146,7 @@ def read_causes(path: str | Path, table: pd.DataFrame) -> pd.Series:
     person = given["image"].map(table.set_index("image")["person"])
     if person.isna().any():
         unknown = given["image"][person.isna()]
-        raise InputError(f"{path}: {unknown.iloc[0]} is none of the photos that were predicted")
+        raise InputError(f"{path}: {unknown.iloc[0]} is not among the photos that were predicted")
     causes = pd.Series(given["cause"].str.strip().to_numpy(), person).groupby(level=0)
     several = causes.nunique() > 1
     if several.any():

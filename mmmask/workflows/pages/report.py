@@ -43,8 +43,7 @@ def report(
         )
     else:
         raise InputError(
-            f"{path}: must be a data root, with train/train.csv, a table of photos, a run "
-            "directory, with checkpoints, or that of a finished k-fold or a probe, with "
-            "oof.parquet; "
+            f"{path}: must be a data root (train/train.csv), a table of photos, or the folder of "
+            "a run (checkpoints) or of a finished k-fold or probe (oof.parquet); "
             + ("it has none of them" if path.is_dir() else "there is no such folder")
         )

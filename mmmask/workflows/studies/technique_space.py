@@ -176,7 +176,7 @@ def _source(path: str | Path, name: str, value: Any) -> dict[str, Any]:
         raise InputError(f"{where}: a name has letters, digits and _, and is not {BASE}")
     _check_keys(where, value, _SOURCE)
     if "columns" in value and (len(value) > 1 or len(value["columns"]) != 2):
-        raise InputError(f"{where}: columns are two numbers and stand alone; got {value!r}")
+        raise InputError(f"{where}: columns must be two numbers, without other keys; got {value!r}")
     if value.get("view", "identity") not in VIEWS:
         known = ", ".join(VIEWS)
         raise InputError(f"{where}: view must be one of {known}; got {value['view']!r}")

@@ -161,7 +161,7 @@ def run_techniques(
     if techniques is None:
         raise InputError("--features and --jobs are for a study of --techniques; got none")
     if len(configs) > 1:
-        raise InputError(f"--techniques replaces the variants; got {configs[1]} beside it")
+        raise InputError(f"--techniques replaces the variants; leave out {configs[1]}")
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs must be at least 1; got {jobs}")
     study = TechniqueStudy(

@@ -105,7 +105,7 @@ def no_photo(size: int) -> str:
         (claims(30, 20), no_photo(69)),
         (
             claims(40000, 40000),
-            "the upload: a photo must have at most 100 million pixels; got 40000 x 40000; save it "
+            "the upload: a photo must have at most 100 million pixels; got 40000 x 40000; "
             "save it smaller",
         ),
     ],

@@ -159,7 +159,7 @@ def test_input_at_fault_is_named(write, tmp_path) -> None:
     other = write("b.parquet", [1] * 9, SURE)
     with pytest.raises(InputError, match=r"2 of 2 models agree on 0, .* has 0\.000"):
         pseudo_label([path, other], out)
-    with pytest.raises(InputError, match="--top-k stands alone"):
+    with pytest.raises(InputError, match="--top-k replaces"):
         pseudo_label([path], out, top=3, threshold=0.5)
     with pytest.raises(InputError, match=r"--threshold must be from 0 to 1; got 1\.5"):
         pseudo_label([path], out, threshold=1.5)

@@ -119,7 +119,7 @@ def test_data_without_eval_has_a_page_too(make_layout, tmp_path) -> None:
 def test_a_path_that_is_neither_data_nor_a_run_is_refused(tmp_path) -> None:
     out = tmp_path / "page.html"
     with pytest.raises(
-        InputError, match=r"must be a data root, with train/train\.csv, a table of photos, a run"
+        InputError, match=r"must be a data root \(train/train\.csv\), a table of photos, or"
     ):
         report(tmp_path, out)
     with pytest.raises(InputError, match="there is no such folder"):

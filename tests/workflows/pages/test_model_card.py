@@ -154,7 +154,7 @@ def test_warnings_of_both_models_are_in_the_card(tmp_path, capsys) -> None:
         ({"pictures": "x.jpg"}, "--pictures needs the photos"),
         ({"other": "face"}, "the second table must be of another model"),
         ({"data_root": "nowhere"}, "none of the 280 photos is there"),
-        ({"causes": "unknown.csv"}, "unknown.csv: gone.jpg is none of the photos"),
+        ({"causes": "unknown.csv"}, "unknown.csv: gone.jpg is not among the photos"),
         ({"causes": "both.csv"}, "has several causes; a person may have one"),
     ],
 )

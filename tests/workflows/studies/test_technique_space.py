@@ -107,7 +107,7 @@ def test_a_wrong_technique_is_refused(tmp_path, technique, message) -> None:
         ("{'a/b': dict()}", "has letters"),
         ("dict(a=dict(layer=3))", "unknown key 'layer'"),
         ("dict(a=dict(view='upside_down'))", "view must be one of identity, hflip"),
-        ("dict(a=dict(columns=(0, 2), view='hflip'))", "stand alone"),
+        ("dict(a=dict(columns=(0, 2), view='hflip'))", "without other keys"),
         ("[]", "features must be a dict"),
     ],
 )

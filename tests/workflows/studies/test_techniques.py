@@ -284,7 +284,7 @@ def test_a_verdict_follows_the_interval_and_the_claim(value, expects, said) -> N
     ("given", "message"),
     [
         ({"techniques": None, "jobs": 2}, "are for a study of --techniques; got none"),
-        ({"configs": [CONFIG, CONFIG]}, "--techniques replaces the variants; got"),
+        ({"configs": [CONFIG, CONFIG]}, "--techniques replaces the variants; leave out"),
         ({"jobs": 0}, "--jobs must be at least 1; got 0"),
     ],
 )

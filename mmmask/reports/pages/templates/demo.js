@@ -18,7 +18,7 @@
       method: "POST", body, headers: { "Content-Type": "application/octet-stream" },
     });
     const content = await reply.json().catch(() => ({}));
-    if (!reply.ok) throw new Error(content.error ?? "the demo has failed; its terminal says why");
+    if (!reply.ok) throw new Error(content.error ?? "the demo has failed; see its terminal for the reason");
     return content;
   };
 
