@@ -115,8 +115,11 @@ def main() -> int:
 
 def keep(name: str, found: dict[str, object]) -> None:
     """Write the result of a row over its former one."""
-    former = pd.read_csv(RESULTS, dtype="str") if RESULTS.exists() else pd.DataFrame({"row": []})
-    table = pd.concat([former[former["row"] != name], pd.DataFrame([found])])
+    former = pd.DataFrame({"row": []}, dtype=object)
+    if RESULTS.exists():
+        former = pd.read_csv(RESULTS, dtype=object)
+    new = pd.DataFrame([found], dtype=object)  # whole numbers stay whole beside missing ones
+    table = pd.concat([former[former["row"] != name], new])
     write_csv(RESULTS, table)
     print(table.to_string(index=False))
 
