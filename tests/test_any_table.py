@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from mmmask import tables
 from mmmask.csv_files import read_csv
 from mmmask.errors import InputError
+from mmmask.reading import one_form
 from mmmask.tables import Column, read_provenance, read_table, write_table
 
 DEFINITIONS: dict[str, Mapping[str, Column]] = {
@@ -107,6 +108,8 @@ def contents(draw: st.DrawFn, columns: Mapping[str, Column]) -> pd.DataFrame:
             draw(st.lists(TEXTS | TRICKY, min_size=rows, max_size=rows)), dtype=object
         )
     table = pd.DataFrame(given)
+    for name in table.columns.intersection(tables._NAMES):
+        table[name] = table[name].map(one_form, na_action="ignore")  # as they are compared
     wholes = {columns[name].share_of for name in given if name in columns} - {None}
     for whole in wholes if rows else ():
         names = [name for name in given if name in columns and columns[name].share_of == whole]

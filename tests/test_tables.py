@@ -324,7 +324,7 @@ def test_a_column_that_stands_twice_is_refused(tmp_path) -> None:
     path = tmp_path / "p.parquet"
     pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, names=["image", "image"]), path)
     for read in (tables.column_names, lambda path: read_table(path, SAMPLES)):
-        with pytest.raises(InputError, match=r"p\.parquet: column image stands twice"):
+        with pytest.raises(InputError, match=r"p\.parquet: column image appears twice"):
             read(path)
 
 

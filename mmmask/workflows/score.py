@@ -78,7 +78,7 @@ def read_scored(
                 f"{path}: its true classes are unknown; give them by --labels, a csv (ImageID, ans)"
             )
         if partly and not intervals_of(table):
-            what = attribute_of(table) or "anything about mask, gender or age"
+            what = attribute_of(table) or "mask, gender or age"
             raise InputError(f"{path}: {what} is known of none of the {len(table)} photos")
         tables[path] = table
     found = aligned(tables)

@@ -83,7 +83,9 @@ def test_a_swap_of_photos_that_are_not_there_is_refused(make_layout) -> None:
     root = make_layout(PEOPLE)
     for stem in ("incorrect_mask", "normal"):
         (root / f"train/images/000003_male_Asian_40/{stem}.jpg").unlink()
-    with pytest.raises(InputError, match=r"line 2: 000003.* has no photo that is incorrect or"):
+    with pytest.raises(
+        InputError, match=r"line 2: .*needs a photo that is incorrect or normal; 000003.* has none"
+    ):
         corrected(root, "000003,*,mask,swap incorrect and normal,seen")
 
 

@@ -153,7 +153,7 @@ def test_a_preprocessing_is_described_by_the_content_of_its_boxes(boxes, tmp_pat
     ("faces", "sentence"),
     [
         ({"a": None}, "none of its 1 photos has a face"),
-        ({"a": (5, 5, 5, 9)}, "box of a.jpg is empty"),
+        ({"a": (5, 5, 5, 9)}, "the box of a.jpg must have x0 < x1"),
         ({"a": (1, 2, 5, 9), "b": (5, 5, np.nan, 9)}, "box of b.jpg must have all of x0, y0, x1"),
     ],
 )

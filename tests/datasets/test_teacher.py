@@ -127,7 +127,7 @@ def test_further_samples_are_taught_by_a_table_that_has_them_and_else_keep_their
 def test_nobody_teaches_his_own_label(world, split) -> None:
     path = world.teacher(world.train["image"], split=split)
     with pytest.raises(
-        InputError, match=rf"oof\.parquet: .* split oof .* got {split or 'none'}; take oof\.par"
+        InputError, match=rf"oof\.parquet: .* split oof .* got {split or 'none'}; use oof\.par"
     ):
         world.dataset(teacher=path)
 
@@ -136,7 +136,7 @@ def test_a_csv_which_says_nothing_of_its_making_teaches_further_samples_alone(wo
     oof = world.teacher(world.train["image"])
     more = world.teacher(world.eval["image"], "eval.csv")
     world.dataset(samples=[world.more()], teacher=[oof, more])
-    with pytest.raises(InputError, match=r"all\.csv: .* got none; take"):
+    with pytest.raises(InputError, match=r"all\.csv: .* got none; use"):
         world.dataset(teacher=world.teacher(world.train["image"], "all.csv"))
 
 

@@ -120,7 +120,7 @@ def test_the_graph_answers_as_the_model_for_any_number_of_photos(backbone, head,
 
 def test_the_file_says_what_it_is_and_not_where_it_was_made(tmp_path):
     path = tmp_path / "model.onnx"
-    with pytest.raises(InputError, match=r"--opset must be one that .* such as 18; got 3"):
+    with pytest.raises(InputError, match=r"--opset must be a version that .* such as 18; got 3"):
         exported("convnext", "mask", path, opset=3)
     assert not path.exists()
     model, network = exported("convnext", "mask", path, opset=18)

@@ -257,7 +257,7 @@ def test_a_run_does_not_start_from_weights_that_are_not_finite(tmp_path):
     content["state_dict"]["norm.running_mean"][2] = math.nan
     torch.save(content, path)
     cfg = config(tmp_path / "second", load_from=str(path))
-    with pytest.raises(InputError, match=r"epoch_1\.pth: .* finite, .* norm\.running_mean"):
+    with pytest.raises(InputError, match=r"epoch_1\.pth: .* finite numbers; .* norm\.running_mean"):
         train(cfg)
     assert not (tmp_path / "second" / "card.json").exists()
 

@@ -80,7 +80,7 @@ def test_a_batch_that_a_batch_norm_refuses_ends_in_one_sentence(tmp_path):
     config = tiny_config(tmp_path, epochs=1, runner_type="ConsoleRunner")
     config.model = {"type": "OnePixelNet"}
     config.train_dataloader.batch_size = 1
-    with pytest.raises(InputError, match=r"train_dataloader\.batch_size must leave at least 2 .* got 1, and"):
+    with pytest.raises(InputError, match=r"batch_size must leave at least 2 .* got 1, and"):
         train(config)
 
 

@@ -12,6 +12,7 @@ import torch
 from mmpretrain import ImageClassificationInferencer
 
 from mmmask.config import load_config
+from mmmask.deploy.facts import with_sum
 from mmmask.deploy.predictor import Predictor
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.labels import CLASSES
@@ -96,7 +97,9 @@ def test_nothing_is_written_where_the_answers_differ(
     (std,) = [part for part in wrong.graph.initializer if part.name == "std"]
     std.CopyFrom(onnx.numpy_helper.from_array(1.01 * onnx.numpy_helper.to_array(std), "std"))
     monkeypatch.setattr(
-        mmmask.deploy.graph, "write_graph", lambda net, facts, path, opset: onnx.save(wrong, path)
+        mmmask.deploy.graph,
+        "write_graph",
+        lambda net, facts, path, opset: path.write_bytes(with_sum(wrong, facts)),
     )
     out = tmp_path / "model.onnx"
     assert tool("export.py", *model, "--data-root", drawn, "--out", out) == 2

@@ -28,7 +28,7 @@ def test_a_pack_is_made_once_and_anew_when_the_config_asks_for_another_size(
     size = ("--cfg-options", "preprocessing.size=(32,24)")
     done = pack(drawn, path, *size)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"photos\.arrow: 210 photos, 0 MB", done.stdout)
+    assert re.search(r"photos\.arrow: 210 photos, 1 MB", done.stdout)
     made = path.stat().st_mtime_ns
     assert pack(drawn, path, *size).returncode == 0
     assert path.stat().st_mtime_ns == made

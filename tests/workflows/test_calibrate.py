@@ -131,7 +131,7 @@ def test_a_model_of_one_attribute_is_calibrated(written, tmp_path) -> None:
     assert measured["of"].tolist() == ["age"]
     assert measured["ece_after"].item() < measured["ece_before"].item()
     joint = written(name="joint.parquet")
-    with pytest.raises(InputError, match=r"joint.*predicts the 18 classes, and .* calibrates age"):
+    with pytest.raises(InputError, match=r"joint.*predicts the 18 classes, but .* calibrates age"):
         calibrated(read_predictions(joint), joint, tmp_path / "c.json")
 
 

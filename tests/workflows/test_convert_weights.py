@@ -84,7 +84,7 @@ def test_weights_that_are_cut_short_or_too_long_are_refused(tmp_path):
 @pytest.mark.parametrize("text", ["[]", "{", '{"weightsManifest": [{"paths": ["x"]}]}', "\xff"])
 def test_a_file_that_is_no_model_is_refused(tmp_path, text):
     (tmp_path / "model.json").write_text(text, encoding="latin-1")
-    with pytest.raises(InputError, match=r"model\.json: (must be|no readable) (the \.j|JSON|a J)"):
+    with pytest.raises(InputError, match=r"model\.json: (must be|not readable) (the \.j|JSON|a J)"):
         read_weights(tmp_path / "model.json")
 
 

@@ -153,7 +153,7 @@ def test_a_known_prior_is_taken_as_it_is(files, tmp_path) -> None:
         ("of,value,share\ngender,male,1\n", "values of gender must be male, female, one each"),
         (PRIOR + "gender,male,0.6\n", "values of gender must be male, female, one each"),
         (PRIOR.replace("0.61", "0.8"), "shares of gender must sum to 1"),
-        (PRIOR.replace("0.61", "x"), "column share must be float64"),
+        (PRIOR.replace("0.61", "x"), "line 2: share must be from 0 to 1; got 'x'"),
         (PRIOR.replace("gender", "sex"), "of must be one of class, mask, gender, age"),
         ("of,value,share\n", "holds no shares"),
         ("of,value\n", "column share is missing"),

@@ -198,5 +198,5 @@ def test_features_that_are_no_numbers_are_refused(photos, tmp_path) -> None:
 
 def test_a_default_is_what_the_help_says() -> None:
     words = (Path(__file__).parents[2] / "tools/group_people.py").read_text()
-    assert f"default {same_person.MOST_DISTANCE};" in words
-    assert f"bits of 64, default {same_person.MOST_BITS_ALONE}" in words
+    assert f"default: {same_person.MOST_DISTANCE};" in words
+    assert f"bits of 64, default: {same_person.MOST_BITS_ALONE}" in words

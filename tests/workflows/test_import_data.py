@@ -285,7 +285,9 @@ def test_voc_refuses_what_it_cannot_find_or_write(tmp_path) -> None:
     src, out = voc(tmp_path / "set", *FACES), tmp_path / "t.csv"
     assert refusal("voc", src, out) == "--crops must name the folder to write the faces to"
     full = {"crops": src}
-    assert refusal("voc", src, out, **full) == f"{src}: must be a new or an empty folder"
+    assert refusal("voc", src, out, **full) == (
+        f"{src}: must be a new or an empty folder; it is there already and not empty"
+    )
     inside = refusal("voc", src, tmp_path / "t.csv", crops=tmp_path)
     assert inside == f"{out}: the table must not lie in {tmp_path}, which --crops makes"
     new = {"crops": tmp_path / "faces"}

@@ -426,7 +426,7 @@ def test_a_folder_of_another_probe_is_refused(data, done) -> None:
 
 def test_a_folder_of_a_run_that_is_no_probe_is_refused(data, tmp_path) -> None:
     (tmp_path / "last_checkpoint").write_text("epoch_6.pth")
-    with pytest.raises(InputError, match="holds a run that is no probe"):
+    with pytest.raises(InputError, match="holds a run that is not a linear probe"):
         linear_probe(study(data, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["last_checkpoint"]
 

@@ -171,4 +171,4 @@ def test_a_table_that_knows_nothing_is_refused(write) -> None:
     path = write("a.parquet", table.assign(fits=pd.array([2**18 - 1] * 6, dtype="Int32")))
     with pytest.raises(InputError) as error:
         read_scored([path])
-    assert str(error.value) == (f"{path}: no photo of 6 knows anything about mask, gender or age")
+    assert str(error.value) == (f"{path}: mask, gender or age is known of none of the 6 photos")

@@ -61,7 +61,7 @@ def test_a_stack_learns_what_a_mean_cannot() -> None:
 def test_a_value_without_a_photo_is_refused() -> None:
     tables, truth, _ = models([1.0])
     young = decode(truth)["age"] < 2
-    with pytest.raises(InputError, match="needs photos of each age; none is >=60, of"):
+    with pytest.raises(InputError, match="needs photos of each age; none of the 288 is >=60"):
         fit_stack(side_by_side(tables)[young], truth[young])
 
 

@@ -104,7 +104,9 @@ def test_a_sheet_without_matplotlib_is_refused_before_the_work(folder, tmp_path,
 
 
 def test_an_out_that_is_neither_and_a_folder_without_photos_are_refused(folder, tmp_path):
-    with pytest.raises(InputError, match=r"faces\.txt: ends in \.csv, \.parquet, \.png or \.jpg"):
+    with pytest.raises(
+        InputError, match=r"faces\.txt: must end in \.csv, \.parquet, \.png or \.jpg"
+    ):
         answer_photos(colour_reader(), folder, tmp_path / "faces.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no photo"):

@@ -319,7 +319,7 @@ def test_what_cannot_be_decided_is_refused(three, out, options, sentence) -> Non
 
 def test_a_stack_of_one_attribute_is_not_decided(write, out) -> None:
     path = write("mask.parquet", attribute_alone(simulated(), "mask"))
-    with pytest.raises(InputError, match=r"18 classes, and .*mask\.parquet predicts mask alone"):
+    with pytest.raises(InputError, match=r"18 classes, but .*mask\.parquet predicts mask alone"):
         ensemble([path], vote="stack", decision="macro-f1", out=out)
 
 

@@ -156,7 +156,12 @@ def test_models_of_years_are_compared_by_their_ages(paths, tmp_path, capsys) -> 
     assert "A: age in years: MAE 4.0 [4.0, 4.0], within 5 years 100 % [100, 100], bias +4.0" in out
     assert "B: age in years: MAE 7.0 [7.0, 7.0], within 5 years 0 % [0, 0], bias -7.0" in out
     assert "B - A: MAE +3.0 [+3.0, +3.0] years" in out
-    for words in ("7.0 [7.0, 7.0]", "+3.0 [+3.0, +3.0]", "-100.0 % [-100.0, -100.0]", "-11.0 ["):
+    for words in (
+        "7.0 [7.0, 7.0]",
+        "+3.0 [+3.0, +3.0]",
+        "-100.0\u00a0% [-100.0, -100.0]",
+        "-11.0 [",
+    ):
         assert words in page
     compare(a, paths[1], tmp_path / "page.html")
     assert "B: age in years" not in capsys.readouterr().out

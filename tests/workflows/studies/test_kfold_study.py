@@ -323,7 +323,7 @@ def test_a_leak_of_a_real_split_is_refused(study) -> None:
         ({"decision": "best"}, "--decision must be one of macro-f1, argmax; got 'best'"),
         (
             {"decision": "macro-f1", "config": CONFIGS / "mobilenet_v2_gender.py"},
-            "needs the 18 classes, and .*mobilenet_v2_gender.py predicts one attribute alone",
+            "needs the 18 classes, but .*mobilenet_v2_gender.py predicts one attribute alone",
         ),
         ({"checkpoint": "first"}, "--checkpoint must be last or best; got 'first'"),
     ],

@@ -126,5 +126,5 @@ def test_files_that_are_no_space_are_refused(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="no such space file"):
         read_space(tmp_path / "none.py", CONFIG, {})
     (tmp_path / "space.txt").touch()
-    with pytest.raises(InputError, match=r"a space ends in \.py; got \.txt"):
+    with pytest.raises(InputError, match=r"a space must end in \.py; got \.txt"):
         read_space(tmp_path / "space.txt", CONFIG, {})
