@@ -1,6 +1,7 @@
 """What command lines share: options, exit statuses and one-line errors."""
 
 import argparse
+import atexit
 import os
 import re
 import signal
@@ -216,6 +217,8 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     for each in handled:  # nothing is left to be put in order, and Python ends by itself
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, signal.SIG_DFL)
+    # Python's own end would show Ctrl+C as a traceback; before it begins, this runs first.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
     if ended is None or (lost is not None and isinstance(ended, OSError | SystemExit)):
         ended = lost
     if ended is None:

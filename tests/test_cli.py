@@ -155,15 +155,16 @@ def test_a_signal_to_end_lets_things_be_put_in_order(number, tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_signal_at_the_end_of_python_shows_no_traceback() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_at_the_end_of_python_shows_no_traceback(number) -> None:
     code = (
         "import atexit, os, signal\n"
         "from mmmask.cli import command\n"
-        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        f"atexit.register(lambda: os.kill(os.getpid(), {number:d}))\n"
         "raise SystemExit(command(lambda: None))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+    assert (done.returncode, done.stderr) == (-number, "")
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
