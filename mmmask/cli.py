@@ -214,6 +214,8 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             ended = error
         lost = _lost(sys.stdout)
+    if sys.unraisablehook is _end_where_ignored:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     for each in handled:  # nothing is left to be put in order, and Python ends by itself
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, signal.SIG_DFL)
@@ -315,7 +317,26 @@ def end_on_signals() -> list[signal.Signals]:
     handled = [each for each in _ENDING if signal.getsignal(each) is signal.SIG_DFL]
     for each in handled:
         signal.signal(each, end)
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _end_where_ignored
     return handled
+
+
+def _end_where_ignored(unraisable: Any) -> None:
+    """Raise once more, in a moment, an interruption that came within a destructor.
+
+    Python only prints what is raised there, and the work would go on.
+    """
+    error = unraisable.exc_value
+    if not isinstance(error, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+
+    def again(received: int, frame: object) -> None:
+        raise error
+
+    signal.signal(signal.SIGALRM, again)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def limit_thread_spinning() -> None:

@@ -167,6 +167,26 @@ def test_a_signal_at_the_end_of_python_shows_no_traceback(number) -> None:
     assert (done.returncode, done.stderr) == (-number, "")
 
 
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "ended by SIGTERM\n")],
+)
+def test_a_signal_within_a_destructor_ends_the_tool_too(number, status, said) -> None:
+    code = (
+        "import os, time\n"
+        "from mmmask.cli import command\n"
+        "class Held:\n"
+        f"    def __del__(self): os.kill(os.getpid(), {number:d}); time.sleep(1)\n"
+        "def main():\n"
+        "    held = Held()\n"
+        "    del held\n"
+        "    time.sleep(20)\n"
+        "raise SystemExit(command(main))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
 def test_a_signal_that_is_ignored_stays_so() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
