@@ -12,7 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, TextIO
 
-from mmmask.errors import DivergedError, EndedBySignal, InputError, interruption_of, reason_of
+from mmmask.errors import (
+    DivergedError,
+    EndedBySignal,
+    InputError,
+    ToldError,
+    interruption_of,
+    reason_of,
+)
 from mmmask.files import UNWRITABLE
 from mmmask.option_types import OUTPUTS, made_file, number, output_file, whole
 from mmmask.packages import missing_packages
@@ -243,6 +250,8 @@ def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
         return 130, "interrupted"
     if isinstance(error, DivergedError):
         return diverged, f"error: {error}"
+    if isinstance(error, ToldError):
+        return 2, message_of(error)
     if isinstance(error, InputError | OSError):
         return 2, f"error: {message_of(error)}"
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:

@@ -25,6 +25,10 @@ class UnreadablePhotoError(InputError):
     """A file that is there, and no photo that can be decoded."""
 
 
+class ToldError(InputError):
+    """A process that was started has told the user already what is at fault with its input."""
+
+
 class WriteError(InputError):
     """A file or folder cannot be written: the message names it, and says what the system says."""
 

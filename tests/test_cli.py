@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from mmmask.cli import add_shared, command, end_on_signals, parser_of
-from mmmask.errors import DivergedError, InputError, MissingFileError
+from mmmask.errors import DivergedError, InputError, MissingFileError, ToldError
 
 
 def fail(error: Exception):
@@ -185,6 +185,11 @@ def test_a_signal_within_a_destructor_ends_the_tool_too(number, status, said) ->
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_what_has_been_told_is_no_second_error(capsys) -> None:
+    assert command(fail(ToldError("train a.py refuses its input: its sentence is above"))) == 2
+    assert capsys.readouterr().err == "train a.py refuses its input: its sentence is above\n"
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from mmmask.errors import DivergedError, InputError
+from mmmask.errors import DivergedError, InputError, ToldError
 from mmmask.packages import require
 
 ENGINES = ("local", "ray")
@@ -134,7 +134,8 @@ def check_status(command: Command, status: int, log: Path | None) -> None:
     said = next((line for line in reversed(lines) if line.startswith("error: ")), None)
     sentence = "its sentence is above" if said is None else said.removeprefix("error: ")
     if status == 2:
-        raise InputError(f"{name} refuses its input: {sentence}")
+        kind = ToldError if said is None else InputError
+        raise kind(f"{name} refuses its input: {sentence}")
     if status == DIVERGED:
         raise DivergedError(f"{name} diverged: {sentence}")
     where = "above" if log is None else f"in {log}"

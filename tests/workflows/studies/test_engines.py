@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmmask.errors import DivergedError, InputError
+from mmmask.errors import DivergedError, InputError, ToldError
 from mmmask.workflows.studies.engines import DIVERGED, opened, run_commands
 
 
@@ -75,7 +75,7 @@ def test_input_at_fault_is_told_in_the_words_of_the_command(tmp_path) -> None:
     bad = python("import sys; print('error: fold must be 0', file=sys.stderr); sys.exit(2)")
     with pytest.raises(InputError, match=r"^-c .* refuses its input: fold must be 0$"):
         run_commands([bad], logs=[tmp_path / "log.txt"])
-    with pytest.raises(InputError, match="its sentence is above"):
+    with pytest.raises(ToldError, match="its sentence is above"):
         run_commands([bad])
 
 
