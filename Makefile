@@ -162,7 +162,7 @@ coverage: $(READY)
 	$(BIN)/coverage html --quiet
 	$(RUN) -m tests.room_coverage
 
-# Made by uv, which finds or fetches each Python. ROWS=fork is one row of tests/matrix.py.
+# Made by uv, which finds or fetches each Python. ROWS=oldest is one row of tests/matrix.py.
 matrix: $(READY)
 	$(BIN)/pip install -q uv
 	$(RUN) -m tests.matrix $(ROWS)

@@ -46,12 +46,11 @@ class Row:
     by: tuple[str, ...] = ()
 
 
-OPENMMLAB = ("mmengine", "mmpretrain")
+#: The fork of OpenMMLab is tried by tests/test_wheel.py.
 ROWS = {
     "oldest": Row("3.11", "lowest-direct"),
     "python3.12": Row("3.12"),
     "python3.13": Row("3.13"),
-    "fork": Row("3.12", replaced=OPENMMLAB, by=("onedl-mmengine", "onedl-mmpretrain")),
     # Compiled for each version of torch, of which it names none.
     "full-mmcv": Row("3.11", "lowest-direct", replaced=("mmcv-lite",), by=("mmcv",)),
 }
