@@ -250,10 +250,8 @@ def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
         return 130, "interrupted"
     if isinstance(error, DivergedError):
         return diverged, f"error: {error}"
-    if isinstance(error, ToldError):
-        return 2, message_of(error)
     if isinstance(error, InputError | OSError):
-        return 2, f"error: {message_of(error)}"
+        return 2, f"{'' if isinstance(error, ToldError) else 'error: '}{message_of(error)}"
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         # Python's stand-in for bytes of a file name; neither tables nor pages can hold it.
         name = error.object[max(error.start - 100, 0) : error.end + 100]

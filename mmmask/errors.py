@@ -1,8 +1,8 @@
 """The errors that a user's input can cause.
 
 Command lines print the message of an :class:`InputError` on one line and exit with status 2,
-that of a :class:`DivergedError` likewise with status 1; any other exception is a defect of ours
-and keeps its traceback.
+that of a :class:`DivergedError` likewise with status 1, and what the system refuses, an
+``OSError``, with status 2; any other exception is a defect of ours and keeps its traceback.
 """
 
 import os
