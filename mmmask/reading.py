@@ -37,6 +37,10 @@ def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
             os.close(handle)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingFileError(f"{path}: no such file") from error
+    except InputError:
+        raise
+    except ValueError as error:  # a name that holds NUL, which no file has
+        raise MissingFileError(f"{str(path)!r}: no such file") from error
     except OSError as error:
         raise InputError(f"{path}: not a readable file: {error.strerror}") from error
 

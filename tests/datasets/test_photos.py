@@ -258,3 +258,8 @@ def test_a_photo_is_found_by_its_name_in_either_form(tmp_path) -> None:
         assert load_photo(tmp_path / name).shape == (16, 8, 3)
     with pytest.raises(MissingFileError, match=r"e\.png: no such photo"):
         load_photo(tmp_path / "\uac00/cafe/e.png")
+
+
+def test_a_name_that_holds_nul_is_that_of_no_photo() -> None:
+    with pytest.raises(MissingFileError, match=r"no such photo"):
+        load_photo("a\0b.jpg")
