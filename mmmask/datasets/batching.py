@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from mmengine.registry import FUNCTIONS
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
+from mmmask.errors import InputError, first_line
 from mmmask.structures import LEARNED, SampleBatch, stacked
 
 
@@ -32,7 +34,33 @@ def stack_photos(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for name in LEARNED:
         if (column := stacked(samples, name)) is not None:
             batch.set_field(column, name)
+    _share([photos, *(value for value in batch.values() if isinstance(value, Tensor))])
     return {"inputs": photos.permute(0, 3, 1, 2), "data_samples": batch}
+
+
+def _share(tensors: Sequence[Tensor]) -> None:
+    """Put what leaves a data worker where the main process reads it.
+
+    torch would do so later, in a thread whose errors are only printed: the main process would wait
+    for the batch for ever.
+
+    Raises:
+        InputError: The system has no shared memory for it.
+    """
+    if get_worker_info() is None:
+        return
+    try:
+        for tensor in tensors:
+            tensor.share_memory_()
+    except RuntimeError as error:
+        size = sum(tensor.nbytes for tensor in tensors)
+        raise InputError(
+            f"a data worker needs {size} bytes of shared memory for each batch, and the system "
+            f"refuses them ({first_line(error)}); allow more (ulimit -f, a larger /dev/shm), "
+            "ask for smaller batches (train_dataloader.batch_size=16), or do without data workers "
+            "(train_dataloader.num_workers=0 val_dataloader.num_workers=0 "
+            "test_dataloader.num_workers=0)"
+        ) from error
 
 
 def _view(item: dict[str, Any], view: int) -> dict[str, Any]:

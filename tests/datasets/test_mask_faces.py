@@ -1,4 +1,6 @@
 import random
+import resource
+import signal
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from torch.utils.data import DataLoader
 
 import mmmask.datasets.transforms  # noqa: F401 - registers
 from mmmask.cli import message_of
-from mmmask.datasets.batching import stack_photos
+from mmmask.datasets.batching import stack_photos, stack_views
 from mmmask.datasets.mask_faces import MaskFaceDataset
 from mmmask.datasets.sampler import Draw, EpochSampler
 from mmmask.errors import InputError
@@ -128,6 +130,30 @@ def test_a_broken_photo_names_itself_from_a_worker(build) -> None:
     victim.write_bytes(b"not a photo")
     loader = DataLoader(val, batch_size=2, collate_fn=stack_photos, num_workers=1)
     with pytest.raises(InputError, match=f"{victim.name}: not a photo that can be decoded"):
+        next(iter(loader))
+
+
+def no_shared_memory(worker: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # shared memory is a file, too
+
+
+@pytest.mark.parametrize("collate", [stack_photos, stack_views])
+def test_a_worker_without_shared_memory_says_so_and_nobody_waits(build, collate) -> None:
+    val = build("val")
+    items = [val[row] for row in (0, 1)]
+    if collate is stack_views:
+        items = [{"weak": item, "strong": item} for item in items]
+    loader = DataLoader(
+        items,
+        batch_size=2,
+        collate_fn=collate,
+        num_workers=1,
+        worker_init_fn=no_shared_memory,
+        timeout=60,  # for the wait that must not be
+    )
+    needed = r"needs \d+ bytes of shared memory for each batch.*File too large.*num_workers=0"
+    with pytest.raises(InputError, match=needed):
         next(iter(loader))
 
 

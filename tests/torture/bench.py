@@ -17,8 +17,8 @@ from tests.torture.results import Done
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "configs/mobilenet_v2_linear.py"
-#: Seconds after which a tool counts as hanging; the longest takes a tenth of it.
-PATIENCE = 900
+#: Seconds after which a tool counts as hanging; the longest takes a fifth of it.
+PATIENCE = 300
 SMALL = (
     "preprocessing.size=(32,24)",
     "train_dataloader.batch_size=16",

@@ -6,6 +6,7 @@ Example: python tests/torture/disturbed.py '{"bytes": 3000}' tools/pack.py data 
 import atexit
 import ctypes
 import json
+import multiprocessing
 import os
 import resource
 import runpy
@@ -42,6 +43,9 @@ def _relay(stream: TextIO) -> None:
     os.close(writer)
 
     def wait() -> None:
+        for worker in multiprocessing.active_children():  # it prints into the same pipe
+            worker.terminate()
+            worker.join()
         stream.flush()
         os.close(stream.fileno())
         os.waitpid(relay, 0)
