@@ -56,7 +56,7 @@ def main() -> None:
     print(reader.finder.said())
     if args.photos:
         table = answer_photos(reader, args.photos, args.out, unreadable=args.unreadable or "refuse")
-        print(f"{args.out}: {len(table):,} faces in {table['image'].nunique():,} photos")
+        print(f"{args.out}: photos: {table['image'].nunique():,}, faces: {len(table):,}")
     elif args.video:
         seen = answer_video(reader, args.video, args.out, every=args.every)
         print(f"{args.out}: {seen.frames:,} frames, {seen.looks:,} of them looked at")

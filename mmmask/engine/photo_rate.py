@@ -28,5 +28,5 @@ class PhotoRate:
         self._all_seconds += time.monotonic() - self._begun
 
     def overall(self) -> float | None:
-        """Return photos per second over all ended epochs; None before the first has ended."""
-        return self._all_photos / self._all_seconds if self._all_seconds else None
+        """Return photos per second over all ended epochs; None where none was counted."""
+        return self._all_photos / self._all_seconds if self._all_photos else None

@@ -51,7 +51,12 @@ def check_state(runner: Runner, checkpoint: dict[str, Any], path: str | None) ->
         own = [one.state_dict() for one in plans]
         _check_alike(own, checkpoint.get("param_schedulers", []), f"{where}: param_schedulers")
     if "state" in optimizer:  # not one of several
-        _check_moments(optimizer["state"], runner.optim_wrapper.param_groups, where)
+        groups = runner.optim_wrapper.param_groups
+        _check_moments(optimizer["state"], groups, where)
+        if checkpoint["meta"]["iter"] and not optimizer["state"] and any(map(_has_moments, groups)):
+            raise InputError(
+                f"{where}: optimizer.state must have the moments of parameters; got none"
+            )
 
 
 def _check_progress(runner: Runner, meta: Mapping[str, Any], where: str) -> None:
@@ -100,6 +105,10 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.numel() == 1 and bool(value.isfinite())
     return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _has_moments(group: Mapping[str, Any]) -> bool:
+    return bool(group.get("momentum")) or "betas" in group
 
 
 def _check_moments(state: Any, groups: list[dict], where: str) -> None:

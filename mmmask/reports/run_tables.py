@@ -44,7 +44,7 @@ class RunComparison:
 def print_runs(runs: pd.DataFrame, folder: str) -> None:
     """Print one row per run; the table is that of :func:`mmmask.workflows.runs.list_runs`."""
     table = titled_table(
-        f"{len(runs)} runs in {escape(folder)}",
+        f"runs in {escape(folder)}: {len(runs):,}",
         ("run", "status", "started"),
         ("took", "epochs", "photos/s", "seed", "fold", "macro F1 (epoch)", "on others"),
     )

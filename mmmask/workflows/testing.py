@@ -1,15 +1,19 @@
 """Run a trained checkpoint over photos, and refuse one that does not belong to the config."""
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mmmask.blocks import compose, plain
 from mmmask.datasets.face_boxes import preprocessing_facts
-from mmmask.errors import InputError
+from mmmask.errors import InputError, WriteError
+from mmmask.files import check_folder
 from mmmask.labels import Cuts, move_cut
 from mmmask.tables import prediction_columns, predictions_table
 from mmmask.workflows.train import build_runner
@@ -72,7 +76,8 @@ def run_test(
     """
     from mmmask.engine.distributed import stop_distributed
 
-    tested = _tested(cfg, content, checkpoint, launcher, dataset, fits)
+    with _log_folder(checkpoint) as cfg.work_dir:
+        tested = _tested(cfg, content, checkpoint, launcher, dataset, fits)
     if launcher != "none":
         stop_distributed()  # the Runner is gone
     return tested
@@ -91,7 +96,6 @@ def _tested(
     from mmmask.engine.unwrap import classifier_of
     from mmmask.evaluation.metric import MaskFaceMetric
 
-    cfg.work_dir = str(checkpoint.parent / "test")
     cfg = prepare_test(cfg)
     if dataset is not None:
         steps = cfg.test_dataloader.dataset.pipeline
@@ -123,7 +127,6 @@ def run_plain_test(
     from mmmask.engine.distributed import stop_distributed
 
     cfg.load_from, cfg.resume = None, False
-    cfg.work_dir = str(checkpoint.parent / "test")
     if tta:
         steps = cfg.test_dataloader.dataset.pipeline
         flips = [{"type": "RandomFlip", "prob": prob} for prob in (1.0, 0.0)]
@@ -131,12 +134,27 @@ def run_plain_test(
         model = cfg.get("tta_model") or {"type": "AverageClsScoreTTA"}
         cfg.model = {**model, "module": cfg.model}
         cfg.test_dataloader.dataset.pipeline = cfg.get("tta_pipeline") or [*steps[:-1], views]
-    runner = build_runner(cfg, launcher)
-    load_weights(runner.model, content, checkpoint)
-    runner.test()
+    with _log_folder(checkpoint) as cfg.work_dir:
+        runner = build_runner(cfg, launcher)
+        load_weights(runner.model, content, checkpoint)
+        runner.test()
     if launcher != "none":
         del runner
         stop_distributed()
+
+
+@contextmanager
+def _log_folder(checkpoint: Path) -> Iterator[str]:
+    """Yield the folder of a test's log, beside the checkpoint; none stays where that is refused."""
+    folder = checkpoint.parent / "test"
+    try:
+        check_folder(folder)
+    except WriteError as error:  # a folder of somebody else
+        print(f"warning: no log of the test is kept: {error}", file=sys.stderr)
+        with TemporaryDirectory() as passing:
+            yield passing
+    else:
+        yield str(folder)
 
 
 def check_same(

@@ -301,6 +301,7 @@ def with_other(content: dict, way: str, value: object) -> dict:
         ),
         ("optimizer/param_groups", [], "optimizer.param_groups must be list of 1; got 0"),
         ("optimizer/state", [1], "optimizer.state must be "),
+        ("optimizer/state", {}, "optimizer.state must have the moments of parameters; got none"),
         ("optimizer/state/0", {"step": 1}, "must have the same moments as other parameters"),
         ("optimizer/state/0/exp_avg", torch.ones(7), "exp_avg must have the shape of its"),
         ("param_schedulers", [], "param_schedulers must be list of 2; got 0"),

@@ -207,6 +207,22 @@ def test_a_refused_submission_leaves_nothing(run, refused, tmp_path) -> None:
     assert not target.exists()
 
 
+def test_beside_a_checkpoint_where_no_log_can_be_the_answers_are_the_same(
+    run, tested, tmp_path
+) -> None:
+    shutil.copy(run.best, tmp_path)
+    (tmp_path / "test").touch()  # no folder of logs can be made
+    out = tmp_path / "p.parquet"
+    done = tool(
+        *("test.py", run.config, tmp_path / run.best.name, "--tta", "--data-root", run.data),
+        *("--out", out),
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"warning: no log of the test is kept: {tmp_path / 'test'}: " in done.stderr
+    expected = read_table(tested[0] / "predictions.parquet", PREDICTIONS)
+    assert (probabilities(read_table(out, PREDICTIONS)) == probabilities(expected)).all()
+
+
 def test_an_unreadable_photo_is_refused_or_answered_by_the_class_shares(run, tmp_path) -> None:
     data = tmp_path / "data"
     shutil.copytree(run.data, data)

@@ -15,7 +15,7 @@ from tests.torture.trials import Promise
 
 EPOCHS, WARM = 200, 50
 #: What the epochs take on two cores, and after what they count as hanging.
-SECONDS, PATIENCE = 180, 1800
+SECONDS, PATIENCE = 180, 600
 #: What may grow between the end of the warm-up and the end: MB of memory, files, kB on disk.
 #: Logs take some 2 kB per epoch.
 MEGABYTES, FILES, KILOBYTES = 25, 2, 5 * (EPOCHS - WARM)
