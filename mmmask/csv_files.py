@@ -2,13 +2,15 @@
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from mmmask.errors import InputError, MissingFileError
+from mmmask.errors import InputError
+from mmmask.reading import read_bytes
 
 #: What a spreadsheet is asked for.
 _CSV = "UTF-8 with commas"
@@ -64,14 +66,10 @@ def row_place(path: str | Path, row: int) -> str:
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the header and the rows of a csv file, each with the line where it begins."""
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path, most=math.inf).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text; save it as csv of {_CSV}") from error
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
     if "\0" in text:
         raise InputError(f"{path}: is not UTF-8 text; save it as csv of {_CSV}")
     lines = list(io.StringIO(text, newline=""))

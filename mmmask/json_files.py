@@ -2,12 +2,12 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.errors import InputError, first_line
+from mmmask.reading import read_bytes
 
 #: The deepest that JSON of ours may be nested; Python's own limit differs between its versions.
 _DEEPEST = 100
@@ -32,15 +32,10 @@ def read_json(path: str | Path, *, infinite: bool = False) -> dict[str, Any]:
         infinite: Accept NaN and Infinity, which are no JSON, but which Python writes.
 
     Raises:
-        MissingFileError: There is no such file.
-        InputError: It is no JSON of ours: see :func:`json_object`.
+        InputError: It cannot be read, see :func:`mmmask.reading.read_bytes`, or is no JSON of ours,
+            see :func:`json_object`.
     """
-    if not os.path.isfile(path):  # unlike a Path's, of any name
-        raise MissingFileError(f"{path}: no such file")
-    try:
-        return json_object(Path(path).read_bytes(), str(path), infinite=infinite)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return json_object(read_bytes(path), str(path), infinite=infinite)
 
 
 def json_object(text: str | bytes, where: str, *, infinite: bool = False) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mmmask.errors import InputError, MissingFileError
 MOST_BYTES = 100_000_000
 
 
-def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
+def read_bytes(path: str | Path, most: float = MOST_BYTES) -> bytes:
     """Return what a file holds; links are followed.
 
     Raises:

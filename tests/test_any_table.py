@@ -22,11 +22,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmmask import tables
+from mmmask import table_checks, tables
 from mmmask.csv_files import read_csv
 from mmmask.errors import InputError
 from mmmask.reading import one_form
-from mmmask.tables import Column, read_provenance, read_table, write_table
+from mmmask.table_checks import Column
+from mmmask.tables import read_provenance, read_table, write_table
 
 DEFINITIONS: dict[str, Mapping[str, Column]] = {
     name: value
@@ -83,11 +84,11 @@ def values_of(column: Column) -> st.SearchStrategy[Any]:
     elif column.dtype == "str":
         values = TEXTS | TRICKY
     elif column.dtype.startswith("Int"):
-        low, high, _ = tables._limits(column)
+        low, high, _ = table_checks._limits(column)
         values = st.integers(int(low), int(high))
     else:
         width = int(column.dtype.removeprefix("float"))
-        low, high, _ = tables._limits(column)
+        low, high, _ = table_checks._limits(column)
         values = st.floats(low, high, width=width, allow_subnormal=False)
     return values if column.complete else values | st.none()
 
@@ -137,7 +138,7 @@ def test_a_table_is_read_as_it_was_written_or_refused(name, data, suffix) -> Non
         except InputError as error:
             assert str(error).startswith(str(path))
             return
-    given = tables.checked(table, columns, "given")
+    given = table_checks.checked(table, columns, "given")
     assert plain(read) == plain(given)
     for column in table:
         if column in columns and columns[column].dtype != "str":
@@ -184,7 +185,7 @@ def _keeps_its_definition(
         assert str(error).startswith(str(path))
         assert len(str(error)) < 2000 + len(str(path))
         return
-    again = tables.checked(table, columns, "read")
+    again = table_checks.checked(table, columns, "read")
     assert plain(again) == plain(table)
     if given is not None:
         (name,) = columns
@@ -225,7 +226,7 @@ def test_damaged_bytes_are_refused_or_change_nothing(data, suffix, accidents) ->
             return
     if suffix == ".parquet":  # whose pages have check sums; a csv has none
         assert plain(read) == plain(whole)
-    assert plain(tables.checked(read, columns, "read")) == plain(read)
+    assert plain(table_checks.checked(read, columns, "read")) == plain(read)
 
 
 @given(st.binary(max_size=60) | TEXTS.map(str.encode))

@@ -10,14 +10,13 @@ import pytest
 
 from mmmask import tables
 from mmmask.errors import InputError, MissingFileError
+from mmmask.table_checks import Column, checked
 from mmmask.tables import (
     ATTRIBUTE_PREDICTIONS,
     PREDICTIONS,
     PROBABILITIES,
     SAMPLES,
-    Column,
     attribute_of,
-    checked,
     prediction_columns,
     predictions_table,
     probabilities,

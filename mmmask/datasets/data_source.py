@@ -20,7 +20,8 @@ from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.known import age_spans
 from mmmask.labels import GENDERS, MASKS, decode, group_slices
 from mmmask.reading import is_table, is_there, one_form
-from mmmask.tables import KNOWN, SAMPLES, checked, column_names, photo_index, read_table
+from mmmask.table_checks import checked
+from mmmask.tables import KNOWN, SAMPLES, column_names, photo_index, read_table
 
 if TYPE_CHECKING:
     from mmengine.config import Config

@@ -29,7 +29,8 @@ from mmmask.labels import (
     to_bits,
 )
 from mmmask.reading import on_disk, one_form
-from mmmask.tables import KNOWN, SAMPLES, checked
+from mmmask.table_checks import checked
+from mmmask.tables import KNOWN, SAMPLES
 
 #: File stem -> state of the mask.
 MASK_OF_STEM = {f"mask{i}": "wear" for i in range(1, 6)} | {

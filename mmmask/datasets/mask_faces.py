@@ -1,6 +1,6 @@
 """The registered dataset: samples table in, packed photos out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -108,25 +108,15 @@ class MaskFaceDataset(PhotoDataset):
             root, sample_tables(table), None if eval_table is None else Path(eval_table)
         )
         self.source_weights = source.weights if split in ("train", "all") else None
+        held_out: Iterable[str] = ()
         if split == "eval":
             photos = source.eval()
             photos = photos[~photos["image"].isin(list(unread))]
         else:
             photos = source.train()
             photos["fold"] = folds_of(photos, folds=folds, seed=split_seed)
-            if corrections is not None:
-                photos = correct(photos, read_corrections(corrections), str(corrections))
-            if drop is not None:
-                photos = without(photos, drop, unreadable=split == "val")
-            if drop_ages is not None:
-                youngest, oldest = age_spans(photos)
-                photos = photos[(youngest < drop_ages[0]) | (oldest > drop_ages[1])]
-            photos = with_labels(photos, old_from)
-            held_out = photos["image"][photos["fold"] == fold] if split == "train" else ()
-            if split != "all":
-                photos = photos[(photos["fold"] == fold) == (split == "val")]
-            if split != "val":
-                photos = pd.concat([photos, *(_read_labelled(path) for path in samples)])
+            photos = self._labelled(photos, corrections, drop, drop_ages, old_from)
+            photos, held_out = self._of_split(photos, fold, samples)
         if photos.empty:
             left_out = f"data.drop={drop}, data.drop_ages={drop_ages}"
             raise InputError(f"{root}: no photo is in the {split} split; left out are {left_out}")
@@ -146,7 +136,40 @@ class MaskFaceDataset(PhotoDataset):
         if pack is not None:
             steps = pipeline[:done]
             self._packed = open_pack(pack, self._images, data_root=root, steps=steps)
-        self._labels = self.labels() if split != "eval" else None
+        self._keep_columns(taught=taught)
+
+    def _labelled(
+        self,
+        photos: pd.DataFrame,
+        corrections: str | None,
+        drop: str | None,
+        drop_ages: tuple[int, int] | None,
+        old_from: int,
+    ) -> pd.DataFrame:
+        """Return the photos that are not left out, with what is known of their classes."""
+        if corrections is not None:
+            photos = correct(photos, read_corrections(corrections), str(corrections))
+        if drop is not None:
+            photos = without(photos, drop, unreadable=self.split == "val")
+        if drop_ages is not None:
+            youngest, oldest = age_spans(photos)
+            photos = photos[(youngest < drop_ages[0]) | (oldest > drop_ages[1])]
+        return with_labels(photos, old_from)
+
+    def _of_split(
+        self, photos: pd.DataFrame, fold: int, samples: Sequence[str]
+    ) -> tuple[pd.DataFrame, Iterable[str]]:
+        """Return the photos of this split, and those that are held out from ``train``."""
+        held_out = photos["image"][photos["fold"] == fold] if self.split == "train" else ()
+        if self.split != "all":
+            photos = photos[(photos["fold"] == fold) == (self.split == "val")]
+        if self.split != "val":
+            photos = pd.concat([photos, *(_read_labelled(path) for path in samples)])
+        return photos, held_out
+
+    def _keep_columns(self, *, taught: bool) -> None:
+        """Keep what is asked for photo by photo as arrays; None where nothing is known of any."""
+        self._labels = self.labels() if self.split != "eval" else None
         # A teacher's soft label stands for the classes that fit.
         several = self._labels is not None and (self._labels < 0).any() and not taught
         self._fits = classes_of(self.samples) if several else None

@@ -20,13 +20,8 @@ from mmmask.errors import InputError
 from mmmask.evaluation.calibrated_tables import check_belongs, read_calibration, with_probabilities
 from mmmask.labels import MIDDLE_FROM, checked_cuts, move_cut
 from mmmask.ledger.provenance import file_hash, made_now
-from mmmask.tables import (
-    check_finite,
-    checked,
-    prediction_columns,
-    probabilities,
-    year_columns,
-)
+from mmmask.table_checks import checked
+from mmmask.tables import check_finite, prediction_columns, probabilities, year_columns
 
 #: Views that need the photo alone; further ones of a config stay with tools/test.py.
 MIRRORED = ("identity", "hflip")

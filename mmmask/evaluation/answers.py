@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from mmmask.labels import ATTRIBUTES, decode, marginals, median_age
-from mmmask.tables import ANSWERS, attribute_of, checked, probabilities, years_of
+from mmmask.table_checks import checked
+from mmmask.tables import ANSWERS, attribute_of, probabilities, years_of
 
 
 def readable(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -22,15 +22,8 @@ from mmmask.labels import ATTRIBUTES, NUM_CLASSES, decode
 from mmmask.ledger.provenance import command_line, learned_from_test_set, now, text_hash
 from mmmask.ledger.staleness import checkpoints_of
 from mmmask.reading import one_form
-from mmmask.tables import (
-    SUBMISSIONS,
-    Column,
-    checked,
-    column_names,
-    photo_index,
-    read_table,
-    write_table,
-)
+from mmmask.table_checks import Column, checked
+from mmmask.tables import SUBMISSIONS, column_names, photo_index, read_table, write_table
 
 #: Columns of a submission: a photo's file name, and its class 0-17.
 SUBMISSION = ("ImageID", "ans")

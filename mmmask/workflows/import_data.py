@@ -23,7 +23,8 @@ from mmmask.datasets.layout import PHOTO_SUFFIXES, with_labels
 from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.files import folder_written_whole
 from mmmask.ledger.provenance import made_now
-from mmmask.tables import SAMPLES, check_table_name, checked, write_table
+from mmmask.table_checks import checked
+from mmmask.tables import SAMPLES, check_table_name, write_table
 
 #: Kind of data -> what adds its rows; its keywords are the options that the kind takes.
 READERS: Mapping[str, Callable[..., None]] = {

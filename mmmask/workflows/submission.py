@@ -21,7 +21,8 @@ from mmmask.ledger.submissions import (
 )
 from mmmask.reading import one_form
 from mmmask.reports.submission_tables import print_submission_check
-from mmmask.tables import SAMPLES, answers, check_table_name, checked
+from mmmask.table_checks import checked
+from mmmask.tables import SAMPLES, answers, check_table_name
 
 
 def check_outputs(

@@ -15,7 +15,8 @@ from mmmask.deploy.predictor import Predictor
 from mmmask.errors import InputError, MissingFileError
 from mmmask.evaluation.calibration import Calibration
 from mmmask.labels import CLASSES, group_probabilities
-from mmmask.tables import ANSWERS, PREDICTIONS, PROBABILITIES, checked, probabilities, years_of
+from mmmask.table_checks import checked
+from mmmask.tables import ANSWERS, PREDICTIONS, PROBABILITIES, probabilities, years_of
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime (extra predict)")
 

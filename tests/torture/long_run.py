@@ -86,7 +86,7 @@ def _looks(process: subprocess.Popen[str], work_dir: Path) -> Iterator[Look]:
             files = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
             card = json.loads((work_dir / "card.json").read_text())
             size = sum(path.stat().st_size for path in work_dir.rglob("*") if path.is_file())
+            (memory,) = (int(row.split()[1]) for row in status.splitlines() if "VmRSS" in row)
         except (OSError, ValueError):  # it has just begun or ended, or replaces a file
             continue
-        memory = next(int(row.split()[1]) for row in status.splitlines() if "VmRSS" in row)
         yield Look(card["sessions"][-1]["epoch"], memory / 1024, files, size / 1024)

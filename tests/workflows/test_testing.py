@@ -4,7 +4,8 @@ import pytest
 
 from mmmask.datasets.layout import with_labels
 from mmmask.labels import COMPETITION_CUTS
-from mmmask.tables import PREDICTIONS, checked
+from mmmask.table_checks import checked
+from mmmask.tables import PREDICTIONS
 from mmmask.workflows import testing
 from mmmask.workflows.score import intervals_of
 

@@ -17,7 +17,8 @@ from mmmask.errors import InputError, MissingFileError
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, NUM_CLASSES, age_group, decode, product
 from mmmask.ledger.provenance import file_hash, fingerprint, made_now
 from mmmask.reading import is_there
-from mmmask.tables import SAMPLES, checked, write_table
+from mmmask.table_checks import checked
+from mmmask.tables import SAMPLES, write_table
 from mmmask.workflows.testing import check_same, run_test
 
 if TYPE_CHECKING:
