@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# Of tests that do not state how many cases they draw; --hypothesis-profile torture draws many.
+# Of tests that do not state how many cases they draw; --hypothesis-profile torture draws more.
 settings.register_profile("few", max_examples=12, deadline=None)
-settings.register_profile("torture", max_examples=2000, deadline=None)
+settings.register_profile("torture", max_examples=100, deadline=None)
 settings.load_profile("few")
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from tests.torture.bench import ROOT, Bench
 from tests.torture.trials import Promise, Trial
 
 #: Seconds after which the tests of one file count as hanging.
-PATIENCE = 600
+PATIENCE = 300
 
 
 def drawn_by_hypothesis() -> list[Path]:
