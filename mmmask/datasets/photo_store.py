@@ -89,6 +89,8 @@ class PhotoStore:
             text = (batches.schema.metadata or {})[_KEY]
             key = json_object(text, "its key")
             check_kinds(key, _KINDS, "its key")
+            if missing := {"made_by", "shape"} - {*key}:
+                raise ValueError(f"its key lacks {', '.join(sorted(missing))}")
             if key.get("kind", "pack of photos") != kind:
                 raise ValueError(f"it is a {key['kind']}")
             table = batches.read_all()

@@ -144,6 +144,13 @@ def test_a_file_that_is_no_pack_is_refused(root, tmp_path, content: bytes) -> No
         open_pack(path, [], data_root=root, steps=STEPS)
 
 
+def test_a_pack_whose_key_lacks_a_name_is_refused(root, pack, tmp_path) -> None:
+    path = tmp_path / "damaged.arrow"
+    path.write_bytes(pack.read_bytes().replace(b'"made_by"', b'"made-by"'))
+    with pytest.raises(InputError, match=r"damaged\.arrow: not a pack of photos: .* lacks made_by"):
+        open_pack(path, [], data_root=root, steps=STEPS)
+
+
 def test_a_missing_pack_is_a_missing_file(root, tmp_path) -> None:
     with pytest.raises(MissingFileError, match=r"none\.arrow: no such pack.*tools/pack\.py"):
         open_pack(tmp_path / "none.arrow", [], data_root=root, steps=STEPS)
