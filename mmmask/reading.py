@@ -1,8 +1,11 @@
 """Find a user's files by their names, and read them within limits."""
 
+import errno
 import os
 import stat
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmmask.errors import InputError, MissingFileError
@@ -19,6 +22,22 @@ def read_bytes(path: str | Path, most: float = MOST_BYTES) -> bytes:
         InputError: It cannot be read, has more than ``most`` bytes, or is no regular file: a pipe
             or a device, of which reading may never end.
     """
+    with _opened(path) as (handle, size):
+        if size > most:
+            raise InputError(f"{path}: must have at most {most / 1e6:g} MB; got {size / 1e6:.1f}")
+        with open(handle, "rb", buffering=0, closefd=False) as file:
+            return file.read()
+
+
+def check_file(path: str | Path) -> None:
+    """Refuse what :func:`read_bytes` refuses, whatever the size, before something else reads it."""
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[int, int]]:
+    """Yield the handle and the size of a regular file."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # not to wait for who writes to a pipe
     try:
         handle = os.open(on_disk(path), flags)
@@ -27,12 +46,7 @@ def read_bytes(path: str | Path, most: float = MOST_BYTES) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
                 raise InputError(f"{path}: must be a regular file; got {kind}")
-            if status.st_size > most:
-                raise InputError(
-                    f"{path}: must have at most {most / 1e6:g} MB; got {status.st_size / 1e6:.1f}"
-                )
-            with open(handle, "rb", buffering=0, closefd=False) as file:
-                return file.read()
+            yield handle, status.st_size
         finally:
             os.close(handle)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -42,6 +56,8 @@ def read_bytes(path: str | Path, most: float = MOST_BYTES) -> bytes:
     except ValueError as error:  # a name that holds NUL, which no file has
         raise MissingFileError(f"{str(path)!r}: no such file") from error
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise MissingFileError(f"{path}: no such file") from error
         raise InputError(f"{path}: not a readable file: {error.strerror}") from error
 
 

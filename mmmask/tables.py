@@ -6,7 +6,6 @@ the suffix of the path decides.
 """
 
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,11 +20,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mmmask.csv_files import check_once, read_csv
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.errors import InputError, first_line
 from mmmask.files import atomic_write, write_csv
 from mmmask.json_files import check_kinds, json_object
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, NUM_CLASSES, OLDEST
-from mmmask.reading import one_form
+from mmmask.reading import check_file, one_form
 from mmmask.table_checks import LARGEST, Column, checked
 
 #: Columns that name photos and people.
@@ -303,8 +302,7 @@ def _in_one_form(table: pd.DataFrame) -> pd.DataFrame:
 def column_names(path: str | Path) -> list[str]:
     """Return the names of the columns of a csv or parquet file."""
     path = Path(path)
-    if not os.path.isfile(path):  # unlike its own is_file, of any name
-        raise MissingFileError(f"{path}: no such file")
+    check_file(path)
     if path.suffix == ".parquet":
         with _readable(path):
             names = list(pq.read_schema(path).names)

@@ -1,3 +1,4 @@
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -339,3 +340,10 @@ def test_people_whose_name_is_not_known_are_not_one_person(tmp_path, word) -> No
     path.write_text(f"image,person,age,gender\na.jpg,,{word},{word}\nb.jpg,{word},3,male\n")
     with pytest.raises(InputError, match=f"line 3 .*person must be empty .* got '?{word}"):
         read_table(path, SAMPLES)
+
+
+@pytest.mark.parametrize("name", ["pipe.csv", "pipe.parquet"])
+def test_a_pipe_is_no_table_and_nobody_waits_for_it(tmp_path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=rf"{name}: must be a regular file; got a pipe or device"):
+        read_table(tmp_path / name, SAMPLES)

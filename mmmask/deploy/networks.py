@@ -1,6 +1,5 @@
 """Networks that a predictor runs: photos of their size in, probabilities out."""
 
-import os
 import re
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -9,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmmask.deploy.facts import ModelFacts, check_sum
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.errors import InputError, first_line
 from mmmask.labels import NUM_YEARS
 from mmmask.packages import require
+from mmmask.reading import check_file
 
 #: What onnxruntime puts before its sentences: its own name, a code, file and place in its source.
 _ORIGIN = re.compile(
@@ -57,13 +57,12 @@ class OnnxNetwork:
 
     Raises:
         MissingFileError: There is no such file.
-        InputError: It is no ONNX model, or none of ours; or onnxruntime is not installed.
+        InputError: It is no file, no ONNX model, or none of ours; or onnxruntime is not installed.
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         self.name = str(path)
-        if not os.path.isfile(path):  # unlike a Path's, of any name
-            raise MissingFileError(f"{path}: no such file")
+        check_file(path)
         require(f"{path}: an ONNX model", "onnxruntime")
         import onnxruntime
 

@@ -10,7 +10,6 @@ tells people apart (Chen et al., 2018).
 """
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmmask.errors import InputError, MissingFileError, first_line
+from mmmask.errors import InputError, first_line
 from mmmask.files import atomic_write
 from mmmask.json_files import json_object
 from mmmask.packages import require
+from mmmask.reading import check_file, read_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,8 +142,7 @@ def _mobile_facenet(source: Path) -> tuple[dict[str, "Tensor"], float]:
     import onnx
     import onnxruntime
 
-    if not os.path.isfile(source):
-        raise MissingFileError(f"{source}: no such file")
+    check_file(source)
     network = MobileFaceNet().eval()
     wanted = network.state_dict()
     try:
@@ -191,14 +190,14 @@ def read_weights(source: str | Path) -> dict[str, NDArray[Any]]:
         InputError: It is no such model, its weights are cut short, or of a type not read here.
     """
     try:
-        model = json_object(_content(Path(source)), str(source))
+        model = json_object(read_bytes(source, most=math.inf), str(source))
         groups = [(group["paths"], group["weights"]) for group in model["weightsManifest"]]
         found: dict[str, NDArray[Any]] = {}
         for names, entries in groups:
             outside = [name for name in names if Path(name).name != name]
             if outside:
                 raise InputError(f"{source}: names {outside[0]}, which must be in the same folder")
-            content = b"".join(_content(Path(source).parent / name) for name in names)
+            content = b"".join(read_bytes(Path(source).parent / name, math.inf) for name in names)
             found.update(_arrays(entries, content, ", ".join(names)))
     except InputError:
         raise
@@ -208,15 +207,6 @@ def read_weights(source: str | Path) -> dict[str, NDArray[Any]]:
             f"({type(error).__name__}: {error})"
         ) from error
     return found
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _arrays(entries: list[dict], content: bytes, where: str) -> Iterator[tuple[str, NDArray[Any]]]:
