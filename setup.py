@@ -78,7 +78,7 @@ setup(
         "pandas>=3,<4",
         "pyarrow>=16",
         "scipy>=1.12,<2",
-        "opencv-python>=4.9,<6",
+        "opencv-python>=4.11,<6",  # older ones read a cut JPEG without a word
         "rich>=13",
     ],
     extras_require={
