@@ -131,7 +131,7 @@ def round_ticks(low: float, high: float, kind: str = "number") -> list[float]:
     span = high - low if high - low > 1e-9 * size else size  # all values equal, but for rounding
     step = 10 ** math.floor(math.log10(span / 4))
     step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (factor * step) <= 4.5)
-    step = max(step, 1.0) if kind == "count" else step
+    step = math.ceil(step) if kind == "count" else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [float(np.round(step * k, 12)) for k in range(first, max(last, first + 1) + 1)]
 

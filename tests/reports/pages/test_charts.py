@@ -97,7 +97,7 @@ def test_ticks_are_few_and_hold_the_range(low: float, span: float) -> None:
 
 def test_counts_have_whole_ticks() -> None:
     assert round_ticks(0, 1, "count") == [0, 1]
-    assert round_ticks(0, 5, "count") == [0, 2, 4, 6]
+    assert round_ticks(0, 10, "count") == [0, 3, 6, 9, 12]
 
 
 @pytest.mark.parametrize(
