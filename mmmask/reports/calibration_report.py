@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mmmask.evaluation.calibration import reliability
-from mmmask.reports.output import save_figure, titled_table
+from mmmask.reports.output import counted, save_figure, titled_table
 
 
 def print_calibration(
@@ -20,7 +20,7 @@ def print_calibration(
 
     ``left_out`` says which photos it does not rest on; None: it rests on all.
     """
-    unit = f"{people:,} people" if people else "photos (the table names no people)"
+    unit = counted(people, "people") if people else "photos (the table names no people)"
     title = f"calibration, each fold by a fit on the others; 95 % interval over {unit}"
     columns = ("log loss\nbefore", "after", "change", "ECE before\n(chance)", "after\n(chance)")
     table = titled_table(title, ("of",), columns)

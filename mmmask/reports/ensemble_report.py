@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmmask.evaluation.jackknife import Difference
-from mmmask.reports.output import save_figure
+from mmmask.reports.output import counted, save_figure
 
 _WIDTH = 140
 
@@ -24,9 +24,9 @@ def print_members(members: pd.DataFrame, photos: int, people: int | None) -> Non
         photos: How many the table is about.
         people: Of how many people; None where nobody knows who is in them.
     """
-    title, over = f"{photos:,} photos", "photos: nobody knows who is in them"
+    title, over = counted(photos, "photos"), "photos: nobody knows who is in them"
     if people is not None:
-        over = f"{people:,} people"
+        over = counted(people, "people")
     if "macro_f1" in members:
         title += f", 95 % interval over {over}"
     table = Table(title=title, title_justify="left")

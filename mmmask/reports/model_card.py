@@ -16,6 +16,7 @@ from mmmask.evaluation.shared_errors import NOT_TOLD, PAIRINGS, Shared, SharedEr
 from mmmask.evaluation.slices import with_bounds
 from mmmask.files import atomic_write
 from mmmask.labels import median_age
+from mmmask.reports.output import counted
 from mmmask.reports.pages.parts import Table, photo_name, shown
 from mmmask.reports.pages.run_charts import by_class, slices_of
 from mmmask.reports.pages.run_facts import BY_YEAR, RunFacts, Scored
@@ -92,7 +93,7 @@ def _paragraphs(card: ModelCard) -> Iterator[str]:
     slices = [each for each in slices_of(scored) if each.by != BY_YEAR]
     people = len(np.unique(scored.units))
     yield f"# Model card: {facts.path}"
-    yield f"{scored.made_by} {len(scored.table):,} photos of {people:,} people."
+    yield f"{scored.made_by} {counted(len(scored.table), 'photos')} of {counted(people, 'people')}."
     yield "## What stands out"
     yield "\n".join(f"* {finding.text}" for finding in find(facts, slices))
     yield "## Scores"
@@ -142,7 +143,7 @@ def _pairs(scored: Scored) -> Table:
         f"of the true {whole.name}": ("share", some["share"]),
     }
     caption = (
-        f"The {len(some)} commonest of {len(pairs)} pairs: {some['photos'].sum():,} of {photos:,} "
+        f"The {len(some)} commonest of {len(pairs)} pairs, {some['photos'].sum():,} of {photos:,} "
         "wrong answers"
     )
     return Table.from_columns(caption, columns)

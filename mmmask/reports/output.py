@@ -23,6 +23,12 @@ def titled_table(title: str | None, left: Sequence[str], right: Sequence[str] = 
     return table
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, given in the plural: "1 photo", "2,000 people"."""
+    one = {"people": "person"}.get(noun, noun.removesuffix("s"))
+    return f"{count:,} {one if count == 1 else noun}"
+
+
 def save_figure(figure: "Figure", path: str | Path) -> None:
     """Write a plot as PNG, whole or not at all.
 

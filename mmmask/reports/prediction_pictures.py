@@ -15,11 +15,12 @@ from mmmask.errors import UnreadablePhotoError
 from mmmask.evaluation.scores import confusion
 from mmmask.known import labels_of
 from mmmask.labels import AGE_GROUPS, GENDERS, MASKS, NUM_CLASSES, decode
-from mmmask.reports.output import save_figure
+from mmmask.reports.output import counted, save_figure
 from mmmask.tables import answers, probabilities
 
 #: Also of words on white.
 RIGHT, WRONG = "#1e7650", "#ad3347"
+_CAPTION = 0.42  # height of three lines below a photo, in inches
 
 
 def plot_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
@@ -54,7 +55,9 @@ def plot_confusion(predictions: pd.DataFrame, path: str | Path) -> None:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     figure.colorbar(image, label="share of the true class", shrink=0.6, pad=0.06)
-    figure.suptitle(f"{len(truth):,} photos: counts, coloured by share of the row", fontsize=11)
+    figure.suptitle(
+        f"{counted(len(truth), 'photos')}: counts, coloured by share of the row", fontsize=11
+    )
     save_figure(figure, path)
 
 
@@ -86,8 +89,14 @@ def plot_faces(
     truth = labels_of(predictions) if "label" in predictions else None
     age = predictions["age"] if "age" in predictions else pd.Series(np.nan, predictions.index)
     shown = _spread(predicted, columns * rows) if chosen is None else chosen
-    figure = Figure(figsize=(columns * 1.25 * scale, rows * 2.05 * scale), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    size = (columns * 1.25 * scale, rows * (1.67 * scale + _CAPTION))
+    figure = Figure(figsize=size)
+    # Words count for no layout: theirs would leave narrow photos no width.
+    bottom = _CAPTION / size[1]
+    spaces = {"left": 0.003, "right": 0.997, "top": 0.997, "bottom": bottom, "wspace": 0.05}
+    grid = figure.subplots(
+        rows, columns, squeeze=False, gridspec_kw={**spaces, "hspace": _CAPTION / (1.67 * scale)}
+    )
     for axes in grid.flat:
         axes.set_axis_off()
     below = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
@@ -100,8 +109,8 @@ def plot_faces(
         if truth is not None and truth[row] >= 0:
             right = truth[row] == predicted[row]
             colour = RIGHT if right else WRONG
-            years = "" if pd.isna(age.iloc[row]) else f", {age.iloc[row]:.0f} years"
-            text += "" if right else f"\ntrue: {_short(truth[row])}{years}"
+            years = "" if pd.isna(age.iloc[row]) else f"{age.iloc[row]:.0f} years"
+            text += "" if right else f"\ntrue: {_short(truth[row])}\n{years}"
             height, width = image.shape[:2]
             frame = {"fill": False, "linewidth": 3, "edgecolor": colour}
             axes.add_patch(Rectangle((0, 0), width - 1, height - 1, **frame))

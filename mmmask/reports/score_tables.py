@@ -27,7 +27,7 @@ from mmmask.labels import (
 from mmmask.ledger.calibrated_people import calibrated_on_people
 from mmmask.ledger.chosen_epoch import chosen_by_people
 from mmmask.ledger.provenance import learned_from_test_set
-from mmmask.reports.output import titled_table
+from mmmask.reports.output import counted, titled_table
 from mmmask.tables import attribute_of
 
 #: Columns of the terminal that tables fill at most.
@@ -51,7 +51,7 @@ def print_scores(
     print_macro_f1(console, intervals.get("macro_f1"), how)
     columns = {"accuracy": "accuracy"} | {name: f"{name}_accuracy" for name in ATTRIBUTES}
     columns = {name: key for name, key in columns.items() if key in intervals}
-    summary = titled_table(f"{len(truth):,} photos", (), list(columns))
+    summary = titled_table(counted(len(truth), "photos"), (), list(columns))
     summary.add_row(*(str(intervals[key]) for key in columns.values()))
     console.print(summary)
 
@@ -83,7 +83,7 @@ def print_attribute_scores(
     values = ATTRIBUTES[attribute]
     counts = np.bincount(truth, minlength=len(values))
     titles = ("accuracy", *(f"F1 {value}" for value in values))
-    table = titled_table(f"{attribute}, {len(truth):,} photos", (), titles)
+    table = titled_table(f"{attribute}, {counted(len(truth), 'photos')}", (), titles)
     table.add_row(
         str(intervals["accuracy"]),
         *(f"{metrics[f'f1_{k}']:.2f} ({counts[k]})" for k in range(len(values))),
@@ -121,8 +121,10 @@ def rests_on(table: pd.DataFrame) -> str:
     for key, name in names.items():
         known = truths[key] >= 0
         if attribute in (None, key):
-            people = f" of {_counted(len(np.unique(units[known])), kind)}"
-            words.append(f"{name}: {known.sum():,} photos{people if kind == 'people' else ''}")
+            people = f" of {counted(len(np.unique(units[known])), kind)}"
+            words.append(
+                f"{name}: {counted(known.sum(), 'photos')}{people if kind == 'people' else ''}"
+            )
     return "; ".join(words)
 
 
@@ -151,16 +153,12 @@ def rare(table: pd.DataFrame, most: int = 4) -> str:
         each = zip(CLASSES, people.ravel(), np.tile(same.ravel(), len(MASKS)), strict=True)
         found |= {name: count for name, count, together in each if not together}
     words = [
-        f"{name} ({_counted(count, kind) if count else 'absent: F1 0'})"
+        f"{name} ({counted(count, kind) if count else 'absent: F1 0'})"
         for name, count in found.items()
         if count < FEWEST
     ]
     more = [f"{len(words) - most} more"] if len(words) > most else []
     return ", ".join([*words[:most], *more])
-
-
-def _counted(count: int, kind: str) -> str:
-    return f"{count:,} {kind}" if count != 1 else {"people": "1 person", "photos": "1 photo"}[kind]
 
 
 def age_sentence(ages: Ages) -> str:

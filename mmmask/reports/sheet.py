@@ -30,7 +30,7 @@ class Row:
 
 
 def plot_sheet(rows: Sequence[Row], columns: Sequence[str], path: str | Path, title: str) -> None:
-    """Plot rows of pictures under the names of the columns."""
+    """Plot rows of pictures under the names of the columns; a row may end early."""
     height, width = rows[0].cells[0].image.shape[:2]
     captioned = any(cell.caption for row in rows for cell in row.cells)
     size = (
@@ -41,7 +41,9 @@ def plot_sheet(rows: Sequence[Row], columns: Sequence[str], path: str | Path, ti
     figure.suptitle("\n".join(textwrap.wrap(title, int(11 * size[0]))), fontsize=9)
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for row, line in zip(rows, grid, strict=True):
-        for cell, axes in zip(row.cells, line, strict=True):
+        for axes in line[len(row.cells) :]:
+            axes.set_axis_off()
+        for cell, axes in zip(row.cells, line, strict=False):
             axes.imshow(cell.image, aspect="equal")
             axes.set_xticks([])
             axes.set_yticks([])

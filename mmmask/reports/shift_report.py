@@ -25,7 +25,7 @@ def print_outcome(outcome: Outcome) -> None:
     console, choice = Console(width=WIDTH), outcome.choice
     _print_shares(console, outcome.shares)
     console.print(
-        f"correcting is expected to gain [b]{choice.gain:+.3f}[/b] macro F1, with a standard "
+        f"correcting is expected to gain [b]{choice.gain:+z.3f}[/b] macro F1, with a standard "
         f"deviation of {choice.spread:.3f}",
         highlight=False,
     )
@@ -91,10 +91,12 @@ def _plot_part(axes: Axes, shares: pd.DataFrame, names: list[str]) -> None:
     heights = np.arange(len(shares))
     axes.plot(100 * shares["out_of_fold"], heights, "|", color=_TRAINING, ms=16, mew=2,
               label="out of fold")  # fmt: skip
-    axes.plot(100 * shares["predicted"], heights, "x", color="black", ms=6, label="predicted")
+    axes.plot(100 * shares["predicted"], heights, "x", color="black", ms=6, label="predicted",
+              clip_on=False)  # fmt: skip
     axes.hlines(heights, 100 * shares["low"], 100 * shares["high"], color=_OURS,
                 linewidth=4, alpha=0.5)  # fmt: skip
-    axes.plot(100 * shares["share"], heights, "o", color=_OURS, ms=6, label="estimated")
+    axes.plot(100 * shares["share"], heights, "o", color=_OURS, ms=6, label="estimated",
+              clip_on=False)  # fmt: skip
     axes.set_yticks(heights, names, fontsize=8)
     axes.set_ylim(len(shares) - 0.3, -0.5)
     axes.set_xlim(left=0)
@@ -125,9 +127,9 @@ def print_simulation(simulated: pd.DataFrame) -> None:
         table.add_row(
             row.kind,
             f"{row.uncorrected:.3f}",
-            *(f"{value:+.3f}" for value in gains),
+            *(f"{value:+z.3f}" for value in gains),
             f"{100 * row.alone:.0f} %",
-            *("-" if np.isnan(value) else f"{value:+.3f}" for value in chosen),
+            *("-" if np.isnan(value) else f"{value:+z.3f}" for value in chosen),
         )
     console.print(table)
     table = Table("method", title="methods that always correct", title_justify="left")
@@ -140,7 +142,9 @@ def print_simulation(simulated: pd.DataFrame) -> None:
     }
     for name in (*names, *references_in(simulated)):
         gains = simulated[name]
-        table.add_row(names.get(name, name), f"{gains.mean():+.3f}", f"{gains.quantile(0.05):+.3f}")
+        table.add_row(
+            names.get(name, name), f"{gains.mean():+z.3f}", f"{gains.quantile(0.05):+z.3f}"
+        )
     console.print(table)
 
 
@@ -165,14 +169,13 @@ def plot_simulation(simulated: pd.DataFrame, path: str | Path) -> None:
         left.set_xlabel("gain by the true shares")
         left.set_ylabel("gain in macro F1; hollow: left alone")
         left.set_title(
-            f"mean {gains.mean():+.3f}, by the true shares {true.mean():+.3f}\n1 in 20 below "
-            f"{gains.quantile(0.05):+.3f}; {100 * (~corrected).mean():.0f} % left alone",
+            f"mean {gains.mean():+z.3f}, by the true shares {true.mean():+z.3f}\n1 in 20 below "
+            f"{gains.quantile(0.05):+z.3f}; {100 * (~corrected).mean():.0f} % left alone",
             fontsize=10,
         )
         right.set_xlabel("promised gain, where corrected")
-        right.set_title(
-            f"promised {promised[corrected].mean():+.3f}; got {gains[corrected].mean():+.3f}",
-            fontsize=10,
-        )
+        means = [f"{part[corrected].mean():+z.3f}" for part in (promised, gains)]
+        title = "promised {}; got {}".format(*means) if corrected.any() else "none corrected"
+        right.set_title(title, fontsize=10)
         left.legend(fontsize=8)
         save_figure(figure, path)

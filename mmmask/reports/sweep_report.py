@@ -169,7 +169,9 @@ def plot_history(trials: pd.DataFrame, path: str | Path) -> None:
     complete = trials[trials["state"] == "complete"]
     base = complete.iloc[0]
     axes.axhspan(base["low"], base["high"], color="black", alpha=0.06, linewidth=0)
-    axes.axhline(base["macro_f1"], color="black", linewidth=0.8)
+    axes.axhline(
+        base["macro_f1"], color="black", linewidth=0.8, label="trial 0: the config as it is"
+    )
     axes.step(
         complete["trial"], complete["macro_f1"].cummax(), where="post", color=_BEST,
         label="best so far",
@@ -181,21 +183,18 @@ def plot_history(trials: pd.DataFrame, path: str | Path) -> None:
         color=_COLOURS["complete"], label="complete; bar: 95 % interval over people",
     )  # fmt: skip
     pruned = trials[trials["state"] == "pruned"]
-    axes.plot(
-        pruned["trial"], pruned["last_score"], "x", color=_COLOURS["pruned"],
-        label="pruned, last score",
-    )  # fmt: skip
+    if len(pruned):
+        axes.plot(
+            pruned["trial"], pruned["last_score"], "x", color=_COLOURS["pruned"],
+            label="pruned, last score",
+        )  # fmt: skip
     for place, number in enumerate(trials.loc[trials["state"] == "failed", "trial"]):
         label = {"label": "failed"} if place == 0 else {}
         axes.axvline(number, color=_COLOURS["failed"], linewidth=1, linestyle=":", **label)
-    axes.annotate(
-        "trial 0: the config as it is", (1, base["macro_f1"]), xycoords=("axes fraction", "data"),
-        xytext=(-4, 3), textcoords="offset points", ha="right", fontsize=8,
-    )  # fmt: skip
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("trial")
     axes.set_ylabel("macro F1 of people held out")
-    figure.legend(loc="outside upper center", ncols=4, fontsize=8)  # hides no trial
+    figure.legend(loc="outside upper center", ncols=5, fontsize=8)  # hides no trial
     save_figure(figure, path)
 
 

@@ -62,7 +62,8 @@ def answered(page, words: str = "One face.") -> None:
 
 
 def percent(share: float) -> str:
-    return "<1%" if share < 0.005 else ">99%" if share > 0.995 else f"{round(100 * share)}%"
+    number = "<1" if share < 0.005 else ">99" if share > 0.995 else f"{round(100 * share)}"
+    return f"{number}\u00a0%"
 
 
 def told(answer: dict) -> dict:

@@ -262,7 +262,7 @@ def test_opinions_stand_below_photos_and_are_marked_where_the_label_differs(tab,
     while listed["reason"][tab.number - 1] != "labelled female":
         tab.press("ArrowRight")
     opinions = tab.window.locator(".says .asked")
-    assert opinions.all_inner_texts() == ["male\n95%"] * 7
+    assert opinions.all_inner_texts() == ["male\n95\xa0%"] * 7
     assert tab.window.locator(".says .asked.unlike").count() == 7
     assert tab.window.locator(".says .unlike").count() == 7  # mask and age are as labelled
 

@@ -102,7 +102,7 @@ def columns(
     ``axis`` says what the labels are, with their unit; the rest as in :func:`bars`.
     """
     values = _values(series)
-    ticks = svg.round_ticks(0, values.max(initial=0))
+    ticks = svg.round_ticks(0, values.max(initial=0), kind)
     slot = 100 / len(labels)
     width = slot * (0.9 if len(labels) > 12 else 0.7) / len(values)
     thin = width < 2  # percent: outlines would run into each other

@@ -10,6 +10,7 @@ import pandas as pd
 from mmmask.evaluation.scores import confusion, f1_per_class
 from mmmask.evaluation.slices import with_bounds
 from mmmask.labels import ATTRIBUTES, CLASSES, NUM_CLASSES, decode
+from mmmask.reports.output import counted
 from mmmask.reports.pages.age_charts import TITLES
 from mmmask.reports.pages.charts import Chart, bars, intervals, matrix
 from mmmask.reports.pages.comparison import Comparison, pairs, right, signed
@@ -36,7 +37,7 @@ def write_compare_page(path: str | Path, comparison: Comparison, thumbnails: Thu
         "compare_page.html",
         title="A against B",
         kind="compare page",
-        summary=f"{len(comparison.photos):,} photos that both predict",
+        summary=f"{counted(len(comparison.photos), 'photos')} that both predict",
         thumbnails=thumbnails,
         comparison=comparison,
         figures=[
@@ -75,7 +76,8 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
         )
     for letter, alone in zip("AB", comparison.alone, strict=True):
         if alone:
-            text = f"{alone:,} photos are in {letter} alone and not compared."
+            some = f"{counted(alone, 'photos')} {'is' if alone == 1 else 'are'}"
+            text = f"{some} in {letter} alone and not compared."
             yield Finding("look", text, "findings")
 
 

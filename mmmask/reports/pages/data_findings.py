@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmmask.labels import CLASSES, NUM_CLASSES, OLD_FROM
+from mmmask.reports.output import counted
 from mmmask.reports.pages.data_facts import DataFacts, called_old, has_age
 from mmmask.reports.pages.parts import Finding, by_weight
 
@@ -123,8 +124,8 @@ def _classes(facts: DataFacts) -> Iterator[Finding]:
     known = "" if sizes.sum() == photos else f"Of {sizes.sum():,} photos the class is known. "
     yield Finding(
         "know",
-        f"{known}The largest class, {CLASSES[most]}, has {sizes[most]:,} photos; the smallest, "
-        f"{CLASSES[least]}, has {sizes[least]:,}, and counts as much in macro F1.",
+        f"{known}The largest class, {CLASSES[most]}, has {counted(sizes[most], 'photos')}; the "
+        f"smallest, {CLASSES[least]}, has {sizes[least]:,}, and counts as much in macro F1.",
         "classes",
     )
 

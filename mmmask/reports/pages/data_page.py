@@ -9,6 +9,7 @@ import pandas as pd
 from mmmask.datasets.folder_facts import PROBLEMS
 from mmmask.known import age_in_words, age_spans, classes_of, known_values, named
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, OLD_FROM, OLDEST, age_group
+from mmmask.reports.output import counted
 from mmmask.reports.pages.charts import MOST_SERIES, Chart, columns
 from mmmask.reports.pages.data_facts import DataFacts, called_old
 from mmmask.reports.pages.data_findings import class_sizes, find, where_copied
@@ -46,7 +47,9 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
         cuts=age_cuts(facts.people),
         light=_light(facts),
         sizes=_sizes(facts),
-        colours=[] if facts.colours is None else [part.round(2).tolist() for part in facts.colours],
+        colours=[]
+        if facts.colours is None
+        else [[f"{value:.2f}" for value in part] for part in facts.colours],
         outliers=_outliers(facts, thumbnails),
         copies=_copies(facts, thumbnails),
         facts=facts,
@@ -62,15 +65,15 @@ def write_data_page(path: str | Path, facts: DataFacts, thumbnails: Thumbnails) 
 def _summary(facts: DataFacts) -> str:
     train, rest = facts.train, facts.eval
     if not facts.of_table:
-        return f"{len(train):,} photos of {len(facts.people):,} people in train/, " + (
-            f"{len(rest):,} photos in eval/" if len(rest) else "no eval/"
-        )
+        people = counted(len(facts.people), "people")
+        others = f"{counted(len(rest), 'photos')} in eval/" if len(rest) else "no eval/"
+        return f"{counted(len(train), 'photos')} of {people} in train/, {others}"
     named = train["person"][facts.named]
-    people = "1 person" if named.nunique() == 1 else f"{named.nunique():,} people"
+    photos, people = counted(len(train), "photos"), counted(named.nunique(), "people")
     if len(named) == len(train):
-        return f"{len(train):,} photos of {people}"
+        return f"{photos} of {people}"
     some = f"{len(named):,} of them of {people}" if len(named) else "none of them of a named person"
-    return f"{len(train):,} photos, {some}"
+    return f"{photos}, {some}"
 
 
 def _figures(facts: DataFacts) -> list[tuple[str, str]]:
@@ -78,7 +81,7 @@ def _figures(facts: DataFacts) -> list[tuple[str, str]]:
     people, train = facts.people, facts.train
     old, sizes = called_old(people, OLD_FROM).dropna(), class_sizes(train)
     share = f"{100 * old.mean():.1f} %" if len(old) else ""
-    least = f"{sizes.min():,} photos" if sizes.any() else ""
+    least = counted(sizes.min(), "photos") if sizes.any() else ""
     if not facts.of_table:
         return [
             ("people", f"{len(people):,}"),
@@ -91,7 +94,7 @@ def _figures(facts: DataFacts) -> list[tuple[str, str]]:
     figures = [
         ("photos", f"{len(train):,}"),
         ("people", f"{named:,}" if named else ""),
-        ("class known", f"{sizes.sum():,} photos"),
+        ("class known", counted(sizes.sum(), "photos")),
         (f"old, from {OLD_FROM} on", share),
         ("smallest class", least),
     ]

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from mmmask import __version__
 from mmmask.files import atomic_write
+from mmmask.reports.output import counted
 from mmmask.reports.pages.parts import shown
 from mmmask.reports.pages.thumbnails import NO_THUMBNAILS, Thumbnails
 
@@ -52,7 +53,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"shown": shown, "data": as_data}
+    environment.filters |= {"counted": counted, "shown": shown, "data": as_data}
     return environment
 
 

@@ -183,9 +183,10 @@ def changes(
 
 
 def joined(parts: Mapping[str, ArrayLike]) -> list[str]:
-    """Return for each card the names of the parts that hold for it: "gender and age"."""
+    """Return for each card the names of the parts that hold for it: "mask, gender and age"."""
     table = zip(*(np.asarray(holds) for holds in parts.values()), strict=True)
-    return [" and ".join(compress(parts, holds)) for holds in table]
+    named = (list(compress(parts, holds)) for holds in table)
+    return [", ".join([*names[:-2], " and ".join(names[-2:])]) for names in named]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmmask.reports.output import counted
 from mmmask.reports.pages.page import write_page
 from mmmask.reports.pages.parts import Gallery, photo_name
 from mmmask.reports.pages.thumbnails import Thumbnails
@@ -42,7 +43,7 @@ def write_people_page(
         "people_page.html",
         title=table,
         kind="people page",
-        summary=f"{len(samples):,} photos of {len(sizes):,} people",
+        summary=f"{counted(len(samples), 'photos')} of {counted(len(sizes), 'people')}",
         thumbnails=thumbnails,
         figures=[
             ("photos", f"{len(samples):,}"),

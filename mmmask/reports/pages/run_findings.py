@@ -7,6 +7,7 @@ import numpy as np
 from mmmask.evaluation.intervals import mean_intervals
 from mmmask.evaluation.scores import confusion, f1_per_class
 from mmmask.ledger.cards import status
+from mmmask.reports.output import counted
 from mmmask.reports.pages.parts import Finding, by_weight, shown
 from mmmask.reports.pages.run_charts import Slices
 from mmmask.reports.pages.run_facts import RunFacts, Scored
@@ -57,7 +58,7 @@ def _answers(scored: Scored) -> Iterator[Finding]:
         )
     if share < 1:
         k = np.argmin(np.where(photos, f1, np.inf))
-        text = f"{whole.values[k]}: F1 {f1[k]:.2f} on {photos[k]:,} photos."
+        text = f"{whole.values[k]}: F1 {f1[k]:.2f} on {counted(photos[k], 'photos')}."
         yield Finding("look", f"The weakest {whole.name} is {text}", "classes")
     without = ", ".join(np.array(whole.values)[photos == 0])
     if without:
@@ -92,8 +93,8 @@ def _low_slices(slices: Sequence[Slices], scored: Scored) -> list[Finding]:
     return [
         Finding(
             "look",
-            f"{by.capitalize()} {name}: {100 * right:.1f} % right on {photos:,} photos, with the "
-            f"interval below the {100 * share:.1f} % of all.",
+            f"{by.capitalize()} {name}: {100 * right:.1f} % right on {counted(photos, 'photos')}, "
+            f"with the interval below the {100 * share:.1f} % of all.",
             "slices",
         )
         for right, _, by, name, photos in sorted(low)[:_MOST]

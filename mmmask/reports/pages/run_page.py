@@ -9,6 +9,7 @@ import pandas as pd
 from mmmask.evaluation.ages import MAE
 from mmmask.evaluation.jackknife import Interval
 from mmmask.ledger.cards import best, status
+from mmmask.reports.output import counted
 from mmmask.reports.pages import run_charts
 from mmmask.reports.pages.age_charts import age_section
 from mmmask.reports.pages.page import write_page
@@ -76,8 +77,8 @@ def _summary(facts: RunFacts) -> str:
     if scored is None:
         return f"{start}no photo is scored"
     table = scored.table
-    who = f" of {table['person'].nunique():,} people" if "person" in table else ""
-    return f"{start}{len(table):,} photos{who} that it has not learned from"
+    who = f" of {counted(table['person'].nunique(), 'people')}" if "person" in table else ""
+    return f"{start}{counted(len(table), 'photos')}{who} that it has not learned from"
 
 
 def _figures(scored: Scored) -> list[tuple[str, str, str]]:

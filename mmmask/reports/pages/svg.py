@@ -125,12 +125,13 @@ def tick_labels(ticks: Sequence[float], kind: str) -> list[str]:
     return [f"{value:.3g}{sign}" for value in values]  # such as learning rates
 
 
-def round_ticks(low: float, high: float) -> list[float]:
-    """Return four or five round numbers from below ``low`` to above ``high``."""
+def round_ticks(low: float, high: float, kind: str = "number") -> list[float]:
+    """Return at most five round numbers from below ``low`` to above ``high``, of counts whole."""
     size = max(1.0, abs(low), abs(high))
     span = high - low if high - low > 1e-9 * size else size  # all values equal, but for rounding
     step = 10 ** math.floor(math.log10(span / 4))
     step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (factor * step) <= 4.5)
+    step = math.ceil(step) if kind == "count" else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [float(np.round(step * k, 12)) for k in range(first, max(last, first + 1) + 1)]
 

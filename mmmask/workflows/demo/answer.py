@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
@@ -22,6 +21,7 @@ from mmmask.evaluation.answers import readable
 from mmmask.files import atomic_write
 from mmmask.packages import require
 from mmmask.reports.annotated import annotated, fitted, in_words
+from mmmask.reports.output import counted
 from mmmask.tables import FACE_ANSWERS, write_table
 from mmmask.workflows.demo.face_finder import installed_finder
 from mmmask.workflows.demo.read_faces import Face, FaceReader
@@ -114,7 +114,9 @@ def answer_photos(
             cells.append((fitted(framed, CELL), caption))
     table = pd.concat(tables, ignore_index=True)
     if as_sheet:
-        title = f"{Path(folder).name}: {len(images)} photos, {len(table)} faces"
+        title = (
+            f"{Path(folder).name}: {counted(len(images), 'photos')}, {counted(len(table), 'faces')}"
+        )
         _write_sheet(cells, out, title)
     else:
         write_table(out, table, FACE_ANSWERS, reader.predictor.provenance())
@@ -236,7 +238,5 @@ def _write_sheet(pictures: Sequence[tuple[Photo, str]], out: str | Path, title: 
 
     cells = [Cell(picture[..., ::-1], caption) for picture, caption in pictures]
     across = min(ACROSS, len(cells))
-    blank = Cell(np.full((*CELL, 3), 255, dtype=np.uint8))
-    cells += [blank] * (-len(cells) % across)
     rows = [Row("", cells[start : start + across]) for start in range(0, len(cells), across)]
     plot_sheet(rows, [""] * across, out, title)

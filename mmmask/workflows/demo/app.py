@@ -178,6 +178,7 @@ def _page(reader: FaceReader, largest: int) -> str:
         kind="mmmask demo",
         summary=f"{name}, for photos of {width} x {height} pixels. {reader.finder.said()}",
         explains=reader.explains,
+        finds=reader.finder.name is not None,
         calibrated=predictor.calibrated,
         attribute=facts.attribute,
         largest=largest,

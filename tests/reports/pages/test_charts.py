@@ -95,6 +95,11 @@ def test_ticks_are_few_and_hold_the_range(low: float, span: float) -> None:
     assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
 
 
+def test_counts_have_whole_ticks() -> None:
+    assert round_ticks(0, 1, "count") == [0, 1]
+    assert round_ticks(0, 10, "count") == [0, 3, 6, 9, 12]
+
+
 @pytest.mark.parametrize(
     ("ticks", "kind", "expected"),
     [

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const percent = (share) =>
-    share > 0 && share < 0.005 ? "<1%" : share < 1 && share > 0.995 ? ">99%" : Math.round(100 * share) + "%";
+    share > 0 && share < 0.005 ? "<1\u00a0%" : share < 1 && share > 0.995 ? ">99\u00a0%" : Math.round(100 * share) + "\u00a0%";
 
   const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
@@ -77,7 +77,8 @@
     choose(0);
     at("result").hidden = false;
     const some = faces[0].box ? faces.length : 0;
-    say(some === 0 ? "No face was found, so the whole photo is taken as one; the answer may mean little."
+    say(!FINDS ? "The whole photo is taken as one face."
+      : some === 0 ? "No face was found, so the whole photo is taken as one; the answer may mean little."
       : some === 1 ? "One face." : `${some} faces. Choose one in the photo or by its number.`);
   };
 

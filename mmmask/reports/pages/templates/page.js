@@ -3,7 +3,7 @@
   const PAGE = 60;  // cards at a time
 
   const hyphened = (text) => text.replace(/(\d)-(\d)/g, "$1\u2011$2");  // 30-59 stays whole
-  const breaking = (text) => text.split(/(?<=[_/])/).flatMap((part) => [part, make("wbr")]);
+  const breaking = (text) => text.split(/(?<=\w[_/])/).flatMap((part) => [part, make("wbr")]);
 
   // ---- light and dark
   const root = document.documentElement, theme = document.getElementById("theme");
@@ -47,8 +47,12 @@
   };
   const prepareTable = (box) => {
     const table = box.querySelector("table");
+    table.querySelectorAll("td.long").forEach((cell) => cell.replaceChildren(...breaking(cell.textContent)));
     table.querySelectorAll("th").forEach((head, column) => {
-      head.querySelector(".sort")?.addEventListener("click", () => {
+      const button = head.querySelector(".sort");
+      if (!button) return;
+      button.textContent = hyphened(button.textContent);
+      button.addEventListener("click", () => {
         const first = head.classList.contains("figure") ? "descending" : "ascending";
         const now = head.getAttribute("aria-sort");
         sort(table, column, now ? now !== "descending" : first === "descending");
@@ -57,13 +61,14 @@
     const search = box.querySelector(".search");
     search?.addEventListener("input", () => {
       const wanted = search.value.trim().toLowerCase();
+      const total = table.tBodies[0].rows.length;
       let shown = 0;
       for (const row of table.tBodies[0].rows) {
         row.hidden = !row.textContent.toLowerCase().includes(wanted);
         shown += !row.hidden;
       }
       box.querySelector(".count").textContent =
-        `${shown.toLocaleString("en")} of ${table.tBodies[0].rows.length.toLocaleString("en")} rows`;
+        `${shown.toLocaleString("en")} of ${total.toLocaleString("en")} ${total === 1 ? "row" : "rows"}`;
     });
   };
 
@@ -130,7 +135,7 @@
         if (numbers[row] < 0 && !said) continue;
         const words = caption ? `${caption}: ${data.titles[row]}` : data.titles[row];
         if (numbers[row] >= 0) figure.append(make("img", { src: source(numbers[row]), alt: words, decoding: "async" }));
-        if (caption) figure.append(make("figcaption", {}, ...breaking(caption), ...(said ? [make("b", { textContent: said })] : [])));
+        if (caption) figure.append(make("figcaption", {}, ...breaking(caption), ...(said ? [make("b", {}, ...breaking(said))] : [])));
         pictures.append(figure);
       }
       if (!data.rows && pictures.childElementCount === 1) pictures.querySelector("figcaption")?.remove();

@@ -196,7 +196,7 @@
       const bar = make("i");
       bar.style.width = `${100 * values[best]}%`;
       list.append(make("div", { className: (name === issue.kind ? "asked" : "") + (![word, "unknown"].includes(labelled) ? " unlike" : "") },
-        make("dt", { textContent: word, title: name }), make("dd", { textContent: `${Math.round(100 * values[best])}%` }),
+        make("dt", { textContent: word, title: name }), make("dd", { textContent: `${Math.round(100 * values[best])}\u00a0%` }),
         make("dd", { className: "track", ariaHidden: "true" }, bar)));
     }
     return list;
