@@ -21,6 +21,7 @@ def plot_speed(medians: pd.DataFrame, path: Path) -> None:
         bars = axis.barh(group["contender"], group["photos_per_s"], color=colours)
         decimals = 1 if group["photos_per_s"].max() < 1000 else 0
         axis.bar_label(bars, fmt=f"{{:,.{decimals}f}}", padding=3, fontsize=8)
+        axis.locator_params(axis="x", steps=[1, 2, 5, 10])  # whole numbers
         axis.xaxis.set_major_formatter("{x:,g}")
         axis.invert_yaxis()
         axis.margins(x=0.12)
