@@ -10,7 +10,7 @@ from rich.markup import escape
 from mmmask.engine.stage_display import clock, print_line
 from mmmask.evaluation.jackknife import Difference, Interval
 from mmmask.reports.difference_report import ONE_MODEL, difference_sentence
-from mmmask.reports.output import titled_table
+from mmmask.reports.output import counted, titled_table
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RunComparison:
 def print_runs(runs: pd.DataFrame, folder: str) -> None:
     """Print one row per run; the table is that of :func:`mmmask.workflows.runs.list_runs`."""
     table = titled_table(
-        f"runs in {escape(folder)}: {len(runs):,}",
+        f"{counted(len(runs), 'runs')} in {escape(folder)}",
         ("run", "status", "started"),
         ("took", "epochs", "photos/s", "seed", "fold", "macro F1 (epoch)", "on others"),
     )
