@@ -18,7 +18,7 @@ EPOCHS, WARM = 200, 50
 SECONDS, PATIENCE = 180, 600
 #: What may grow between the end of the warm-up and the end: MB of memory, files, kB on disk.
 #: Logs take some 2 kB per epoch.
-MEGABYTES, FILES, KILOBYTES = 25, 2, 5 * (EPOCHS - WARM)
+MEGABYTES, FILES, KILOBYTES = 10, 2, 5 * (EPOCHS - WARM)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def shown(page: str, table: pd.DataFrame) -> str:
     minutes = round(table["seconds"].sum() / 60)
     said = (
         f"The last one: `make torture SEED={table['seed'].iloc[0]}`, "
-        f"{table['trials'].sum()} trials in {minutes} minutes, {table['broken'].sum()} broken"
+        f"{table['trials'].sum():,} trials in {minutes} minutes, {table['broken'].sum()} broken"
     )
     source = "([csv](results/torture.csv))"
     return f"{before}{MARKS[0]}\n{said} {source}:\n\n{as_markdown(table)}\n{MARKS[1]}{after}"
