@@ -332,9 +332,12 @@ def end_on_signals() -> list[signal.Signals]:
 def _end_where_ignored(unraisable: Any) -> None:
     """Raise once more, in a moment, an interruption that came within a destructor.
 
-    Python only prints what is raised there, and the work would go on.
+    Python only prints what is raised there, and the work would go on. Of a signal that came just
+    before it was to be ignored it prints a traceback, too; nobody misses that.
     """
     error = unraisable.exc_value
+    if isinstance(error, OSError) and "ignored due to race condition" in str(error):
+        return
     if not isinstance(error, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return

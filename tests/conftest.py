@@ -12,6 +12,8 @@ from tests.config_text import format_each_config_once
 # Where this runs in the background, SIGINT is ignored, by the processes that tests start and
 # interrupt too, unless it has a handler here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # likewise SIGHUP, by nohup
+    signal.signal(signal.SIGHUP, lambda *_: None)
 # Before torch and MMEngine are imported. Networks are tiny, and two tests run at a time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 limit_thread_spinning()

@@ -155,6 +155,25 @@ def test_a_signal_to_end_lets_things_be_put_in_order(number, tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_signal_that_comes_just_before_it_is_ignored_shows_no_traceback() -> None:
+    code = (
+        "import sys\n"
+        "from mmmask.cli import end_on_signals\n"
+        "end_on_signals()\n"
+        "class Raises:\n"
+        "    def __init__(self, words):\n"
+        "        self.words = words\n"
+        "    def __del__(self):\n"
+        "        raise OSError(self.words)\n"
+        # Python says so of a signal between its check and the change of the handler.
+        "Raises('Signal 17 ignored due to race condition')\n"
+        "Raises('another')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "race condition" not in done.stderr
+    assert "OSError: another" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_at_the_end_of_python_shows_no_traceback(number) -> None:
     code = (
