@@ -1,12 +1,13 @@
 """Stack photos into a batch inside the data worker."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from mmengine.registry import FUNCTIONS
 from torch import Tensor
-from torch.utils.data import get_worker_info
+from torch.utils.data import default_collate, get_worker_info
 
 from mmmask.errors import InputError, first_line
 from mmmask.structures import LEARNED, SampleBatch, stacked
@@ -27,33 +28,37 @@ def stack_photos(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         batches = [stack_photos([_view(item, view) for item in items]) for view in views]
         return {name: [batch[name] for batch in batches] for name in batches[0]}
     samples = [item["data_samples"] for item in items]
-    photos = torch.stack([item["inputs"].permute(1, 2, 0) for item in items])  # (N, H, W, 3)
     batch = SampleBatch()
     batch.sample_idx = torch.tensor([sample.sample_idx for sample in samples])
     batch.img_path = [sample.get("img_path") for sample in samples]
     for name in LEARNED:
         if (column := stacked(samples, name)) is not None:
             batch.set_field(column, name)
-    _share([photos, *(value for value in batch.values() if isinstance(value, Tensor))])
+    parts = [item["inputs"].permute(1, 2, 0) for item in items]
+    with _shared_memory(sum(part.nbytes for part in parts)):
+        photos = default_collate(parts)  # (N, H, W, 3), of a data worker in shared memory
+        if get_worker_info() is not None:
+            for column in batch.values():
+                if isinstance(column, Tensor):
+                    column.share_memory_()
     return {"inputs": photos.permute(0, 3, 1, 2), "data_samples": batch}
 
 
-def _share(tensors: Sequence[Tensor]) -> None:
-    """Put what leaves a data worker where the main process reads it.
+@contextmanager
+def _shared_memory(size: int) -> Iterator[None]:
+    """Say in a sentence that a batch, of ``size`` bytes, finds no shared memory.
 
-    torch would do so later, in a thread whose errors are only printed: the main process would wait
-    for the batch for ever.
+    What is not yet there when it leaves a data worker, torch moves there in a thread whose errors
+    are only printed: the main process would wait for the batch for ever.
 
     Raises:
         InputError: The system has no shared memory for it.
     """
-    if get_worker_info() is None:
-        return
     try:
-        for tensor in tensors:
-            tensor.share_memory_()
+        yield
     except RuntimeError as error:
-        size = sum(tensor.nbytes for tensor in tensors)
+        if not str(error).startswith("unable to "):  # as torch says of what the system refuses
+            raise
         raise InputError(
             f"a data worker needs {size} bytes of shared memory for each batch, and the system "
             f"refuses them ({first_line(error)}); allow more (ulimit -f, a larger /dev/shm), "
