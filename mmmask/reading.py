@@ -49,14 +49,12 @@ def _opened(path: str | Path) -> Iterator[tuple[int, int]]:
             yield handle, status.st_size
         finally:
             os.close(handle)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise MissingFileError(f"{path}: no such file") from error
     except InputError:
         raise
     except ValueError as error:  # a name that holds NUL, which no file has
         raise MissingFileError(f"{str(path)!r}: no such file") from error
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             raise MissingFileError(f"{path}: no such file") from error
         raise InputError(f"{path}: not a readable file: {error.strerror}") from error
 

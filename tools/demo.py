@@ -40,6 +40,7 @@ def main() -> None:
         parser.error("--out needs --photos or --video, and each of them needs --out")
 
     from mmmask.reports.local_server import check_installed, serve
+    from mmmask.reports.output import counted
     from mmmask.workflows.demo.answer import answer_photos, answer_video, open_reader
 
     if not args.out:
@@ -56,7 +57,8 @@ def main() -> None:
     print(reader.finder.said())
     if args.photos:
         table = answer_photos(reader, args.photos, args.out, unreadable=args.unreadable or "refuse")
-        print(f"{args.out}: photos: {table['image'].nunique():,}, faces: {len(table):,}")
+        photos = counted(table["image"].nunique(), "photos")
+        print(f"{args.out}: {counted(len(table), 'faces')} in {photos}")
     elif args.video:
         seen = answer_video(reader, args.video, args.out, every=args.every)
         print(f"{args.out}: {seen.frames:,} frames, {seen.looks:,} of them looked at")

@@ -43,7 +43,7 @@ def plot_sheet(rows: Sequence[Row], columns: Sequence[str], path: str | Path, ti
     for row, line in zip(rows, grid, strict=True):
         for axes in line[len(row.cells) :]:
             axes.set_axis_off()
-        for cell, axes in zip(row.cells, line, strict=False):
+        for cell, axes in zip(row.cells, line[: len(row.cells)], strict=True):
             axes.imshow(cell.image, aspect="equal")
             axes.set_xticks([])
             axes.set_yticks([])

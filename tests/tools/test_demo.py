@@ -28,7 +28,7 @@ def test_a_folder_and_a_video_of_drawn_faces_are_answered(drawn, tmp_path, capsy
     status, said, _ = demo(capsys, *model, "--photos", folder, "--out", out)
     table = read_table(out, FACE_ANSWERS)
     assert status == 0
-    assert f"photos: 42, faces: {len(table)}" in said
+    assert f"{len(table)} faces in 42 photos" in said
     assert "Faces are found by" in said or "No face detector is installed" in said
     photos = [cv2.imread(str(path)) for path in sorted(folder.glob("images/*"))[:6]]
     source, out = tmp_path / "drawn.avi", tmp_path / "framed.mp4"
