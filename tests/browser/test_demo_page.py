@@ -136,6 +136,25 @@ def test_hires_cam_is_shown_on_demand_and_put_away(demo, reader, photo) -> None:
     assert len([url for url in demo.requests if "/heat" in url]) == 2
 
 
+def test_a_heat_map_that_comes_late_does_not_lie_on_the_next_photo(demo, reader, drawn) -> None:
+    first, second = sorted(drawn.glob("train/images/*/normal.jpg"))[:2]
+    choose(demo, first)
+    answered(demo)
+    held = []
+    demo.route("**/heat*", lambda route: held.append((route, route.fetch())))
+    demo.get_by_role("button", name="Where the network looked for mask").click()
+    while not held:
+        demo.wait_for_timeout(20)
+    choose(demo, second)
+    answered(demo)
+    ((route, answer),) = held
+    with demo.expect_request_finished(lambda request: "/heat" in request.url):
+        route.fulfill(response=answer)
+    demo.wait_for_timeout(100)  # for the script to take it
+    assert [shown(demo)] == [told(answer) for answer in expected(reader, second)]
+    assert demo.locator("#looked").inner_text() == "What the network saw"
+
+
 def test_each_of_several_faces_can_be_chosen_in_the_photo_and_by_number(
     demo, reader, group
 ) -> None:

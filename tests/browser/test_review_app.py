@@ -197,6 +197,30 @@ def test_a_second_tab_of_the_browser_follows_by_itself(browser, address) -> None
     both.close()
 
 
+def test_a_second_tab_follows_when_two_decisions_come_at_once(browser, address) -> None:
+    both = browser.new_context()
+    one, other = (Tab(both.new_page(), address) for _ in range(2))
+    other.window.wait_for_load_state("networkidle")
+    held = []
+
+    def hold(route: Any) -> None:
+        """Keep the answers to the first two questions until both are there."""
+        if len(held) < 2:
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    other.window.route("**/state", hold)
+    for asked in (1, 2):
+        one.press("a")
+        while len(held) < asked:
+            other.window.wait_for_timeout(20)
+    for route, answer in held:
+        route.fulfill(response=answer)
+    other.window.locator("#progress", has_text="2 of 102").wait_for()
+    both.close()
+
+
 @contextmanager
 def process(port: int, *arguments: object) -> Iterator[subprocess.Popen]:
     """Run tools/review.py until the block ends; yield when it serves."""

@@ -5,7 +5,7 @@
 
   const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-  let photo, answer, chosen = 0, turn = 0;
+  let photo, answer, turn = 0;
 
   const say = (text, fault = false) => {
     at("status").textContent = text;
@@ -34,7 +34,7 @@
       const found = await ask("/answer", blob);
       if (mine !== turn) return;  // another photo was given meanwhile
       [photo, answer] = [blob, found];
-      await show();
+      await show(mine);
     } catch (error) {
       if (mine === turn) say(sentence(error.message), true);
     }
@@ -45,11 +45,12 @@
   };
 
   // ---- show an answer
-  const show = async () => {
+  const show = async (mine) => {
     const image = at("photo"), { faces, width, height } = answer;
     URL.revokeObjectURL(image.src);
     image.src = URL.createObjectURL(photo);
     await image.decode().catch(() => {});
+    if (mine !== turn) return;
     const stage = image.parentElement.style;
     stage.setProperty("--ratio", width / height);
     stage.setProperty("--wide", width);
@@ -83,7 +84,6 @@
   };
 
   const choose = (number) => {
-    chosen = number;
     const face = answer.faces[number];
     [...at("boxes").children].forEach((group, row) => group.classList.toggle("on", row === number));
     at("which").querySelectorAll("button").forEach((button, row) =>
@@ -133,14 +133,16 @@
     if (!on) return;
     button.setAttribute("aria-pressed", "true");
     at("looked").textContent = "Looking …";
+    // another face or photo, whose buttons are new, or another attribute may be asked meanwhile
+    const waits = () => button.isConnected && button.getAttribute("aria-pressed") === "true";
     try {
       face.heat ??= {};
       face.heat[attribute] ??= (await ask(`/heat?face=${number}&attribute=${attribute}&value=${value}`, photo)).picture;
-      if (number !== chosen || button.getAttribute("aria-pressed") !== "true") return;
+      if (!waits()) return;
       at("face").src = face.heat[attribute];
       at("looked").textContent = `What speaks for “${word}”`;
     } catch (error) {
-      at("looked").textContent = sentence(error.message);
+      if (waits()) at("looked").textContent = sentence(error.message);
     }
   };
 

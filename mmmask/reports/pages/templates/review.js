@@ -131,7 +131,10 @@
       const reply = await fetch("/state", { headers: { "If-None-Match": `"${state.version}"` } });
       if (reply.status !== 200) return;
       const answer = await reply.json();
-      if (busy || mine !== turn) return;  // older than what came meanwhile
+      if (busy || mine !== turn) {  // may be older or newer than what came meanwhile
+        await pause(100);
+        return refresh();
+      }
       if (answer.list !== review.list) return location.reload();
       take(answer);
       show(current);
@@ -377,7 +380,7 @@
     });
   }
 
-  (async () => {
+  const ready = (async () => {
     const answer = await (await fetch("/state")).json();
     if (answer.list !== review.list) return location.reload();
     take(answer);
@@ -388,7 +391,10 @@
     addEventListener("keydown", pressed);
     addEventListener("focus", refresh);
     addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
-    others.addEventListener("message", ({ data }) => data === state.version || refresh());
     root.dataset.review = "ready";
   })();
+  others.addEventListener("message", async ({ data }) => {
+    await ready;  // a decision of another tab may come before the state does
+    if (data !== state.version) refresh();
+  });
 })();
