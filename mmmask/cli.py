@@ -204,7 +204,8 @@ def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) ->
 def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     """Run ``main`` and return the exit status: 0 done, 2 the input is at fault, 130 interrupted.
 
-    A signal that asks to end (see :func:`end_on_signals`) gives 128 and its number.
+    A signal that asks to end (see :func:`end_on_signals`) gives 128 and its number; so does, as
+    SIGPIPE, an output that nobody reads any more, where work was left.
 
     ``diverged`` is the status of a training that did. The message of an :class:`InputError` or
     :class:`DivergedError` goes to standard error on one line, and so does the name of a package
@@ -215,7 +216,7 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
     handled = end_on_signals()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")  # we say ourselves what is wrong of photos
     ended: BaseException | None = None
-    with _named(sys.stdout, "standard output"):
+    with _named(sys.stdout, "standard output"), _named(sys.stderr, "standard error"):
         try:
             main()
         except (Exception, KeyboardInterrupt, SystemExit) as error:
@@ -232,8 +233,6 @@ def command(main: Callable[[], None], *, diverged: int = 1) -> int:
         ended = lost
     if ended is None:
         return 0
-    if isinstance(ended, BrokenPipeError) and ended.filename == "standard output":
-        return 0  # whoever read it wants no more of it
     status, sentence = _status_of(ended, diverged)
     with suppress(OSError):  # standard error may be full too
         print(sentence, file=sys.stderr)
@@ -264,12 +263,18 @@ def _status_of(error: BaseException, diverged: int) -> tuple[int, str]:
 
 @contextmanager
 def _named(stream: TextIO | None, name: str) -> Iterator[None]:
-    """Let the errors of writing a stream, which name no file, have its name."""
+    """Let the errors of writing a stream, which name no file, have its name.
+
+    Where nobody reads it any more, the work ends as by SIGPIPE, of which Python makes an error that
+    others catch: logging would print a traceback, and a bar of rich end with status 1.
+    """
 
     def named(write: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*given: Any) -> Any:
             try:
                 return write(*given)
+            except BrokenPipeError as error:
+                raise EndedBySignal(signal.SIGPIPE) from error
             except OSError as error:
                 error.filename = name
                 raise
@@ -287,14 +292,17 @@ def _named(stream: TextIO | None, name: str) -> Iterator[None]:
 
 
 def _lost(stream: TextIO | None) -> OSError | None:
-    """Return what writing the rest of a stream meets, whose end is then lost; None: nothing."""
+    """Return what writing the rest of a stream meets, whose end is then lost; None: nothing.
+
+    It is no loss where whoever read it wants no more of it.
+    """
     if stream is None:  # closed from the start
         return None
     try:
         stream.flush()
-    except OSError as error:
+    except (OSError, EndedBySignal) as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python ends with a flush
-        return error
+        return error if isinstance(error, OSError) else None
     return None
 
 

@@ -85,23 +85,48 @@ def test_output_that_cannot_be_written_is_2_and_one_line(code, unbuffered) -> No
         assert run(stdout=full, stderr=full).returncode == 2
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("length", [1, 999_999])
-def test_a_reader_who_wants_no_more_is_no_error(unbuffered, length) -> None:
+@pytest.mark.parametrize(
+    ("work", "status"),
+    [
+        ("print('x')", 0),  # written as it ends
+        ("print('x' * 999_999)", 141),
+        ("print('x', flush=True)", 141),
+        ("from rich.console import Console; Console().print('x')", 141),
+        ("import logging; logging.basicConfig(stream=sys.stdout); logging.error('x')", 141),
+    ],
+)
+def test_an_output_that_nobody_reads_ends_the_work_as_a_signal_does(work, status) -> None:
     script = (
         "import sys\nfrom mmmask.cli import command\nsys.stdin.read()\n"
-        f"raise SystemExit(command(lambda: print('x' * {length})))"
+        f"def main():\n    {work}\n"
+        "raise SystemExit(command(main))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=output_of(unbuffered),
+        env=output_of(""),
     )
     process.stdout.close()
     process.stdin.close()
-    assert (process.stderr.read(), process.wait()) == (b"", 0)
+    said = b"ended by SIGPIPE\n" if status else b""
+    assert (process.stderr.read(), process.wait()) == (said, status)
+
+
+def test_errors_that_nobody_reads_end_it_too() -> None:
+    script = (
+        "import sys\nfrom mmmask.cli import command\nsys.stdin.read()\n"
+        "from rich.console import Console\n"
+        "raise SystemExit(command(lambda: Console(stderr=True).print('x')))"
+    )
+    run = [sys.executable, "-c", script]
+    process = subprocess.Popen(
+        run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stderr.close()
+    process.stdin.close()
+    assert (process.stdout.read(), process.wait()) == (b"", 141)
 
 
 def test_a_closed_output_is_no_error() -> None:

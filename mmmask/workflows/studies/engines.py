@@ -23,7 +23,7 @@ ENGINES = ("local", "ray")
 #: Exit statuses of a process that was asked to end; a negative one is a signal.
 _INTERRUPTED = tuple(
     status
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
     for status in (128 + number, -number)
 )
 #: That of a step whose training diverged: 1 is also that of a defect.
