@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument(
         "--no-eval", action="store_false", dest="eval_split", help="do not predict eval/"
     )
+    add_shared(parser, "--unreadable")
     parser.add_argument(
         "--checkpoint",
         choices=("last", "best"),

@@ -13,7 +13,10 @@ DROP = (
     "tools/data_stats.py --out drop.csv lists them, and data.drop=drop.csv in --cfg-options "
     "leaves them out"
 )
-PREDICT = "tools/test.py --unreadable prior answers them by the class shares of training"
+PREDICT = (
+    "--unreadable prior of test.py, kfold.py and linear_probe.py answers them by the class shares "
+    "of training"
+)
 REPAIR = "repair or remove them"
 #: The reason of ``tools/data_stats.py``'s table for a photo that cannot be read.
 REASON = "unreadable"

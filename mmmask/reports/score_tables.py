@@ -249,7 +249,7 @@ def print_folds(summary: pd.DataFrame) -> None:
         score = "-" if pd.isna(row["macro_f1"]) else score  # no photo knows all
         counts = ("", "") if several else (f"{row['people']:,}", f"{row['photos']:,}")
         table.add_row(part, *counts, score, *numbers)
-    console = Console(width=WIDTH)
+    console = Console(width=WIDTH + 20)  # a figure that is cut says something else
     console.print(table)
     console.print(
         f"brackets: {summary['interval'].iloc[-1]}; other training people or seeds may move a "

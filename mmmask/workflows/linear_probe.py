@@ -37,7 +37,7 @@ from mmmask.workflows.studies.folds import EVAL, Fold, out_of_fold, summarise
 from mmmask.workflows.submission import check_outputs, write_submission
 from mmmask.workflows.testing import Tested
 from mmmask.workflows.train import train
-from mmmask.workflows.unreadable_photos import unreadable_to_predict, with_shares
+from mmmask.workflows.unreadable_photos import UNREADABLE, unreadable_to_predict, with_shares
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -215,7 +215,7 @@ def _fill(
         "learned": fingerprint(learned, _LEARNED),
         "scored": fingerprint(scored),
         "eval": with_eval,
-        **({"unreadable": unread} if unread else {}),
+        **({UNREADABLE: unread} if unread else {}),
         "code": code_version()["hash"],
     }
     if _read(out / FITTED) != facts:

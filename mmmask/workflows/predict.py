@@ -28,7 +28,7 @@ from mmmask.tables import prediction_columns, write_table
 from mmmask.workflows.score import intervals_of, labels_of
 from mmmask.workflows.submission import check_outputs, read_answers, write_submission
 from mmmask.workflows.testing import Tested, check_same, run_plain_test, run_test
-from mmmask.workflows.unreadable_photos import unreadable_to_predict, with_shares
+from mmmask.workflows.unreadable_photos import UNREADABLE, unreadable_to_predict, with_shares
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -145,7 +145,7 @@ def predict(request: Request) -> Prediction | None:
     provenance = {
         **provenance_of(cfg, meta, checkpoint, tested, request.split, cuts),
         CHOSEN: chosen_epoch(content, checkpoint, tested.samples) if chose else None,
-        **({"unreadable": unread} if unread else {}),
+        **({UNREADABLE: unread} if unread else {}),
     }
     if request.calibration is not None:
         table.attrs["provenance"] = provenance

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.data_source import DataSource
 from mmmask.datasets.layout import with_labels
-from mmmask.datasets.unreadable import unreadable_photos
-from mmmask.errors import InputError
+from mmmask.datasets.photos import load_photo
+from mmmask.datasets.unreadable import PREDICT, all_unreadable, unreadable_photos
+from mmmask.errors import InputError, UnreadablePhotoError
 from mmmask.known import age_spans, class_counts
 from mmmask.labels import OLDEST, marginals
 from mmmask.workflows.testing import Tested
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: What ``--unreadable`` takes.
 CHOICES = ("refuse", "prior")
+#: What a provenance calls the photos that were answered by the shares.
+UNREADABLE = "unreadable"
 
 logger = logging.getLogger("mmmask")
 
@@ -33,18 +36,11 @@ def unreadable_to_predict(cfg: "Config", choice: str) -> list[str]:
     Raises:
         InputError: The choice is none, or a pack stands for the photos.
     """
-    if choice not in CHOICES:
-        raise InputError(f"--unreadable must be one of {', '.join(CHOICES)}; got {choice!r}")
+    _check_choice(choice, cfg.data.pack)
     if choice == "refuse":
         return []
-    if cfg.data.pack is not None:
-        raise InputError(
-            f"--unreadable prior reads the photos themselves, and a pack ({cfg.data.pack}) has "
-            "none that cannot be read; leave out --pack and data.pack"
-        )
     source = DataSource.of(cfg)
-    images = source.eval()["image"].tolist()
-    paths = [os.path.join(source.root, image) for image in images]
+    images, paths = _to_predict(source)
     found = set(unreadable_photos(paths))
     unread = [image for image, path in zip(images, paths, strict=True) if path in found]
     if unread:
@@ -53,6 +49,41 @@ def unreadable_to_predict(cfg: "Config", choice: str) -> list[str]:
             f"and are answered by the class shares of training: {', '.join(unread)}"
         )
     return unread
+
+
+def check_unreadable(source: DataSource, choice: str, pack: str | None) -> None:
+    """Refuse before a training what prediction would refuse after it.
+
+    Args:
+        source: Holds the photos to predict.
+        choice: One of ``CHOICES``.
+        pack: Packed photos to predict from, which are checked when they are made.
+    """
+    _check_choice(choice, pack)
+    if choice == "prior" or pack is not None:
+        return
+    _, paths = _to_predict(source)
+    for path in unreadable_photos(paths)[:1]:
+        try:
+            load_photo(path, at_least=(1, 1))
+        except UnreadablePhotoError as error:
+            raise all_unreadable(error, paths, PREDICT) from error
+
+
+def _check_choice(choice: str, pack: str | None) -> None:
+    if choice not in CHOICES:
+        raise InputError(f"--unreadable must be one of {', '.join(CHOICES)}; got {choice!r}")
+    if choice == "prior" and pack is not None:
+        raise InputError(
+            f"--unreadable prior reads the photos themselves, and a pack ({pack}) has "
+            "none that cannot be read; leave out --pack and data.pack"
+        )
+
+
+def _to_predict(source: DataSource) -> tuple[list[str], list[str]]:
+    """Return the names of the photos to predict, and their paths."""
+    images = source.eval()["image"].tolist()
+    return images, [os.path.join(source.root, image) for image in images]
 
 
 def with_shares(cfg: "Config", tested: Tested, unread: Sequence[str]) -> Tested:

@@ -3,7 +3,7 @@ import re
 import pandas as pd
 
 from mmmask.datasets.layout import with_labels
-from mmmask.evaluation.ages import Ages
+from mmmask.evaluation.ages import MAE, Ages
 from mmmask.reports.score_tables import age_sentence, print_folds
 from mmmask.tables import PROBABILITIES
 from mmmask.workflows.studies.folds import summarise
@@ -44,3 +44,14 @@ def test_folds_without_macro_f1_have_a_dash_for_it(capsys) -> None:
     shown = capsys.readouterr().out
     assert "nan" not in shown
     assert len(re.findall(r"│ +- │ +0\.500 │", shown)) == 4  # two folds, their mean, out of fold
+
+
+def test_no_figure_of_the_folds_is_cut(capsys) -> None:
+    row = {"people": 18_000, "photos": 126_000, "macro_f1": 0.5, "low": 0.4, "high": 0.6}
+    names = ("accuracy", "mask_accuracy", "gender_accuracy", "age_accuracy")
+    row |= dict.fromkeys(names, 0.5) | {"interval": "over people", MAE: 14.25}
+    parts = ["0", "mean of folds", "out of fold"]
+    print_folds(pd.DataFrame([{"part": part, **row} for part in parts]))
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert len(re.findall(r"126,000 .* 14\.2 │", shown)) == len(parts)

@@ -26,6 +26,7 @@ from mmmask.tables import (
     years_of,
 )
 from mmmask.workflows.score import aligned, intervals_of
+from mmmask.workflows.unreadable_photos import UNREADABLE
 
 #: What the bounds of a k-fold's scores are.
 INTERVAL = "95 % interval over people, given these models"
@@ -173,6 +174,7 @@ def provenance_of(tables: Mapping[int, Path], *, split: str, fingerprint: str) -
         "split": split,
         "data_fingerprint": fingerprint,
         "members": members,
+        **{key: first[key] for key in (UNREADABLE,) if key in first},
         CHOSEN: chosen_in_folds({path.parent: stated[fold] for fold, path in tables.items()}),
         **made_now(),
     }

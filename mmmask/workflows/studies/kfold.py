@@ -55,6 +55,7 @@ from mmmask.workflows.studies.folds import (
     read_fold,
     summarise,
 )
+from mmmask.workflows.unreadable_photos import UNREADABLE, check_unreadable
 
 CHECKPOINTS = ("last", "best")
 #: Names the last checkpoint of a run that has come to its end.
@@ -76,6 +77,7 @@ class KFold(Study):
     amp: bool = False  # train under bfloat16 autocast
     tta: bool = False  # average over the views of the config's ``tta`` block
     eval_split: bool = True  # whether ``eval/`` is predicted, where the data root has one
+    unreadable: str = "refuse"  # as of :class:`mmmask.workflows.predict.Request`
     #: ``last``, or ``best``: that of the epoch with the highest score on the very people held out,
     #: whose score is then too high.
     checkpoint: str = "last"
@@ -141,7 +143,8 @@ class KFold(Study):
         for split, name in self.splits.items():
             path = self.folder(fold) / name
             made = read_provenance(path) if path.is_file() else {}
-            if (made.get("checkpoint_hash"), bool(made.get("tta"))) != wanted:
+            by_shares = UNREADABLE in made and self.unreadable == "refuse"
+            if (made.get("checkpoint_hash"), bool(made.get("tta"))) != wanted or by_shares:
                 found.append(split)
         return found
 
@@ -163,6 +166,8 @@ class KFold(Study):
         folder = self.folder(fold)
         out, checkpoint = folder / self.splits[split], self.checkpoint_of(fold)
         more = {"split": split, "tta": self.tta}
+        if split == "eval":
+            more["unreadable"] = self.unreadable
         return self.predict(folder, self.config.name, out, checkpoint=checkpoint, **more)
 
 
@@ -196,13 +201,15 @@ def _fill(study: KFold) -> None:
     claim(study.out, {**study.plan, **contents(study.plan)})
     pending = [fold for fold in range(study.folds) if study.missing(fold)]
     pack = study.pack or study.plan.get("data.pack")
-    if pending and pack is not None:  # once, before folds that run at the same time would do so
-        options = list(study.options)
-        if study.samples:
-            options.append(f"data.samples=[{','.join(study.samples)}]")
-        root = study.data_root
-        run_commands([step("pack", study.config, data_root=root, out=pack, options=options)])
     try:
+        if pending and "eval" in study.splits:
+            check_unreadable(study.source, study.unreadable, pack)
+        if pending and pack is not None:  # once, before folds that run at the same time would do so
+            options = list(study.options)
+            if study.samples:
+                options.append(f"data.samples=[{','.join(study.samples)}]")
+            root = study.data_root
+            run_commands([step("pack", study.config, data_root=root, out=pack, options=options)])
         for start in range(0, len(pending), study.at_once):
             run_folds(study, pending[start : start + study.at_once])
     except InputError:

@@ -67,7 +67,8 @@ else:
     assert name == "test"
     checkpoint, out = Path(given["checkpoint"]), Path(given["out"])
     fold, tta = out.parent.name[-1], given["tta"]
-    log(f"test {fold} {out.stem} {checkpoint.stem}" + (" tta" if tta else ""))
+    log(f"test {fold} {out.stem} {checkpoint.stem}" + (" tta" if tta else "")
+        + (" prior" if given.get("unreadable") == "prior" else ""))
     stem = f"{out.stem}_{fold}_{checkpoint.stem[:4]}" + ("_tta" if tta else "")
     shutil.copy(home / "prepared" / f"{stem}.parquet", out)
 """
@@ -201,6 +202,30 @@ def test_folds_at_the_same_time_write_logs_and_name_their_fault(study) -> None:
     kfold(replace(study, jobs=2))
     assert "the disk is full" in (study.folder(1) / "kfold.log").read_text()
     assert (study.out / "oof.parquet").exists()
+
+
+def test_photos_to_predict_that_cannot_be_read_are_told_before_the_training(study) -> None:
+    for photo in (one := sorted(Path(study.data_root, "eval/images").iterdir()))[:2]:
+        photo.write_bytes(b"not a photo")
+    with pytest.raises(InputError, match=r"not a photo.*--unreadable prior of") as caught:
+        kfold(study)
+    assert all(photo.name in str(caught.value) for photo in one[:2])
+    assert log(study) == []
+    kfold(replace(study, unreadable="prior"))
+    tests = [line for line in log(study) if line.startswith("test")]
+    assert tests[:2] == ["test 0 val epoch_6", "test 0 eval epoch_6 prior"]
+
+
+def test_answers_by_shares_are_predicted_anew_where_they_are_refused(study, tmp_path) -> None:
+    kfold(replace(study, unreadable="prior"))
+    log(study)
+    path = study.folder(1) / "eval.parquet"
+    table = read_predictions(path)
+    write_table(path, table, PREDICTIONS, {**table.attrs["provenance"], "unreadable": ["x.jpg"]})
+    kfold(replace(study, unreadable="prior"))
+    assert log(study) == []
+    kfold(study)
+    assert log(study) == ["test 1 eval epoch_6"]
 
 
 def test_views_and_checkpoints_are_predicted_anew_and_not_trained_anew(study) -> None:
