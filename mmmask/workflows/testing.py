@@ -76,7 +76,7 @@ def run_test(
     """
     from mmmask.engine.distributed import stop_distributed
 
-    with _log_folder(checkpoint) as cfg.work_dir:
+    with _log_in_folder(cfg, checkpoint):
         tested = _tested(cfg, content, checkpoint, launcher, dataset, fits)
     if launcher != "none":
         stop_distributed()  # the Runner is gone
@@ -134,7 +134,7 @@ def run_plain_test(
         model = cfg.get("tta_model") or {"type": "AverageClsScoreTTA"}
         cfg.model = {**model, "module": cfg.model}
         cfg.test_dataloader.dataset.pipeline = cfg.get("tta_pipeline") or [*steps[:-1], views]
-    with _log_folder(checkpoint) as cfg.work_dir:
+    with _log_in_folder(cfg, checkpoint):
         runner = build_runner(cfg, launcher)
         load_weights(runner.model, content, checkpoint)
         runner.test()
@@ -144,17 +144,19 @@ def run_plain_test(
 
 
 @contextmanager
-def _log_folder(checkpoint: Path) -> Iterator[str]:
-    """Yield the folder of a test's log, beside the checkpoint; none stays where that is refused."""
+def _log_in_folder(cfg: "Config", checkpoint: Path) -> Iterator[None]:
+    """Let the log of a test lie beside its checkpoint; none stays where that is refused."""
     folder = checkpoint.parent / "test"
+    cfg.work_dir = str(folder)
     try:
         check_folder(folder)
     except WriteError as error:  # a folder of somebody else
         print(f"warning: no log of the test is kept: {error}", file=sys.stderr)
-        with TemporaryDirectory() as passing:
-            yield passing
+        with TemporaryDirectory() as cfg.work_dir:
+            yield
+        cfg.work_dir = str(folder)  # predictions state the config
     else:
-        yield str(folder)
+        yield
 
 
 def check_same(

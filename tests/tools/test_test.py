@@ -219,8 +219,11 @@ def test_beside_a_checkpoint_where_no_log_can_be_the_answers_are_the_same(
     )
     assert done.returncode == 0, done.stderr
     assert f"warning: no log of the test is kept: {tmp_path / 'test'}: " in done.stderr
-    expected = read_table(tested[0] / "predictions.parquet", PREDICTIONS)
-    assert (probabilities(read_table(out, PREDICTIONS)) == probabilities(expected)).all()
+    expected, table = (
+        read_table(path, PREDICTIONS) for path in (tested[0] / "predictions.parquet", out)
+    )
+    assert (probabilities(table) == probabilities(expected)).all()
+    assert f"work_dir = '{tmp_path}/test'" in table.attrs["provenance"]["config"]
 
 
 def test_an_unreadable_photo_is_refused_or_answered_by_the_class_shares(run, tmp_path) -> None:
