@@ -34,6 +34,7 @@ class Tab:
 
     def __init__(self, window: Any, address: str) -> None:
         self.window = window
+        window.set_default_timeout(90_000)
         window.goto(address)
         window.wait_for_selector("html[data-review]", state="attached")
 
@@ -244,7 +245,6 @@ def test_a_killed_server_has_lost_nothing_and_the_tab_goes_on(browser, drawn, li
         port = free.getsockname()[1]
     arguments = (port, out.with_name("suspects.csv"), "--out", out, "--data-root", drawn)
     window = browser.new_page()
-    window.set_default_timeout(90_000)
     with process(*arguments) as running:
         tab = Tab(window, f"http://127.0.0.1:{port}")
         tab.press("a", "k", "a")
