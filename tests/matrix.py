@@ -57,9 +57,9 @@ ROWS = {
 
 
 def make(row: Row, folder: Path) -> Path:
-    """Make the environment of a row in a folder, with pip, as tests build a wheel; return its Python."""
+    """Make the environment of a row in a folder; return its Python."""
     python = folder / "bin/python"
-    uv("venv", "--seed", "--clear", "--python", row.python, folder)
+    uv("venv", "--seed", "--clear", "--python", row.python, folder)  # with pip, for wheels
     pip = ("pip", "install", "--python", python)
     uv(*pip, "--resolution", row.resolution, "-e", ".[train,openmmlab,test]")
     uv(*pip, "--no-deps", "-r", "requirements/albumentations.txt")
