@@ -102,7 +102,7 @@ def _decisive_sources() -> dict[str, ast.Module]:
         if module in found or module.split(".")[0] in _WITHOUT_EFFECT or not path.is_file():
             continue
         found[module] = ast.parse(path.read_bytes())
-        for node in ast.walk(found[module]):
+        for node in _statements(found[module]):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):  # a module, or names of one
@@ -113,14 +113,26 @@ def _decisive_sources() -> dict[str, ast.Module]:
     return found
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements of a syntax tree, but not their expressions, which are most of it."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(node, block, ()):
+            yield statement
+            yield from _statements(statement)
+
+
 def _meaning(node: Any) -> Any:
     """Return a syntax tree as nested lists, without docstrings, the same in every Python."""
     if isinstance(node, list):
         return [_meaning(item) for item in node if not _is_docstring(item)]
     if not isinstance(node, ast.AST):
         return node
-    parts = ((name, getattr(node, name, None)) for name in node._fields if name != "ctx")
-    return [type(node), *((name, _meaning(part)) for name, part in parts if part != [])]
+    found: list[Any] = [type(node).__name__]
+    for name in node._fields:
+        part = getattr(node, name, None)
+        if part != [] and name != "ctx":
+            found += (name, _meaning(part))
+    return found
 
 
 def _is_docstring(node: Any) -> bool:

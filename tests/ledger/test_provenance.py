@@ -16,6 +16,7 @@ def package(tmp_path, monkeypatch) -> Path:
     package = tmp_path / "mmmask"
     ignored = shutil.ignore_patterns("__pycache__", "templates")
     shutil.copytree(provenance._PACKAGE, package, ignore=ignored)
+    code_version()  # is kept, and is that of the sources as they are
     monkeypatch.setattr(provenance, "_PACKAGE", package)
     return package
 
@@ -68,13 +69,18 @@ def test_the_code_is_known_by_its_commit_and_whether_it_was_changed(package) -> 
     ],
 )
 def test_code_decides_where_training_or_prediction_imports_it(package, file, decides) -> None:
-    before = fresh_hash()
     path = package / file
     path.write_text(path.read_text() + "\nADDED = 0\n")
-    changed = fresh_hash()
-    assert (changed != before) is decides
-    path.write_text(path.read_text().replace("ADDED = 0", "ADDED = None"))
-    assert (fresh_hash() != changed) is decides
+    assert (fresh_hash() != code_version()["hash"]) is decides
+
+
+def test_a_value_decides(package) -> None:
+    path, sources = package / "tables.py", (package / "tables.py").read_text()
+    found = set()
+    for value in ("0", "None", "[]", "''"):
+        path.write_text(f"{sources}\nADDED = {value}\n")
+        found.add(fresh_hash())
+    assert len(found) == 4
 
 
 def test_comments_docstrings_and_layout_change_nothing(package) -> None:

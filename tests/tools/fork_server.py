@@ -130,6 +130,7 @@ if __name__ == "__main__":
     for name in PRELOADED:
         import_module(name)
     _ = import_module("mmengine").Config({}).pretty_text  # loads yapf's grammar
+    import_module("mmmask.ledger.provenance").code_version()  # of sources that no test changes
     gc.collect()
     gc.freeze()  # what is imported stays; no fork needs to look through it for garbage
     serve()
