@@ -87,6 +87,7 @@ def test_a_user_adds_a_loss_in_four_steps_and_trains_with_it(checkout, drawn) ->
     assert weights.max() > weights.min() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("forgotten", "sentence"),
     [

@@ -1,6 +1,7 @@
 """Pseudo-labels of the test set: made, trained on, and said so to the end."""
 
 import pandas as pd
+import pytest
 
 from mmmask.engine.checkpoints import load_checkpoint_file
 from mmmask.ledger.cards import read_card
@@ -9,6 +10,7 @@ from mmmask.tables import PREDICTIONS, SAMPLES, read_table
 from .conftest import tool, train
 
 
+@pytest.mark.slow
 def test_a_run_on_pseudo_labels_of_the_test_set_says_so_to_the_end(run, tmp_path, refused) -> None:
     predictions, out = tmp_path / "eval.parquet", tmp_path / "pseudo.parquet"
     labels = run.data / "eval_labels.csv"

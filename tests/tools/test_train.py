@@ -292,6 +292,7 @@ def test_a_port_that_is_taken_is_refused_by_the_launch_script() -> None:
     assert done.stderr == f"error: PORT must be a free port from 1 to 65535; got {port}\n"
 
 
+@pytest.mark.slow
 def test_two_processes_train_through_the_launch_script(drawn, tmp_path) -> None:
     work_dir = tmp_path / "two"
     name, config, *arguments = train(work_dir, drawn, options=("train_cfg.max_epochs=1",))

@@ -228,7 +228,10 @@ features = 8
 """
 
 
-@pytest.fixture(scope="module", params=["hidden", "tuned", "two", "one of two"])
+@pytest.fixture(
+    scope="module",
+    params=["hidden", "tuned", "two", pytest.param("one of two", marks=pytest.mark.slow)],
+)
 def trained(data, request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param.replace(" ", "_"))
     config = CONFIG.with_name("face_probe_tuned.py")
