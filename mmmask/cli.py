@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -20,8 +20,8 @@ from mmmask.errors import (
     interruption_of,
     reason_of,
 )
-from mmmask.files import UNWRITABLE
-from mmmask.option_types import OUTPUTS, made_file, number, output_file, whole
+from mmmask.files import UNWRITABLE, check_outside_data
+from mmmask.option_types import OUTPUTS, made_file, number, output_file, output_path, whole
 from mmmask.packages import missing_packages
 
 
@@ -157,20 +157,24 @@ class _Parser(argparse.ArgumentParser):
     """A parser that checks outputs, and whose help speaks of subcommands of ``mmmask``."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and refuse an output that cannot be written, or that two options name.
+        """Parse, and refuse an output that cannot be written, is read, or that two options name.
 
         Raises:
-            InputError: The message names the path, and an option where two do.
+            InputError: The message names the path and the option.
         """
         found = super().parse_args(args, namespace)
+        outputs = {action.dest: action for action in self._actions if action.type in OUTPUTS}
+        read = {os.path.realpath(path): path for path in _read_by(found, outputs)}
         taken: dict[str, str] = {}
-        for action in self._actions:
-            path = getattr(found, action.dest, None)
-            if action.type not in OUTPUTS or path is None:
+        for name, action in outputs.items():
+            path = getattr(found, name, None)
+            if path is None:
                 continue
             option = action.option_strings[0]
             try:
                 OUTPUTS[action.type](path)
+                if action.type in (output_file, output_path):
+                    _check_unread(path, read)
                 _check_suffix(path, action.metavar)
             except InputError as error:
                 raise InputError(f"{option} {error}") from error
@@ -193,6 +197,28 @@ class _Parser(argparse.ArgumentParser):
             text = re.sub(r"(?:python )?\btools/(\w+)\.py", r"mmmask \1", text)
             text = re.sub(r"\bconfigs/(?:spaces/)?(\w+)\.py", r"\1", text)
         return text
+
+
+def _read_by(found: argparse.Namespace, outputs: Collection[str]) -> Iterator[str]:
+    """Yield the paths of a command line that are there, but for those of outputs."""
+    for name, value in vars(found).items():
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, str | Path) or name in outputs:
+                continue
+            parts = re.split(r"[=,\[\]]", str(each))[1:]  # of an option of the config, maybe a list
+            for path in (str(each), *filter(None, parts)):
+                with suppress(ValueError):  # NUL
+                    if os.path.exists(path):
+                        yield path
+
+
+def _check_unread(path: Path, read: Mapping[str, str]) -> None:
+    """Refuse an output that would replace what the command reads; ``read`` is real path -> path."""
+    target = os.path.realpath(path)
+    if target in read:
+        raise InputError(f"{path}: must not be written, as it is read; name another file")
+    for folder in read.values():
+        check_outside_data(path, folder)
 
 
 def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) -> None:

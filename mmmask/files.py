@@ -55,6 +55,17 @@ def check_folder(path: str | Path) -> None:
         _check_room(path, target)
 
 
+def check_outside_data(path: str | Path, root: str | Path) -> None:
+    """Refuse to write among the photos and labels of a data root.
+
+    Raises:
+        InputError: The path lies in its ``train/`` or ``eval/``.
+    """
+    for folder in (Path(root, "train"), Path(root, "eval")):
+        if _real(folder) in _real(path).parents:
+            raise InputError(f"{path}: must not lie in {folder}, where photos and labels are")
+
+
 def _check_room(path: str | Path, folder: Path, *names: str) -> None:
     """Make a file in the nearest folder that is there, as a test, and remove it."""
     missing = list(names)

@@ -124,8 +124,6 @@ def _check_options(
     with_features: bool,
 ) -> None:
     check_table_name(out)
-    if out.resolve() == table.resolve():
-        raise InputError(f"--out must not be {table}, which is read")
     if page is not None and Path(page).suffix != ".html":
         raise InputError(
             f"{page}: a page must end in .html; got {Path(page).suffix or 'no suffix'}"

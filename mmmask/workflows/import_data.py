@@ -79,8 +79,6 @@ def import_data(
     """
     src, out = Path(src), Path(out)
     check_table_name(out)
-    if out.resolve() == src.resolve():
-        raise InputError(f"--out must not be {src}, which is read")
     options = {name: value for name, value in options.items() if value is not None}
     reader = _reader(kind, options)
     if not src.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmmask.errors import InputError
-from mmmask.option_types import OUTPUTS, made_file, output_file, output_folder
+from mmmask.option_types import OUTPUTS, made_file, output_file, output_folder, output_path
 
 from .conftest import ROOT
 
@@ -96,6 +96,37 @@ def test_an_output_that_cannot_be_written_is_refused_when_parsing(tool, option, 
             parser_of_tool(tool).parse_args([option, str(path)])
         assert str(refused.value).startswith(f"{option} {path}: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "option"),
+    [pair for pair in WRITING if outputs(pair[0])[pair[1]] in (output_file, output_path)],
+)
+def test_what_is_read_is_not_written_over(tool, option, tmp_path) -> None:
+    (tmp_path / "train" / "images").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("")
+    given = next(
+        action.option_strings[:1]
+        for action in parser_of_tool(tool)._actions
+        if action.type in (None, str, Path) and action.nargs != 0 and not action.choices
+    )
+    parse = parser_of_tool(tool).parse_args
+    with pytest.raises(
+        InputError, match=rf"^{option} .*t\.csv: must not be written, as it is read"
+    ):
+        parse([*given, f"{tmp_path}/link", option, f"{tmp_path}/train/../t.csv"])
+    with pytest.raises(InputError, match=r"train/images/x\.png: must not lie in .*/train, where"):
+        parse([*given, str(tmp_path), option, f"{tmp_path}/train/images/x.png"])
+
+
+def test_nor_what_an_option_of_the_config_names(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("")
+    parse = parser_of_tool("test").parse_args
+    for value in (f"data.table={tmp_path}/t.csv", f"data.table=[a.csv,{tmp_path}/t.csv]"):
+        with pytest.raises(InputError, match=r"t\.csv: must not be written, as it is read"):
+            parse(["--cfg-options", value, "--out", f"{tmp_path}/t.csv"])
+    parse(["--cfg-options", "data.table=none.csv", "--out", f"{tmp_path}/t.csv"])
 
 
 def test_what_a_link_leads_to_is_checked_and_what_exists_may_be_replaced(tmp_path) -> None:

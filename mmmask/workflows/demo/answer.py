@@ -92,6 +92,8 @@ def answer_photos(
         )
     if as_sheet:
         require(f"{out}: a sheet", "matplotlib")
+        if Path(folder).resolve() in Path(out).resolve().parents:
+            raise InputError(f"{out}: must not lie in {folder}, whose pictures are the photos")
     images = find_photos(folder)["image"].tolist()
     if unreadable == "skip":
         images = _readable(folder, images)

@@ -108,6 +108,8 @@ def test_an_out_that_is_neither_and_a_folder_without_photos_are_refused(folder, 
         InputError, match=r"faces\.txt: must end in \.csv, \.parquet, \.png or \.jpg"
     ):
         answer_photos(colour_reader(), folder, tmp_path / "faces.txt")
+    with pytest.raises(InputError, match=r"sheet\.png: must not lie in .*, whose pictures are"):
+        answer_photos(colour_reader(), folder, folder / "new" / "sheet.png")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no photo"):
         answer_photos(colour_reader(), tmp_path / "empty", tmp_path / "faces.csv")
