@@ -20,7 +20,7 @@ from mmmask.errors import (
     interruption_of,
     reason_of,
 )
-from mmmask.files import UNWRITABLE, check_outside_data
+from mmmask.files import UNWRITABLE
 from mmmask.option_types import OUTPUTS, made_file, number, output_file, output_path, whole
 from mmmask.packages import missing_packages
 
@@ -162,9 +162,12 @@ class _Parser(argparse.ArgumentParser):
         Raises:
             InputError: The message names the path and the option.
         """
+        for word in sys.argv[1:] if args is None else args:
+            if re.fullmatch(r"(--[\w-]+=)?", word):
+                raise InputError(f"an argument is empty ({word!r}); is a variable not set?")
         found = super().parse_args(args, namespace)
         outputs = {action.dest: action for action in self._actions if action.type in OUTPUTS}
-        read = {os.path.realpath(path): path for path in _read_by(found, outputs)}
+        read = set(_read_by(found, outputs))
         taken: dict[str, str] = {}
         for name, action in outputs.items():
             path = getattr(found, name, None)
@@ -173,8 +176,8 @@ class _Parser(argparse.ArgumentParser):
             option = action.option_strings[0]
             try:
                 OUTPUTS[action.type](path)
-                if action.type in (output_file, output_path):
-                    _check_unread(path, read)
+                if action.type in (output_file, output_path) and os.path.realpath(path) in read:
+                    raise InputError(f"{path}: must not be written, as it is read")
                 _check_suffix(path, action.metavar)
             except InputError as error:
                 raise InputError(f"{option} {error}") from error
@@ -200,7 +203,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _read_by(found: argparse.Namespace, outputs: Collection[str]) -> Iterator[str]:
-    """Yield the paths of a command line that are there, but for those of outputs."""
+    """Yield the real paths of what a command line names and is there, but for outputs."""
     for name, value in vars(found).items():
         for each in value if isinstance(value, list) else [value]:
             if not isinstance(each, str | Path) or name in outputs:
@@ -209,16 +212,7 @@ def _read_by(found: argparse.Namespace, outputs: Collection[str]) -> Iterator[st
             for path in (str(each), *filter(None, parts)):
                 with suppress(ValueError):  # NUL
                     if os.path.exists(path):
-                        yield path
-
-
-def _check_unread(path: Path, read: Mapping[str, str]) -> None:
-    """Refuse an output that would replace what the command reads; ``read`` is real path -> path."""
-    target = os.path.realpath(path)
-    if target in read:
-        raise InputError(f"{path}: must not be written, as it is read; name another file")
-    for folder in read.values():
-        check_outside_data(path, folder)
+                        yield os.path.realpath(path)
 
 
 def add_shared(parser: argparse._ActionsContainer, *names: str, **other: Any) -> None:

@@ -21,6 +21,8 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 #: Characters of a file's name that its partial file has too: both fit into 255 bytes.
 _STEM = 50
 _PROBE = 4096  # bytes
+#: Folder of a data root -> the file in it that says what its photos are.
+_DATA = {"train": "train.csv", "eval": "info.csv"}
 _LOCK = ".lock"
 #: Open files of the locks that this process holds.
 _LOCKS: set[int] = set()
@@ -30,7 +32,8 @@ def check_output(path: str | Path) -> None:
     """Refuse, before any work, a path at which no file can be written or replaced.
 
     Raises:
-        WriteError: It is a folder or a device, or :func:`check_folder` refuses its folder.
+        WriteError: It is a folder or a device, lies among the photos and labels of a data root, or
+            :func:`check_folder` refuses its folder.
     """
     with writing(path, all_errors=True):
         target = _real(path)
@@ -38,6 +41,9 @@ def check_output(path: str | Path) -> None:
             raise WriteError(f"{path}: must be a file to write; it is a folder")
         if target.exists() and not target.is_file():
             raise WriteError(f"{path}: must be a file to write; it is a device or a pipe")
+        for folder in target.parents:
+            if folder.name in _DATA and (folder / _DATA[folder.name]).is_file():
+                raise WriteError(f"{path}: must not lie in {folder}, where photos and labels are")
         _check_room(path, target.parent, target.name)
 
 
@@ -53,17 +59,6 @@ def check_folder(path: str | Path) -> None:
         if target.exists() and not target.is_dir():
             raise WriteError(f"{path}: must be a folder to write in; it is a file")
         _check_room(path, target)
-
-
-def check_outside_data(path: str | Path, root: str | Path) -> None:
-    """Refuse to write among the photos and labels of a data root.
-
-    Raises:
-        InputError: The path lies in its ``train/`` or ``eval/``.
-    """
-    for folder in (Path(root, "train"), Path(root, "eval")):
-        if _real(folder) in _real(path).parents:
-            raise InputError(f"{path}: must not lie in {folder}, where photos and labels are")
 
 
 def _check_room(path: str | Path, folder: Path, *names: str) -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,6 +65,16 @@ def one_form(name: str) -> str:
     Tables mostly have it, and disks the other, where macOS has unpacked files.
     """
     return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def real_paths(root: str | Path, names: Iterable[str]) -> list[str]:
+    """Return where photos lie, by which the same photo is found under another name.
+
+    Args:
+        root: What names are relative to where they are not absolute.
+        names: Paths of photos, perhaps by links.
+    """
+    return [one_form(os.path.realpath(os.path.join(root, name))) for name in names]
 
 
 def on_disk(path: str | Path) -> str:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mmmask.csv_files import check_once, read_csv
+from mmmask.csv_files import check_columns, check_once, read_csv
 from mmmask.errors import InputError, first_line
 from mmmask.files import atomic_write, write_csv
 from mmmask.json_files import check_kinds, json_object
@@ -277,6 +277,7 @@ def read_table(
     """
     path = Path(path)
     names = column_names(path)
+    check_columns([name for name, column in columns.items() if column.required], names, path)
     wanted = names if only is None else [name for name in names if name in only]
     if path.suffix == ".csv":
         return _in_one_form(checked(read_csv(path)[wanted], columns, str(path), file=True))

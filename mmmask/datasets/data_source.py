@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from mmmask.csv_files import row_place
-from mmmask.datasets.layout import count_test_photos, has_eval, read_eval, read_train, with_labels
+from mmmask.datasets.layout import has_eval, read_eval, read_train, with_labels
 from mmmask.errors import InputError, MissingFileError, nearest
 from mmmask.known import age_spans
 from mmmask.labels import GENDERS, MASKS, decode, group_slices
-from mmmask.reading import is_table, is_there, one_form
+from mmmask.reading import is_table, is_there, real_paths
 from mmmask.table_checks import checked
 from mmmask.tables import KNOWN, SAMPLES, column_names, photo_index, read_table
 
@@ -96,16 +96,14 @@ class DataSource:
         if len(parts) == 1:
             return parts[0]
         samples = pd.concat(parts, ignore_index=True)
-        twice = samples["image"].duplicated()
-        if twice.any():
-            image = samples["image"][twice].iloc[0]
-            owners = [
-                str(table.path)
-                for table, part in zip(self.tables, parts, strict=True)
-                if (part["image"] == image).any()
-            ]
+        owners = np.repeat([str(table.path) for table in self.tables], list(map(len, parts)))
+        photos = pd.Series(real_paths(self.root, samples["image"]))
+        again = photos[photos.duplicated()]
+        if len(again):
+            same = photos == again.iloc[0]
             raise InputError(
-                f"{' and '.join(owners)}: two rows for one photo, {image}; keep one of them"
+                f"{' and '.join(dict.fromkeys(owners[same]))}: two rows for one photo, "
+                f"{' and '.join(dict.fromkeys(samples['image'][same]))}; keep one of them"
             )
         return checked(samples, SAMPLES, "data.table")
 
@@ -140,11 +138,10 @@ class DataSource:
 
     def count_test_photos(self, images: Iterable[str]) -> int:
         """Return how many photos, by their paths, are among those to predict."""
-        images = [one_form(os.path.abspath(self.root / image)) for image in images]
-        if self.eval_table is None:
-            return count_test_photos(images, self.root)
-        asked = {one_form(os.path.abspath(self.root / name)) for name in self.eval()["image"]}
-        return sum(image in asked for image in images)
+        if not self.has_eval:
+            return 0
+        asked = set(real_paths(self.root, self.eval()["image"]))
+        return sum(path in asked for path in real_paths(self.root, images))
 
     @cached_property
     def weights(self) -> dict[str, float] | None:

@@ -147,6 +147,8 @@ def find_photos(folder: str | Path) -> pd.DataFrame:
         InputError: It holds no photo.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise InputError(f"{folder}: must be a folder of photos; it is a file")
     files = list(files_below(folder))
     images = sorted(file.relative_to(folder).as_posix() for file in files if is_photo(file.name))
     tell_unread(folder, [file.name for file in files])

@@ -22,6 +22,7 @@ from mmmask.datasets.unreadable import DROP, PREDICT, dropped_as_unreadable
 from mmmask.errors import InputError
 from mmmask.known import age_spans, ages_of, class_counts, classes_of, labels_of
 from mmmask.labels import CLASSES, OLD_FROM
+from mmmask.reading import real_paths
 from mmmask.tables import OUTLIERS, SAMPLES, probabilities, read_table, years_of
 
 Split = Literal["train", "val", "all", "eval"]
@@ -114,9 +115,11 @@ class MaskFaceDataset(PhotoDataset):
             photos = photos[~photos["image"].isin(list(unread))]
         else:
             photos = source.train()
+            further = _further(samples, photos, root) if split != "val" else []
             photos["fold"] = folds_of(photos, folds=folds, seed=split_seed)
             photos = self._labelled(photos, corrections, drop, drop_ages, old_from)
-            photos, held_out = self._of_split(photos, fold, samples)
+            photos, held_out = self._of_split(photos, fold)
+            photos = pd.concat([photos, *further])
         if photos.empty:
             left_out = f"data.drop={drop}, data.drop_ages={drop_ages}"
             raise InputError(f"{root}: no photo is in the {split} split; left out are {left_out}")
@@ -156,15 +159,11 @@ class MaskFaceDataset(PhotoDataset):
             photos = photos[(youngest < drop_ages[0]) | (oldest > drop_ages[1])]
         return with_labels(photos, old_from)
 
-    def _of_split(
-        self, photos: pd.DataFrame, fold: int, samples: Sequence[str]
-    ) -> tuple[pd.DataFrame, Iterable[str]]:
+    def _of_split(self, photos: pd.DataFrame, fold: int) -> tuple[pd.DataFrame, Iterable[str]]:
         """Return the photos of this split, and those that are held out from ``train``."""
         held_out = photos["image"][photos["fold"] == fold] if self.split == "train" else ()
         if self.split != "all":
             photos = photos[(photos["fold"] == fold) == (self.split == "val")]
-        if self.split != "val":
-            photos = pd.concat([photos, *(_read_labelled(path) for path in samples)])
         return photos, held_out
 
     def _keep_columns(self, *, taught: bool) -> None:
@@ -257,6 +256,23 @@ def without(table: pd.DataFrame, drop: str, *, unreadable: bool = False) -> pd.D
             f"such as {table['image'].iloc[0]}; got {unknown.iloc[0]!r}"
         )
     return table[~table["image"].isin(dropped_as_unreadable(drop) if unreadable else dropped)]
+
+
+def _further(paths: Sequence[str], photos: pd.DataFrame, root: Path) -> list[pd.DataFrame]:
+    """Return tables of further training samples; refuse photos that are among others already."""
+    tables = [_read_labelled(path) for path in paths]
+    known = set(real_paths(root, photos["image"])) if tables else set()
+    for path, table in zip(paths, tables, strict=True):
+        real = real_paths(root, table["image"])
+        shared = table["image"][[photo in known for photo in real]]
+        if len(shared):
+            raise InputError(
+                f"{path}: {len(shared):,} of its {len(table):,} photos are photos of {root} or of "
+                f"an earlier table already, perhaps of people held out; the first is "
+                f"{shared.iloc[0]}; leave them out"
+            )
+        known.update(real)
+    return tables
 
 
 def _read_labelled(path: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from mmpretrain.registry import DATASETS
 from mmmask.datasets.layout import find_photos, read_eval
 from mmmask.datasets.photo_dataset import PhotoDataset
 from mmmask.errors import InputError
+from mmmask.reading import real_paths
 from mmmask.tables import SAMPLES, read_table
 
 
@@ -41,9 +42,9 @@ class UnlabelledFaces(PhotoDataset):
         if self.samples.empty:
             raise InputError(f"semi.photos: {photos} lists no photo")
 
-    def paths(self) -> set[Path]:
-        """Return the absolute paths of the photos."""
-        return {Path(os.path.abspath(self.root / image)) for image in self.samples["image"]}
+    def paths(self) -> set[str]:
+        """Return the real paths of the photos."""
+        return set(real_paths(self.root, self.samples["image"]))
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return what the pipeline starts from for photo ``idx``."""

@@ -24,11 +24,14 @@ from mmmask.tables import (
     years_of,
 )
 
+#: How many models were combined in predictions; one where that is not stated.
+ENSEMBLE_OF = "ensemble_of"
 #: What predictions must share with those that a calibration was fitted on, where both state it.
 BELONGING = {
     "preprocessing": "were made with another preprocessing",
     "old_from": "have another age cut (old_from)",
     "tta": "were averaged over other views (tta)",
+    ENSEMBLE_OF: "combine another number of models",
 }
 #: What the provenance of calibrated predictions says of them.
 CALIBRATED = "calibrated"
@@ -45,6 +48,8 @@ def read_calibration(path: str | Path) -> Calibration:
         InputError: The file is missing or holds no calibration; names what is wrong.
     """
     content = read_json(path)
+    if "method" not in content:
+        raise InputError(f"{path}: must be a calibration, which tools/calibrate.py writes")
     try:
         return Calibration.from_dict(content)
     except InputError as error:
@@ -98,6 +103,8 @@ def unlike(
     """Yield in what predictions differ by their provenances: the problem and the two values."""
     for key, problem in BELONGING.items():
         values = one.get(key), other.get(key)
+        if key == ENSEMBLE_OF:
+            values = values[0] or 1, values[1] or 1
         if None not in values and values[0] != values[1]:
             yield problem, *values
 

@@ -14,6 +14,7 @@ from mmmask.evaluation.calibrated_tables import (
     held_out_parts,
     knowing,
     left_out_words,
+    read_calibration,
     true_values,
 )
 from mmmask.evaluation.calibration import (
@@ -56,6 +57,8 @@ def calibrate(
         InputError: The table has no labels.
     """
     check_picture(plot)
+    if Path(out).exists():
+        read_calibration(out)  # refuses to replace another file
     table = knowing(read_predictions(oof), oof)
     truth, before = true_values(table, oof), probabilities(table)
     person, unit = units_to_draw(table)

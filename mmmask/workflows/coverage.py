@@ -70,6 +70,8 @@ class TablePeople:
     """The people of predictions tables of the same photos, drawn with replacement."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        if len({path.resolve() for path in paths}) < len(paths):
+            raise InputError(f"--tables must be of different files; got {paths[0]} twice")
         tables = [knowing(table, path) for path, table in read_scored(paths).items()]
         units, kind = units_to_draw(tables[0])
         if kind != "people" or attribute_of(tables[0]) is not None:

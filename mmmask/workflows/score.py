@@ -75,7 +75,8 @@ def read_scored(
         partly = "fits" in table
         if "label" not in table or (table["label"].isna().any() and not partly):
             raise InputError(
-                f"{path}: its true classes are unknown; give them by --labels, a csv (ImageID, ans)"
+                f"{path}: its true classes are unknown; test, score and compare take them by "
+                "--labels, a csv (ImageID, ans)"
             )
         if partly and not intervals_of(table):
             what = attribute_of(table) or "mask, gender or age"

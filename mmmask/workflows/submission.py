@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmmask.csv_files import read_csv
 from mmmask.errors import InputError, MissingFileError, nearest
-from mmmask.files import check_folder, check_output, check_outside_data, write_csv
+from mmmask.files import check_folder, check_output, write_csv
 from mmmask.ledger.provenance import learned_from_test_set
 from mmmask.ledger.staleness import stale_reasons
 from mmmask.ledger.submissions import (
@@ -33,7 +33,6 @@ def check_outputs(
         if path is not None:
             check_table_name(path)
             check_output(path)
-            check_outside_data(path, data_root)
     if submission is not None:
         if Path(submission).suffix != ".csv":
             raise InputError(
@@ -41,7 +40,6 @@ def check_outputs(
                 f"{Path(submission).suffix or 'no suffix'}"
             )
         check_output(submission)
-        check_outside_data(submission, data_root)
         check_folder(ledger_folder())
         _read_info(data_root)
 

@@ -181,6 +181,14 @@ def test_one_photo_in_two_tables_is_refused(root) -> None:
         DataSource(root, sample_tables(tables)).train()
 
 
+def test_one_photo_under_two_names_is_one(root) -> None:
+    (root / "linked").symlink_to(root / "train")
+    one, other = as_table(root, "a.csv"), as_table(root, "b.csv")
+    other.write_text(one.read_text().replace("train/images", "linked/images"))
+    with pytest.raises(InputError, match=r"two rows for one photo, train.* and linked"):
+        DataSource(root, sample_tables([str(one), str(other)])).train()
+
+
 def test_the_root_is_the_folder_of_the_table_unless_it_is_stated(root) -> None:
     leaf = find_config("mobilenet_v2_linear")
     table = str(root / "photos.csv")

@@ -104,6 +104,17 @@ def test_further_samples_without_a_label_are_refused(build, tmp_path) -> None:
         build("train", samples=[str(path)])
 
 
+@pytest.mark.parametrize("way", ["", "linked/../"])
+def test_further_samples_are_no_photos_of_the_data(build, tmp_path, way) -> None:
+    (build.root / "linked").symlink_to(build.root / "train" / "images")
+    image = build("val").samples["image"][0]
+    path = tmp_path / "leak.csv"
+    path.write_text(f"image,person,label\n{build.root}/{way and 'linked/../../'}{image},new,5\n")
+    with pytest.raises(InputError, match=r"leak\.csv: 1 of its 1 photos are photos of .*; leave"):
+        build("train", samples=[str(path)])
+    assert len(build("val", samples=[str(path)])) == len(build("val"))
+
+
 def test_class_counts_count_the_photos_of_this_split(build) -> None:
     train = build("train")
     counts = train.class_counts()

@@ -226,6 +226,7 @@ def build_cheap_parts(path: tuple, tree: dict) -> None:
         ("preprocessing.std", (0.0, 1.0, 1.0)),
         ("preprocessing.crop", (0.0, 1.0)),
         ("head", None),
+        ("head.type", ""),
         ("head.dropout", 1.0),
         ("head.temperature", 0.0),
         ("features", 0),

@@ -141,6 +141,7 @@ def test_a_model_of_one_attribute_is_calibrated(written, tmp_path) -> None:
         ({"preprocessing": {"size": [32, 24]}}, "were made with another preprocessing than those"),
         ({"old_from": 58}, r"have another age cut \(old_from\) than those .* 58 and 60"),
         ({"tta": ["flip"]}, r"were averaged over other views \(tta\)"),
+        ({"ensemble_of": 2}, "combine another number of models than those .* 2 and 1"),
     ],
 )
 def test_predictions_that_it_does_not_belong_to_are_refused(
@@ -150,6 +151,17 @@ def test_predictions_that_it_does_not_belong_to_are_refused(
     other = written(name="other.parquet", **stated)
     with pytest.raises(InputError, match=sentence):
         calibrated(read_predictions(other), other, tmp_path / "c.json")
+
+
+def test_a_file_that_is_no_calibration_is_neither_read_nor_replaced(written, tmp_path) -> None:
+    card = tmp_path / "card.json"
+    card.write_text('{"sessions": []}')
+    for work in (lambda: calibrate(written(), card), lambda: read_calibration(card)):
+        with pytest.raises(InputError, match=r"card\.json: must be a calibration, which tools/cal"):
+            work()
+    assert card.read_text() == '{"sessions": []}'
+    calibrate(written(), tmp_path / "c.json")
+    calibrate(written(), tmp_path / "c.json")
 
 
 def test_people_without_folds_are_dealt_into_five_parts() -> None:

@@ -180,7 +180,7 @@ def test_people_held_out_are_not_learned_from_by_further_samples_either(
 ) -> None:
     (table, *_), out, _ = done
     person = table.loc[table["fold"] == 0, "person"].iloc[0]
-    image = table.loc[table["fold"] == 1, "image"].iloc[0]
+    image = read_eval(data / "data")["image"].iloc[0]
     (tmp_path / "more.csv").write_text(f"image,person,label\n{image},{person},3\n")
     probe = study(
         data,

@@ -151,7 +151,7 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        name, equals, value = text.rpartition("=")  # a folder may be called so, a value is not
         name = name.strip()
         if not equals or not name:
             raise InputError(f"{option} takes NAME=VALUE; got {text!r}")

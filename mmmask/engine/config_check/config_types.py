@@ -171,7 +171,8 @@ def kind_of(where: str, kind: Any) -> tuple[str, Callable] | None:
     found: dict[Callable, str] = {}
     for one in homes:
         # MMPretrain's goes before that of MMEngine with the same name, as in a run.
-        entries = [isinstance(kind, str) and registry.get(kind) for registry in registries[one]]
+        named = isinstance(kind, str) and kind != ""  # of an empty name a registry makes a defect
+        entries = [named and registry.get(kind) for registry in registries[one]]
         for entry in filter(None, entries):
             found.setdefault(entry, one)
             break

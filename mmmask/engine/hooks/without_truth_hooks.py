@@ -1,7 +1,5 @@
 """Say which photos a run learned without their true labels, above all those of the test set."""
 
-import os
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -14,6 +12,7 @@ from mmmask.engine.hooks import priorities
 from mmmask.engine.unwrap import inner_datasets, samples_of
 from mmmask.errors import InputError
 from mmmask.ledger.provenance import text_hash
+from mmmask.reading import real_paths
 
 
 class WithoutTruthHook(Hook):
@@ -82,8 +81,9 @@ class UnlabelledHook(WithoutTruthHook):
         paths = unlabelled.paths()
         if runner.val_loop is not None:
             for val, _ in inner_datasets(runner.val_loop.dataloader.dataset, "samples"):
-                root = os.path.abspath(val.data_root)
-                shared = [name for name in val.samples["image"] if Path(root, name) in paths]
+                names = val.samples["image"]
+                photos = zip(names, real_paths(val.data_root, names), strict=True)
+                shared = [name for name, path in photos if path in paths]
                 if shared:
                     raise InputError(
                         f"semi.photos: {len(shared)} of the unlabelled photos are held out for "
@@ -93,7 +93,7 @@ class UnlabelledHook(WithoutTruthHook):
         self.record = {
             "photos": runner.cfg.semi.photos,
             "count": len(unlabelled),
-            "from_test_set": DataSource.of(runner.cfg).count_test_photos(map(str, paths)),
+            "from_test_set": DataSource.of(runner.cfg).count_test_photos(paths),
             "fingerprint": text_hash(listed),
         }
         runner.logger.warning(

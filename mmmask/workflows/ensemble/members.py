@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from mmmask.datasets.layout import EVAL_IMAGES
 from mmmask.errors import InputError
-from mmmask.evaluation.calibrated_tables import CALIBRATED, calibrated, check_decision
+from mmmask.evaluation.calibrated_tables import (
+    CALIBRATED,
+    ENSEMBLE_OF,
+    calibrated,
+    check_decision,
+)
 from mmmask.evaluation.decision import decide
 from mmmask.evaluation.intervals import units_to_draw
 from mmmask.known import truths_of
@@ -188,7 +193,8 @@ class Members:
             first = known[0].get(key)
             found[key] = first if all(one.get(key) == first for one in known) else None
         cuts = (member.old_from for member in self.each)
-        return {**found, "old_from": next((cut for cut in cuts if cut is not None), None)}
+        found["old_from"] = next((cut for cut in cuts if cut is not None), None)
+        return {**found, ENSEMBLE_OF: len(self.each)}
 
     def check_decision(self, rule: str) -> None:
         """Refuse a rule to decide by, unless the members' probabilities are calibrated."""
@@ -258,9 +264,9 @@ def read_members(
     known = _Known()
     members = []
     for number, path in enumerate(files):
-        if path in files[:number]:
-            raise InputError(f"{path} is given twice; a member votes once")
         names = column_names(path)
+        if path.resolve() in {file.resolve() for file in files[:number]}:
+            raise InputError(f"{path} is given twice; a member votes once")
         submission = is_submission(path)
         if submission:
             images = EVAL_IMAGES + read_submission(path).index.astype("str")

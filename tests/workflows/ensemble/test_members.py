@@ -84,6 +84,9 @@ def test_no_photos_no_file_and_the_same_file_twice_are_refused(write, tmp_path) 
     path = write("one.parquet", simulated())
     with pytest.raises(InputError, match="is given twice; a member votes once"):
         read_members([path, path])
+    (tmp_path / "link.parquet").symlink_to(path)
+    with pytest.raises(InputError, match=r"link\.parquet is given twice"):
+        read_members([path, tmp_path / "link.parquet"])
     with pytest.raises(MissingFileError, match="no such file"):
         read_members([tmp_path / "none.parquet"])
     with pytest.raises(InputError, match="has no rows; predictions must"):

@@ -191,7 +191,7 @@ def test_tables_that_do_not_fit_are_refused(change, message, paths, tmp_path) ->
 
 def test_a_data_root_that_is_not_there_is_refused_of_equal_tables_too(paths, tmp_path) -> None:
     with pytest.raises(InputError, match="/nope: no such folder; --data-root"):
-        compare(paths[0], paths[0], tmp_path / "page.html", data_root="/nope")
+        compare(paths[0], paths[0], tmp_path / "page.html", data_root=tmp_path / "nope")
     assert not (tmp_path / "page.html").exists()
 
 

@@ -65,10 +65,9 @@ def test_not_more_than_the_jobs_run_at_once(tmp_path) -> None:
     running.mkdir()
     # The first two wait for each other; later ones may come to be alone.
     commands = [python(code.format(str(running), 60 if number < 2 else 0)) for number in range(6)]
-    run_commands(commands, jobs=2, logs=[tmp_path / "log.txt"] * 6)
-    counts = (tmp_path / "log.txt").read_text().split()
-    assert len(counts) == 6
-    assert max(counts) == "2"
+    logs = [tmp_path / f"{number}.txt" for number in range(6)]
+    run_commands(commands, jobs=2, logs=logs)
+    assert max(int(log.read_text()) for log in logs) == 2
 
 
 def test_input_at_fault_is_told_in_the_words_of_the_command(tmp_path) -> None:
