@@ -41,10 +41,16 @@ def check_output(path: str | Path) -> None:
             raise WriteError(f"{path}: must be a file to write; it is a folder")
         if target.exists() and not target.is_file():
             raise WriteError(f"{path}: must be a file to write; it is a device or a pipe")
-        for folder in target.parents:
-            if folder.name in _DATA and (folder / _DATA[folder.name]).is_file():
-                raise WriteError(f"{path}: must not lie in {folder}, where photos and labels are")
+        _check_outside_data(path, target)
         _check_room(path, target.parent, target.name)
+
+
+def _check_outside_data(path: str | Path, target: Path) -> None:
+    """Refuse the table of a data root, and what would lie among its photos."""
+    for folder in target.parents:
+        table = folder / _DATA.get(folder.name, ".")
+        if table.is_file() and (target == table or folder / "images" in target.parents):
+            raise WriteError(f"{path}: must not be among the photos and labels of {folder}")
 
 
 def check_folder(path: str | Path) -> None:
