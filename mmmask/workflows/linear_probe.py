@@ -200,6 +200,10 @@ def _fill(
     first = not (out / PLAN).exists()
     claim(out, plan)
     try:
+        learned, scored = (
+            without_fold(samples_of(cfg, loader, "all"), study.hold_out)
+            for loader in ("train", "test")
+        )
         unread = unreadable_to_predict(cfg, study.unreadable) if with_eval else []
         images = [image for image in photos_of(cfg, with_eval=with_eval) if image not in unread]
         features = ensure_features(cfg, model, images, path)
@@ -207,9 +211,6 @@ def _fill(
         if first:
             (out / PLAN).unlink()
         raise
-    learned, scored = (
-        without_fold(samples_of(cfg, loader, "all"), study.hold_out) for loader in ("train", "test")
-    )
     facts = {
         "features": features.digest,
         "learned": fingerprint(learned, _LEARNED),
