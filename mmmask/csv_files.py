@@ -82,7 +82,8 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
             raise InputError(f"{path}, line {start + 1}: not readable as csv: {error}") from error
         if fields is None:
             return
-        if len(fields) > 1 or "".join(lines[start : reader.line_num]).strip():
+        # Of one column, a value may be another white space, such as that of Chinese.
+        if len(fields) > 1 or "".join(lines[start : reader.line_num]).strip(" \t\r\n"):
             yield start + 1, fields
 
 

@@ -228,7 +228,9 @@ def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
     Texts stand in quotes only where one of them would be read as another without.
     """
     texts = table.select_dtypes(["string", "object"])
-    odd = any(texts[name].astype("str").str.contains(r"^ |\r", na=False).any() for name in texts)
+    odd = any(
+        texts[name].astype("str").str.contains(r"^[ \t]|\r", na=False).any() for name in texts
+    )
     with atomic_write(path) as partial:
         table.to_csv(partial, index=False, quoting=QUOTE_NONNUMERIC if odd else QUOTE_MINIMAL)
 

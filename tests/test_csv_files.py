@@ -1,7 +1,9 @@
+import pandas as pd
 import pytest
 
 from mmmask.csv_files import read_csv, row_place
 from mmmask.errors import InputError
+from mmmask.files import write_csv
 
 
 @pytest.mark.parametrize(
@@ -78,3 +80,10 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path) -> None:
     table = read_csv(tmp_path / "t.csv")
     assert list(table) == ["a", "b"]
     assert len(table) == 0
+
+
+@pytest.mark.parametrize("text", [chr(code) for code in range(1, 0x3001) if chr(code).isspace()])
+def test_a_value_of_white_space_is_no_blank_line(tmp_path, text) -> None:
+    given = pd.DataFrame({"image": [text, f"{text}{text}", "a.jpg"]})
+    write_csv(tmp_path / "t.csv", given)
+    assert read_csv(tmp_path / "t.csv")["image"].tolist() == given["image"].tolist()

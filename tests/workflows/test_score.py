@@ -120,7 +120,7 @@ def test_what_is_no_comparison_is_refused(write, tmp_path) -> None:
     for table, sentence in (
         (predictions().iloc[1:], r"different photos, 1 are in one alone, such as eval/images/0"),
         (predictions().assign(label=0), "different true classes of the same photos"),
-        (predictions().drop(columns="label"), r"b\.parquet: its true classes are unknown; give "),
+        (predictions().drop(columns="label"), r"b\.parquet: its true classes are unknown; test, "),
         (pd.concat([predictions(), predictions()[:1]]), r"b\.parquet: eval/images/0\.jpg appears"),
     ):
         with pytest.raises(InputError, match=sentence):
