@@ -32,6 +32,8 @@ from mmmask.tables import attribute_of
 
 #: Columns of the terminal that tables fill at most.
 WIDTH = 100
+#: That of tables with many columns, of which a figure or name would be cut else.
+WIDE = 120
 _TOO_NARROW = "too narrow: no column tells the person"
 
 
@@ -249,7 +251,7 @@ def print_folds(summary: pd.DataFrame) -> None:
         score = "-" if pd.isna(row["macro_f1"]) else score  # no photo knows all
         counts = ("", "") if several else (f"{row['people']:,}", f"{row['photos']:,}")
         table.add_row(part, *counts, score, *numbers)
-    console = Console(width=WIDTH + 20)  # a figure that is cut says something else
+    console = Console(width=WIDE)
     console.print(table)
     console.print(
         f"brackets: {summary['interval'].iloc[-1]}; other training people or seeds may move a "

@@ -15,14 +15,14 @@ from mmmask.evaluation.prior_shift.correction import Choice, Outcome
 from mmmask.evaluation.prior_shift.simulation import references_in, summary
 from mmmask.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, MASKS, encode
 from mmmask.reports.output import save_figure
-from mmmask.reports.score_tables import WIDTH, print_warnings
+from mmmask.reports.score_tables import WIDE, WIDTH, print_warnings
 
 _OURS, _TRAINING = "#1d5f8a", "#8a8a8a"
 
 
 def print_outcome(outcome: Outcome) -> None:
     """Print the shares, what was weighed, and what was done."""
-    console, choice = Console(width=WIDTH), outcome.choice
+    console, choice = Console(width=WIDE), outcome.choice
     _print_shares(console, outcome.shares)
     console.print(
         f"correcting is expected to gain [b]{choice.gain:+z.3f}[/b] macro F1, with a standard "
