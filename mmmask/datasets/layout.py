@@ -49,15 +49,10 @@ TRAIN_IMAGES, EVAL_IMAGES = "train/images/", "eval/images/"
 logger = logging.getLogger("mmmask")
 
 
-def count_test_photos(images: Iterable[str | Path], root: str | Path = "") -> int:
-    """Return how many photos are of the test set: those in ``eval/``.
-
-    Args:
-        images: Paths, relative to the data root or absolute.
-        root: The data root.
-    """
-    test_set = Path(os.path.abspath(root), "eval")
-    return sum(test_set in Path(os.path.abspath(Path(root, image))).parents for image in images)
+def count_test_photos(images: Iterable[str]) -> int:
+    """Return how many photos, by paths relative to their data root, lie in ``eval/``."""
+    test_set = Path(os.path.abspath("eval"))
+    return sum(test_set in Path(os.path.abspath(image)).parents for image in images)
 
 
 def read_train(root: str | Path) -> pd.DataFrame:
